@@ -1,0 +1,67 @@
+/**
+ * Every way a check can be refused or fail: the stable `error_code` and the public `error_message`.
+ *
+ * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep
+ * the exact words of the API that Livegate replaces, as its clients compare them.
+ */
+export const errorMessages = {
+  bad_request: 'the request is not valid HTTP',
+  empty_image: 'the image is empty',
+  forbidden: 'these credentials do not permit this request',
+  headers_too_large: 'the request headers are too large',
+  image_dimensions_exceeded: 'the image has too many pixels',
+  image_too_large: 'the image has too many bytes',
+  internal_error: 'internal server error',
+  invalid_base64: 'enter valid base64 for captured image',
+  invalid_image: 'enter valid format image for captured image',
+  invalid_json: 'the request body is not valid JSON',
+  invalid_multipart: 'the request body is not valid multipart/form-data',
+  method_not_allowed: 'this path does not support this method',
+  missing_image: 'send one image, as a file part or a JSON member named "image"',
+  not_found: 'there is nothing at this path',
+  overloaded: 'too many requests are waiting, try again later',
+  rate_limited: 'this tenant has sent too many requests, try again later',
+  request_timeout: 'the request took too long to arrive',
+  timeout: 'the result was not ready in time, the check goes on',
+  too_many_images: 'send one image only',
+  unauthorized: 'wrong or missing credentials',
+  unavailable: 'the service cannot take checks right now, try again later',
+  unsupported_expectation: 'only "Expect: 100-continue" is supported',
+  unsupported_image_type: 'only JPEG and PNG images are supported',
+  unsupported_media_type: 'send multipart/form-data or application/json',
+} as const;
+
+export type ErrorCode = keyof typeof errorMessages;
+
+export interface ErrorDetails {
+  /** Replaces the code's default message; the caller sees it. */
+  publicMessage?: string;
+  /** For the log only; the caller never sees it. */
+  detail?: string;
+  cause?: unknown;
+  /** When a retry may succeed; absent where a retry is pointless or unpredictable. */
+  retryAfterSeconds?: number;
+}
+
+/** An expected failure. Anything else that is thrown is a fault of ours: `internal_error`. */
+export class LivegateError extends Error {
+  readonly publicMessage: string;
+  readonly detail: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    details: ErrorDetails = {},
+  ) {
+    const publicMessage = details.publicMessage ?? errorMessages[code];
+    super(details.detail ?? publicMessage, { cause: details.cause });
+    this.name = 'LivegateError';
+    this.publicMessage = publicMessage;
+    this.detail = details.detail;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+}
+
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(errorMessages, text);
+}

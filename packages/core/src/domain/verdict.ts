@@ -1,0 +1,50 @@
+/** What the models saw in one image. */
+export type Assessment =
+  | { kind: 'scored'; /** Calibrated P(spoof), 0..1. */ spoofProbability: number }
+  | { kind: 'no_face' }
+  | { kind: 'too_many_faces' };
+
+/** P(spoof) from which an image is MODERATE, and from which it is HIGH; 0 <= moderate <= high <= 1. */
+export interface CutPoints {
+  moderate: number;
+  high: number;
+}
+
+export type SpoofStatus = 'LOW' | 'MODERATE' | 'HIGH';
+export type FaceCountStatus = 'face not detected' | 'too many faces detected';
+
+/** The answer to one check, word for word as the caller receives it. */
+export type Verdict =
+  | { status: 'success'; result: { spoof_percentage: number; status: SpoofStatus } }
+  | { status: 'failed'; result: { spoof_percentage: 1; status: FaceCountStatus } };
+
+/** Turns what was seen into the answer. HIGH is still a "success": a face was scored. */
+export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
+  switch (assessment.kind) {
+    case 'no_face':
+      return { status: 'failed', result: { spoof_percentage: 1, status: 'face not detected' } };
+    case 'too_many_faces':
+      return {
+        status: 'failed',
+        result: { spoof_percentage: 1, status: 'too many faces detected' },
+      };
+    case 'scored':
+      return {
+        status: 'success',
+        result: {
+          spoof_percentage: roundTo5Decimals(assessment.spoofProbability),
+          status: classifySpoof(assessment.spoofProbability, cutPoints),
+        },
+      };
+  }
+}
+
+function classifySpoof(spoofProbability: number, cutPoints: CutPoints): SpoofStatus {
+  if (spoofProbability >= cutPoints.high) return 'HIGH';
+  if (spoofProbability >= cutPoints.moderate) return 'MODERATE';
+  return 'LOW';
+}
+
+function roundTo5Decimals(probability: number): number {
+  return Math.round(probability * 1e5) / 1e5;
+}

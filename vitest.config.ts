@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: {
+      '@livegate/core/testing': source('packages/core/src/testing/index.ts'),
+      '@livegate/core': source('packages/core/src/index.ts'),
+    },
+  },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'] },
+      },
+    ],
+  },
+});
