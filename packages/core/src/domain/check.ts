@@ -9,7 +9,7 @@ export const SCHEMA_VERSION = 1;
 
 /** What travels in the queue for one check: ids and small facts, never image bytes. */
 export interface CheckJob {
-  version: typeof SCHEMA_VERSION;
+  version: number;
   /** The tenant whose credentials sent the image. */
   tenant: string;
   /** Address of the gateway that waits for the result. */

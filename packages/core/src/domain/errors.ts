@@ -10,6 +10,7 @@ export const errorMessages = {
   forbidden: 'these credentials do not permit this request',
   headers_too_large: 'the request headers are too large',
   image_dimensions_exceeded: 'the image has too many pixels',
+  image_expired: 'the image expired before it could be checked, send it again',
   image_too_large: 'the image has too many bytes',
   internal_error: 'internal server error',
   invalid_base64: 'enter valid base64 for captured image',
@@ -61,6 +62,18 @@ export class LivegateError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 }
+
+/** The error, if it is the request's own and will stay; `undefined` if trying again may help. */
+export function asRefusal(error: unknown): LivegateError | undefined {
+  return error instanceof LivegateError && !ourFaults.has(error.code) ? error : undefined;
+}
+
+const ourFaults: ReadonlySet<ErrorCode> = new Set([
+  'internal_error',
+  'overloaded',
+  'timeout',
+  'unavailable',
+]);
 
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);

@@ -1,1 +1,3 @@
-export {};
+export * from './examples.js';
+export * from './fakes.js';
+export * from './port-contracts.js';

@@ -1,0 +1,28 @@
+import type { Log } from '@livegate/core';
+import type { Request, RequestHandler, Response } from 'express';
+import { pinoHttp } from 'pino-http';
+
+const probes = new Set(['/livez', '/readyz']);
+
+/** One line per request. No header, query or body is in it: they hold secrets and faces. */
+export function logRequests(log: Log): RequestHandler {
+  return pinoHttp<Request, Response>({
+    logger: log,
+    genReqId: (_req, res) => res.locals.requestId,
+    autoLogging: { ignore: (req) => probes.has(req.path) },
+    serializers: {
+      req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
+      res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
+    },
+    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
+    customProps: (req, res) => ({
+      callerRequestId: req.get('x-request-id'),
+      tenant: res.locals.credential?.tenant,
+      outcome: res.locals.outcome,
+    }),
+  });
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? '';
+}

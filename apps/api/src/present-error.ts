@@ -1,0 +1,82 @@
+import { LivegateError, type ErrorCode } from '@livegate/core';
+
+/** An error as HTTP carries it. */
+export interface PresentedError {
+  status: number;
+  headers: Record<string, string>;
+  body: {
+    status: 'failed';
+    error_message: string;
+    error_code: ErrorCode;
+    request_id: string;
+    http_status: number;
+    /** The same text once more, in 401 and 403: older SDK tests read it there. */
+    error?: string;
+  };
+}
+
+/** Anything that is no LivegateError is a fault of ours, and answered without any detail. */
+export function presentError(thrown: unknown, requestId: string): PresentedError {
+  const error = toLivegateError(thrown);
+  const status = statuses[error.code];
+  const retryAfter = error.retryAfterSeconds ?? retryAfterSeconds[error.code];
+  return {
+    status,
+    headers: {
+      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+      ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="livegate", charset="UTF-8"' }),
+    },
+    body: {
+      status: 'failed',
+      error_message: error.publicMessage,
+      ...((status === 401 || status === 403) && { error: error.publicMessage }),
+      error_code: error.code,
+      request_id: requestId,
+      http_status: status,
+    },
+  };
+}
+
+export function toLivegateError(thrown: unknown): LivegateError {
+  if (thrown instanceof LivegateError) return thrown;
+  // Express and its router throw http-errors, for example for a path that cannot be decoded.
+  const status = thrown instanceof Error && 'status' in thrown ? Number(thrown.status) : 500;
+  const code = status >= 400 && status < 500 ? 'bad_request' : 'internal_error';
+  return new LivegateError(code, { cause: thrown });
+}
+
+const statuses: Record<ErrorCode, number> = {
+  bad_request: 400,
+  empty_image: 400,
+  image_dimensions_exceeded: 400,
+  invalid_base64: 400,
+  invalid_image: 400,
+  invalid_json: 400,
+  invalid_multipart: 400,
+  missing_image: 400,
+  too_many_images: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  image_too_large: 413,
+  unsupported_image_type: 415,
+  unsupported_media_type: 415,
+  unsupported_expectation: 417,
+  rate_limited: 429,
+  headers_too_large: 431,
+  internal_error: 500,
+  image_expired: 503,
+  overloaded: 503,
+  unavailable: 503,
+  timeout: 504,
+};
+
+/** Where the error itself does not know better, in seconds. */
+const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
+  image_expired: 1,
+  overloaded: 1,
+  timeout: 1,
+  unavailable: 2,
+};

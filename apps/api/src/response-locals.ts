@@ -1,0 +1,18 @@
+import type { Credential } from './credentials/credential-file.js';
+
+/** What the middlewares of one request tell each other. */
+declare global {
+  // oxlint-disable-next-line typescript/no-namespace -- Express has no other way to type it
+  namespace Express {
+    interface Locals {
+      /** The `Request-Id`, which is also the id of the check. */
+      requestId: string;
+      /** `performance.now()` when the request's head had been read. */
+      receivedAt: number;
+      /** Who asks; set by `authenticate`. */
+      credential: Credential;
+      /** For the log: the class of the verdict, or an error code. */
+      outcome?: string;
+    }
+  }
+}

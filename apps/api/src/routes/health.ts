@@ -1,0 +1,16 @@
+import type { RequestHandler } from 'express';
+import { findProblem, type Fleet } from '../fleet.js';
+
+/** The process answers: nothing more, so that no outage of Redis makes Kubernetes restart it. */
+export const livez: RequestHandler = (_req, res) => {
+  res.json({ status: 'ok' });
+};
+
+/** Checks can be taken: Redis is reachable, its schema is ours, at least one worker is alive. */
+export function readyz(fleet: Fleet, isClosing: () => boolean): RequestHandler {
+  return (_req, res) => {
+    const problem = isClosing() ? 'this gateway is stopping' : findProblem(fleet.view());
+    if (problem) res.status(503).json({ status: 'unavailable', problem });
+    else res.json({ status: 'ok', workers: fleet.view()?.workers.length });
+  };
+}

@@ -1,0 +1,64 @@
+import type { ImageLimits, Log, RateLimiter } from '@livegate/core';
+import express, { type Express } from 'express';
+import { authenticate } from './authenticate.js';
+import type { CredentialBook } from './credentials/credential-book.js';
+import { handleError, refuseMethod, refusePath } from './error-handler.js';
+import type { Fleet } from './fleet.js';
+import { identifyRequest } from './identify-request.js';
+import { limitRate } from './limit-rate.js';
+import { logRequests } from './log-requests.js';
+import { collapseSlashes } from './collapse-slashes.js';
+import { requireCapacity } from './require-capacity.js';
+import './response-locals.js';
+import { livez, readyz } from './routes/health.js';
+import { listModels } from './routes/models.js';
+import { checkPassiveLiveness } from './routes/passive-liveness.js';
+import type { SubmitCheck } from './submit-check.js';
+
+export interface ServerOptions {
+  limits: ImageLimits;
+  /** How long a caller waits at most for a result. */
+  waitLimitMs: number;
+  /** Per tenant; 0 means no limit. */
+  rateLimitPerMinute: number;
+  /** Where callers reach this service, when that is not the request's own host. */
+  publicUrl: string | undefined;
+}
+
+export interface ServerDeps {
+  credentials: CredentialBook;
+  rateLimiter: RateLimiter;
+  fleet: Fleet;
+  submitCheck: SubmitCheck;
+  log: Log;
+  isClosing: () => boolean;
+}
+
+/** Every middleware and every route, in order. */
+export function createServer(options: ServerOptions, deps: ServerDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+
+  app.use(identifyRequest);
+  app.use(logRequests(deps.log));
+  app.use(collapseSlashes);
+
+  app.get('/livez', livez);
+  app.get('/readyz', readyz(deps.fleet, deps.isClosing));
+  app.get('/v1/models', listModels(deps.fleet));
+  app.all(['/livez', '/readyz', '/v1/models'], refuseMethod('GET', 'HEAD'));
+
+  app.post(
+    '/face/v1/passive-liveness',
+    authenticate(deps.credentials, 'passive-liveness'),
+    limitRate(deps.rateLimiter, options.rateLimitPerMinute),
+    requireCapacity(deps.fleet),
+    checkPassiveLiveness({ ...options, submitCheck: deps.submitCheck }),
+  );
+  app.all('/face/v1/passive-liveness', refuseMethod('POST'));
+
+  app.use(refusePath);
+  app.use(handleError);
+  return app;
+}

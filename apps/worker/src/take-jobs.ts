@@ -1,0 +1,106 @@
+import {
+  asRefusal,
+  CHECK_QUEUE,
+  isErrorCode,
+  SCHEMA_VERSION,
+  type CheckJob,
+  type CheckOutcome,
+  type CheckResult,
+  type ErrorCode,
+  type Keys,
+  type Log,
+} from '@livegate/core';
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Batcher } from './batcher.js';
+import type { TakenCheck } from './check-batch.js';
+import type { EndedCheck } from './finish-check.js';
+
+/** A killed worker's jobs are taken over after at most lock + interval, within a caller's wait. */
+const LOCK_MS = 10_000;
+const STALLED_CHECK_MS = 5000;
+/** A job that has killed this many workers is not given to another one. */
+const MAX_STALLS = 2;
+
+export interface TakeJobsOptions {
+  redis: Redis;
+  keys: Keys;
+  /** How many jobs this process holds at once, in the running batch and waiting for the next. */
+  concurrency: number;
+  /** How long a finished job stays readable, in seconds. */
+  resultLifeSeconds: number;
+  log: Log;
+}
+
+export interface TakeJobsDeps {
+  batcher: Batcher<TakenCheck, CheckResult>;
+  /** Called once for each ended check, and rarely again after a crash: must be idempotent. */
+  finish(ended: EndedCheck): Promise<void>;
+}
+
+/** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
+export function takeJobs(options: TakeJobsOptions, { batcher, finish }: TakeJobsDeps) {
+  const { redis, keys, concurrency, resultLifeSeconds, log } = options;
+  const finishing = new Set<Promise<void>>();
+
+  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, runCheck, {
+    connection: redis,
+    prefix: keys.prefix,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_STALLS,
+    removeOnComplete: { age: resultLifeSeconds },
+    removeOnFail: { age: resultLifeSeconds },
+  });
+  worker.on('completed', (job, result) => track(finish(describeEnd(job, { result }))));
+  worker.on('failed', (job, error) => {
+    // Without `finishedOn` the job is only waiting for its next attempt.
+    if (job?.finishedOn) track(finish(describeEnd(job, { error: toErrorCode(error) })));
+  });
+  worker.on('error', (error) => log.warn({ err: error }, 'queue trouble'));
+
+  return {
+    async close() {
+      await worker.close();
+      await Promise.all(finishing);
+    },
+  };
+
+  async function runCheck(job: Job<CheckJob>): Promise<CheckResult> {
+    requireKnownVersion(job);
+    try {
+      return await batcher.submit({ id: requireId(job), takenAt: performance.now() });
+    } catch (error) {
+      // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
+      const refusal = asRefusal(error);
+      if (refusal) throw new UnrecoverableError(refusal.code);
+      log.error({ checkId: job.id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
+      throw error;
+    }
+  }
+
+  function track(work: Promise<void>): void {
+    const tracked = work.finally(() => finishing.delete(tracked));
+    finishing.add(tracked);
+  }
+}
+
+function requireId({ id }: Job): string {
+  if (id === undefined) throw new UnrecoverableError('a job without an id');
+  return id;
+}
+
+function requireKnownVersion({ data }: Job<CheckJob>): void {
+  if (data.version === SCHEMA_VERSION) return;
+  // Not unrecoverable: a worker of the other version may take the next attempt.
+  throw new Error(`job version ${data.version}; this worker reads ${SCHEMA_VERSION}`);
+}
+
+function describeEnd(job: Job<CheckJob>, outcome: CheckOutcome): EndedCheck {
+  return { id: job.id ?? '', job: job.data, outcome, attempts: job.attemptsMade };
+}
+
+function toErrorCode({ message }: Error): ErrorCode {
+  return isErrorCode(message) ? message : 'internal_error';
+}

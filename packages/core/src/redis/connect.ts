@@ -1,0 +1,47 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Log } from '../runtime/log.js';
+
+export interface RedisAddress {
+  /** redis:// or rediss:// */
+  url: string;
+  /** Names the connection in CLIENT LIST. */
+  name: string;
+}
+
+/**
+ * For answering a caller: a command that cannot be sent now, or is not answered within
+ * `timeoutMs`, fails at once instead of waiting for Redis to come back.
+ */
+export function connectForRequests(address: RedisAddress, timeoutMs: number, log: Log): Redis {
+  return connect(address, log, {
+    commandTimeout: timeoutMs,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+  });
+}
+
+/** For background work: commands wait for as long as it takes Redis to come back. */
+export function connectForBackground(address: RedisAddress, log: Log): Redis {
+  return connect(address, log, { maxRetriesPerRequest: null });
+}
+
+type Options = Pick<RedisOptions, 'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest'>;
+
+function connect({ url, name }: RedisAddress, log: Log, options: Options): Redis {
+  const redis = new Redis(url, {
+    ...options,
+    connectionName: name,
+    retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
+  });
+  // One line when it goes and one when it is back, not one for each failed attempt.
+  let connected = true;
+  redis.on('ready', () => {
+    if (!connected) log.info({ connection: name }, 'redis is back');
+    connected = true;
+  });
+  redis.on('error', (error) => {
+    if (connected) log.warn({ connection: name, err: error }, 'redis is away');
+    connected = false;
+  });
+  return redis;
+}

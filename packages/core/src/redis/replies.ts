@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { CheckOutcome } from '../domain/check.js';
+import { createReplyWaiters } from '../domain/reply-waiters.js';
+import type { ReplyInbox, ReplyOutbox } from '../ports.js';
+import type { Log } from '../runtime/log.js';
+import type { Keys } from './keys.js';
+import { reachRedis } from './translate-errors.js';
+
+/** About this many replies are kept for a gateway that is too slow to read them. */
+const MAX_REPLIES = 10_000;
+/** A stream outlives its last reply by this: long enough to reconnect, too short to pile up. */
+const STREAM_LIFE_SECONDS = 120;
+const BLOCK_MS = 5000;
+const RETRY_MS = 100;
+
+export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
+  return {
+    async send(address, id, outcome) {
+      const stream = keys.replies(address);
+      const entry = [id, JSON.stringify(outcome)];
+      await reachRedis(() =>
+        Promise.all([
+          redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry),
+          redis.expire(stream, STREAM_LIFE_SECONDS),
+        ]),
+      );
+    },
+  };
+}
+
+export interface RedisReplyInboxOptions {
+  /** A connection of its own, as XREAD blocks it. Closed by the inbox. */
+  redis: Redis;
+  keys: Keys;
+  /** Unique for each run of a gateway, so that it never reads a predecessor's replies. */
+  gatewayId: string;
+  log: Log;
+}
+
+/**
+ * One stream for the whole gateway, read by one blocking XREAD. A stream, not pub/sub, because
+ * it still holds what arrived while the connection was down.
+ */
+export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
+  const { redis, keys, gatewayId, log } = options;
+  const waiters = createReplyWaiters();
+  let closed = false;
+  const reading = readUntilClosed();
+
+  return {
+    address: gatewayId,
+    expect: (id) => waiters.expect(id),
+    async close() {
+      closed = true;
+      redis.disconnect();
+      await reading;
+    },
+  };
+
+  async function readUntilClosed(): Promise<void> {
+    let lastId = '0';
+    while (!closed) {
+      const entries = await readEntries(lastId).catch(waitAndRetry);
+      for (const [entryId, [id, outcome]] of entries) {
+        lastId = entryId;
+        if (id && outcome) waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+      }
+    }
+  }
+
+  async function readEntries(afterId: string): Promise<[string, string[]][]> {
+    const stream = keys.replies(gatewayId);
+    const read = await redis.xread('BLOCK', BLOCK_MS, 'STREAMS', stream, afterId);
+    return read?.[0]?.[1] ?? [];
+  }
+
+  async function waitAndRetry(error: unknown): Promise<[]> {
+    if (closed) return [];
+    log.warn({ err: error }, 'reading replies failed, trying again');
+    await delay(RETRY_MS);
+    return [];
+  }
+}

@@ -1,0 +1,43 @@
+import type { Redis } from 'ioredis';
+import type { WorkerFacts } from '../domain/models.js';
+import type { WorkerRegistry } from '../ports.js';
+import type { Keys } from './keys.js';
+import { reachRedis } from './translate-errors.js';
+
+/**
+ * One expiring key per worker, so that Redis's clock alone decides who is alive, and one set of
+ * ids to find them by without a SCAN.
+ */
+export function createRedisWorkerRegistry(
+  redis: Redis,
+  keys: Keys,
+  lifeSeconds: number,
+): WorkerRegistry {
+  return {
+    async announce(facts) {
+      await reachRedis(() =>
+        Promise.all([
+          redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', lifeSeconds),
+          redis.sadd(keys.workers, facts.id),
+        ]),
+      );
+    },
+    async withdraw(id) {
+      await reachRedis(() =>
+        Promise.all([redis.unlink(keys.worker(id)), redis.srem(keys.workers, id)]),
+      );
+    },
+    list: () => reachRedis(() => listWorkers(redis, keys)),
+  };
+}
+
+async function listWorkers(redis: Redis, keys: Keys): Promise<WorkerFacts[]> {
+  const ids = await redis.smembers(keys.workers);
+  if (ids.length === 0) return [];
+  const announcements = await redis.mget(ids.map(keys.worker));
+  const lapsed = ids.filter((_, index) => announcements[index] === null);
+  if (lapsed.length > 0) await redis.srem(keys.workers, ...lapsed);
+  return announcements
+    .filter((announcement) => announcement !== null)
+    .map((announcement) => JSON.parse(announcement) as WorkerFacts);
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+export class ConfigError extends Error {}
+
+/**
+ * Parses the environment into one frozen value. Throws a `ConfigError` that lists every problem,
+ * so that a wrong deployment is mended in one go. An empty variable counts as unset.
+ */
+export function readConfig<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  env: NodeJS.ProcessEnv,
+): Readonly<z.output<z.ZodObject<Shape>>> {
+  const given = Object.entries(env).filter(([, value]) => value !== '');
+  const parsed = schema.safeParse(Object.fromEntries(given));
+  if (parsed.success) return Object.freeze(parsed.data);
+  const problems = parsed.error.issues.map(
+    (issue) => `  ${issue.path.join('.')}: ${issue.message}`,
+  );
+  throw new ConfigError(`The configuration is wrong:\n${problems.join('\n')}`);
+}
+
+/** An integer in the environment, at least `min`. */
+export function integer(min = 0) {
+  return z.coerce.number().int().min(min);
+}
+
+/** A share or a probability in the environment. */
+export function fraction() {
+  return z.coerce.number().min(0).max(1);
+}
+
+/** What api and worker must agree on, and how both log. */
+export const sharedConfig = {
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  BLOB_REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
+  LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
+  LIVEGATE_LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info'),
+};

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import {
+  CHECK_QUEUE,
+  connectForBackground,
+  createRedisCheckQueue,
+  createRedisImageStore,
+  createRedisRateLimiter,
+  createRedisReplyInbox,
+  createRedisReplyOutbox,
+  createRedisWorkerRegistry,
+  type CheckOutcome,
+} from '@livegate/core';
+import {
+  describeCheckQueue,
+  describeImageStore,
+  describeRateLimiter,
+  describeReplies,
+  describeWorkerRegistry,
+  exampleJob,
+  exampleWorker,
+} from '@livegate/core/testing';
+import { UnrecoverableError, Worker } from 'bullmq';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openSandbox, redisUrl, silentLog, type Sandbox } from './redis.js';
+
+describe('the Redis adapters keep the contracts of the ports', () => {
+  describeImageStore(async () => {
+    const sandbox = await openSandbox();
+    return { port: createRedisImageStore({ ...sandbox, lifeSeconds: 60 }), close: sandbox.close };
+  });
+
+  describeCheckQueue(async () => {
+    const sandbox = await openSandbox();
+    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    return {
+      port: { ...queue, finish: (id, outcome) => finishAsWorker(sandbox, id, outcome) },
+      async close() {
+        await queue.close();
+        await sandbox.close();
+      },
+    };
+  });
+
+  describeReplies(async () => {
+    const sandbox = await openSandbox();
+    return {
+      port: {
+        createInbox: (gatewayId) => createInbox(sandbox, gatewayId),
+        outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
+      },
+      close: sandbox.close,
+    };
+  });
+
+  describeWorkerRegistry(async () => {
+    const { redis, keys, close } = await openSandbox();
+    return { port: createRedisWorkerRegistry(redis, keys, 60), close };
+  });
+
+  describeRateLimiter(async () => {
+    const { redis, keys, close } = await openSandbox();
+    return { port: createRedisRateLimiter(redis, keys), close };
+  });
+});
+
+describe('what only Redis can do', () => {
+  it('lets an image expire that nobody deletes', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    await createRedisImageStore({ ...sandbox, lifeSeconds: 60 }).put('a', Uint8Array.of(1));
+    const ttl = await sandbox.redis.ttl(sandbox.keys.image('a'));
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(60);
+  });
+
+  it('forgets a worker that stops announcing itself', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys, 60);
+    await registry.announce(exampleWorker);
+    const key = sandbox.keys.worker(exampleWorker.id);
+    expect(await sandbox.redis.ttl(key)).toBeGreaterThan(0);
+    // What its expiry does, without the wait.
+    await sandbox.redis.del(key);
+    expect(await registry.list()).toEqual([]);
+    expect(await sandbox.redis.scard(sandbox.keys.workers)).toBe(0);
+  });
+
+  it('brings a reply that was sent while the connection of the inbox was down', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const inbox = createInbox(sandbox, randomUUID());
+    onTestFinished(() => inbox.close());
+    const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
+    const [connected, waiter] = [inbox.expect('connected'), inbox.expect('a')];
+    await outbox.send(inbox.address, 'connected', { error: 'invalid_image' });
+    await connected.within(5000);
+    await killConnection(sandbox, inbox.address);
+    await outbox.send(inbox.address, 'a', { error: 'invalid_image' });
+    expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
+  });
+
+  it('lets the replies of a gateway that is gone expire', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
+    await outbox.send('gone', 'a', { error: 'invalid_image' });
+    expect(await sandbox.redis.ttl(sandbox.keys.replies('gone'))).toBeGreaterThan(0);
+  });
+
+  it('answers "unavailable" at once when its connection is gone', async () => {
+    const sandbox = await openSandbox();
+    const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
+    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    onTestFinished(() => queue.close());
+    await sandbox.close();
+    const unavailable = { code: 'unavailable' };
+    await expect(imageStore.put('a', Uint8Array.of(1))).rejects.toMatchObject(unavailable);
+    await expect(queue.countWaiting()).rejects.toMatchObject(unavailable);
+  });
+
+  it('refuses job data that is more than ids and small facts', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    onTestFinished(() => queue.close());
+    const oversized = { ...exampleJob, tenant: 'x'.repeat(9000) };
+    await expect(queue.add(randomUUID(), oversized)).rejects.toThrow(/size/);
+  });
+});
+
+/** Takes the only waiting job and ends it, through BullMQ's own worker. */
+async function finishAsWorker(
+  { redis, keys }: Sandbox,
+  id: string,
+  outcome: CheckOutcome,
+): Promise<void> {
+  const connection = redis.duplicate({ maxRetriesPerRequest: null });
+  const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
+  const job = await worker.getNextJob('token');
+  expect(job?.id).toBe(id);
+  if ('result' in outcome) await job?.moveToCompleted(outcome.result, 'token', false);
+  else await job?.moveToFailed(new UnrecoverableError(outcome.error), 'token', false);
+  await worker.close();
+  connection.disconnect();
+}
+
+function createInbox({ keys }: Sandbox, gatewayId: string) {
+  const redis = connectForBackground({ url: redisUrl, name: gatewayId }, silentLog);
+  return createRedisReplyInbox({ redis, keys, gatewayId, log: silentLog });
+}
+
+async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
+  const clients = (await redis.client('LIST')) as string;
+  const id = new RegExp(`id=(\\d+) .*name=${name} `).exec(clients)?.[1];
+  expect(await redis.client('KILL', 'ID', id ?? '')).toBe(1);
+}
