@@ -1,8 +1,16 @@
+import type { Writable } from 'node:stream';
 import { imageTooLarge, LivegateError, requireImageBytes, type ImageLimits } from '@livegate/core';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import multer from 'multer';
 import { decodeBase64 } from './decode-base64.js';
 import { translateUploadError } from './translate-upload-error.js';
+
+declare module 'multer' {
+  interface Options {
+    /** Documented since multer 2.5; its published types do not know it yet. */
+    streamHandler?(req: Request, parser: Writable): void;
+  }
+}
 
 /** Room in a request body for what surrounds the image: part headers, stray text fields, JSON. */
 const ENVELOPE_BYTES = 64 * 1024;
@@ -47,8 +55,13 @@ function isJsonBody(req: Request): boolean {
 
 function createReadMultipart(maxImageBytes: number): ReadUpload {
   const parse = multer({
-    limits: { fileSize: maxImageBytes, fieldSize: ENVELOPE_BYTES, parts: MAX_PARTS },
+    limits: { fileSize: maxImageBytes, parts: MAX_PARTS },
     fileFilter: (_req, file, keep) => keep(null, file.fieldname === 'image'),
+    streamHandler(req, parser) {
+      // Text fields are nobody's business here, not even one without a name (Postman sends it).
+      parser.removeAllListeners('field');
+      req.pipe(parser);
+    },
   }).any();
 
   return async (req, res) => {

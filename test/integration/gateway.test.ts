@@ -1,0 +1,503 @@
+import { exampleResult, exampleWorker } from '@livegate/core/testing';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import { defaultAuth, formOf, path, post, startGateway, type Body } from './gateway.js';
+import { head, sendRaw } from './raw-http.js';
+
+const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+let jpeg: Buffer;
+let png: Buffer;
+
+beforeAll(async () => {
+  const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
+  jpeg = await grey.clone().jpeg().toBuffer();
+  png = await grey.clone().png().toBuffer();
+});
+
+/** What every error of the contract carries. */
+function errorBody(status: number, code: string) {
+  return {
+    status: 'failed',
+    error_message: expect.any(String),
+    error_code: code,
+    request_id: expect.stringMatching(uuidV7),
+    http_status: status,
+  };
+}
+
+describe('an answered check', () => {
+  it('has the GLAIR body and the headers that explain it', async () => {
+    const { url } = await startGateway();
+    const { response, status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(200);
+    expect(body).toEqual(exampleResult.verdict);
+    expect(response.headers.get('request-id')).toMatch(uuidV7);
+    expect(response.headers.get('livegate-model')).toBe(exampleResult.model);
+    expect(response.headers.get('server-timing')).toMatch(
+      /^upload;dur=[\d.]+, queue;dur=[\d.]+, decode;dur=6\.5, detect;dur=3\.8, classify;dur=22\.0, total;dur=[\d.]+$/,
+    );
+  });
+
+  it('queues one job under the Request-Id, with facts and no bytes in it', async () => {
+    const { url, queue } = await startGateway();
+    const { response } = await post(url, formOf(jpeg));
+    const id = response.headers.get('request-id') ?? '';
+    expect([...queue.jobs.keys()]).toEqual([id]);
+    expect(queue.jobs.get(id)).toEqual({
+      version: 1,
+      tenant: 'development',
+      replyTo: 'gateway',
+      imageBytes: jpeg.length,
+    });
+  });
+
+  it('stores exactly the uploaded bytes for the worker', async () => {
+    const { url, imageStore } = await startGateway();
+    const { response } = await post(url, formOf(png));
+    const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
+    expect(Buffer.from(stored ?? []).equals(png)).toBe(true);
+  });
+
+  it.each(['//face/v1/passive-liveness', '///face/v1/passive-liveness'])(
+    'is found at %s',
+    async (p) => {
+      const { url } = await startGateway();
+      const response = await fetch(url + p, {
+        method: 'POST',
+        headers: defaultAuth,
+        body: formOf(jpeg),
+      });
+      expect(response.status).toBe(200);
+    },
+  );
+
+  it("echoes the caller's x-request-id and never uses it as an id", async () => {
+    const { url } = await startGateway();
+    const { response } = await post(url, formOf(jpeg), { 'x-request-id': 'mine' });
+    expect(response.headers.get('x-request-id')).toBe('mine');
+    expect(response.headers.get('request-id')).toMatch(uuidV7);
+  });
+
+  it.each([
+    ['plain', (b64: string) => b64],
+    ['with a data: prefix', (b64: string) => `data:image/jpeg;base64,${b64}`],
+    ['in lines', (b64: string) => b64.replaceAll(/(.{76})/g, '$1\r\n')],
+    ['without padding', (b64: string) => b64.replaceAll('=', '')],
+  ])('takes base64 in JSON, %s', async (_name, write) => {
+    const { url, imageStore } = await startGateway();
+    const json = JSON.stringify({ image: write(jpeg.toString('base64')), extra: 1 });
+    const { response, status } = await post(url, json, { 'content-type': 'application/json' });
+    expect(status).toBe(200);
+    const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
+    expect(Buffer.from(stored ?? []).equals(jpeg)).toBe(true);
+  });
+
+  it('ignores stray text fields and files of other names', async () => {
+    const { url } = await startGateway();
+    const form = formOf(jpeg);
+    form.append('', 'postman');
+    form.append('note', 'hello');
+    form.append('other', new Blob([png]), 'other.png');
+    expect(await post(url, form)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('refused images', () => {
+  it.each<[string, () => Body, number, string]>([
+    ['no image part', () => formOf(), 400, 'missing_image'],
+    ['two images', () => formOf(jpeg, png), 400, 'too_many_images'],
+    ['an empty image', () => formOf(new Uint8Array()), 400, 'empty_image'],
+    ['text', () => formOf(Buffer.from('hello')), 400, 'invalid_image'],
+    ['a JPEG cut inside its header', () => formOf(jpeg.subarray(0, 30)), 400, 'invalid_image'],
+    ['a GIF', () => formOf(Buffer.from('GIF89a\x01\x00\x01\x00')), 415, 'unsupported_image_type'],
+  ])('%s', async (_name, body, status, code) => {
+    const { url, queue } = await startGateway();
+    expect(await post(url, body())).toMatchObject({ status, body: errorBody(status, code) });
+    expect(queue.jobs.size).toBe(0);
+  });
+
+  it.each([
+    ['{"image":"***"}', 400, 'invalid_base64'],
+    ['{"image":"abcde"}', 400, 'invalid_base64'],
+    ['{"image":7}', 400, 'invalid_base64'],
+    ['{"image":""}', 400, 'empty_image'],
+    ['{"image":null}', 400, 'missing_image'],
+    ['{}', 400, 'missing_image'],
+    ['[]', 400, 'missing_image'],
+    ['{"image":', 400, 'invalid_json'],
+    ['"just a string"', 400, 'invalid_json'],
+    ['', 400, 'missing_image'],
+  ])('JSON %s', async (json, status, code) => {
+    const { url } = await startGateway();
+    const answer = await post(url, json, { 'content-type': 'application/json' });
+    expect(answer).toMatchObject({ status, body: errorBody(status, code) });
+  });
+
+  it('says the same words as the API it replaces', async () => {
+    const { url } = await startGateway({ outcome: { error: 'internal_error' } });
+    const json = { 'content-type': 'application/json' };
+    expect(await post(url, formOf(Buffer.from('x')))).toMatchObject({
+      body: { error_message: 'enter valid format image for captured image' },
+    });
+    expect(await post(url, '{"image":"*"}', json)).toMatchObject({
+      body: { error_message: 'enter valid base64 for captured image' },
+    });
+    expect(await post(url, formOf(jpeg))).toMatchObject({
+      body: { error_message: 'internal server error' },
+    });
+  });
+
+  it('an image of too many bytes, as multipart and as JSON', async () => {
+    const { url } = await startGateway({ limits: { maxImageBytes: 1000, maxImagePixels: 1e6 } });
+    const large = new Uint8Array(200_000);
+    const expected = { status: 413, body: errorBody(413, 'image_too_large') };
+    expect(await post(url, formOf(large))).toMatchObject(expected);
+    // Within the envelope's allowance, so that only the image itself is too large.
+    expect(await post(url, formOf(large.subarray(0, 1001)))).toMatchObject(expected);
+    for (const size of [200_000, 1001]) {
+      const json = JSON.stringify({
+        image: Buffer.from(large.subarray(0, size)).toString('base64'),
+      });
+      expect(await post(url, json, { 'content-type': 'application/json' })).toMatchObject(expected);
+    }
+    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
+  });
+
+  it('an image of too many pixels', async () => {
+    const { url } = await startGateway({ limits: { maxImageBytes: 1e6, maxImagePixels: 64 * 63 } });
+    expect(await post(url, formOf(png))).toMatchObject({
+      status: 400,
+      body: errorBody(400, 'image_dimensions_exceeded'),
+    });
+  });
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'image/jpeg'])(
+    'a body of type %s',
+    async (type) => {
+      const { url } = await startGateway();
+      const answer = await post(url, Uint8Array.from(jpeg), { 'content-type': type });
+      expect(answer).toMatchObject({ status: 415, body: errorBody(415, 'unsupported_media_type') });
+    },
+  );
+
+  it('no body at all', async () => {
+    const { url } = await startGateway();
+    expect(await post(url, null)).toMatchObject({
+      status: 400,
+      body: errorBody(400, 'missing_image'),
+    });
+  });
+
+  it('what the worker refuses', async () => {
+    const { url } = await startGateway({ outcome: { error: 'invalid_image' } });
+    expect(await post(url, formOf(jpeg))).toMatchObject({
+      status: 400,
+      body: errorBody(400, 'invalid_image'),
+    });
+  });
+});
+
+describe('refused callers', () => {
+  it.each([
+    ['no credentials', { Authorization: '', 'x-api-key': '' }],
+    ['no x-api-key', { 'x-api-key': '' }],
+    ['a wrong x-api-key', { 'x-api-key': 'wrong' }],
+    ['no Basic', { Authorization: '' }],
+    ['a wrong password', { Authorization: `Basic ${btoa('default-username:wrong')}` }],
+    ['an unknown name', { Authorization: `Basic ${btoa('nobody:default-password')}` }],
+    ['a Bearer token', { Authorization: 'Bearer default-password' }],
+    ['Basic that is no base64', { Authorization: 'Basic ***' }],
+  ])('%s: 401', async (_name, headers) => {
+    const { url } = await startGateway();
+    const { response, status, body } = await post(url, formOf(jpeg), headers);
+    expect(status).toBe(401);
+    expect(body).toMatchObject({ ...errorBody(401, 'unauthorized'), error: expect.any(String) });
+    expect(response.headers.get('www-authenticate')).toMatch(/^Basic/);
+  });
+
+  it('valid credentials without the permission: 403', async () => {
+    const { url } = await startGateway({
+      credentials: [{ ...developmentCredential, permissions: [] }],
+    });
+    const { status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(403);
+    expect(body).toMatchObject({ ...errorBody(403, 'forbidden'), error: expect.any(String) });
+  });
+
+  it('keeps the secrets of one credential from opening another', async () => {
+    const { url } = await startGateway({
+      credentials: [
+        developmentCredential,
+        { ...developmentCredential, username: 'other', password_sha256: hashSecret('p') },
+      ],
+    });
+    const mixed = { Authorization: `Basic ${btoa('other:default-password')}` };
+    expect(await post(url, formOf(jpeg), mixed)).toMatchObject({ status: 401 });
+    const right = { Authorization: `Basic ${btoa('other:p')}` };
+    expect(await post(url, formOf(jpeg), right)).toMatchObject({ status: 200 });
+  });
+
+  it('a tenant over its rate: 429 with Retry-After', async () => {
+    const { url } = await startGateway({
+      credentials: [{ ...developmentCredential, rate_limit_per_minute: 1 }],
+    });
+    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
+    const { response, status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(429);
+    expect(body).toMatchObject(errorBody(429, 'rate_limited'));
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});
+
+describe('when no check can be taken', () => {
+  it.each<[string, Parameters<typeof startGateway>[0], string]>([
+    ['all workers are away', { workers: [] }, 'unavailable'],
+    ['the queue is full', { maxWaiting: 0 }, 'overloaded'],
+  ])('%s: 503 with Retry-After', async (_name, options, code) => {
+    const { url } = await startGateway(options);
+    const { response, status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(503);
+    expect(body).toMatchObject(errorBody(503, code));
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('Redis goes away between two looks: 503 with Retry-After', async () => {
+    const { url, outage } = await startGateway();
+    outage.away = true;
+    const { response, status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(503);
+    expect(body).toMatchObject(errorBody(503, 'unavailable'));
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('the wait runs out: 504 with the Location of the check, which goes on', async () => {
+    const { url, queue } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
+    const { response, status, body } = await post(url, formOf(jpeg));
+    const id = response.headers.get('request-id') ?? '';
+    expect(status).toBe(504);
+    expect(body).toMatchObject(errorBody(504, 'timeout'));
+    expect(response.headers.get('location')).toBe(`${url}/v1/jobs/${id}`);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(queue.jobs.has(id)).toBe(true);
+  });
+
+  it('a fault of ours: 500, and nothing about it leaks', async () => {
+    const lines: string[] = [];
+    const { url, queue } = await startGateway({ onLog: (line) => lines.push(line) });
+    queue.add = async () => {
+      throw new Error('secret detail');
+    };
+    const { status, body } = await post(url, formOf(jpeg));
+    expect(status).toBe(500);
+    expect(body).toMatchObject(errorBody(500, 'internal_error'));
+    expect(JSON.stringify(body)).not.toContain('secret');
+    expect(lines.join('')).toContain('secret detail');
+  });
+
+  it('takes the image back out when its job cannot be queued', async () => {
+    const { url, queue, imageStore } = await startGateway();
+    queue.add = async () => {
+      throw new Error('no');
+    };
+    const { response } = await post(url, formOf(jpeg));
+    expect(await imageStore.get([response.headers.get('request-id') ?? ''])).toEqual([undefined]);
+  });
+
+  it('reads the queue when the reply was lost', async () => {
+    const { url, queue } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
+    const add = queue.add;
+    queue.add = async (id, job) => {
+      await add(id, job);
+      queue.finish(id, { result: exampleResult });
+    };
+    expect(await post(url, formOf(jpeg))).toMatchObject({
+      status: 200,
+      body: exampleResult.verdict,
+    });
+  });
+});
+
+describe('paths and methods', () => {
+  it.each([
+    ['GET', '/nothing', 404, 'not_found'],
+    ['POST', '/face/v2/passive-liveness', 404, 'not_found'],
+    ['GET', path, 405, 'method_not_allowed'],
+    ['DELETE', '/livez', 405, 'method_not_allowed'],
+  ])('%s %s: %i', async (method, at, status, code) => {
+    const { url } = await startGateway();
+    const response = await fetch(url + at, { method });
+    expect(response.status).toBe(status);
+    expect(response.headers.get('request-id')).toMatch(uuidV7);
+    expect(await response.json()).toMatchObject(errorBody(status, code));
+  });
+
+  it('names the methods that a path knows', async () => {
+    const { url } = await startGateway();
+    expect((await fetch(url + path)).headers.get('allow')).toBe('POST');
+  });
+
+  it('/livez answers whatever is away; /readyz says what is', async () => {
+    const { url } = await startGateway({ workers: [] });
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    const ready = await fetch(`${url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toEqual({ status: 'unavailable', problem: 'no worker is alive' });
+  });
+
+  it('/readyz is 200 once a worker is alive', async () => {
+    const { url } = await startGateway();
+    const ready = await fetch(`${url}/readyz`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toEqual({ status: 'ok', workers: 1 });
+  });
+
+  it('/v1/models lists each set of models once, with thresholds, to anyone', async () => {
+    const twin = { ...exampleWorker, id: 'worker-2' };
+    const upgraded = { ...exampleWorker, id: 'worker-3', cutPoints: { moderate: 0.3, high: 0.6 } };
+    const { url } = await startGateway({ workers: [exampleWorker, twin, upgraded] });
+    const response = await fetch(`${url}/v1/models`);
+    expect(response.status).toBe(200);
+    const body = (await response.json()) as { model_sets: unknown[] };
+    expect(body.model_sets).toHaveLength(2);
+    expect(body.model_sets[0]).toEqual({
+      livegate_model: exampleResult.model,
+      thresholds: { moderate: 0.4, high: 0.7 },
+      execution_provider: 'cpu',
+      models: exampleWorker.models,
+    });
+  });
+
+  it('/v1/models is 503 while no worker can tell', async () => {
+    const { url } = await startGateway({ workers: [] });
+    expect((await fetch(`${url}/v1/models`)).status).toBe(503);
+  });
+});
+
+describe('broken HTTP is answered in JSON, with a Request-Id', () => {
+  const multipart = 'Content-Type: multipart/form-data; boundary=x';
+  const part = '--x\r\nContent-Disposition: form-data; name="image"; filename="blob"\r\n\r\n';
+
+  it.each<[string, (string | Uint8Array)[], boolean, number, string]>([
+    ['a request line that is none', ['NONSENSE\r\n\r\n'], false, 400, 'bad_request'],
+    ['headers beyond 16 KiB', [head(`X: ${'a'.repeat(20_000)}`)], false, 431, 'headers_too_large'],
+    [
+      'an unknown expectation',
+      [head('Expect: magic', 'Content-Length: 0')],
+      false,
+      417,
+      'unsupported_expectation',
+    ],
+    [
+      'multipart without a boundary',
+      [head('Content-Type: multipart/form-data', 'Content-Length: 1'), 'x'],
+      false,
+      400,
+      'invalid_multipart',
+    ],
+    [
+      'a wrong boundary',
+      [head(multipart, 'Content-Length: 9'), '--y\r\n\r\nab'],
+      false,
+      400,
+      'invalid_multipart',
+    ],
+    [
+      'a truncated multipart body',
+      [head(multipart, `Content-Length: ${part.length + 3}`), part, 'abc'],
+      false,
+      400,
+      'invalid_multipart',
+    ],
+    [
+      'a body cut half-way by a client that still listens',
+      [head(multipart, 'Content-Length: 5000'), part, 'abc'],
+      true,
+      400,
+      'bad_request',
+    ],
+    [
+      'a JSON body cut half-way',
+      [head('Content-Type: application/json', 'Content-Length: 5000'), '{"image":'],
+      true,
+      400,
+      'bad_request',
+    ],
+  ])('%s', async (_name, chunks, hangUp, status, code) => {
+    const { port, url } = await startGateway();
+    const answer = await sendRaw(port, chunks, { hangUp });
+    expect(answer.status).toBe(status);
+    expect(answer.body).toMatchObject(errorBody(status, code));
+    expect(answer.headers.get('request-id')).toMatch(uuidV7);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
+  });
+
+  it('an upload that never ends: 408', async () => {
+    const { port } = await startGateway({ uploadTimeoutMs: 1000 });
+    const answer = await sendRaw(port, [head(multipart, 'Content-Length: 5000'), part]);
+    expect(answer.status).toBe(408);
+    expect(answer.body).toMatchObject(errorBody(408, 'request_timeout'));
+  });
+
+  it('a huge Content-Length: 413 before any of the body is read', async () => {
+    const { port } = await startGateway();
+    const answer = await sendRaw(port, [head(multipart, 'Content-Length: 11534336')]);
+    expect(answer.status).toBe(413);
+  });
+
+  it('a huge chunked body: 413 without waiting for its end', async () => {
+    const limits = { maxImageBytes: 1000, maxImagePixels: 1e6 };
+    const { port, url } = await startGateway({ limits });
+    const chunk = `20000\r\n${'a'.repeat(0x20000)}\r\n`;
+    const answer = await sendRaw(port, [head(multipart, 'Transfer-Encoding: chunked'), chunk]);
+    expect(answer.status).toBe(413);
+    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
+  });
+
+  it('a client that expects 100-continue sends its body only after the refusals', async () => {
+    const { port } = await startGateway();
+    const expecting = ['Expect: 100-continue', 'Content-Type: application/json'];
+    const refused = await sendRaw(port, [head(...expecting, 'Content-Length: 99999999')]);
+    expect(refused.status).toBe(413);
+    const json = JSON.stringify({ image: jpeg.toString('base64') });
+    const accepted = await sendRaw(port, [
+      head(...expecting, `Content-Length: ${json.length}`),
+      json,
+    ]);
+    expect(accepted.status).toBe(200);
+  });
+});
+
+describe('the log', () => {
+  it('has one line per request, and no secret, header, query or byte of the image in it', async () => {
+    const lines: string[] = [];
+    const { url } = await startGateway({ onLog: (line) => lines.push(line) });
+    const response = await fetch(`${url}${path}?token=query-secret`, {
+      method: 'POST',
+      headers: { ...defaultAuth, 'x-request-id': 'callers-own' },
+      body: formOf(jpeg),
+    });
+    await response.json();
+    await expect.poll(() => lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 30,
+      callerRequestId: 'callers-own',
+      tenant: 'development',
+      outcome: 'LOW',
+      req: { method: 'POST', path },
+      res: { statusCode: 200 },
+    });
+    for (const secret of [
+      'default-password',
+      'default-api-key',
+      'Basic',
+      'query-secret',
+      '0.02611',
+    ]) {
+      expect(lines[0]).not.toContain(secret);
+    }
+  });
+});
