@@ -1,1 +1,89 @@
-export {};
+// npm start: the whole product on this machine, one api and one worker, until it is interrupted.
+// bootstrap.mjs has installed, built, and changed to the repository's root.
+import { existsSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { prepareModels } from './models/prepare-models.js';
+import { requireFreePort } from './ports.js';
+import { findOrStartRedis } from './redis/find-or-start-redis.js';
+import type { Redis } from './redis/start-own-redis.js';
+import { writeSamplePhoto } from './sample-photo.js';
+import type { Service } from './services.js';
+import { killServices, startService, stopServices } from './services.js';
+import { untilInterrupted } from './until-interrupted.js';
+import { untilReady } from './until-ready.js';
+
+const readyWithinMs = 180_000;
+// For the images a worker has taken; most supervisors wait as long.
+const graceMs = 30_000;
+const samplePath = resolve('.data/samples/selfie.jpg');
+
+const say = (line: string) => console.log(line);
+
+if (existsSync('.env')) process.loadEnvFile('.env'); // what is set already wins
+process.exit(await start());
+
+/** Runs everything, and stops it in the reverse order; returns the exit code. */
+async function start(): Promise<number> {
+  const port = readPort();
+  const host = process.env['LIVEGATE_HOST'] || '127.0.0.1';
+  await requireFreePort(port, host);
+  const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
+  await prepareModels(modelsDir, say);
+  if (!existsSync(samplePath)) await writeSamplePhoto(samplePath);
+
+  const services: Service[] = [];
+  const interrupted = untilInterrupted(() => killServices(services));
+  const dataDir = resolve('.data/redis');
+  const redis = await findOrStartRedis({ dataDir, url: process.env['REDIS_URL'], say });
+  try {
+    const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
+    services.push(...startServices({ ...process.env, ...env }));
+    const failure = untilFailure(services, redis);
+    const url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+    return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
+  } finally {
+    await stopServices(services, graceMs);
+    await redis.stop();
+  }
+}
+
+function readPort(): number {
+  const text = process.env['PORT'] || '8080';
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Error(`PORT must be a whole number from 1 to 65535, not "${text}"`);
+}
+
+function startServices(env: NodeJS.ProcessEnv): Service[] {
+  const watch = process.argv.includes('--watch');
+  const nodeArgs = watch ? ['--watch', '--watch-preserve-output'] : [];
+  const services = ['api', 'worker'].map((app) =>
+    startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], env),
+  );
+  const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
+  return watch ? [...services, startService('compiler', tsc, env)] : services;
+}
+
+/** Resolves with what went wrong, if anything that should run ends by itself. */
+async function untilFailure(services: Service[], redis: Redis): Promise<string> {
+  const ends = services.map(async ({ name, ended }) => `the ${name} ended (${await ended})`);
+  if (redis.gone) ends.push(redis.gone.then(() => 'Redis ended'));
+  return await Promise.race(ends);
+}
+
+/** `ended` resolves when it is time to stop: with the reason, if that is a failure. */
+async function serve(url: string, ended: Promise<string | undefined>): Promise<number> {
+  const ready = untilReady(`${url}/readyz`, readyWithinMs).then(() => 'ready' as const);
+  if ((await Promise.race([ready, ended])) === 'ready') sayHowToUse(url);
+  const failure = await ended;
+  say(failure ? `\nlivegate: ${failure} unexpectedly; stopping …` : '\nStopping …');
+  return failure ? 1 : 0;
+}
+
+function sayHowToUse(url: string): void {
+  // npm runs us in the repository's root, but the line will be pasted where it was started.
+  const photo = relative(process.env['INIT_CWD'] ?? process.cwd(), samplePath);
+  const credentials = `-u default-username:default-password -H 'x-api-key: default-api-key'`;
+  say(`\nLivegate is ready at ${url} (Ctrl-C stops it). Try it:\n`);
+  say(`  curl ${credentials} -F image=@${photo} ${url}/face/v1/passive-liveness\n`);
+}

@@ -9,9 +9,9 @@ import {
   type ErrorCode,
   type Keys,
   type Log,
+  type Redis,
 } from '@livegate/core';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Batcher } from './batcher.js';
 import type { TakenCheck } from './check-batch.js';
 import type { EndedCheck } from './finish-check.js';

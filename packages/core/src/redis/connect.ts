@@ -1,6 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../runtime/log.js';
 
+/** A connection, for those who only pass it on. */
+export type { Redis };
+
 export interface RedisAddress {
   /** redis:// or rediss:// */
   url: string;

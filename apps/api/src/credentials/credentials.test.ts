@@ -1,0 +1,126 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { runCredentialsCli } from './cli.js';
+import { openCredentialBook } from './credential-book.js';
+import { matchesHash } from './hash-secret.js';
+
+const log = pino({ level: 'silent' });
+
+async function createFile(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'livegate-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return join(folder, 'credentials.json');
+}
+
+async function openBook(file: string | undefined, production = false) {
+  const book = await openCredentialBook({ file, production, log });
+  onTestFinished(() => book.close());
+  return book;
+}
+
+/** Runs the CLI and reads the secrets it printed. */
+async function create(file: string, tenant: string) {
+  const printed = await runCredentialsCli(['create', '--tenant', tenant, '--file', file], {});
+  const read = (name: string) => new RegExp(`${name} +(\\S+)`).exec(printed)?.[1] ?? '';
+  return { username: read('username'), password: read('password'), apiKey: read('x-api-key') };
+}
+
+describe('credentials', () => {
+  it('are created with secrets that the file only holds hashes of', async () => {
+    const file = await createFile();
+    const { username, password, apiKey } = await create(file, 'acme');
+    const content = await readFile(file, 'utf8');
+    expect(content).not.toContain(password);
+    expect(content).not.toContain(apiKey);
+    const found = (await openBook(file, true)).find(username);
+    expect(found).toMatchObject({ tenant: 'acme', permissions: ['passive-liveness'] });
+    expect(matchesHash(password, found?.password_sha256 ?? '')).toBe(true);
+    expect(matchesHash(apiKey, found?.api_key_sha256 ?? '')).toBe(true);
+  });
+
+  it('are readable by their owner alone', async () => {
+    const file = await createFile();
+    await create(file, 'acme');
+    expect((await stat(file)).mode & 0o077).toBe(0);
+  });
+
+  it('are listed without secrets, and revoked one by one', async () => {
+    const file = await createFile();
+    const first = await create(file, 'acme');
+    const second = await create(file, 'acme');
+    await runCredentialsCli(['revoke', '--username', first.username], {
+      LIVEGATE_CREDENTIALS_FILE: file,
+    });
+    const listed = await runCredentialsCli(['list', '--file', file], {});
+    expect(listed).toContain(second.username);
+    expect(listed).not.toContain(first.username);
+    expect(listed).not.toContain(second.password);
+  });
+
+  it('of an unknown name cannot be revoked', async () => {
+    const file = await createFile();
+    await expect(
+      runCredentialsCli(['revoke', '--username', 'nobody', '--file', file], {}),
+    ).rejects.toThrow(/nobody/);
+  });
+
+  it('are asked for by a usage text when the command is wrong', async () => {
+    await expect(runCredentialsCli(['create'], {})).rejects.toThrow(/Usage/);
+  });
+});
+
+describe('the credential book', () => {
+  it('takes a changed file into force without a restart', async () => {
+    const file = await createFile();
+    const first = await create(file, 'acme');
+    const book = await openBook(file);
+    const second = await create(file, 'globex');
+    await expect.poll(() => book.find(second.username)?.tenant, { timeout: 5000 }).toBe('globex');
+    expect(book.find(first.username)?.tenant).toBe('acme');
+  });
+
+  it('keeps the last good file in force while the new one is broken', async () => {
+    const file = await createFile();
+    const { username } = await create(file, 'acme');
+    const errors: string[] = [];
+    const listening = pino({ level: 'error' }, { write: (line) => errors.push(line) });
+    const book = await openCredentialBook({ file, production: false, log: listening });
+    onTestFinished(() => book.close());
+    await writeFile(file, '{');
+    await expect.poll(() => errors.join(''), { timeout: 5000 }).toContain('not reloaded');
+    expect(book.find(username)?.tenant).toBe('acme');
+  });
+
+  it('refuses to open a file that is missing or wrong, and says why', async () => {
+    const file = await createFile();
+    await expect(openBook(file)).rejects.toThrow(/credentials.json/);
+    await writeFile(file, '{"credentials":[{"tenant":"acme"}]}');
+    await expect(openBook(file)).rejects.toThrow(/username/);
+  });
+
+  it('refuses two credentials of one name', async () => {
+    const file = await createFile();
+    await create(file, 'acme');
+    const { credentials } = JSON.parse(await readFile(file, 'utf8'));
+    await writeFile(file, JSON.stringify({ credentials: [...credentials, ...credentials] }));
+    await expect(openBook(file)).rejects.toThrow(/unique/);
+  });
+
+  it('knows the published development credentials, but never in production', async () => {
+    expect((await openBook(undefined)).find('default-username')?.tenant).toBe('development');
+    await expect(openBook(undefined, true)).rejects.toThrow(/NODE_ENV=production/);
+  });
+
+  it('refuses a production file that holds a published secret', async () => {
+    const file = await createFile();
+    await create(file, 'acme');
+    const { credentials } = JSON.parse(await readFile(file, 'utf8'));
+    const published = (await openBook(undefined)).find('default-username');
+    credentials[0].api_key_sha256 = published?.api_key_sha256;
+    await writeFile(file, JSON.stringify({ credentials }));
+    await expect(openBook(file, true)).rejects.toThrow(/NODE_ENV=production/);
+  });
+});

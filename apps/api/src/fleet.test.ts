@@ -1,0 +1,82 @@
+import {
+  createFakeCheckQueue,
+  createFakeWorkerRegistry,
+  exampleJob,
+  exampleWorker,
+  type Outage,
+} from '@livegate/core/testing';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { watchFleet } from './fleet.js';
+
+const log = pino({ level: 'silent' });
+const nextLook = () => vi.advanceTimersByTimeAsync(1000);
+
+async function watch(maxWaiting: number) {
+  const outage: Outage = { away: false };
+  const queue = createFakeCheckQueue(outage);
+  const registry = createFakeWorkerRegistry(outage);
+  await registry.announce(exampleWorker);
+  const fleet = await watchFleet({ queue, registry, maxWaiting, log });
+  onTestFinished(() => fleet.close());
+  return { outage, queue, registry, fleet };
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('fleet', () => {
+  it('lets in no more than the queue may hold between two looks', async () => {
+    const { fleet } = await watch(2);
+    fleet.requireCapacity();
+    fleet.requireCapacity();
+    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('counts what other gateways have queued', async () => {
+    const { fleet, queue } = await watch(1);
+    await queue.add('a', exampleJob);
+    await nextLook();
+    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('lets in again once the queue has been worked off', async () => {
+    const { fleet } = await watch(1);
+    fleet.requireCapacity();
+    await nextLook();
+    expect(() => fleet.requireCapacity()).not.toThrow();
+  });
+
+  it('notices that Redis went away, and that it is back', async () => {
+    const { fleet, outage } = await watch(1);
+    outage.away = true;
+    await nextLook();
+    expect(fleet.view()).toBeUndefined();
+    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    outage.away = false;
+    await nextLook();
+    expect(() => fleet.requireCapacity()).not.toThrow();
+  });
+
+  it('notices that the last worker is gone', async () => {
+    const { fleet, registry } = await watch(1);
+    await registry.withdraw(exampleWorker.id);
+    await nextLook();
+    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+  });
+
+  it('takes no checks into a queue of another schema', async () => {
+    const { fleet, queue } = await watch(1);
+    queue.readSchemaVersion = async () => 2;
+    await nextLook();
+    expect(() => fleet.requireCapacity()).toThrow(/schema 2/);
+  });
+
+  it('stops looking when closed', async () => {
+    const { fleet, registry } = await watch(1);
+    fleet.close();
+    await registry.withdraw(exampleWorker.id);
+    await nextLook();
+    expect(fleet.view()?.workers).toHaveLength(1);
+  });
+});

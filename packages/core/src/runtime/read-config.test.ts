@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { ConfigError, integer, readConfig, sharedConfig } from './read-config.js';
+
+const schema = z.object({ ...sharedConfig, PORT: integer(1).default(8080) });
+
+describe('readConfig', () => {
+  it('fills in defaults, also for empty variables', () => {
+    const config = readConfig(schema, { PORT: '', REDIS_URL: '' });
+    expect(config).toMatchObject({ PORT: 8080, REDIS_URL: 'redis://127.0.0.1:6379' });
+  });
+
+  it('lists every problem at once', () => {
+    const read = () => readConfig(schema, { PORT: 'http', REDIS_URL: 'ftp://x' });
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(/PORT/);
+    expect(read).toThrow(/REDIS_URL/);
+  });
+
+  it('gives a value that cannot be changed', () => {
+    expect(Object.isFrozen(readConfig(schema, {}))).toBe(true);
+  });
+});

@@ -1,0 +1,60 @@
+// `node scripts/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
+//
+// This file and bootstrap/ run before node_modules exists: plain JavaScript, node built-ins only.
+// Progress goes to stderr, so that a command's own stdout can be piped.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import { holdLock } from './bootstrap/hold-lock.mjs';
+import { installDependencies } from './bootstrap/install-dependencies.mjs';
+
+const say = (line) => console.error(line);
+
+try {
+  // Where npm runs its scripts, too: every command may count on it.
+  process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+  await bootstrap(process.argv.slice(2));
+} catch (error) {
+  say(`\nlivegate: ${describeFailure(error)}`);
+  process.exit(1);
+}
+
+/** Without a command it only installs: what lint and format need. */
+async function bootstrap([command, ...args]) {
+  requireNodeVersion();
+  // `npm start` and `npm test` may begin together: one installs and builds, the other waits.
+  await holdLock({ path: '.data/bootstrap.lock', say }, () => {
+    installDependencies(say);
+    if (command) build();
+  });
+  if (command) await run(command, args);
+}
+
+function requireNodeVersion() {
+  const range = JSON.parse(readFileSync('package.json', 'utf8')).engines.node;
+  const [neededMajor, neededMinor] = range.match(/\d+/g).map(Number);
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > neededMajor || (major === neededMajor && minor >= neededMinor)) return;
+  throw new Error(`this is Node ${process.versions.node}, but Livegate needs Node ${range}`);
+}
+
+function build() {
+  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
+}
+
+/** The command runs in this process, as if it had been started by itself. */
+async function run(command, args) {
+  const script = fileURLToPath(new URL(`./dist/${command}.js`, import.meta.url));
+  if (!existsSync(script)) throw new Error(`there is no scripts/${command}.ts`);
+  process.argv = [process.execPath, script, ...args];
+  await import(pathToFileURL(script).href);
+}
+
+/** A plain Error is an expected failure and says what to do; of anything else the stack is wanted. */
+function describeFailure(error) {
+  return error instanceof Error && error.name === 'Error' ? error.message : inspect(error);
+}

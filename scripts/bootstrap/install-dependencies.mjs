@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+
+// npm writes this inventory of node_modules last, so an interrupted install has none.
+const installedLock = 'node_modules/.package-lock.json';
+
+/** Installs what package-lock.json says, unless it is all there. */
+export function installDependencies(say) {
+  if (isInstallCurrent(readPackages('package-lock.json'), readPackages(installedLock))) return;
+  say('Installing dependencies (this takes about a minute, once) …');
+  rmSync(installedLock, { force: true });
+  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+    // Its install script would download CUDA libraries, or fail where it cannot.
+    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+  });
+  if (status === 0) return;
+  throw new Error(
+    `npm ci failed${error ? ` (${error.message})` : ''}: see above, then run this command again`,
+  );
+}
+
+/**
+ * Whether every package of the lock file is installed in its version. Optional ones may be
+ * missing: they are binaries for other platforms.
+ */
+export function isInstallCurrent(wanted, installed) {
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
+    if (path === '' || (optional && !installed[path])) return true;
+    return installed[path] !== undefined && installed[path].version === version;
+  });
+}
+
+function readPackages(lockPath) {
+  try {
+    return JSON.parse(readFileSync(lockPath, 'utf8')).packages;
+  } catch (error) {
+    if (error.code === 'ENOENT') return {};
+    throw error;
+  }
+}

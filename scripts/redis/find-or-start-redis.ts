@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { pingRedis } from './ask-redis.js';
+import type { Redis, RedisOptions } from './start-own-redis.js';
+import { startOwnRedis } from './start-own-redis.js';
+
+const defaultPort = 6379;
+const connectWithinMs = 5000;
+
+export interface FindOptions extends RedisOptions {
+  /** REDIS_URL: used and nothing else, if it is set. */
+  url?: string | undefined;
+  /** Where a Redis of this machine is looked for. */
+  wellKnownPort?: number;
+}
+
+/** The Redis that is configured; else one that already runs here; else a child of ours. */
+export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
+  const { url, wellKnownPort = defaultPort } = options;
+  if (url) return { url: await requireReachable(url), stop: leaveRunning };
+  if (await pingRedis(wellKnownPort)) {
+    return { url: `redis://127.0.0.1:${wellKnownPort}`, stop: leaveRunning };
+  }
+  return await startOwnRedis(options);
+}
+
+async function requireReachable(url: string): Promise<string> {
+  const { hostname, port, host } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port || defaultPort) });
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(connectWithinMs) });
+    return url;
+  } catch (error) {
+    throw new Error(`nothing answers at ${host}: start that Redis, or unset REDIS_URL`, {
+      cause: error,
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function leaveRunning(): Promise<void> {
+  // Who started it stops it.
+}
