@@ -8,7 +8,6 @@ const probes = new Set(['/livez', '/readyz']);
 export function logRequests(log: Log): RequestHandler {
   return pinoHttp<Request, Response>({
     logger: log,
-    genReqId: (_req, res) => res.locals.requestId,
     autoLogging: { ignore: (req) => probes.has(req.path) },
     serializers: {
       req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
@@ -16,9 +15,11 @@ export function logRequests(log: Log): RequestHandler {
     },
     customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
     customProps: (req, res) => ({
+      requestId: res.locals.requestId,
       callerRequestId: req.get('x-request-id'),
       tenant: res.locals.credential?.tenant,
       outcome: res.locals.outcome,
+      timings: res.locals.timings,
     }),
   });
 }

@@ -13,14 +13,16 @@ export interface GatewayTimings {
 export function presentCheck(res: Response, outcome: CheckOutcome, timings: GatewayTimings): void {
   if ('error' in outcome) throw new LivegateError(outcome.error);
   const { verdict, model } = outcome.result;
-  res.set('Livegate-Model', model);
-  res.set('Server-Timing', presentTimings(outcome.result, timings));
+  const stages = listStages(outcome.result, timings);
   res.locals.outcome = verdict.result.status;
+  res.locals.timings = stages;
+  res.set('Livegate-Model', model);
+  res.set('Server-Timing', Object.entries(stages).map(presentStage).join(', '));
   res.json(verdict);
 }
 
-function presentTimings({ timings }: CheckResult, gateway: GatewayTimings): string {
-  const stages = {
+function listStages({ timings }: CheckResult, gateway: GatewayTimings): Record<string, number> {
+  return {
     upload: gateway.uploadMs,
     // A difference of two durations, each by one clock: hosts need not agree on the time of day.
     queue: Math.max(0, gateway.waitMs - timings.workerMs),
@@ -29,7 +31,8 @@ function presentTimings({ timings }: CheckResult, gateway: GatewayTimings): stri
     classify: timings.classifyMs,
     total: gateway.totalMs,
   };
-  return Object.entries(stages)
-    .map(([stage, ms]) => `${stage};dur=${ms.toFixed(1)}`)
-    .join(', ');
+}
+
+function presentStage([stage, ms]: [string, number]): string {
+  return `${stage};dur=${ms.toFixed(1)}`;
 }

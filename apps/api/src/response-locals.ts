@@ -13,6 +13,8 @@ declare global {
       credential: Credential;
       /** For the log: the class of the verdict, or an error code. */
       outcome?: string;
+      /** For the log: how long each stage took, in milliseconds. */
+      timings?: Record<string, number>;
     }
   }
 }

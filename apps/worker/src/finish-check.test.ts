@@ -42,7 +42,7 @@ describe('finishCheck', () => {
     await finishCheck(ended, deps);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({
-      checkId: 'a',
+      requestId: 'a',
       tenant: 'acme',
       outcome: 'LOW',
       attempts: 1,

@@ -21,7 +21,7 @@ export interface EndedCheck {
  */
 export async function finishCheck(ended: EndedCheck, deps: FinishCheckDeps): Promise<void> {
   const { id, job, outcome, attempts } = ended;
-  const log = deps.log.child({ checkId: id, tenant: job.tenant });
+  const log = deps.log.child({ requestId: id, tenant: job.tenant });
   const steps = await Promise.allSettled([
     deps.replies.send(job.replyTo, id, outcome),
     deps.imageStore.delete(id),

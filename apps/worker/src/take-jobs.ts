@@ -75,7 +75,7 @@ export function takeJobs(options: TakeJobsOptions, { batcher, finish }: TakeJobs
       // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
       const refusal = asRefusal(error);
       if (refusal) throw new UnrecoverableError(refusal.code);
-      log.error({ checkId: job.id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
+      log.error({ requestId: job.id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
       throw error;
     }
   }

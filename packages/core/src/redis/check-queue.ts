@@ -46,6 +46,8 @@ export function createRedisCheckQueue(redis: Redis, keys: Keys): RedisCheckQueue
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () =>
       reach(async () => {
+        const version = await redis.get(keys.schema);
+        if (version !== null) return Number(version);
         await redis.setnx(keys.schema, SCHEMA_VERSION);
         return Number(await redis.get(keys.schema));
       }),

@@ -1,0 +1,115 @@
+import sharp from 'sharp';
+import { describe, expect, inject, it } from 'vitest';
+import { notImages, unsupportedImages } from '../fixtures/not-jpeg-or-png.js';
+import {
+  alphaPng,
+  cmykJpeg,
+  grayscaleJpeg,
+  oriented,
+  orientations,
+  pngBomb,
+  sixteenBitPng,
+  truncated,
+} from '../fixtures/odd-images.js';
+import { selfie, selfieWithPasserBy } from '../fixtures/photos.js';
+import { postImage } from './post-image.js';
+
+const upload = (image: Buffer) => postImage(inject('url'), image);
+
+async function scoreOf(image: Buffer): Promise<number> {
+  const { body } = await upload(image);
+  expect(body).toMatchObject({ status: 'success', result: { status: 'LOW' } });
+  return body.result.spoof_percentage;
+}
+
+describe('images that are unusual but good', () => {
+  it.each<[string, (photo: Buffer) => Promise<Buffer>]>([
+    ['a CMYK JPEG', cmykJpeg],
+    ['a 16-bit PNG', sixteenBitPng],
+    ['a PNG', (photo) => sharp(photo).png().toBuffer()],
+  ])('%s has about the score of the plain photo', async (_name, convert) => {
+    const photo = await selfie();
+    expect(await scoreOf(await convert(photo))).toBeCloseTo(await scoreOf(photo), 1);
+  });
+
+  it.each<[string, (photo: Buffer) => Promise<Buffer>]>([
+    ['a grayscale JPEG', grayscaleJpeg],
+    ['a PNG with an alpha channel', alphaPng],
+  ])('%s is scored', async (_name, convert) => {
+    expect(await upload(await convert(await selfie()))).toMatchObject({
+      status: 200,
+      body: { status: 'success' },
+    });
+  });
+
+  it('all eight EXIF orientations have the same verdict', async () => {
+    const photo = await selfie();
+    const upright = await scoreOf(photo);
+    for (const orientation of orientations) {
+      expect(await scoreOf(await oriented(photo, orientation))).toBeCloseTo(upright, 1);
+    }
+  });
+
+  it('a passer-by far behind is not a second face; a person nearby is', async () => {
+    const [far, near] = await Promise.all([selfieWithPasserBy(0.2), selfieWithPasserBy(0.6)]);
+    expect(await upload(far)).toMatchObject({ body: { status: 'success' } });
+    expect(await upload(near)).toMatchObject({
+      body: { status: 'failed', result: { status: 'too many faces detected' } },
+    });
+  });
+});
+
+describe('bad images get a clear error, and the next good one its verdict', () => {
+  const refusals: [string, () => Promise<Buffer> | Buffer, number, string][] = [
+    ['a truncated JPEG', async () => truncated(await selfie()), 400, 'invalid_image'],
+    [
+      'a truncated PNG',
+      async () =>
+        truncated(
+          await sharp(await selfie())
+            .png()
+            .toBuffer(),
+        ),
+      400,
+      'invalid_image',
+    ],
+    ['a PNG bomb', pngBomb, 400, 'image_dimensions_exceeded'],
+    ['11 MiB', () => Buffer.alloc(11 * 1024 * 1024), 413, 'image_too_large'],
+    ['an empty file', () => Buffer.alloc(0), 400, 'empty_image'],
+    ...Object.entries(notImages).map(([name, bytes]): (typeof refusals)[number] => [
+      name,
+      () => bytes,
+      400,
+      'invalid_image',
+    ]),
+    ...Object.entries(unsupportedImages).map(([name, bytes]): (typeof refusals)[number] => [
+      name,
+      () => bytes,
+      415,
+      'unsupported_image_type',
+    ]),
+  ];
+
+  it.each(refusals)('%s', async (_name, create, status, code) => {
+    const answer = await upload(await create());
+    expect(answer).toMatchObject({ status, body: { status: 'failed', error_code: code } });
+    expect(answer.requestId).not.toBe('');
+    expect(await upload(await selfie())).toMatchObject({ status: 200 });
+  });
+
+  it.each(Object.keys(unsupportedImages))('%s is named in its refusal', async (name) => {
+    const image = unsupportedImages[name as keyof typeof unsupportedImages];
+    const kind = name === 'pdf' ? 'application/pdf' : `image/${name === 'svg' ? 'svg+xml' : name}`;
+    expect((await upload(image)).body).toMatchObject({
+      error_message: expect.stringContaining(kind),
+    });
+  });
+
+  it('bad and good images sent together do not harm each other', async () => {
+    const good = await selfie();
+    const images = [good, truncated(good), good, pngBomb(), good, truncated(good), good];
+    const answers = await Promise.all(images.map(upload));
+    expect(answers.map(({ status }) => status)).toEqual([200, 400, 200, 400, 200, 400, 200]);
+    expect(new Set(answers.map(({ requestId }) => requestId)).size).toBe(images.length);
+  });
+});

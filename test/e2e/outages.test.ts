@@ -1,0 +1,195 @@
+import { connectForBackground, createKeys, createRedisCheckQueue } from '@livegate/core';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { groupPhoto, selfie } from '../fixtures/photos.js';
+import { createOwnRedis } from './own-redis.js';
+import { postImage, type Answer } from './post-image.js';
+import { createEnv, startApi, startWorker, untilReady, type Env } from './processes.js';
+
+const eventually = { timeout: 30_000, interval: 50 };
+const low = { status: 200, body: { result: { status: 'LOW' } } };
+
+let redis: Awaited<ReturnType<typeof createOwnRedis>>;
+
+beforeAll(async () => {
+  redis = await createOwnRedis();
+});
+afterAll(() => redis.remove());
+
+/** One api and one worker in a key space of their own, and a look into it. */
+async function startProduct(overrides: Env = {}) {
+  const env = createEnv({ REDIS_URL: redis.url, ...overrides });
+  const [api, worker] = await Promise.all([startApi(env), startWorker(env)]);
+  onTestFinished(async () => {
+    worker.child.kill('SIGCONT');
+    await Promise.all([api.stop('SIGKILL'), worker.stop('SIGKILL')]);
+  });
+  await untilReady(api.url);
+
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const client = connectForBackground({ url: redis.url, name: 'test' }, pino({ level: 'silent' }));
+  const queue = createRedisCheckQueue(client, keys);
+  onTestFinished(async () => {
+    await queue.close();
+    client.disconnect();
+  });
+  const countImages = async () => (await client.keys(keys.image('*'))).length;
+  const countActive = () => client.llen(`${keys.prefix}:liveness:active`);
+  return { env, api, worker, queue, client, countImages, countActive };
+}
+
+async function startSpare(env: Env) {
+  const worker = await startWorker(env);
+  onTestFinished(async () => void (await worker.stop('SIGKILL')));
+  return worker;
+}
+
+describe('workers', () => {
+  it('a killed worker loses nothing: another one answers its checks, each once', async () => {
+    const { env, api, worker, queue, countActive, countImages } = await startProduct();
+    // 12 megapixels: long enough in the worker's hands to be killed over.
+    const photo = await sharp(await groupPhoto())
+      .resize(4240, 2830, { fit: 'fill' })
+      .jpeg()
+      .toBuffer();
+    const answers = Array.from({ length: 6 }, () => postImage(api.url, photo));
+    await expect.poll(countActive, eventually).toBeGreaterThan(0);
+    await worker.stop('SIGKILL');
+    const spare = await startSpare(env);
+
+    const settled = await Promise.all(answers);
+    const tooMany = { result: { status: 'too many faces detected' } };
+    for (const answer of settled) expect(answer).toMatchObject({ status: 200, body: tooMany });
+    expect(new Set(settled.map(({ requestId }) => requestId)).size).toBe(6);
+    expect(await queue.countWaiting()).toBe(0);
+    await expect.poll(countImages, eventually).toBe(0);
+    expect(spare.log.some((line) => line['msg'] === 'check done')).toBe(true);
+  });
+
+  it('a worker that is told to stop finishes what it has taken', async () => {
+    const { env, api, worker } = await startProduct();
+    await startSpare(env);
+    const photo = await selfie();
+    const answers = Array.from({ length: 8 }, () => postImage(api.url, photo));
+    const exitCode = worker.stop('SIGTERM');
+    for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(low);
+    expect(await exitCode).toBe(0);
+  });
+
+  it('without a worker a check is refused at once, and taken again when one is back', async () => {
+    const { env, api, worker } = await startProduct();
+    await worker.stop();
+    await untilReady(api.url, 503);
+    expect(await postImage(api.url, await selfie())).toMatchObject({
+      status: 503,
+      body: { error_code: 'unavailable' },
+    });
+    await startSpare(env);
+    await untilReady(api.url);
+    expect(await postImage(api.url, await selfie())).toMatchObject(low);
+  });
+});
+
+/** Posts while the worker is frozen, and resolves once the check waits in the queue. */
+async function postAndHold(product: Awaited<ReturnType<typeof startProduct>>) {
+  product.worker.child.kill('SIGSTOP');
+  const answer: Promise<Answer | Error> = postImage(product.api.url, await selfie()).catch(
+    (error: Error) => error,
+  );
+  await expect.poll(() => product.queue.countWaiting(), eventually).toBe(1);
+  return { answer, release: () => product.worker.child.kill('SIGCONT') };
+}
+
+describe('gateways', () => {
+  it('a gateway that is told to stop answers who already waits', async () => {
+    const product = await startProduct();
+    const { answer, release } = await postAndHold(product);
+    const exitCode = product.api.stop('SIGTERM');
+    await product.api.logged('stopping');
+    release();
+    expect(await answer).toMatchObject(low);
+    expect(await exitCode).toBe(0);
+  });
+
+  it('a killed gateway loses its caller, but not the check', async () => {
+    const product = await startProduct();
+    const { answer, release } = await postAndHold(product);
+    const [id = ''] = await product.client.lrange(
+      `${product.env['LIVEGATE_KEY_PREFIX']}:liveness:wait`,
+      0,
+      0,
+    );
+    await product.api.stop('SIGKILL');
+    expect(await answer).toBeInstanceOf(Error);
+    release();
+    await expect
+      .poll(() => product.queue.readOutcome(id), eventually)
+      .toMatchObject({ result: { verdict: { result: { status: 'LOW' } } } });
+    await expect.poll(product.countImages, eventually).toBe(0);
+  });
+
+  it('keeps ids and small facts in Redis when a check has ended, and no image', async () => {
+    const { api, client, env, countImages } = await startProduct();
+    const { requestId } = await postImage(api.url, await selfie());
+    await expect.poll(countImages, eventually).toBe(0);
+    const job = await client.hgetall(`${env['LIVEGATE_KEY_PREFIX']}:liveness:${requestId}`);
+    expect(JSON.parse(job['data'] ?? '')).toEqual({
+      version: 1,
+      tenant: 'development',
+      replyTo: expect.any(String),
+      imageBytes: expect.any(Number),
+    });
+    expect(JSON.stringify(job).length).toBeLessThan(2000);
+  });
+});
+
+describe('Redis', () => {
+  it('a frozen Redis gives 503 instead of a hang, and heals', async () => {
+    const { api } = await startProduct();
+    const photo = await selfie();
+    redis.freeze();
+    onTestFinished(() => void redis.thaw());
+    expect(await postImage(api.url, photo)).toMatchObject({
+      status: 503,
+      body: { error_code: 'unavailable' },
+    });
+    redis.thaw();
+    await untilReady(api.url);
+    expect(await postImage(api.url, photo)).toMatchObject(low);
+  });
+
+  it('a full Redis gives 503 overloaded, and heals', async () => {
+    const { api, client } = await startProduct();
+    await client.config('SET', 'maxmemory', '1mb');
+    onTestFinished(() => void client.config('SET', 'maxmemory', '0'));
+    expect(await postImage(api.url, await selfie())).toMatchObject({
+      status: 503,
+      body: { error_code: 'overloaded' },
+    });
+    await client.config('SET', 'maxmemory', '0');
+    await untilReady(api.url);
+    expect(await postImage(api.url, await selfie())).toMatchObject(low);
+  });
+
+  it('a restarted Redis still holds the accepted check, and its caller gets the answer', async () => {
+    const product = await startProduct();
+    const { answer, release } = await postAndHold(product);
+    await redis.stop();
+    await redis.start();
+    release();
+    expect(await answer).toMatchObject(low);
+  });
+
+  it('an api that starts before Redis becomes ready when Redis does', async () => {
+    const env = createEnv({ REDIS_URL: redis.url });
+    await redis.stop();
+    const api = await startApi(env);
+    onTestFinished(async () => void (await api.stop('SIGKILL')));
+    expect(await postImage(api.url, await selfie())).toMatchObject({ status: 503 });
+    await redis.start();
+    await startSpare(env);
+    await untilReady(api.url);
+    expect(await postImage(api.url, await selfie())).toMatchObject(low);
+  });
+});

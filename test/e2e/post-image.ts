@@ -1,0 +1,23 @@
+export interface Answer {
+  status: number;
+  requestId: string;
+  body: { status: string; result: { spoof_percentage: number; status: string } };
+}
+
+const headers = {
+  Authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
+  'x-api-key': 'default-api-key',
+};
+
+/** Posts one image as the development tenant. Every answer must be JSON. */
+export async function postImage(baseUrl: string, image: Uint8Array): Promise<Answer> {
+  const body = new FormData();
+  body.set('image', new Blob([Uint8Array.from(image)]));
+  const url = `${baseUrl}/face/v1/passive-liveness`;
+  const response = await fetch(url, { method: 'POST', headers, body });
+  return {
+    status: response.status,
+    requestId: response.headers.get('request-id') ?? '',
+    body: (await response.json()) as Answer['body'],
+  };
+}
