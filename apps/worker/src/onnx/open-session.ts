@@ -1,0 +1,78 @@
+import * as ort from 'onnxruntime-node';
+import type { ModelInput } from '../model-manifest.js';
+
+/** One loaded model. Plain arrays cross this line, so that no other file knows ONNX Runtime. */
+export interface ModelSession {
+  /** `batch` is float32 [n, 3, height, width]; answers each output by name, first axis n again. */
+  run(batch: Float32Array): Promise<Record<string, Float32Array>>;
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** For example `cpu` or `cuda`. */
+  executionProvider: string;
+  intraOpThreads: number;
+}
+
+export interface SessionModel {
+  name: string;
+  bytes: Uint8Array;
+  input: ModelInput;
+}
+
+export type OpenSession = (model: SessionModel, options: SessionOptions) => Promise<ModelSession>;
+
+/** Throws an Error when the provider is not there or the model does not take this input. */
+export const openSession: OpenSession = async (model, options) => {
+  const session = await createSession(model, options);
+  requireInput(session, model);
+  const { name, width, height } = model.input;
+  return {
+    run: async (batch) => {
+      const shape = [batch.length / (3 * width * height), 3, height, width];
+      return toArrays(await session.run({ [name]: new ort.Tensor('float32', batch, shape) }));
+    },
+    close: () => session.release(),
+  };
+};
+
+async function createSession(
+  model: SessionModel,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(model.bytes, {
+      // Never a list of two: ONNX Runtime drops a missing one with a warning and goes on.
+      executionProviders: [options.executionProvider],
+      intraOpNumThreads: options.intraOpThreads,
+    });
+  } catch (cause) {
+    throw new Error(
+      `cannot open model ${model.name} with execution provider "${options.executionProvider}"`,
+      { cause },
+    );
+  }
+}
+
+function requireInput(session: ort.InferenceSession, { name, input }: SessionModel): void {
+  const found = session.inputMetadata.find((metadata) => metadata.name === input.name);
+  const shape = found?.isTensor ? found.shape : [];
+  const expected = [3, input.height, input.width];
+  // A symbolic size is a string: the batch must be one, the others may be.
+  const fits = expected.every(
+    (size, i) => typeof shape[i + 1] === 'string' || shape[i + 1] === size,
+  );
+  if (shape.length === 4 && typeof shape[0] === 'string' && fits) return;
+  throw new Error(
+    `model ${name} does not take an input "${input.name}" of [any batch, ${expected.join(', ')}]`,
+  );
+}
+
+function toArrays(outputs: ort.InferenceSession.OnnxValueMapType): Record<string, Float32Array> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, tensor]) => {
+      if (tensor.type !== 'float32') throw new Error(`output ${name} is ${tensor.type}`);
+      return [name, tensor.data as Float32Array];
+    }),
+  );
+}

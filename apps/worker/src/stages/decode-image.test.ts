@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { notImages, unsupportedImages } from '../../../../test/fixtures/not-jpeg-or-png.js';
+import * as odd from '../../../../test/fixtures/odd-images.js';
+import { selfie } from '../../../../test/fixtures/photos.js';
+import { allowOnlyJpegAndPng, decodeImage } from './decode-image.js';
+import type { Picture } from './picture.js';
+
+const maxImagePixels = 1_000_000;
+const upright = await decodeImage(await selfie(), maxImagePixels);
+
+allowOnlyJpegAndPng();
+
+test('a photo becomes three bytes a pixel', () => {
+  expect(upright).toMatchObject({ width: 576, height: 704 });
+  expect(upright.pixels).toHaveLength(3 * 576 * 704);
+});
+
+test.each(odd.orientations)('EXIF orientation %i is applied', async (orientation) => {
+  const image = await odd.oriented(await selfie(), orientation);
+  expect(await differenceFromUpright(image)).toBeLessThan(1);
+});
+
+test('a 16-bit PNG has the pixels of the photo it was made from', async () => {
+  expect(await differenceFromUpright(await odd.sixteenBitPng(await selfie()))).toBe(0);
+});
+
+test('grayscale and CMYK become RGB', async () => {
+  // In gray levels: what colour is lost, and what the conversion to printing inks and back costs.
+  expect(await differenceFromUpright(await odd.grayscaleJpeg(await selfie()))).toBeLessThan(10);
+  expect(await differenceFromUpright(await odd.cmykJpeg(await selfie()))).toBeLessThan(15);
+});
+
+test('what is transparent shows white, as a viewer shows it', async () => {
+  const half = await decodeImage(await odd.alphaPng(await selfie()), maxImagePixels);
+  expect(half.pixels[0]).toBeCloseTo((upright.pixels[0]! + 255) / 2, -1);
+});
+
+test('a phone’s JPEG with invalid scan parameters is not refused', async () => {
+  const image = odd.withInvalidScanParameters(await selfie());
+  expect(await differenceFromUpright(image)).toBe(0);
+});
+
+test('a tiny file that claims too many pixels is refused by its header', async () => {
+  await expect(decodeImage(odd.pngBomb(), maxImagePixels)).rejects.toMatchObject({
+    code: 'image_dimensions_exceeded',
+  });
+});
+
+describe('refused as invalid_image:', () => {
+  test.each(Object.entries({ ...unsupportedImages, ...notImages }))('%s', async (_, bytes) => {
+    await expectInvalid(bytes);
+  });
+
+  test('a truncated JPEG', async () => {
+    await expectInvalid(odd.truncated(await selfie()));
+  });
+
+  test('a truncated PNG', async () => {
+    await expectInvalid(odd.truncated(await odd.sixteenBitPng(await selfie())));
+  });
+
+  test('a PNG with a broken checksum', async () => {
+    const png = await odd.sixteenBitPng(await selfie());
+    png[png.length >> 1]! ^= 1;
+    await expectInvalid(png);
+  });
+
+  test('nothing but the first bytes of a JPEG', async () => {
+    await expectInvalid((await selfie()).subarray(0, 20));
+  });
+});
+
+async function expectInvalid(bytes: Uint8Array): Promise<void> {
+  await expect(decodeImage(bytes, maxImagePixels)).rejects.toMatchObject({ code: 'invalid_image' });
+}
+
+/** Mean absolute difference per channel, 0..255. */
+async function differenceFromUpright(image: Uint8Array): Promise<number> {
+  const picture: Picture = await decodeImage(image, maxImagePixels);
+  expect(picture).toMatchObject({ width: upright.width, height: upright.height });
+  const total = picture.pixels.reduce((sum, v, i) => sum + Math.abs(v - upright.pixels[i]!), 0);
+  return total / picture.pixels.length;
+}

@@ -1,0 +1,67 @@
+import type { Detector } from '../model-manifest.js';
+import type { ModelSession } from '../onnx/open-session.js';
+import { allocateBatch } from './image-tensor.js';
+import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
+import type { Face, Picture } from './picture.js';
+import { suppressOverlaps } from './suppress-overlaps.js';
+
+export interface FaceDetector {
+  model: Detector;
+  session: ModelSession;
+  /** Candidates the model is less sure of are no faces, 0..1. */
+  scoreThreshold: number;
+}
+
+/**
+ * Padding of the second look, as a share of the picture's width and height on each side: the model
+ * misses faces that fill the frame.
+ */
+const SECOND_LOOK_PAD_SHARE = 0.35;
+
+/** The faces of each picture, strongest first: one run for all, one more for those without any. */
+export async function detectFaces(detector: FaceDetector, pictures: Picture[]): Promise<Face[][]> {
+  const first = await look(detector, pictures, 0);
+  const missed = pictures.filter((_, i) => first[i]!.length === 0);
+  const second = await look(detector, missed, SECOND_LOOK_PAD_SHARE);
+  return first.map((faces) => (faces.length > 0 ? faces : second.shift()!));
+}
+
+async function look(
+  detector: FaceDetector,
+  pictures: Picture[],
+  padShare: number,
+): Promise<Face[][]> {
+  if (pictures.length === 0) return [];
+  const { input, output } = detector.model;
+  const placements = pictures.map((picture) => placeInFrame(picture, input, padShare));
+  const { batch, images } = allocateBatch(input, pictures.length);
+  await Promise.all(pictures.map((picture, i) => letterbox(picture, placements[i]!, images[i]!)));
+  const outputs = await detector.session.run(batch);
+  const scores = splitEvenly(outputs[output.scores]!, pictures.length);
+  const boxes = splitEvenly(outputs[output.boxes]!, pictures.length);
+  return pictures.map((picture, i) =>
+    suppressOverlaps(readCandidates(scores[i]!, boxes[i]!, detector.scoreThreshold)).map(
+      (face) => ({
+        ...face,
+        box: toPictureBox(face.box, placements[i]!, { frame: input, picture }),
+      }),
+    ),
+  );
+}
+
+/** scores [anchors, 2], index 1 = face; boxes [anchors, 4], x1 y1 x2 y2 in shares of the frame. */
+function readCandidates(scores: Float32Array, boxes: Float32Array, threshold: number): Face[] {
+  const candidates: Face[] = [];
+  for (let anchor = 0; anchor < scores.length / 2; anchor++) {
+    const score = scores[2 * anchor + 1]!;
+    if (score <= threshold) continue;
+    const [left, top, right, bottom] = boxes.subarray(4 * anchor, 4 * anchor + 4);
+    candidates.push({ score, box: { left: left!, top: top!, right: right!, bottom: bottom! } });
+  }
+  return candidates;
+}
+
+function splitEvenly(values: Float32Array, parts: number): Float32Array[] {
+  const size = values.length / parts;
+  return Array.from({ length: parts }, (_, i) => values.subarray(i * size, (i + 1) * size));
+}

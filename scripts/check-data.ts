@@ -1,0 +1,38 @@
+// npm run check:data -- [folder]: how often the pipeline is right on labelled photos.
+// bootstrap.mjs has installed, built, and changed to the repository's root.
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createPipeline } from '@livegate/worker/pipeline';
+import { assessFiles } from './check-data/assess-files.js';
+import { describeDetection } from './check-data/describe-detection.js';
+import { describeLiveness } from './check-data/describe-liveness.js';
+import { describeSpeed } from './check-data/describe-speed.js';
+import { readTable } from './check-data/read-table.js';
+import { prepareModels } from './models/prepare-models.js';
+
+const { positionals } = parseArgs({ allowPositionals: true });
+await checkData(positionals[0] ?? '../shared/data');
+
+/** `folder`: images, detection.csv (path, faces), liveness.csv (path, label, framing, source). */
+async function checkData(folder: string): Promise<void> {
+  const detectionRows = await readTable(join(folder, 'detection.csv'), ['path', 'faces']);
+  const livenessColumns = ['path', 'label', 'framing', 'source'] as const;
+  const livenessRows = await readTable(join(folder, 'liveness.csv'), livenessColumns);
+  const modelsDir = process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models';
+  await prepareModels(modelsDir, console.log);
+  // The worker's own defaults.
+  const pipeline = await createPipeline({
+    modelsDir,
+    maxImagePixels: 50_000_000,
+    faceScoreThreshold: 0.9,
+    minFaceRatio: 0.25,
+    executionProvider: 'cpu',
+    intraOpThreads: 1,
+  });
+  const detection = await assessFiles(pipeline, folder, detectionRows);
+  const liveness = await assessFiles(pipeline, folder, livenessRows);
+  await pipeline.close();
+  console.log(describeDetection(detection));
+  console.log(describeLiveness(liveness));
+  console.log(describeSpeed(liveness));
+}

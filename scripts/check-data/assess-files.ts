@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LivegateError } from '@livegate/core';
+import type { AssessedImage, Pipeline } from '@livegate/worker/pipeline';
+
+/** A row of labels, and what the pipeline made of its image. */
+export type Assessed<Row> = Row & { outcome: AssessedImage | LivegateError };
+
+/** One image at a time, so that the timings are those of a single image. */
+export async function assessFiles<Row extends { path: string }>(
+  pipeline: Pipeline,
+  folder: string,
+  rows: Row[],
+): Promise<Assessed<Row>[]> {
+  const assessed: Assessed<Row>[] = [];
+  for (const row of rows) {
+    const [outcome] = await pipeline.assess([await readFile(join(folder, row.path))]);
+    assessed.push({ ...row, outcome: outcome! });
+  }
+  return assessed;
+}
+
+/** `no_face`, `too_many_faces`, `scored`, or the code of the error. */
+export function kindOf({ outcome }: Assessed<object>): string {
+  return outcome instanceof LivegateError ? outcome.code : outcome.assessment.kind;
+}
+
+/** P(spoof) of the images that were scored. */
+export function spoofProbabilities(rows: Assessed<object>[]): number[] {
+  return rows.flatMap(({ outcome }) =>
+    !(outcome instanceof LivegateError) && outcome.assessment.kind === 'scored'
+      ? [outcome.assessment.spoofProbability]
+      : [],
+  );
+}
