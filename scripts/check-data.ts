@@ -2,6 +2,7 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readWorkerConfig, toPipelineConfig } from '@livegate/worker/config';
 import { createPipeline } from '@livegate/worker/pipeline';
 import { assessFiles } from './check-data/assess-files.js';
 import { describeDetection } from './check-data/describe-detection.js';
@@ -18,17 +19,9 @@ async function checkData(folder: string): Promise<void> {
   const detectionRows = await readTable(join(folder, 'detection.csv'), ['path', 'faces']);
   const livenessColumns = ['path', 'label', 'framing', 'source'] as const;
   const livenessRows = await readTable(join(folder, 'liveness.csv'), livenessColumns);
-  const modelsDir = process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models';
-  await prepareModels(modelsDir, console.log);
-  // The worker's own defaults.
-  const pipeline = await createPipeline({
-    modelsDir,
-    maxImagePixels: 50_000_000,
-    faceScoreThreshold: 0.9,
-    minFaceRatio: 0.25,
-    executionProvider: 'cpu',
-    intraOpThreads: 1,
-  });
+  const config = toPipelineConfig(readWorkerConfig(process.env));
+  await prepareModels(config.modelsDir, console.log);
+  const pipeline = await createPipeline(config);
   const detection = await assessFiles(pipeline, folder, detectionRows);
   const liveness = await assessFiles(pipeline, folder, livenessRows);
   await pipeline.close();

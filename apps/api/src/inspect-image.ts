@@ -1,4 +1,4 @@
-import { LivegateError, requireImagePixels, type ImageLimits } from '@livegate/core';
+import { LivegateError, requireImagePixels } from '@livegate/core';
 import { fileTypeFromBuffer } from 'file-type';
 import sharp from 'sharp';
 
@@ -11,10 +11,10 @@ const accepted = new Set(['image/jpeg', 'image/png']);
  *
  * Throws `invalid_image`, `unsupported_image_type` or `image_dimensions_exceeded`.
  */
-export async function inspectImage(bytes: Uint8Array, limits: ImageLimits): Promise<void> {
+export async function inspectImage(bytes: Uint8Array, maxImagePixels: number): Promise<void> {
   const kind = isSvg(bytes) ? 'image/svg+xml' : (await fileTypeFromBuffer(bytes))?.mime;
   if (!kind || !accepted.has(kind)) throw refuseKind(kind);
-  requireImagePixels(await readHeader(bytes), limits);
+  requireImagePixels(await readHeader(bytes), maxImagePixels);
 }
 
 function refuseKind(kind = ''): LivegateError {

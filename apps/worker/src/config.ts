@@ -1,5 +1,6 @@
 import { fraction, integer, readConfig, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
+import type { PipelineConfig } from './pipeline.js';
 
 /** The worker's part of the environment; `.env.example` explains every key. */
 export const workerConfigSchema = z
@@ -25,4 +26,15 @@ export type WorkerConfig = z.output<typeof workerConfigSchema>;
 
 export function readWorkerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   return readConfig(workerConfigSchema, env);
+}
+
+export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
+  return {
+    modelsDir: config.LIVEGATE_MODELS_DIR,
+    maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
+    faceScoreThreshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
+    minFaceRatio: config.LIVEGATE_MIN_FACE_RATIO,
+    executionProvider: config.LIVEGATE_EXECUTION_PROVIDER,
+    intraOpThreads: config.LIVEGATE_INTRA_OP_THREADS,
+  };
 }

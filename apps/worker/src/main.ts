@@ -12,7 +12,7 @@ import {
 } from '@livegate/core';
 import { createBatcher } from './batcher.js';
 import { createCheckBatch } from './check-batch.js';
-import { readWorkerConfig, type WorkerConfig } from './config.js';
+import { readWorkerConfig, toPipelineConfig, type WorkerConfig } from './config.js';
 import { finishCheck } from './finish-check.js';
 import { HEARTBEAT_LIFE_SECONDS, startHeartbeat } from './heartbeat.js';
 import { createPipeline } from './pipeline.js';
@@ -27,14 +27,7 @@ async function main(): Promise<void> {
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
 
   // Models first: a worker that cannot check images must not take any.
-  const pipeline = await createPipeline({
-    modelsDir: config.LIVEGATE_MODELS_DIR,
-    maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
-    faceScoreThreshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
-    minFaceRatio: config.LIVEGATE_MIN_FACE_RATIO,
-    executionProvider: config.LIVEGATE_EXECUTION_PROVIDER,
-    intraOpThreads: config.LIVEGATE_INTRA_OP_THREADS,
-  });
+  const pipeline = await createPipeline(toPipelineConfig(config));
   const store = connectStore(config, log);
 
   const checkBatch = createCheckBatch({ ...store, pipeline, cutPoints });

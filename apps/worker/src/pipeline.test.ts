@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { LivegateError } from '@livegate/core';
 import { afterAll, expect, test } from 'vitest';
 import * as odd from '../../../test/fixtures/odd-images.js';
-import { faces, groupPhoto, noFace, selfie } from '../../../test/fixtures/photos.js';
+import {
+  faces,
+  groupPhoto,
+  noFace,
+  roundThing,
+  selfie,
+  tightCrop,
+} from '../../../test/fixtures/photos.js';
 import { preparedModels } from '../../../test/fixtures/prepared-models.js';
 import { MANIFEST_FILE, parseManifest } from './model-manifest.js';
 import { openSession } from './onnx/open-session.js';
@@ -19,6 +26,8 @@ const config: PipelineConfig = {
   executionProvider: 'cpu',
   intraOpThreads: 1,
 };
+// Drawn as SVG, which a pipeline forbids this process to read from then on.
+const drawnRoundThing = await roundThing();
 const pipeline = await createPipeline(config);
 
 afterAll(() => pipeline.close());
@@ -38,6 +47,11 @@ async function scoreOf(image: Uint8Array): Promise<number> {
 test('faces are counted', async () => {
   const outcomes = await pipeline.assess([await noFace(), await groupPhoto(), await selfie()]);
   expect(outcomes.map(summarize)).toEqual(['no_face', 'too_many_faces', 'scored']);
+});
+
+test('a second look finds a tightly cut face, and takes nothing round for one', async () => {
+  const outcomes = await pipeline.assess([await tightCrop(), drawnRoundThing]);
+  expect(outcomes.map(summarize)).toEqual(['scored', 'no_face']);
 });
 
 test('a batch gives exactly what its images give one by one', async () => {

@@ -23,7 +23,7 @@ export function checkPassiveLiveness(options: PassiveLivenessOptions): RequestHa
     const image = await readUpload(req, res);
     const uploadedAt = performance.now();
 
-    await inspectImage(image, limits);
+    await inspectImage(image, limits.maxImagePixels);
     const submission = { id: requestId, tenant: credential.tenant, image };
     const outcome = await submitCheck(submission, waitLimitMs);
     if (!outcome) {

@@ -8,7 +8,7 @@ import type { Picture } from './picture.js';
  * pixel is decoded. Throws LivegateError `image_dimensions_exceeded` or `invalid_image`.
  */
 export async function decodeImage(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
-  requireImagePixels(await readHeader(bytes), { maxImagePixels, maxImageBytes: bytes.length });
+  requireImagePixels(await readHeader(bytes), maxImagePixels);
   try {
     return await decodePixels(bytes, maxImagePixels);
   } catch (cause) {

@@ -20,10 +20,10 @@ export function requireImageBytes(bytes: Uint8Array, limits: ImageLimits): void 
 }
 
 /** Throws `image_dimensions_exceeded`: a tiny file may claim a picture that fills the memory. */
-export function requireImagePixels(header: ImageHeader, limits: ImageLimits): void {
-  if (header.width * header.height <= limits.maxImagePixels) return;
+export function requireImagePixels(header: ImageHeader, maxImagePixels: number): void {
+  if (header.width * header.height <= maxImagePixels) return;
   throw new LivegateError('image_dimensions_exceeded', {
-    publicMessage: `the image has more than ${limits.maxImagePixels} pixels`,
+    publicMessage: `the image has more than ${maxImagePixels} pixels`,
     detail: `${header.width}x${header.height}`,
   });
 }
