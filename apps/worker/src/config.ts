@@ -15,7 +15,6 @@ export const workerConfigSchema = z
     LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
     LIVEGATE_MODERATE_FROM: fraction().default(0.4),
     LIVEGATE_HIGH_FROM: fraction().default(0.7),
-    LIVEGATE_RESULT_TTL_SECONDS: integer(1).default(24 * 60 * 60),
   })
   .refine((config) => config.LIVEGATE_MODERATE_FROM <= config.LIVEGATE_HIGH_FROM, {
     path: ['LIVEGATE_MODERATE_FROM'],

@@ -1,3 +1,4 @@
+export * from './domain/check-record.js';
 export * from './domain/check.js';
 export * from './domain/errors.js';
 export * from './domain/image-rules.js';

@@ -1,4 +1,5 @@
 import type { CheckJob, CheckOutcome } from './domain/check.js';
+import type { CheckRecord } from './domain/check-record.js';
 import type { WorkerFacts } from './domain/models.js';
 import type { ReplyWaiter } from './domain/reply-waiters.js';
 
@@ -23,8 +24,12 @@ export interface ImageStore {
 /** The gateway's end of the queue. */
 export interface CheckQueue {
   add(id: string, job: CheckJob): Promise<void>;
-  /** `undefined` while the check is unfinished, and for an id that is not known (any more). */
-  readOutcome(id: string): Promise<CheckOutcome | undefined>;
+  /** `undefined` for an id that is not known (any more). */
+  read(id: string): Promise<CheckRecord | undefined>;
+  /** A queued check never runs; a running one is marked when it ends. False if it had ended. */
+  cancel(id: string): Promise<boolean>;
+  /** The check is not known any more at once; an unfinished one is canceled first. */
+  erase(id: string): Promise<void>;
   /** How many checks no worker has taken yet. */
   countWaiting(): Promise<number>;
   /** Version of the data in the queue; the first process to ask on an empty store sets it. */

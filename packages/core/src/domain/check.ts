@@ -12,8 +12,10 @@ export interface CheckJob {
   version: number;
   /** The tenant whose credentials sent the image. */
   tenant: string;
-  /** Address of the gateway that waits for the result. */
-  replyTo: string;
+  /** Address of the gateway that waits for the outcome; absent when nobody does. */
+  replyTo?: string;
+  /** Where this one check is to be announced, beside the tenant's own webhook endpoints. */
+  webhookUrl?: string;
   imageBytes: number;
 }
 

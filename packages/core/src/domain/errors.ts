@@ -5,18 +5,23 @@
  * the exact words of the API that Livegate replaces, as its clients compare them.
  */
 export const errorMessages = {
+  already_finished: 'the check has already ended',
   bad_request: 'the request is not valid HTTP',
+  canceled: 'the check was canceled',
   empty_image: 'the image is empty',
   forbidden: 'these credentials do not permit this request',
   headers_too_large: 'the request headers are too large',
+  idempotency_key_reused: 'this Idempotency-Key was used with another image',
   image_dimensions_exceeded: 'the image has too many pixels',
   image_expired: 'the image expired before it could be checked, send it again',
   image_too_large: 'the image has too many bytes',
   internal_error: 'internal server error',
   invalid_base64: 'enter valid base64 for captured image',
+  invalid_idempotency_key: 'an Idempotency-Key has 1 to 255 visible ASCII characters',
   invalid_image: 'enter valid format image for captured image',
   invalid_json: 'the request body is not valid JSON',
   invalid_multipart: 'the request body is not valid multipart/form-data',
+  invalid_request: 'the request body is not as documented',
   method_not_allowed: 'this path does not support this method',
   missing_image: 'send one image, as a file part or a JSON member named "image"',
   not_found: 'there is nothing at this path',
@@ -24,12 +29,15 @@ export const errorMessages = {
   rate_limited: 'this tenant has sent too many requests, try again later',
   request_timeout: 'the request took too long to arrive',
   timeout: 'the result was not ready in time, the check goes on',
+  too_many_endpoints: 'this tenant has as many webhook endpoints as it may have',
   too_many_images: 'send one image only',
   unauthorized: 'wrong or missing credentials',
   unavailable: 'the service cannot take checks right now, try again later',
   unsupported_expectation: 'only "Expect: 100-continue" is supported',
   unsupported_image_type: 'only JPEG and PNG images are supported',
   unsupported_media_type: 'send multipart/form-data or application/json',
+  webhook_secret_missing: 'create a webhook secret before you use webhook_url',
+  webhook_url_refused: 'webhooks are not delivered to this URL',
 } as const;
 
 export type ErrorCode = keyof typeof errorMessages;

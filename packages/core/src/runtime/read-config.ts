@@ -35,6 +35,7 @@ export const sharedConfig = {
   BLOB_REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
   LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
   LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
+  LIVEGATE_RESULT_TTL_SECONDS: integer(1).default(24 * 60 * 60),
   LIVEGATE_LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info'),
