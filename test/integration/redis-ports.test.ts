@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
   connectForBackground,
+  createRedisCancellations,
   createRedisCheckQueue,
+  createRedisIdempotencyKeys,
   createRedisImageStore,
   createRedisRateLimiter,
   createRedisReplyInbox,
@@ -12,6 +14,7 @@ import {
 } from '@livegate/core';
 import {
   describeCheckQueue,
+  describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
   describeReplies,
@@ -19,7 +22,7 @@ import {
   exampleJob,
   exampleWorker,
 } from '@livegate/core/testing';
-import { UnrecoverableError, Worker } from 'bullmq';
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openSandbox, redisUrl, silentLog, type Sandbox } from './redis.js';
 
@@ -31,14 +34,26 @@ describe('the Redis adapters keep the contracts of the ports', () => {
 
   describeCheckQueue(async () => {
     const sandbox = await openSandbox();
-    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    const queue = createQueue(sandbox);
+    const worker = createManualWorker(sandbox);
     return {
-      port: { ...queue, finish: (id, outcome) => finishAsWorker(sandbox, id, outcome) },
+      port: {
+        ...queue,
+        ...worker,
+        find: createRedisCancellations(sandbox.redis, sandbox.keys).find,
+      },
       async close() {
+        await worker.close();
         await queue.close();
         await sandbox.close();
       },
     };
+  });
+
+  describeIdempotencyKeys(async () => {
+    const sandbox = await openSandbox();
+    const port = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+    return { port, close: sandbox.close };
   });
 
   describeReplies(async () => {
@@ -93,10 +108,10 @@ describe('what only Redis can do', () => {
     onTestFinished(() => inbox.close());
     const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
     const [connected, waiter] = [inbox.expect('connected'), inbox.expect('a')];
-    await outbox.send(inbox.address, 'connected', { error: 'invalid_image' });
+    await outbox.send('connected', { error: 'invalid_image' }, inbox.address);
     await connected.within(5000);
     await killConnection(sandbox, inbox.address);
-    await outbox.send(inbox.address, 'a', { error: 'invalid_image' });
+    await outbox.send('a', { error: 'invalid_image' }, inbox.address);
     expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
   });
 
@@ -104,14 +119,14 @@ describe('what only Redis can do', () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
-    await outbox.send('gone', 'a', { error: 'invalid_image' });
+    await outbox.send('a', { error: 'invalid_image' }, 'gone');
     expect(await sandbox.redis.ttl(sandbox.keys.replies('gone'))).toBeGreaterThan(0);
   });
 
   it('answers "unavailable" at once when its connection is gone', async () => {
     const sandbox = await openSandbox();
     const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
-    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    const queue = createQueue(sandbox);
     onTestFinished(() => queue.close());
     await sandbox.close();
     const unavailable = { code: 'unavailable' };
@@ -122,32 +137,40 @@ describe('what only Redis can do', () => {
   it('refuses job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
-    const queue = createRedisCheckQueue(sandbox.redis, sandbox.keys);
+    const queue = createQueue(sandbox);
     onTestFinished(() => queue.close());
     const oversized = { ...exampleJob, tenant: 'x'.repeat(9000) };
     await expect(queue.add(randomUUID(), oversized)).rejects.toThrow(/size/);
   });
 });
 
-/** Takes the only waiting job and ends it, through BullMQ's own worker. */
-async function finishAsWorker(
-  { redis, keys }: Sandbox,
-  id: string,
-  outcome: CheckOutcome,
-): Promise<void> {
+const createQueue = (sandbox: Sandbox) =>
+  createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+
+/** Takes and ends jobs one by one, through BullMQ's own worker. */
+function createManualWorker({ redis, keys }: Sandbox) {
   const connection = redis.duplicate({ maxRetriesPerRequest: null });
   const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
-  const job = await worker.getNextJob('token');
-  expect(job?.id).toBe(id);
-  if ('result' in outcome) await job?.moveToCompleted(outcome.result, 'token', false);
-  else await job?.moveToFailed(new UnrecoverableError(outcome.error), 'token', false);
-  await worker.close();
-  connection.disconnect();
+  let taken: Job | undefined;
+  return {
+    async begin(id: string) {
+      taken = await worker.getNextJob('token');
+      expect(taken?.id).toBe(id);
+    },
+    async finish(_id: string, outcome: CheckOutcome) {
+      if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);
+      else await taken?.moveToFailed(new UnrecoverableError(outcome.error), 'token', false);
+    },
+    async close() {
+      await worker.close();
+      connection.disconnect();
+    },
+  };
 }
 
-function createInbox({ keys }: Sandbox, gatewayId: string) {
-  const redis = connectForBackground({ url: redisUrl, name: gatewayId }, silentLog);
-  return createRedisReplyInbox({ redis, keys, gatewayId, log: silentLog });
+function createInbox({ redis, keys }: Sandbox, gatewayId: string) {
+  const blockingRedis = connectForBackground({ url: redisUrl, name: gatewayId }, silentLog);
+  return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, log: silentLog });
 }
 
 async function killConnection({ redis }: Sandbox, name: string): Promise<void> {

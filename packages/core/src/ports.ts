@@ -23,12 +23,13 @@ export interface ImageStore {
 
 /** The gateway's end of the queue. */
 export interface CheckQueue {
+  /** A second job of the same id is ignored. */
   add(id: string, job: CheckJob): Promise<void>;
   /** `undefined` for an id that is not known (any more). */
   read(id: string): Promise<CheckRecord | undefined>;
-  /** A queued check never runs; a running one is marked when it ends. False if it had ended. */
+  /** A queued check never runs; a running one is marked when it ends. False: it had ended. */
   cancel(id: string): Promise<boolean>;
-  /** The check is not known any more at once; an unfinished one is canceled first. */
+  /** From now on the check is not known; an unfinished one is cancelled, too. */
   erase(id: string): Promise<void>;
   /** How many checks no worker has taken yet. */
   countWaiting(): Promise<number>;
@@ -36,18 +37,44 @@ export interface CheckQueue {
   readSchemaVersion(): Promise<number>;
 }
 
-/** Where one gateway receives the outcomes of the checks it submitted. */
+export type Cancellation = 'canceled' | 'erased';
+
+/** The worker's view of the checks whose answer nobody wants any more. */
+export interface Cancellations {
+  /** Those of the ids that were cancelled or erased before their end. */
+  find(ids: string[]): Promise<Map<string, Cancellation>>;
+}
+
+/** Where one gateway receives the outcomes of checks. */
 export interface ReplyInbox {
-  /** Travels with each job, so that a worker knows where to reply. */
+  /** Travels with a job, so that its worker knows where to reply. */
   readonly address: string;
-  /** Call before the job is queued, so that not even the fastest reply is missed. */
+  /** For a check of one's own. Call before it is queued: not even the fastest reply is missed. */
   expect(id: string): ReplyWaiter;
+  /** For a check that is on its way already. It may have ended before: read the queue afterwards. */
+  attach(id: string): Promise<ReplyWaiter>;
   close(): Promise<void>;
 }
 
 /** The worker's end of every gateway's inbox. */
 export interface ReplyOutbox {
-  send(address: string, id: string, outcome: CheckOutcome): Promise<void>;
+  /** Tells all who attached to the check, and the gateway at the address if there is one. */
+  send(id: string, outcome: CheckOutcome, address?: string): Promise<void>;
+}
+
+/** Which check a caller's Idempotency-Key stands for. */
+export interface KeyClaim {
+  id: string;
+  /** SHA-256 of the image, to tell a retry from a mistake. */
+  imageSha256: string;
+}
+
+/** Idempotency keys, by tenant. A claim lives as long as a result does. */
+export interface IdempotencyKeys {
+  /** Claims a free key. Resolves to the claim in force, which may be an earlier one. */
+  claim(tenant: string, key: string, claim: KeyClaim): Promise<KeyClaim>;
+  /** Puts `next` in the place of `held`, if that is still in force. Resolves like `claim`. */
+  replace(held: KeyClaim, next: KeyClaim, at: { tenant: string; key: string }): Promise<KeyClaim>;
 }
 
 /** Which workers are alive. An announcement lapses by itself when it is not repeated. */

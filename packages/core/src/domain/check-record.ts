@@ -27,6 +27,16 @@ export function isFinished(status: CheckStatus): boolean {
   return legalMoves[status].length === 0;
 }
 
+/** Where the queue has a job. A job that waits for its next attempt is waiting, too. */
+export type JobState = 'waiting' | 'running' | 'completed' | 'failed';
+
+/** Cancelling ends a waiting check at once, and a running one when it ends. */
+export function statusOf(state: JobState, cancelRequested: boolean): CheckStatus {
+  if (state === 'running') return 'processing';
+  if (cancelRequested) return 'canceled';
+  return ({ waiting: 'queued', completed: 'succeeded', failed: 'failed' } as const)[state];
+}
+
 /** What is known of one check. Times are milliseconds since the epoch. */
 export interface CheckRecord {
   id: string;
@@ -37,6 +47,6 @@ export interface CheckRecord {
   finishedAt?: number;
   /** Where this check is announced, beside the tenant's own webhook endpoints. */
   webhookUrl?: string;
-  /** Of a succeeded or failed check. */
+  /** Of a finished check. */
   outcome?: CheckOutcome;
 }

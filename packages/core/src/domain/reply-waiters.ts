@@ -8,16 +8,23 @@ export interface ReplyWaiter {
   forget(): void;
 }
 
-/** Brings the replies of one stream to the callers that wait for them. */
+/** Brings the replies of one stream to the callers that wait for them, several for one check. */
 export function createReplyWaiters() {
-  const resolvers = new Map<string, (outcome: CheckOutcome | undefined) => void>();
+  const waiting = new Map<string, Set<(outcome: CheckOutcome | undefined) => void>>();
 
   return {
     expect(id: string): ReplyWaiter {
+      const resolvers = waiting.get(id) ?? new Set();
+      waiting.set(id, resolvers);
+      let forget = () => {};
       const outcome = new Promise<CheckOutcome | undefined>((resolve) => {
-        resolvers.set(id, resolve);
+        resolvers.add(resolve);
+        forget = () => {
+          resolvers.delete(resolve);
+          if (resolvers.size === 0 && waiting.get(id) === resolvers) waiting.delete(id);
+          resolve(undefined);
+        };
       });
-      const forget = () => settle(id, undefined);
       return {
         forget,
         async within(waitMs) {
@@ -27,11 +34,10 @@ export function createReplyWaiters() {
       };
     },
     /** A reply nobody waits for (any more) is dropped: the queue still holds the outcome. */
-    deliver: settle,
+    deliver(id: string, outcome: CheckOutcome): void {
+      const resolvers = waiting.get(id) ?? [];
+      waiting.delete(id);
+      for (const resolve of resolvers) resolve(outcome);
+    },
   };
-
-  function settle(id: string, outcome: CheckOutcome | undefined): void {
-    resolvers.get(id)?.(outcome);
-    resolvers.delete(id);
-  }
 }

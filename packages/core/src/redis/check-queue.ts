@@ -1,5 +1,6 @@
-import { Queue } from 'bullmq';
+import { Queue, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import {
   SCHEMA_VERSION,
   type CheckJob,
@@ -8,6 +9,7 @@ import {
 } from '../domain/check.js';
 import { isErrorCode } from '../domain/errors.js';
 import type { CheckQueue } from '../ports.js';
+import { readCancellations, requestCancellation } from './cancellations.js';
 import { CHECK_QUEUE, type Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
@@ -21,7 +23,17 @@ export interface RedisCheckQueue extends CheckQueue {
   close(): Promise<void>;
 }
 
-export function createRedisCheckQueue(redis: Redis, keys: Keys): RedisCheckQueue {
+export interface RedisCheckQueueOptions {
+  redis: Redis;
+  keys: Keys;
+  /** How long a finished check is known. */
+  resultLifeSeconds: number;
+}
+
+type CheckQueueJob = Job<CheckJob, CheckResult>;
+
+export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
+  const { redis, keys, resultLifeSeconds } = options;
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
@@ -42,25 +54,71 @@ export function createRedisCheckQueue(redis: Redis, keys: Keys): RedisCheckQueue
     async add(id, job) {
       await reach(() => queue.add('check', job, { jobId: id }));
     },
-    readOutcome: (id) => reach(() => readOutcome(queue, id)),
+    read: (id) => reach(() => read(id)),
+    cancel: (id) => reach(() => requestCancellation(options, id, 'canceled')),
+    erase: (id) => reach(() => erase(id)),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
-    readSchemaVersion: () =>
-      reach(async () => {
-        const version = await redis.get(keys.schema);
-        if (version !== null) return Number(version);
-        await redis.setnx(keys.schema, SCHEMA_VERSION);
-        return Number(await redis.get(keys.schema));
-      }),
+    readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
     close: () => queue.close(),
+  };
+
+  async function read(id: string): Promise<CheckRecord | undefined> {
+    const [job, cancellations] = await Promise.all([
+      queue.getJob(id),
+      readCancellations(redis, keys, [id]),
+    ]);
+    const cancellation = cancellations.get(id);
+    if (!job || cancellation === 'erased' || isExpired(job, resultLifeSeconds)) return undefined;
+    const state = await readState(job);
+    // It ended between two commands, so what was read of it is out of date.
+    if (!state) return read(id);
+    return toRecord(job, state, cancellation !== undefined);
+  }
+
+  async function erase(id: string): Promise<void> {
+    // Where a worker has the job, removing it fails; the worker removes it when it ends.
+    await requestCancellation(options, id, 'erased');
+    const removed = await queue.remove(id);
+    if (removed > 0) await redis.unlink(keys.cancellation(id));
+  }
+}
+
+async function readState(job: CheckQueueJob): Promise<JobState | undefined> {
+  if (job.finishedOn) return job.failedReason ? 'failed' : 'completed';
+  const state = await job.getState();
+  if (state === 'active') return 'running';
+  return state === 'completed' || state === 'failed' ? undefined : 'waiting';
+}
+
+function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean): CheckRecord {
+  const status = statusOf(state, cancelRequested);
+  const outcome = status === 'canceled' ? ({ error: 'canceled' } as const) : readOutcome(job);
+  return {
+    id: job.id ?? '',
+    tenant: job.data.tenant,
+    status,
+    createdAt: job.timestamp,
+    ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
+    ...(job.finishedOn && { finishedAt: job.finishedOn }),
+    ...(job.data.webhookUrl !== undefined && { webhookUrl: job.data.webhookUrl }),
+    ...(outcome && { outcome }),
   };
 }
 
-async function readOutcome(
-  queue: Queue<CheckJob, CheckResult>,
-  id: string,
-): Promise<CheckOutcome | undefined> {
-  const job = await queue.getJob(id);
-  if (!job?.finishedOn) return undefined;
-  if (!job.failedReason) return { result: job.returnvalue };
-  return { error: isErrorCode(job.failedReason) ? job.failedReason : 'internal_error' };
+function readOutcome({ finishedOn, failedReason, returnvalue }: CheckQueueJob) {
+  if (!finishedOn) return undefined;
+  if (!failedReason) return { result: returnvalue } satisfies CheckOutcome;
+  return { error: isErrorCode(failedReason) ? failedReason : 'internal_error' } as const;
+}
+
+/** BullMQ removes old jobs only when others finish. */
+function isExpired({ finishedOn }: CheckQueueJob, lifeSeconds: number): boolean {
+  return finishedOn !== undefined && finishedOn + lifeSeconds * 1000 < Date.now();
+}
+
+async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {
+  const version = await redis.get(keys.schema);
+  if (version !== null) return Number(version);
+  await redis.setnx(keys.schema, SCHEMA_VERSION);
+  return Number(await redis.get(keys.schema));
 }

@@ -9,6 +9,12 @@ export function createKeys(prefix: string) {
   return {
     prefix,
     image: (id: string) => `${prefix}:image:${id}`,
+    /** BullMQ's own hash of one job. */
+    job: (id: string) => `${prefix}:${CHECK_QUEUE}:${id}`,
+    cancellation: (id: string) => `${prefix}:canceled:${id}`,
+    /** Addresses of the gateways that attached to a check. */
+    attached: (id: string) => `${prefix}:attached:${id}`,
+    idempotency: (tenant: string, keySha256: string) => `${prefix}:key:${tenant}:${keySha256}`,
     replies: (gatewayId: string) => `${prefix}:replies:${gatewayId}`,
     schema: `${prefix}:schema`,
     worker: (id: string) => `${prefix}:worker:${id}`,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { CheckOutcome } from '../domain/check.js';
-import { createReplyWaiters } from '../domain/reply-waiters.js';
+import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js';
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';
 import type { Log } from '../runtime/log.js';
 import type { Keys } from './keys.js';
@@ -14,24 +14,37 @@ const STREAM_LIFE_SECONDS = 120;
 const BLOCK_MS = 5000;
 const RETRY_MS = 100;
 
+/** Longer than any wait; an attachment whose gateway died lapses with it. */
+const ATTACHMENT_LIFE_SECONDS = 600;
+
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
-    async send(address, id, outcome) {
-      const stream = keys.replies(address);
-      const entry = [id, JSON.stringify(outcome)];
-      await reachRedis(() =>
-        Promise.all([
-          redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry),
-          redis.expire(stream, STREAM_LIFE_SECONDS),
-        ]),
-      );
+    async send(id, outcome, address) {
+      await reachRedis(async () => {
+        const attached = await redis.smembers(keys.attached(id));
+        const addresses = new Set(address === undefined ? attached : [...attached, address]);
+        const entry = [id, JSON.stringify(outcome)];
+        await Promise.all([
+          ...[...addresses].map((to) => addEntry(keys.replies(to), entry)),
+          attached.length > 0 && redis.unlink(keys.attached(id)),
+        ]);
+      });
     },
   };
+
+  async function addEntry(stream: string, entry: string[]): Promise<void> {
+    await Promise.all([
+      redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry),
+      redis.expire(stream, STREAM_LIFE_SECONDS),
+    ]);
+  }
 }
 
 export interface RedisReplyInboxOptions {
-  /** A connection of its own, as XREAD blocks it. Closed by the inbox. */
+  /** For short commands. */
   redis: Redis;
+  /** A connection of its own, as XREAD blocks it. Closed by the inbox. */
+  blockingRedis: Redis;
   keys: Keys;
   /** Unique for each run of a gateway, so that it never reads a predecessor's replies. */
   gatewayId: string;
@@ -43,7 +56,7 @@ export interface RedisReplyInboxOptions {
  * it still holds what arrived while the connection was down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
-  const { redis, keys, gatewayId, log } = options;
+  const { redis, blockingRedis, keys, gatewayId, log } = options;
   const waiters = createReplyWaiters();
   let closed = false;
   const reading = readUntilClosed();
@@ -51,12 +64,20 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   return {
     address: gatewayId,
     expect: (id) => waiters.expect(id),
+    attach: (id) => reachRedis(() => attach(id)),
     async close() {
       closed = true;
-      redis.disconnect();
+      blockingRedis.disconnect();
       await reading;
     },
   };
+
+  async function attach(id: string): Promise<ReplyWaiter> {
+    const waiter = waiters.expect(id);
+    await redis.sadd(keys.attached(id), gatewayId);
+    await redis.expire(keys.attached(id), ATTACHMENT_LIFE_SECONDS);
+    return waiter;
+  }
 
   async function readUntilClosed(): Promise<void> {
     let lastId = '0';
@@ -71,7 +92,7 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
 
   async function readEntries(afterId: string): Promise<[string, string[]][]> {
     const stream = keys.replies(gatewayId);
-    const read = await redis.xread('BLOCK', BLOCK_MS, 'STREAMS', stream, afterId);
+    const read = await blockingRedis.xread('BLOCK', BLOCK_MS, 'STREAMS', stream, afterId);
     return read?.[0]?.[1] ?? [];
   }
 

@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import {
   createFakeCheckQueue,
+  createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeRateLimiter,
   createFakeReplies,
@@ -8,6 +9,7 @@ import {
 } from './fakes.js';
 import {
   describeCheckQueue,
+  describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
   describeReplies,
@@ -19,6 +21,7 @@ const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 describe('the fakes keep the contracts of the ports', () => {
   describeImageStore(async () => fake(createFakeImageStore()));
   describeCheckQueue(async () => fake(createFakeCheckQueue()));
+  describeIdempotencyKeys(async () => fake(createFakeIdempotencyKeys()));
   describeReplies(async () => fake(createFakeReplies()));
   describeWorkerRegistry(async () => fake(createFakeWorkerRegistry()));
   describeRateLimiter(async () => fake(createFakeRateLimiter()));

@@ -1,10 +1,15 @@
+import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import { SCHEMA_VERSION, type CheckJob, type CheckOutcome } from '../domain/check.js';
 import { LivegateError } from '../domain/errors.js';
 import type { WorkerFacts } from '../domain/models.js';
 import { createReplyWaiters } from '../domain/reply-waiters.js';
 import type {
+  Cancellation,
+  Cancellations,
   CheckQueue,
+  IdempotencyKeys,
   ImageStore,
+  KeyClaim,
   RateLimiter,
   ReplyInbox,
   ReplyOutbox,
@@ -38,35 +43,90 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
   };
 }
 
-export interface FakeCheckQueue extends CheckQueue {
+export interface FakeCheckQueue extends CheckQueue, Cancellations {
   /** What a worker would find. */
   readonly jobs: ReadonlyMap<string, CheckJob>;
+  /** Takes a check as a worker would. */
+  begin(id: string): void;
   /** Ends a check as a worker would. */
   finish(id: string, outcome: CheckOutcome): void;
 }
 
+interface FakeCheck {
+  job: CheckJob;
+  state: JobState;
+  cancellation?: Cancellation;
+  outcome?: CheckOutcome;
+}
+
 export function createFakeCheckQueue(outage: Outage = { away: false }): FakeCheckQueue {
-  const jobs = new Map<string, CheckJob>();
-  const outcomes = new Map<string, CheckOutcome>();
+  const checks = new Map<string, FakeCheck>();
+  const isFinal = ({ state }: FakeCheck) => state === 'completed' || state === 'failed';
+
+  function change(id: string, change: Partial<FakeCheck>): void {
+    const check = checks.get(id);
+    if (check) checks.set(id, { ...check, ...change });
+  }
+
   return {
-    jobs,
-    finish: (id, outcome) => void outcomes.set(id, outcome),
+    get jobs() {
+      return new Map([...checks].map(([id, { job }]) => [id, job]));
+    },
+    begin: (id) => change(id, { state: 'running' }),
+    finish(id, outcome) {
+      change(id, { state: 'result' in outcome ? 'completed' : 'failed', outcome });
+      if (checks.get(id)?.cancellation === 'erased') checks.delete(id);
+    },
     async add(id, job) {
       requirePresent(outage);
-      if (!jobs.has(id)) jobs.set(id, job);
+      if (!checks.has(id)) checks.set(id, { job, state: 'waiting' });
     },
-    async readOutcome(id) {
+    async read(id) {
       requirePresent(outage);
-      return outcomes.get(id);
+      const check = checks.get(id);
+      return check && check.cancellation !== 'erased' ? describeCheck(id, check) : undefined;
+    },
+    async cancel(id) {
+      requirePresent(outage);
+      const check = checks.get(id);
+      if (!check || isFinal(check)) return false;
+      change(id, { cancellation: 'canceled' });
+      return true;
+    },
+    async erase(id) {
+      requirePresent(outage);
+      if (checks.get(id)?.state === 'running') change(id, { cancellation: 'erased' });
+      else checks.delete(id);
+    },
+    async find(ids) {
+      requirePresent(outage);
+      const marks = ids.map((id) => [id, checks.get(id)?.cancellation] as const);
+      return new Map(marks.filter((mark): mark is [string, Cancellation] => mark[1] !== undefined));
     },
     async countWaiting() {
       requirePresent(outage);
-      return jobs.size - outcomes.size;
+      return [...checks.values()].filter(({ state }) => state === 'waiting').length;
     },
     async readSchemaVersion() {
       requirePresent(outage);
       return SCHEMA_VERSION;
     },
+  };
+}
+
+function describeCheck(id: string, check: FakeCheck): CheckRecord {
+  const { job, state, cancellation, outcome } = check;
+  const status = statusOf(state, cancellation !== undefined);
+  const { tenant, webhookUrl } = job;
+  return {
+    id,
+    tenant,
+    status,
+    createdAt: 0,
+    ...(status !== 'queued' && { startedAt: 1 }),
+    ...(outcome && { finishedAt: 2 }),
+    ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }
 
@@ -77,6 +137,7 @@ export interface FakeReplies {
 
 export function createFakeReplies(): FakeReplies {
   const gateways = new Map<string, ReturnType<typeof createReplyWaiters>>();
+  const attached = new Map<string, Set<string>>();
   return {
     createInbox(gatewayId) {
       const waiters = createReplyWaiters();
@@ -84,15 +145,41 @@ export function createFakeReplies(): FakeReplies {
       return {
         address: gatewayId,
         expect: (id) => waiters.expect(id),
+        async attach(id) {
+          attached.set(id, (attached.get(id) ?? new Set()).add(gatewayId));
+          return waiters.expect(id);
+        },
         async close() {
           gateways.delete(gatewayId);
         },
       };
     },
     outbox: {
-      async send(address, id, outcome) {
-        gateways.get(address)?.deliver(id, outcome);
+      async send(id, outcome, address) {
+        const addresses = new Set(attached.get(id));
+        if (address !== undefined) addresses.add(address);
+        attached.delete(id);
+        for (const to of addresses) gateways.get(to)?.deliver(id, outcome);
       },
+    },
+  };
+}
+
+export function createFakeIdempotencyKeys(outage: Outage = { away: false }): IdempotencyKeys {
+  const claims = new Map<string, KeyClaim>();
+
+  return {
+    async claim(tenant, key, claim) {
+      requirePresent(outage);
+      const at = `${tenant}/${key}`;
+      if (!claims.has(at)) claims.set(at, claim);
+      return claims.get(at) ?? claim;
+    },
+    async replace(held, next, { tenant, key }) {
+      requirePresent(outage);
+      const at = `${tenant}/${key}`;
+      if ((claims.get(at)?.id ?? held.id) === held.id) claims.set(at, next);
+      return claims.get(at) ?? next;
     },
   };
 }

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SCHEMA_VERSION, type CheckOutcome } from '../domain/check.js';
 import type {
+  Cancellations,
   CheckQueue,
+  IdempotencyKeys,
   ImageStore,
   RateLimiter,
   ReplyInbox,
@@ -64,54 +66,169 @@ export function describeImageStore(create: Create<ImageStore>): void {
   });
 }
 
-/** A queue together with the means to end a check as a worker would. */
-export interface FinishableQueue extends CheckQueue {
+/** A queue together with the means to take and end a check as a worker would. */
+export interface WorkableQueue extends CheckQueue, Cancellations {
+  begin(id: string): Promise<void> | void;
   finish(id: string, outcome: CheckOutcome): Promise<void> | void;
 }
 
-export function describeCheckQueue(create: Create<FinishableQueue>): void {
+export function describeCheckQueue(create: Create<WorkableQueue>): void {
+  async function openWithCheck() {
+    const queue = await open(create);
+    const id = randomUUID();
+    await queue.add(id, exampleJob);
+    return { queue, id };
+  }
+
   describe('CheckQueue', () => {
     it('counts what waits and knows no outcome before the end', async () => {
-      const queue = await open(create);
-      const id = randomUUID();
-      await queue.add(id, exampleJob);
+      const { queue, id } = await openWithCheck();
       expect(await queue.countWaiting()).toBe(1);
-      expect(await queue.readOutcome(id)).toBeUndefined();
+      expect(await queue.read(id)).toEqual({
+        id,
+        tenant: exampleJob.tenant,
+        status: 'queued',
+        createdAt: expect.any(Number),
+      });
     });
 
     it('holds one job for one id', async () => {
-      const queue = await open(create);
-      const id = randomUUID();
-      await queue.add(id, exampleJob);
-      await queue.add(id, exampleJob);
+      const { queue, id } = await openWithCheck();
+      await queue.add(id, { ...exampleJob, tenant: 'other' });
       expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.read(id)).toMatchObject({ tenant: exampleJob.tenant });
     });
 
-    it('reads back a result', async () => {
-      const queue = await open(create);
-      const id = randomUUID();
-      await queue.add(id, exampleJob);
-      await queue.finish(id, { result: exampleResult });
-      expect(await queue.readOutcome(id)).toEqual({ result: exampleResult });
+    it('tells when a worker has begun', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'processing',
+        startedAt: expect.any(Number),
+      });
       expect(await queue.countWaiting()).toBe(0);
     });
 
-    it('reads back an error by its code', async () => {
-      const queue = await open(create);
-      const id = randomUUID();
-      await queue.add(id, exampleJob);
-      await queue.finish(id, { error: 'invalid_image' });
-      expect(await queue.readOutcome(id)).toEqual({ error: 'invalid_image' });
+    it.each([
+      [{ result: exampleResult }, 'succeeded'],
+      [{ error: 'invalid_image' }, 'failed'],
+    ] as const)('reads back how a check ended: %j', async (outcome, status) => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, outcome);
+      expect(await queue.read(id)).toMatchObject({
+        status,
+        outcome,
+        finishedAt: expect.any(Number),
+      });
     });
 
-    it('knows no outcome of an unknown id', async () => {
+    it('remembers where a check is to be announced', async () => {
       const queue = await open(create);
-      expect(await queue.readOutcome(randomUUID())).toBeUndefined();
+      await queue.add('a', { ...exampleJob, webhookUrl: 'https://example.com' });
+      expect(await queue.read('a')).toMatchObject({ webhookUrl: 'https://example.com' });
+    });
+
+    it('knows nothing of an unknown id', async () => {
+      const queue = await open(create);
+      expect(await queue.read(randomUUID())).toBeUndefined();
+      expect(await queue.cancel(randomUUID())).toBe(false);
+      await queue.erase(randomUUID());
+    });
+
+    it('cancels a queued check at once', async () => {
+      const { queue, id } = await openWithCheck();
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+      expect(await queue.find([id, randomUUID()])).toEqual(new Map([[id, 'canceled']]));
+    });
+
+    it('cancels a running check when it ends, whatever its result', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({ status: 'processing' });
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+    });
+
+    it('does not cancel what has ended', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.cancel(id)).toBe(false);
+      expect(await queue.read(id)).toMatchObject({ status: 'succeeded' });
+    });
+
+    it('erases a queued check, which is then never run', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it('erases a running check from sight, and tells its worker', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.find([id])).toEqual(new Map([[id, 'erased']]));
+    });
+
+    it('erases a finished check', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
     });
 
     it('carries the schema version of this code on an empty store', async () => {
       const queue = await open(create);
       expect(await queue.readSchemaVersion()).toBe(SCHEMA_VERSION);
+    });
+  });
+}
+
+export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
+  const [first, second] = [
+    { id: 'a', imageSha256: '1' },
+    { id: 'b', imageSha256: '1' },
+  ];
+
+  describe('IdempotencyKeys', () => {
+    it('gives a key to whoever comes first, and tells the others who that was', async () => {
+      const keys = await open(create);
+      const claims = await Promise.all([
+        keys.claim('acme', 'k', first),
+        keys.claim('acme', 'k', second),
+      ]);
+      expect(claims).toEqual([first, first]);
+    });
+
+    it('keeps the keys of tenants apart', async () => {
+      const keys = await open(create);
+      await keys.claim('acme', 'k', first);
+      expect(await keys.claim('globex', 'k', second)).toEqual(second);
+    });
+
+    it('lets one of several replace the claim they all saw', async () => {
+      const keys = await open(create);
+      const at = { tenant: 'acme', key: 'k' };
+      await keys.claim('acme', 'k', first);
+      const third = { id: 'c', imageSha256: '1' };
+      const claims = await Promise.all([
+        keys.replace(first, second, at),
+        keys.replace(first, third, at),
+      ]);
+      expect(claims).toEqual([second, second]);
+      expect(await keys.claim('acme', 'k', first)).toEqual(second);
     });
   });
 }
@@ -126,8 +243,8 @@ export function describeReplies(create: Create<Replies>): void {
     it('brings each reply to the one who waits for it, in any order', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [a, b] = [inbox.expect('a'), inbox.expect('b')];
-      await outbox.send(inbox.address, 'b', { error: 'invalid_image' });
-      await outbox.send(inbox.address, 'a', { result: exampleResult });
+      await outbox.send('b', { error: 'invalid_image' }, inbox.address);
+      await outbox.send('a', { result: exampleResult }, inbox.address);
       expect(await a.within(5000)).toEqual({ result: exampleResult });
       expect(await b.within(5000)).toEqual({ error: 'invalid_image' });
     });
@@ -135,8 +252,8 @@ export function describeReplies(create: Create<Replies>): void {
     it('keeps a reply that comes before anyone asks within when', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [early, marker] = [inbox.expect('early'), inbox.expect('marker')];
-      await outbox.send(inbox.address, 'early', { error: 'invalid_image' });
-      await outbox.send(inbox.address, 'marker', { error: 'invalid_image' });
+      await outbox.send('early', { error: 'invalid_image' }, inbox.address);
+      await outbox.send('marker', { error: 'invalid_image' }, inbox.address);
       await marker.within(5000);
       expect(await early.within(0)).toEqual({ error: 'invalid_image' });
     });
@@ -154,11 +271,23 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await waiter.within(60_000)).toBeUndefined();
     });
 
+    it('tells every gateway that attached to a check, each once', async () => {
+      const { createInbox, outbox } = await open(create);
+      const inboxes = [createInbox(randomUUID()), createInbox(randomUUID())];
+      onTestFinished(async () => void (await Promise.all(inboxes.map((inbox) => inbox.close()))));
+      const own = inboxes[0]?.expect('a');
+      const attached = await Promise.all(inboxes.map((inbox) => inbox.attach('a')));
+      await outbox.send('a', { result: exampleResult }, inboxes[0]?.address);
+      for (const waiter of [own, ...attached]) {
+        expect(await waiter?.within(5000)).toEqual({ result: exampleResult });
+      }
+    });
+
     it('drops a reply that nobody waits for, and brings the next one', async () => {
       const { inbox, outbox } = await openInbox(create);
       const wanted = inbox.expect('wanted');
-      await outbox.send(inbox.address, 'unwanted', { error: 'invalid_image' });
-      await outbox.send(inbox.address, 'wanted', { error: 'invalid_image' });
+      await outbox.send('unwanted', { error: 'invalid_image' }, inbox.address);
+      await outbox.send('wanted', { error: 'invalid_image' }, inbox.address);
       expect(await wanted.within(5000)).toEqual({ error: 'invalid_image' });
     });
   });
