@@ -1,5 +1,10 @@
 import { LivegateError } from '@livegate/core';
-import { createFakeImageStore, exampleWorker } from '@livegate/core/testing';
+import {
+  createFakeCheckQueue,
+  createFakeImageStore,
+  exampleJob,
+  exampleWorker,
+} from '@livegate/core/testing';
 import { describe, expect, it } from 'vitest';
 import { createCheckBatch } from './check-batch.js';
 import type { Pipeline } from './pipeline.js';
@@ -20,20 +25,35 @@ const pipeline: Pipeline = {
   close: async () => undefined,
 };
 
-async function run(images: Record<string, number>, ids: string[]) {
+function setUp(images: Record<string, number>) {
+  const queue = createFakeCheckQueue();
   const imageStore = createFakeImageStore();
-  for (const [id, byte] of Object.entries(images)) await imageStore.put(id, Uint8Array.of(byte));
+  const assessed: number[] = [];
   const checkBatch = createCheckBatch({
     imageStore,
-    pipeline,
+    cancellations: queue,
+    pipeline: {
+      ...pipeline,
+      async assess(given) {
+        assessed.push(...given.map(([first = 0]) => first));
+        return pipeline.assess(given);
+      },
+    },
     cutPoints: { moderate: 0.4, high: 0.7 },
   });
-  return checkBatch(ids.map((id) => ({ id, takenAt: 0 })));
+  const run = async (...ids: string[]) => {
+    for (const [id, byte] of Object.entries(images)) {
+      await imageStore.put(id, Uint8Array.of(byte));
+      await queue.add(id, exampleJob);
+    }
+    return checkBatch(ids.map((id) => ({ id, takenAt: 0 })));
+  };
+  return { run, queue, imageStore, assessed };
 }
 
 describe('check batch', () => {
   it('gives each check the verdict of its own image', async () => {
-    const results = await run({ a: 10, b: 50, c: 90 }, ['c', 'a', 'b']);
+    const results = await setUp({ a: 10, b: 50, c: 90 }).run('c', 'a', 'b');
     expect(results).toMatchObject([
       { verdict: { result: { spoof_percentage: 0.9, status: 'HIGH' } } },
       { verdict: { result: { spoof_percentage: 0.1, status: 'LOW' } } },
@@ -42,7 +62,7 @@ describe('check batch', () => {
   });
 
   it('tells which models answered and how long it took', async () => {
-    const [result] = await run({ a: 10 }, ['a']);
+    const [result] = await setUp({ a: 10 }).run('a');
     expect(result).toMatchObject({
       model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
       timings: { decodeMs: 1, detectMs: 2, classifyMs: 3, workerMs: expect.any(Number) },
@@ -50,12 +70,33 @@ describe('check batch', () => {
   });
 
   it('lets a missing and a bad image fail alone', async () => {
-    const results = await run({ a: 10, bad: 255, b: 20 }, ['a', 'gone', 'bad', 'b']);
+    const results = await setUp({ a: 10, bad: 255, b: 20 }).run('a', 'gone', 'bad', 'b');
     expect(results).toMatchObject([
       { verdict: { result: { spoof_percentage: 0.1 } } },
       { code: 'image_expired' },
       { code: 'invalid_image' },
       { verdict: { result: { spoof_percentage: 0.2 } } },
     ]);
+  });
+
+  it('never runs a check that was cancelled before', async () => {
+    const { run, queue, assessed } = setUp({ a: 10, b: 20 });
+    await queue.add('a', exampleJob);
+    await queue.cancel('a');
+    expect(await run('a', 'b')).toMatchObject([
+      { code: 'canceled' },
+      { verdict: { result: { spoof_percentage: 0.2 } } },
+    ]);
+    expect(assessed).toEqual([20]);
+  });
+
+  it('gives no result to a check that was cancelled while it ran', async () => {
+    const { run, queue, imageStore } = setUp({ a: 10, b: 20 });
+    const get = imageStore.get;
+    imageStore.get = async (ids) => {
+      queueMicrotask(() => void queue.cancel('a'));
+      return get(ids);
+    };
+    expect(await run('a', 'b')).toMatchObject([{ code: 'canceled' }, { verdict: {} }]);
   });
 });

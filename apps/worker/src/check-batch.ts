@@ -2,6 +2,7 @@ import {
   decideVerdict,
   describeModels,
   LivegateError,
+  type Cancellations,
   type CheckResult,
   type CutPoints,
   type ImageStore,
@@ -18,25 +19,40 @@ export interface TakenCheck {
 
 export interface CheckBatchDeps {
   imageStore: ImageStore;
+  cancellations: Cancellations;
   pipeline: Pipeline;
   cutPoints: CutPoints;
 }
 
 /** From ids to verdicts: claims the images of a batch, has them assessed, decides. */
 export function createCheckBatch(deps: CheckBatchDeps): RunBatch<TakenCheck, CheckResult> {
-  const { imageStore, pipeline, cutPoints } = deps;
+  const { imageStore, cancellations, pipeline, cutPoints } = deps;
   const model = describeModels(pipeline.models);
 
   return async (checks) => {
-    const images = await imageStore.get(checks.map(({ id }) => id));
-    const claimed = checks.filter((_, index) => images[index] !== undefined);
-    const assessed = await pipeline.assess(images.filter((image) => image !== undefined));
-    const byId = new Map(claimed.map(({ id }, index) => [id, assessed[index]]));
+    const ids = checks.map(({ id }) => id);
+    const images = await claimImages(ids);
+    const answers = await pipeline.assess([...images.values()]);
+    const assessed = new Map([...images.keys()].map((id, index) => [id, answers[index]]));
+    // Asked again: who cancelled meanwhile must not get a result.
+    const canceled = await cancellations.find(ids);
     return checks.map((check) => {
-      const outcome = byId.get(check.id) ?? new LivegateError('image_expired');
+      if (canceled.has(check.id)) return new LivegateError('canceled');
+      const outcome = assessed.get(check.id) ?? new LivegateError('image_expired');
       return outcome instanceof LivegateError ? outcome : toResult(check, outcome);
     });
   };
+
+  /** Those images that are still there and still wanted. */
+  async function claimImages(ids: string[]): Promise<Map<string, Uint8Array>> {
+    const [canceled, images] = await Promise.all([cancellations.find(ids), imageStore.get(ids)]);
+    const claimed = ids.map((id, index) => [id, images[index]] as const);
+    return new Map(
+      claimed.filter(
+        (entry): entry is [string, Uint8Array] => !!entry[1] && !canceled.has(entry[0]),
+      ),
+    );
+  }
 
   function toResult({ takenAt }: TakenCheck, { assessment, timings }: AssessedImage): CheckResult {
     const workerMs = performance.now() - takenAt;

@@ -1,4 +1,5 @@
 import {
+  createFakeCheckQueue,
   createFakeImageStore,
   createFakeReplies,
   exampleJob,
@@ -13,11 +14,16 @@ function setUp() {
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line)) });
   const replies = createFakeReplies();
   const inbox = replies.createInbox(exampleJob.replyTo);
-  return {
-    lines,
-    inbox,
-    deps: { log, replies: replies.outbox, imageStore: createFakeImageStore() },
+  const queue = createFakeCheckQueue();
+  const announced: unknown[] = [];
+  const deps = {
+    log,
+    replies: replies.outbox,
+    imageStore: createFakeImageStore(),
+    cancellations: queue,
+    announce: async (check: unknown) => void announced.push(check),
   };
+  return { lines, inbox, queue, announced, deps };
 }
 
 const ended = { id: 'a', job: exampleJob, outcome: { result: exampleResult }, attempts: 1 };
@@ -58,5 +64,28 @@ describe('finishCheck', () => {
     await finishCheck({ ...ended, outcome: { error: 'invalid_image' } }, { ...deps, replies });
     expect(await deps.imageStore.get(['a'])).toEqual([undefined]);
     expect(lines.map(({ msg }) => msg)).toEqual(['finishing was incomplete', 'check failed']);
+  });
+
+  it('announces the end', async () => {
+    const { announced, deps } = setUp();
+    expect(await finishCheck(ended, deps)).toBe('kept');
+    expect(announced).toEqual([{ id: 'a', ...exampleJob }]);
+  });
+
+  it('replies "canceled" for a check that was cancelled in its last moment', async () => {
+    const { inbox, queue, deps } = setUp();
+    await queue.add('a', exampleJob);
+    await queue.cancel('a');
+    const waiter = inbox.expect('a');
+    await finishCheck(ended, deps);
+    expect(await waiter.within(1000)).toEqual({ error: 'canceled' });
+  });
+
+  it('tells that a check was to be erased', async () => {
+    const { queue, deps } = setUp();
+    await queue.add('a', exampleJob);
+    queue.begin('a');
+    await queue.erase('a');
+    expect(await finishCheck(ended, deps)).toBe('erased');
   });
 });

@@ -1,8 +1,19 @@
-import type { CheckJob, CheckOutcome, ImageStore, Log, ReplyOutbox } from '@livegate/core';
+import type {
+  AnnouncedCheck,
+  Cancellation,
+  Cancellations,
+  CheckJob,
+  CheckOutcome,
+  ImageStore,
+  Log,
+  ReplyOutbox,
+} from '@livegate/core';
 
 export interface FinishCheckDeps {
   replies: ReplyOutbox;
   imageStore: ImageStore;
+  cancellations: Cancellations;
+  announce(check: AnnouncedCheck): Promise<void>;
   log: Log;
 }
 
@@ -14,17 +25,25 @@ export interface EndedCheck {
 }
 
 /**
- * What follows once the queue holds the outcome: reply, erase the image, write the one log line.
+ * What follows once the queue holds the outcome: reply, erase the image, announce, write the one log
+ * line. Resolves to `erased` when the check itself was to be erased, too.
  *
  * It never throws. A lost reply is made good by the gateway, which reads the queue when its wait
  * runs out; an image that could not be erased expires.
  */
-export async function finishCheck(ended: EndedCheck, deps: FinishCheckDeps): Promise<void> {
-  const { id, job, outcome, attempts } = ended;
+export async function finishCheck(
+  ended: EndedCheck,
+  deps: FinishCheckDeps,
+): Promise<'kept' | 'erased'> {
+  const { id, job, attempts } = ended;
   const log = deps.log.child({ requestId: id, tenant: job.tenant });
+  const fate = await deps.cancellations.find([id]).catch(() => new Map<string, Cancellation>());
+  // Marked in the last moment, after its result had been decided: cancelled all the same.
+  const outcome: CheckOutcome = fate.has(id) ? { error: 'canceled' } : ended.outcome;
   const steps = await Promise.allSettled([
-    deps.replies.send(job.replyTo, id, outcome),
+    deps.replies.send(id, outcome, job.replyTo),
     deps.imageStore.delete(id),
+    deps.announce({ id, ...job }),
   ]);
   for (const step of steps) {
     if (step.status === 'rejected') log.warn({ err: step.reason }, 'finishing was incomplete');
@@ -32,6 +51,7 @@ export async function finishCheck(ended: EndedCheck, deps: FinishCheckDeps): Pro
   const facts = { attempts, imageBytes: job.imageBytes };
   if ('error' in outcome) log.info({ ...facts, outcome: outcome.error }, 'check failed');
   else log.info({ ...facts, ...summarise(outcome.result) }, 'check done');
+  return fate.get(id) === 'erased' ? 'erased' : 'kept';
 }
 
 /** The class of the verdict but not its score: a log is not a place for a person's scores. */

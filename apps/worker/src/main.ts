@@ -5,6 +5,7 @@ import {
   connectForBackground,
   createKeys,
   createLog,
+  createRedisCancellations,
   createRedisImageStore,
   createRedisReplyOutbox,
   createRedisWorkerRegistry,
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     },
     {
       batcher: createBatcher(checkBatch, config.LIVEGATE_MAX_BATCH),
+      announce: store.announce,
       finish: (ended) => finishCheck(ended, { ...store, log }),
     },
   );
@@ -68,7 +70,9 @@ function connectStore(config: WorkerConfig, log: Log) {
       keys,
       lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
+    cancellations: createRedisCancellations(redis, keys),
     replies: createRedisReplyOutbox(redis, keys),
+    announce: async () => undefined,
     registry: createRedisWorkerRegistry(redis, keys, HEARTBEAT_LIFE_SECONDS),
     close() {
       redis.disconnect();

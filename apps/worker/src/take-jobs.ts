@@ -5,6 +5,7 @@ import {
   SCHEMA_VERSION,
   type CheckJob,
   type CheckOutcome,
+  type AnnouncedCheck,
   type CheckResult,
   type ErrorCode,
   type Keys,
@@ -34,12 +35,14 @@ export interface TakeJobsOptions {
 
 export interface TakeJobsDeps {
   batcher: Batcher<TakenCheck, CheckResult>;
+  /** Called before a check ends: what must follow even if this worker dies right then. */
+  announce(check: AnnouncedCheck): Promise<void>;
   /** Called once for each ended check, and rarely again after a crash: must be idempotent. */
-  finish(ended: EndedCheck): Promise<void>;
+  finish(ended: EndedCheck): Promise<'kept' | 'erased'>;
 }
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
-export function takeJobs(options: TakeJobsOptions, { batcher, finish }: TakeJobsDeps) {
+export function takeJobs(options: TakeJobsOptions, { batcher, announce, finish }: TakeJobsDeps) {
   const { redis, keys, concurrency, resultLifeSeconds, log } = options;
   const finishing = new Set<Promise<void>>();
 
@@ -53,10 +56,10 @@ export function takeJobs(options: TakeJobsOptions, { batcher, finish }: TakeJobs
     removeOnComplete: { age: resultLifeSeconds },
     removeOnFail: { age: resultLifeSeconds },
   });
-  worker.on('completed', (job, result) => track(finish(describeEnd(job, { result }))));
+  worker.on('completed', (job, result) => track(end(job, { result })));
   worker.on('failed', (job, error) => {
     // Without `finishedOn` the job is only waiting for its next attempt.
-    if (job?.finishedOn) track(finish(describeEnd(job, { error: toErrorCode(error) })));
+    if (job?.finishedOn) track(end(job, { error: toErrorCode(error) }));
   });
   worker.on('error', (error) => log.warn({ err: error }, 'queue trouble'));
 
@@ -69,19 +72,30 @@ export function takeJobs(options: TakeJobsOptions, { batcher, finish }: TakeJobs
 
   async function runCheck(job: Job<CheckJob>): Promise<CheckResult> {
     requireKnownVersion(job);
+    const id = requireId(job);
     try {
-      return await batcher.submit({ id: requireId(job), takenAt: performance.now() });
+      return await batcher.submit({ id, takenAt: performance.now() });
     } catch (error) {
       // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
       const refusal = asRefusal(error);
       if (refusal) throw new UnrecoverableError(refusal.code);
-      log.error({ requestId: job.id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
+      log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
       throw error;
+    } finally {
+      await announce({ id, ...job.data });
     }
   }
 
+  async function end(job: Job<CheckJob>, outcome: CheckOutcome): Promise<void> {
+    const id = job.id ?? '';
+    const fate = await finish({ id, job: job.data, outcome, attempts: job.attemptsMade });
+    if (fate === 'erased') await job.remove();
+  }
+
   function track(work: Promise<void>): void {
-    const tracked = work.finally(() => finishing.delete(tracked));
+    const tracked = work
+      .catch((error: unknown) => log.error({ err: error }, 'finishing failed'))
+      .finally(() => finishing.delete(tracked));
     finishing.add(tracked);
   }
 }
@@ -95,10 +109,6 @@ function requireKnownVersion({ data }: Job<CheckJob>): void {
   if (data.version === SCHEMA_VERSION) return;
   // Not unrecoverable: a worker of the other version may take the next attempt.
   throw new Error(`job version ${data.version}; this worker reads ${SCHEMA_VERSION}`);
-}
-
-function describeEnd(job: Job<CheckJob>, outcome: CheckOutcome): EndedCheck {
-  return { id: job.id ?? '', job: job.data, outcome, attempts: job.attemptsMade };
 }
 
 function toErrorCode({ message }: Error): ErrorCode {

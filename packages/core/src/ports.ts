@@ -77,6 +77,13 @@ export interface IdempotencyKeys {
   replace(held: KeyClaim, next: KeyClaim, at: { tenant: string; key: string }): Promise<KeyClaim>;
 }
 
+/** What is told of a check before and after it ends, for its webhooks. */
+export interface AnnouncedCheck {
+  id: string;
+  tenant: string;
+  webhookUrl?: string;
+}
+
 /** Which workers are alive. An announcement lapses by itself when it is not repeated. */
 export interface WorkerRegistry {
   announce(facts: WorkerFacts): Promise<void>;
