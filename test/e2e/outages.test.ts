@@ -29,7 +29,7 @@ async function startProduct(overrides: Env = {}) {
 
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
   const client = connectForBackground({ url: redis.url, name: 'test' }, pino({ level: 'silent' }));
-  const queue = createRedisCheckQueue(client, keys);
+  const queue = createRedisCheckQueue({ redis: client, keys, resultLifeSeconds: 60 });
   onTestFinished(async () => {
     await queue.close();
     client.disconnect();
@@ -124,8 +124,8 @@ describe('gateways', () => {
     expect(await answer).toBeInstanceOf(Error);
     release();
     await expect
-      .poll(() => product.queue.readOutcome(id), eventually)
-      .toMatchObject({ result: { verdict: { result: { status: 'LOW' } } } });
+      .poll(() => product.queue.read(id), eventually)
+      .toMatchObject({ outcome: { result: { verdict: { result: { status: 'LOW' } } } } });
     await expect.poll(product.countImages, eventually).toBe(0);
   });
 

@@ -55,7 +55,7 @@ describe('an answered check', () => {
   });
 
   it('stores exactly the uploaded bytes for the worker', async () => {
-    const { url, imageStore } = await startGateway();
+    const { url, imageStore } = await startGateway({ outcome: 'never', waitLimitMs: 1 });
     const { response } = await post(url, formOf(png));
     const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
     expect(Buffer.from(stored ?? []).equals(png)).toBe(true);
@@ -87,10 +87,9 @@ describe('an answered check', () => {
     ['in lines', (b64: string) => b64.replaceAll(/(.{76})/g, '$1\r\n')],
     ['without padding', (b64: string) => b64.replaceAll('=', '')],
   ])('takes base64 in JSON, %s', async (_name, write) => {
-    const { url, imageStore } = await startGateway();
+    const { url, imageStore } = await startGateway({ outcome: 'never', waitLimitMs: 1 });
     const json = JSON.stringify({ image: write(jpeg.toString('base64')), extra: 1 });
-    const { response, status } = await post(url, json, { 'content-type': 'application/json' });
-    expect(status).toBe(200);
+    const { response } = await post(url, json, { 'content-type': 'application/json' });
     const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
     expect(Buffer.from(stored ?? []).equals(jpeg)).toBe(true);
   });

@@ -3,16 +3,20 @@ import type { AddressInfo } from 'node:net';
 import type { CheckOutcome, WorkerFacts } from '@livegate/core';
 import {
   createFakeCheckQueue,
+  createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeRateLimiter,
   createFakeReplies,
   createFakeWorkerRegistry,
   exampleResult,
   exampleWorker,
+  type FakeCheckQueue,
   type Outage,
 } from '@livegate/core/testing';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import { createAwaitCheck } from '../../apps/api/src/await-check.js';
+import { createClaimKey } from '../../apps/api/src/claim-key.js';
 import {
   developmentCredential,
   type Credential,
@@ -39,19 +43,35 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const { credentials = [developmentCredential], outcome = { result: exampleResult } } = options;
   const imageStore = createFakeImageStore(outage);
   const fakeReplies = createFakeReplies();
+  const replies = fakeReplies.createInbox('gateway');
   const fakeQueue = createFakeCheckQueue(outage);
-  const queue = {
-    ...fakeQueue,
+  /** How often the gateway has looked at a check: the way to know that it waits. */
+  const looks = { count: 0 };
+  const queue = Object.assign(Object.create(fakeQueue) as FakeCheckQueue, {
+    async read(id: string) {
+      looks.count += 1;
+      return fakeQueue.read(id);
+    },
     async add(...[id, job]: Parameters<typeof fakeQueue.add>) {
       await fakeQueue.add(id, job);
-      if (outcome !== 'never') await fakeReplies.outbox.send(job.replyTo, id, outcome);
+      if (outcome !== 'never') await finish(id, outcome);
     },
-  };
+  });
   const registry = createFakeWorkerRegistry(outage);
   for (const worker of options.workers ?? [exampleWorker]) await registry.announce(worker);
 
+  /** Ends a check as a worker would. */
+  async function finish(id: string, ended: CheckOutcome): Promise<void> {
+    const job = queue.jobs.get(id);
+    queue.finish(id, ended);
+    await fakeReplies.outbox.send(id, ended, job?.replyTo);
+    await imageStore.delete(id);
+  }
+
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
   const fleet = await watchFleet({ queue, registry, maxWaiting: options.maxWaiting ?? 1000, log });
+  const awaitCheck = createAwaitCheck({ queue, replies });
+  const claimKey = createClaimKey({ queue, idempotencyKeys: createFakeIdempotencyKeys(outage) });
   const server = createHttpServer(
     createServer(
       {
@@ -65,11 +85,10 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
         rateLimiter: createFakeRateLimiter(outage),
         fleet,
-        submitCheck: createSubmitCheck({
-          imageStore,
-          queue,
-          replies: fakeReplies.createInbox('gateway'),
-        }),
+        queue,
+        imageStore,
+        awaitCheck,
+        submitCheck: createSubmitCheck({ imageStore, queue, replies, claimKey, awaitCheck }),
         log,
         isClosing: () => false,
       },
@@ -84,7 +103,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     await closeHttpServer(server);
   });
   const { port } = server.address() as AddressInfo;
-  return { port, url: `http://127.0.0.1:${port}`, outage, queue, imageStore };
+  return { port, url: `http://127.0.0.1:${port}`, outage, queue, looks, imageStore, finish };
 }
 
 export const path = '/face/v1/passive-liveness';

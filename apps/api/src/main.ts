@@ -6,6 +6,7 @@ import {
   createKeys,
   createLog,
   createRedisCheckQueue,
+  createRedisIdempotencyKeys,
   createRedisImageStore,
   createRedisRateLimiter,
   createRedisReplyInbox,
@@ -13,6 +14,8 @@ import {
   type Log,
 } from '@livegate/core';
 import { v7 as uuidv7 } from 'uuid';
+import { createAwaitCheck } from './await-check.js';
+import { createClaimKey } from './claim-key.js';
 import { readApiConfig, type ApiConfig } from './config.js';
 import { openCredentialBook } from './credentials/credential-book.js';
 import { watchFleet } from './fleet.js';
@@ -32,7 +35,9 @@ async function main(): Promise<void> {
   });
   const store = connectStore(config, log);
   const fleet = await watchFleet({ ...store, maxWaiting: config.LIVEGATE_MAX_WAITING_CHECKS, log });
-  const submitCheck = createSubmitCheck(store);
+  const awaitCheck = createAwaitCheck(store);
+  const claimKey = createClaimKey(store);
+  const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey });
 
   const app = createServer(
     {
@@ -44,7 +49,7 @@ async function main(): Promise<void> {
       rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
       publicUrl: config.LIVEGATE_PUBLIC_URL,
     },
-    { ...store, credentials, fleet, submitCheck, log, isClosing: () => closing },
+    { ...store, credentials, fleet, awaitCheck, submitCheck, log, isClosing: () => closing },
   );
   const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
   server.listen(config.PORT, config.LIVEGATE_HOST);
@@ -74,9 +79,14 @@ function connectStore(config: ApiConfig, log: Log) {
     ? connect(config.BLOB_REDIS_URL, 'livegate-api-blobs')
     : redis;
 
-  const queue = createRedisCheckQueue(redis, keys);
+  const resultLifeSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
+  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds });
   const replies = createRedisReplyInbox({
-    redis: connectForBackground({ url: config.REDIS_URL, name: 'livegate-api-replies' }, log),
+    redis,
+    blockingRedis: connectForBackground(
+      { url: config.REDIS_URL, name: 'livegate-api-replies' },
+      log,
+    ),
     keys,
     gatewayId: uuidv7(),
     log,
@@ -89,6 +99,7 @@ function connectStore(config: ApiConfig, log: Log) {
       keys,
       lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
+    idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
     rateLimiter: createRedisRateLimiter(redis, keys),
     registry: createRedisWorkerRegistry(redis, keys, 0),
     async close() {

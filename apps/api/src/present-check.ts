@@ -1,19 +1,20 @@
 import { LivegateError, type CheckOutcome, type CheckResult } from '@livegate/core';
 import type { Response } from 'express';
 
-/** Where the time of a request went at the gateway, in milliseconds. */
-export interface GatewayTimings {
-  uploadMs: number;
-  /** From the queued job to its outcome. */
-  waitMs: number;
-  totalMs: number;
-}
-
-/** Answers with the verdict; throws the error a check ended with. */
-export function presentCheck(res: Response, outcome: CheckOutcome, timings: GatewayTimings): void {
+/**
+ * Answers with the verdict; throws the error a check ended with. `submittedAt` is the
+ * `performance.now()` at which the upload had been read and its check was submitted.
+ */
+export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: number): void {
   if ('error' in outcome) throw new LivegateError(outcome.error);
   const { verdict, model } = outcome.result;
-  const stages = listStages(outcome.result, timings);
+  const { receivedAt } = res.locals;
+  const now = performance.now();
+  const stages = listStages(outcome.result, {
+    uploadMs: submittedAt - receivedAt,
+    waitMs: now - submittedAt,
+    totalMs: now - receivedAt,
+  });
   res.locals.outcome = verdict.result.status;
   res.locals.timings = stages;
   res.set('Livegate-Model', model);
@@ -21,7 +22,11 @@ export function presentCheck(res: Response, outcome: CheckOutcome, timings: Gate
   res.json(verdict);
 }
 
-function listStages({ timings }: CheckResult, gateway: GatewayTimings): Record<string, number> {
+/** Where the time went; `waitMs` is from the submission to the outcome. */
+function listStages(
+  { timings }: CheckResult,
+  gateway: { uploadMs: number; waitMs: number; totalMs: number },
+): Record<string, number> {
   return {
     upload: gateway.uploadMs,
     // A difference of two durations, each by one clock: hosts need not agree on the time of day.

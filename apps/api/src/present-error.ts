@@ -81,10 +81,13 @@ const statuses: Record<ErrorCode, number> = {
   timeout: 504,
 };
 
+/** When to ask again for a check that is not finished. */
+export const RETRY_AFTER_SECONDS = 1;
+
 /** Where the error itself does not know better, in seconds. */
 const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
   image_expired: 1,
   overloaded: 1,
-  timeout: 1,
+  timeout: RETRY_AFTER_SECONDS,
   unavailable: 2,
 };

@@ -1,6 +1,7 @@
-import type { ImageLimits, Log, RateLimiter } from '@livegate/core';
+import type { CheckQueue, ImageLimits, ImageStore, Log, RateLimiter } from '@livegate/core';
 import express, { type Express } from 'express';
 import { authenticate } from './authenticate.js';
+import type { AwaitCheck } from './await-check.js';
 import type { CredentialBook } from './credentials/credential-book.js';
 import { handleError, refuseMethod, refusePath } from './error-handler.js';
 import type { Fleet } from './fleet.js';
@@ -11,6 +12,7 @@ import { collapseSlashes } from './collapse-slashes.js';
 import { requireCapacity } from './require-capacity.js';
 import './response-locals.js';
 import { livez, readyz } from './routes/health.js';
+import { createJobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
 import { checkPassiveLiveness } from './routes/passive-liveness.js';
 import type { SubmitCheck } from './submit-check.js';
@@ -30,6 +32,9 @@ export interface ServerDeps {
   rateLimiter: RateLimiter;
   fleet: Fleet;
   submitCheck: SubmitCheck;
+  awaitCheck: AwaitCheck;
+  queue: CheckQueue;
+  imageStore: ImageStore;
   log: Log;
   isClosing: () => boolean;
 }
@@ -49,14 +54,22 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.get('/v1/models', listModels(deps.fleet));
   app.all(['/livez', '/readyz', '/v1/models'], refuseMethod('GET', 'HEAD'));
 
+  const forChecks = authenticate(deps.credentials, 'passive-liveness');
   app.post(
     '/face/v1/passive-liveness',
-    authenticate(deps.credentials, 'passive-liveness'),
+    forChecks,
     limitRate(deps.rateLimiter, options.rateLimitPerMinute),
     requireCapacity(deps.fleet),
-    checkPassiveLiveness({ ...options, submitCheck: deps.submitCheck }),
+    checkPassiveLiveness(options, deps),
   );
   app.all('/face/v1/passive-liveness', refuseMethod('POST'));
+
+  const jobs = createJobRoutes(options, deps);
+  app.get('/v1/jobs/:id', forChecks, jobs.read);
+  app.delete('/v1/jobs/:id', forChecks, jobs.erase);
+  app.all('/v1/jobs/:id', refuseMethod('GET', 'HEAD', 'DELETE'));
+  app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
+  app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
 
   app.use(refusePath);
   app.use(handleError);

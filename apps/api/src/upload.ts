@@ -12,15 +12,28 @@ declare module 'multer' {
   }
 }
 
+declare module 'express-serve-static-core' {
+  interface Request {
+    /** The text field `webhook_url` of a multipart body. */
+    webhookUrl?: string;
+  }
+}
+
 /** Room in a request body for what surrounds the image: part headers, stray text fields, JSON. */
 const ENVELOPE_BYTES = 64 * 1024;
 const MAX_PARTS = 50;
 
-export type ReadUpload = (req: Request, res: Response) => Promise<Uint8Array>;
+export interface Upload {
+  image: Uint8Array;
+  /** Where this check is to be announced, as the caller wrote it. */
+  webhookUrl?: string;
+}
+
+export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
 
 /**
  * Reads the one image of a request, whole, into memory: a multipart file part or base64 in JSON,
- * both named `image`. Names and declared types are ignored, and so are other parts.
+ * both named `image`. Names and declared types are ignored, and so are other parts but `webhook_url`.
  *
  * Throws `missing_image`, `too_many_images`, `empty_image`, `image_too_large`, `invalid_base64`,
  * `invalid_json`, `invalid_multipart` or `unsupported_media_type`.
@@ -37,12 +50,12 @@ export function createReadUpload(limits: ImageLimits): ReadUpload {
     if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
     // A client that asked is told only now that its body is wanted.
     if (req.get('expect')) res.writeContinue();
-    const image = await Promise.race([
+    const upload = await Promise.race([
       isJson ? readJson(req, res) : readMultipart(req, res),
       stopBeyond(maxBytes, req).then(() => Promise.reject(imageTooLarge(limits))),
     ]);
-    requireImageBytes(image, limits);
-    return image;
+    requireImageBytes(upload.image, limits);
+    return upload;
   };
 }
 
@@ -58,8 +71,11 @@ function createReadMultipart(maxImageBytes: number): ReadUpload {
     limits: { fileSize: maxImageBytes, parts: MAX_PARTS },
     fileFilter: (_req, file, keep) => keep(null, file.fieldname === 'image'),
     streamHandler(req, parser) {
-      // Text fields are nobody's business here, not even one without a name (Postman sends it).
+      // Of the text fields one is ours; multer would refuse one without a name (Postman sends it).
       parser.removeAllListeners('field');
+      parser.on('field', (name: string, value: string) => {
+        if (name === 'webhook_url') req.webhookUrl = value;
+      });
       req.pipe(parser);
     },
   }).any();
@@ -69,7 +85,7 @@ function createReadMultipart(maxImageBytes: number): ReadUpload {
     const [file, second] = req.files as Express.Multer.File[];
     if (!file) throw new LivegateError('missing_image');
     if (second) throw new LivegateError('too_many_images');
-    return file.buffer;
+    return { image: file.buffer, ...(req.webhookUrl && { webhookUrl: req.webhookUrl }) };
   };
 }
 
@@ -78,9 +94,10 @@ function createReadJson(maxBytes: number): ReadUpload {
 
   return async (req, res) => {
     await runParser(parse, req, res);
-    const { image } = (req.body ?? {}) as { image?: unknown };
+    const { image, webhook_url } = (req.body ?? {}) as { image?: unknown; webhook_url?: unknown };
     if (image === undefined || image === null) throw new LivegateError('missing_image');
-    return decodeBase64(image);
+    const webhookUrl = webhook_url === undefined ? {} : { webhookUrl: String(webhook_url) };
+    return { image: decodeBase64(image), ...webhookUrl };
   };
 }
 

@@ -13,7 +13,7 @@ function setUp() {
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line)) });
   const replies = createFakeReplies();
-  const inbox = replies.createInbox(exampleJob.replyTo);
+  const inbox = replies.createInbox(exampleJob.replyTo ?? '');
   const queue = createFakeCheckQueue();
   const announced: unknown[] = [];
   const deps = {

@@ -1,41 +1,69 @@
-import { LivegateError, type ImageLimits } from '@livegate/core';
-import type { RequestHandler } from 'express';
+import { LivegateError, type CheckQueue, type ImageLimits } from '@livegate/core';
+import type { Request, RequestHandler, Response } from 'express';
+import { baseUrlOf } from '../base-url.js';
 import { inspectImage } from '../inspect-image.js';
 import { presentCheck } from '../present-check.js';
-import type { SubmitCheck } from '../submit-check.js';
+import { RETRY_AFTER_SECONDS } from '../present-error.js';
+import { jobUrl, presentJob } from '../present-job.js';
+import { readIdempotencyKey } from '../read-idempotency-key.js';
+import { readPreference } from '../read-preference.js';
+import type { Submission, SubmitCheck } from '../submit-check.js';
 import { createReadUpload } from '../upload.js';
 
 export interface PassiveLivenessOptions {
   limits: ImageLimits;
   waitLimitMs: number;
-  /** Where callers reach this service, for the `Location` of a check; else the request's host. */
   publicUrl: string | undefined;
+}
+
+export interface PassiveLivenessDeps {
+  queue: CheckQueue;
   submitCheck: SubmitCheck;
 }
 
-/** One selfie in, one verdict out. */
-export function checkPassiveLiveness(options: PassiveLivenessOptions): RequestHandler {
-  const { limits, waitLimitMs, publicUrl, submitCheck } = options;
+/** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
+export function checkPassiveLiveness(
+  { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
+  { queue, submitCheck }: PassiveLivenessDeps,
+): RequestHandler {
   const readUpload = createReadUpload(limits);
 
   return async (req, res) => {
-    const { requestId, receivedAt, credential } = res.locals;
-    const image = await readUpload(req, res);
-    const uploadedAt = performance.now();
+    const preference = readPreference(req, waitLimitMs);
+    const submission = await readSubmission(req, res);
+    const submittedAt = performance.now();
+    const { id, outcome } = await submitCheck(submission, preference.waitMs);
+    // What can be looked up is the check, which an idempotency key may have begun before.
+    res.locals.requestId = id;
+    res.set('Request-Id', id);
+    if (preference.applied) res.set('Preference-Applied', preference.applied);
 
-    await inspectImage(image, limits.maxImagePixels);
-    const submission = { id: requestId, tenant: credential.tenant, image };
-    const outcome = await submitCheck(submission, waitLimitMs);
-    if (!outcome) {
-      res.location(`${publicUrl ?? `${req.protocol}://${req.host}`}/v1/jobs/${requestId}`);
-      throw new LivegateError('timeout');
-    }
-
-    const now = performance.now();
-    presentCheck(res, outcome, {
-      uploadMs: uploadedAt - receivedAt,
-      waitMs: now - uploadedAt,
-      totalMs: now - receivedAt,
-    });
+    if (outcome) return presentCheck(res, outcome, submittedAt);
+    const baseUrl = baseUrlOf(req, publicUrl);
+    res.location(jobUrl(id, baseUrl));
+    if (preference.respondAsync) return presentAccepted(res, id, baseUrl);
+    throw new LivegateError('timeout');
   };
+
+  async function readSubmission(req: Request, res: Response): Promise<Submission> {
+    const { requestId, credential } = res.locals;
+    const idempotencyKey = readIdempotencyKey(req);
+    const upload = await readUpload(req, res);
+    await inspectImage(upload.image, limits.maxImagePixels);
+    return {
+      id: requestId,
+      tenant: credential.tenant,
+      ...upload,
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+  }
+
+  async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
+    const record = await queue.read(id);
+    // Erased within the last millisecond.
+    if (!record) throw new LivegateError('not_found');
+    res.locals.outcome = record.status;
+    res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
+    res.json(presentJob(record, baseUrl));
+  }
 }

@@ -1,0 +1,75 @@
+import {
+  canMove,
+  LivegateError,
+  type CheckQueue,
+  type CheckRecord,
+  type ImageStore,
+} from '@livegate/core';
+import type { Request, RequestHandler, Response } from 'express';
+import type { AwaitCheck } from '../await-check.js';
+import { baseUrlOf } from '../base-url.js';
+import { presentJob } from '../present-job.js';
+import { readPreference } from '../read-preference.js';
+import { RETRY_AFTER_SECONDS } from '../present-error.js';
+
+export interface JobRoutesOptions {
+  /** How long a poll is held open at most. */
+  waitLimitMs: number;
+  publicUrl: string | undefined;
+}
+
+export interface JobRoutesDeps {
+  queue: CheckQueue;
+  imageStore: ImageStore;
+  awaitCheck: AwaitCheck;
+}
+
+const jobId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The handlers of `/v1/jobs/{id}`: read (with a long poll), cancel, erase. */
+export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) {
+  const { queue, imageStore, awaitCheck } = deps;
+
+  const read: RequestHandler = async (req, res) => {
+    const { waitMs, applied } = readPreference(req, options.waitLimitMs);
+    const isLongPoll = applied.includes('wait=');
+    const record = await findOwn(req, res);
+    const latest = isLongPoll ? await awaitCheck(record.id, waitMs) : record;
+    if (isLongPoll) res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
+    // It may have been erased while we waited.
+    sendJob(req, res, requireOwn(latest, res));
+  };
+
+  const cancel: RequestHandler = async (req, res) => {
+    const record = await findOwn(req, res);
+    const canceled = canMove(record.status, 'canceled') && (await queue.cancel(record.id));
+    if (!canceled) throw new LivegateError('already_finished');
+    sendJob(req, res, await findOwn(req, res));
+  };
+
+  const erase: RequestHandler = async (req, res) => {
+    const { id } = await findOwn(req, res);
+    await queue.erase(id);
+    await imageStore.delete(id);
+    res.json({ id, deleted: true });
+  };
+
+  return { read, cancel, erase };
+
+  /** Throws `not_found`, alike for ids that are malformed, unknown, expired or another tenant's. */
+  async function findOwn(req: Request, res: Response): Promise<CheckRecord> {
+    const id = String(req.params['id']);
+    return requireOwn(jobId.test(id) ? await queue.read(id) : undefined, res);
+  }
+
+  function requireOwn(record: CheckRecord | undefined, res: Response): CheckRecord {
+    if (record?.tenant !== res.locals.credential.tenant) throw new LivegateError('not_found');
+    return record;
+  }
+
+  function sendJob(req: Request, res: Response, record: CheckRecord): void {
+    if (!record.finishedAt) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
+    res.locals.outcome = record.status;
+    res.json(presentJob(record, baseUrlOf(req, options.publicUrl)));
+  }
+}

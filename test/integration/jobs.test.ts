@@ -1,0 +1,417 @@
+import { exampleResult } from '@livegate/core/testing';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { defaultAuth, formOf, post, startGateway } from './gateway.js';
+
+const respondAsync = { Prefer: 'respond-async' };
+const other = { ...developmentCredential, tenant: 'other', username: 'other' };
+const otherAuth = { ...defaultAuth, Authorization: `Basic ${btoa('other:default-password')}` };
+
+let image: Buffer;
+let anotherImage: Buffer;
+
+beforeAll(async () => {
+  const draw = (background: string) =>
+    sharp({ create: { width: 8, height: 8, channels: 3, background } })
+      .jpeg()
+      .toBuffer();
+  [image, anotherImage] = await Promise.all([draw('grey'), draw('red')]);
+});
+
+interface Job {
+  id: string;
+  status: string;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  result?: unknown;
+  error?: { error_code: string };
+  links: { self: string; cancel?: string };
+}
+
+async function ask(url: string, init: RequestInit = {}) {
+  const response = await fetch(url, { headers: defaultAuth, ...init });
+  return { response, status: response.status, body: (await response.json()) as Job };
+}
+
+/** A gateway with one check that waits in the queue. */
+async function startWithJob() {
+  const gateway = await startGateway({
+    outcome: 'never',
+    credentials: [developmentCredential, other],
+  });
+  const { response, body } = await post(gateway.url, formOf(image), respondAsync);
+  return { ...gateway, response, job: body as Job, self: (body as Job).links.self };
+}
+
+describe('Prefer', () => {
+  it('respond-async: 202 at once, with the job and where to find it', async () => {
+    const { url, response, job } = await startWithJob();
+    expect(response.status).toBe(202);
+    expect(response.headers.get('preference-applied')).toBe('respond-async');
+    expect(response.headers.get('location')).toBe(`${url}/v1/jobs/${job.id}`);
+    expect(response.headers.get('request-id')).toBe(job.id);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(job).toEqual({
+      id: job.id,
+      status: 'queued',
+      created_at: expect.stringMatching(/^\d{4}-.*Z$/),
+      started_at: null,
+      finished_at: null,
+      links: { self: `${url}/v1/jobs/${job.id}`, cancel: `${url}/v1/jobs/${job.id}/cancel` },
+    });
+  });
+
+  it('respond-async, wait=n: 200 with the plain body if it is done in time', async () => {
+    const { url } = await startGateway();
+    const prefer = { Prefer: 'respond-async, wait=5' };
+    const { response, status, body } = await post(url, formOf(image), prefer);
+    expect(status).toBe(200);
+    expect(body).toEqual(exampleResult.verdict);
+    expect(response.headers.get('preference-applied')).toBe('respond-async, wait=5');
+  });
+
+  it('respond-async, wait=n: 202 if it is not', async () => {
+    const { url } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
+    const prefer = { Prefer: 'respond-async, wait=5' };
+    expect(await post(url, formOf(image), prefer)).toMatchObject({
+      status: 202,
+      body: { status: 'queued' },
+    });
+  });
+
+  it('wait=n alone: 504 when it runs out, and the job can be read', async () => {
+    const { url } = await startGateway({ outcome: 'never' });
+    const { response, status, body } = await post(url, formOf(image), { Prefer: 'wait=0' });
+    expect(status).toBe(504);
+    expect(body).toMatchObject({ error_code: 'timeout' });
+    expect(response.headers.get('preference-applied')).toBe('wait=0');
+    const job = await ask(response.headers.get('location') ?? '');
+    expect(job).toMatchObject({ status: 200, body: { status: 'queued' } });
+  });
+
+  it('a plain caller never gets a 202', async () => {
+    const { url } = await startGateway({ outcome: 'never', waitLimitMs: 5 });
+    expect(await post(url, formOf(image))).toMatchObject({ status: 504 });
+  });
+
+  it('a bad image is refused at once also for who does not wait', async () => {
+    const { url } = await startGateway();
+    expect(await post(url, formOf(Buffer.from('x')), respondAsync)).toMatchObject({
+      status: 400,
+      body: { error_code: 'invalid_image' },
+    });
+  });
+
+  it('a public URL leads, where one is configured', async () => {
+    const { url } = await startGateway({ publicUrl: 'https://liveness.example.com/' });
+    const { response } = await post(url, formOf(image), respondAsync);
+    expect(response.headers.get('location')).toMatch(
+      /^https:\/\/liveness\.example\.com\/v1\/jobs\//,
+    );
+  });
+});
+
+describe('GET /v1/jobs/{id}', () => {
+  it('200 with the verdict of a succeeded job', async () => {
+    const { self, job, finish } = await startWithJob();
+    await finish(job.id, { result: exampleResult });
+    const { response, body } = await ask(self);
+    expect(body).toMatchObject({
+      id: job.id,
+      status: 'succeeded',
+      started_at: expect.any(String),
+      finished_at: expect.any(String),
+      result: exampleResult.verdict,
+      links: { self },
+    });
+    expect(body.links.cancel).toBeUndefined();
+    expect(response.headers.get('retry-after')).toBeNull();
+  });
+
+  it('200 with the error of a failed job', async () => {
+    const { self, job, finish } = await startWithJob();
+    await finish(job.id, { error: 'invalid_image' });
+    const { body } = await ask(self);
+    expect(body).toMatchObject({ status: 'failed', error: { error_code: 'invalid_image' } });
+    expect(body.result).toBeUndefined();
+  });
+
+  it('says processing and Retry-After while it runs', async () => {
+    const { self, job, queue } = await startWithJob();
+    queue.begin(job.id);
+    const { response, body } = await ask(self);
+    expect(body).toMatchObject({ status: 'processing', started_at: expect.any(String) });
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('with Prefer: wait=n is held until the job ends, and released at once', async () => {
+    const { self, job, finish, queue, looks } = await startWithJob();
+    looks.count = 0;
+    const polls = Array.from({ length: 3 }, () =>
+      ask(self, { headers: { ...defaultAuth, Prefer: 'wait=5' } }),
+    );
+    queue.begin(job.id);
+    // Only once all three have attached may it end, so that the wait itself is tested.
+    await expect.poll(() => looks.count, { timeout: 4000 }).toBeGreaterThanOrEqual(6);
+    await finish(job.id, { result: exampleResult });
+    for (const poll of await Promise.all(polls)) {
+      expect(poll.body.status).toBe('succeeded');
+      expect(poll.response.headers.get('preference-applied')).toBe('wait=5');
+    }
+  });
+
+  it('with Prefer: wait=n shows the unfinished job when the wait runs out', async () => {
+    const { self } = await startWithJob();
+    const { body } = await ask(self, { headers: { ...defaultAuth, Prefer: 'wait=0' } });
+    expect(body.status).toBe('queued');
+  });
+
+  it.each([
+    ['an unknown id', '01a20646-d25e-75f1-a585-724f3d4efa40'],
+    ['a malformed id', 'nonsense'],
+    ['an id with odd characters', '%7Blivegate%7D'],
+  ])('404 for %s', async (_name, id) => {
+    const { url } = await startWithJob();
+    expect(await ask(`${url}/v1/jobs/${id}`)).toMatchObject({
+      status: 404,
+      body: { error_code: 'not_found' },
+    });
+  });
+
+  it('404 for another tenant, word for word as for an unknown id', async () => {
+    const { url, self } = await startWithJob();
+    const foreign = await ask(self, { headers: otherAuth });
+    const unknown = await ask(`${url}/v1/jobs/01a20646-d25e-75f1-a585-724f3d4efa40`);
+    expect(foreign.status).toBe(404);
+    expect({ ...foreign.body, request_id: '' }).toEqual({ ...unknown.body, request_id: '' });
+  });
+
+  it('401 without credentials, 403 without the permission, 405 for other methods', async () => {
+    const { self } = await startWithJob();
+    expect(await ask(self, { headers: {} })).toMatchObject({ status: 401 });
+    expect(await ask(self, { method: 'PUT' })).toMatchObject({ status: 405 });
+    const { url } = await startGateway({ credentials: [{ ...other, permissions: [] }] });
+    const forbidden = await ask(`${url}/v1/jobs/x`, { headers: otherAuth });
+    expect(forbidden).toMatchObject({ status: 403 });
+  });
+
+  it('503 while Redis is away', async () => {
+    const { self, outage } = await startWithJob();
+    outage.away = true;
+    expect(await ask(self)).toMatchObject({ status: 503, body: { error_code: 'unavailable' } });
+  });
+});
+
+describe('POST /v1/jobs/{id}/cancel', () => {
+  const post = { method: 'POST' };
+
+  it('200: a queued job is cancelled at once', async () => {
+    const { self, job, queue } = await startWithJob();
+    expect(await ask(`${self}/cancel`, post)).toMatchObject({
+      status: 200,
+      body: { id: job.id, status: 'canceled' },
+    });
+    expect(await queue.find([job.id])).toEqual(new Map([[job.id, 'canceled']]));
+  });
+
+  it('200: a running job is marked, and cancelled when it ends', async () => {
+    const { self, job, queue, finish } = await startWithJob();
+    queue.begin(job.id);
+    expect(await ask(`${self}/cancel`, post)).toMatchObject({
+      status: 200,
+      body: { status: 'processing' },
+    });
+    await finish(job.id, { result: exampleResult });
+    const { body } = await ask(self);
+    expect(body).toMatchObject({ status: 'canceled', error: { error_code: 'canceled' } });
+    expect(body.result).toBeUndefined();
+  });
+
+  it('409: a finished job', async () => {
+    const { self, job, finish } = await startWithJob();
+    await finish(job.id, { result: exampleResult });
+    expect(await ask(`${self}/cancel`, post)).toMatchObject({
+      status: 409,
+      body: { error_code: 'already_finished' },
+    });
+  });
+
+  it('409: a job that ends in the same moment', async () => {
+    const { self, job, queue, finish } = await startWithJob();
+    const cancel = queue.cancel;
+    queue.cancel = async (id) => {
+      await finish(job.id, { result: exampleResult });
+      return cancel(id);
+    };
+    expect(await ask(`${self}/cancel`, post)).toMatchObject({ status: 409 });
+  });
+
+  it('404: unknown, and another tenant’s', async () => {
+    const { url, self } = await startWithJob();
+    expect(await ask(`${url}/v1/jobs/x/cancel`, post)).toMatchObject({ status: 404 });
+    expect(await ask(`${self}/cancel`, { ...post, headers: otherAuth })).toMatchObject({
+      status: 404,
+    });
+  });
+
+  it('405: GET', async () => {
+    const { self } = await startWithJob();
+    expect(await ask(`${self}/cancel`)).toMatchObject({ status: 405 });
+  });
+
+  it('a caller who waits for it gets 409 canceled', async () => {
+    const gateway = await startGateway({ outcome: 'never' });
+    const answer = post409(gateway.url);
+    await expect.poll(() => gateway.queue.jobs.size).toBe(1);
+    const [id = ''] = gateway.queue.jobs.keys();
+    await ask(`${gateway.url}/v1/jobs/${id}/cancel`, post);
+    await gateway.finish(id, { error: 'canceled' });
+    expect(await answer).toMatchObject({ status: 409, body: { error_code: 'canceled' } });
+  });
+});
+
+const post409 = (url: string) => post(url, formOf(image));
+
+describe('DELETE /v1/jobs/{id}', () => {
+  const erase = { method: 'DELETE' };
+
+  it('200: the result of a finished job is gone', async () => {
+    const { self, job, finish } = await startWithJob();
+    await finish(job.id, { result: exampleResult });
+    const { status, body } = await ask(self, erase);
+    expect(status).toBe(200);
+    expect(body).toEqual({ id: job.id, deleted: true });
+    expect(await ask(self)).toMatchObject({ status: 404 });
+  });
+
+  it('200: a queued job never runs, and its image is gone', async () => {
+    const { self, job, queue, imageStore } = await startWithJob();
+    expect(await ask(self, erase)).toMatchObject({ status: 200 });
+    expect(await ask(self)).toMatchObject({ status: 404 });
+    expect(await queue.countWaiting()).toBe(0);
+    expect(await imageStore.get([job.id])).toEqual([undefined]);
+  });
+
+  it('200: a running job is not known any more', async () => {
+    const { self, job, queue, finish } = await startWithJob();
+    queue.begin(job.id);
+    expect(await ask(self, erase)).toMatchObject({ status: 200 });
+    expect(await ask(self)).toMatchObject({ status: 404 });
+    await finish(job.id, { result: exampleResult });
+    expect(await ask(self)).toMatchObject({ status: 404 });
+  });
+
+  it('404: unknown, and another tenant’s, which stays', async () => {
+    const { url, self } = await startWithJob();
+    expect(await ask(`${url}/v1/jobs/x`, erase)).toMatchObject({ status: 404 });
+    expect(await ask(self, { ...erase, headers: otherAuth })).toMatchObject({ status: 404 });
+    expect(await ask(self)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('Idempotency-Key', () => {
+  const key = { 'Idempotency-Key': 'order-1' };
+
+  it('the same key and image: one job, one answer, one id', async () => {
+    const { url, queue } = await startGateway();
+    const first = await post(url, formOf(image), key);
+    const second = await post(url, formOf(image), key);
+    expect(second.body).toEqual(first.body);
+    expect(second.response.headers.get('request-id')).toBe(
+      first.response.headers.get('request-id'),
+    );
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('requests of the same moment, waiting and async, share the running job', async () => {
+    const { url, queue, looks, finish } = await startGateway({ outcome: 'never' });
+    const waiting = Array.from({ length: 3 }, () => post(url, formOf(image), key));
+    await expect.poll(() => queue.jobs.size).toBe(1);
+    const [id = ''] = queue.jobs.keys();
+    const accepted = await post(url, formOf(image), { ...key, ...respondAsync });
+    expect(accepted).toMatchObject({ status: 202, body: { id } });
+    // Three looks by each of the three that joined, one more to present the accepted one.
+    await expect.poll(() => looks.count).toBeGreaterThanOrEqual(10);
+    await finish(id, { result: exampleResult });
+    for (const answer of await Promise.all(waiting)) {
+      expect(answer).toMatchObject({ status: 200, body: exampleResult.verdict });
+    }
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('the same key and another image: 422', async () => {
+    const { url, queue } = await startGateway();
+    await post(url, formOf(image), key);
+    expect(await post(url, formOf(anotherImage), key)).toMatchObject({
+      status: 422,
+      body: { error_code: 'idempotency_key_reused' },
+    });
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('the same key of another tenant is another key', async () => {
+    const { url, queue } = await startGateway({ credentials: [developmentCredential, other] });
+    await post(url, formOf(image), key);
+    expect(await post(url, formOf(anotherImage), { ...key, ...otherAuth })).toMatchObject({
+      status: 200,
+    });
+    expect(queue.jobs.size).toBe(2);
+  });
+
+  it('a refused image is refused again, without another job', async () => {
+    const { url, queue } = await startGateway({ outcome: { error: 'invalid_image' } });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      expect(await post(url, formOf(image), key)).toMatchObject({
+        status: 400,
+        body: { error_code: 'invalid_image' },
+      });
+    }
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('a job that failed by a fault of ours may be tried again under its key', async () => {
+    const { url, queue } = await startGateway({ outcome: { error: 'internal_error' } });
+    const first = await post(url, formOf(image), key);
+    const second = await post(url, formOf(image), key);
+    expect([first.status, second.status]).toEqual([500, 500]);
+    expect(queue.jobs.size).toBe(2);
+  });
+
+  it('a key whose first sender died before it could queue the job is taken over', async () => {
+    const { url, queue } = await startGateway();
+    const add = queue.add;
+    queue.add = async () => {
+      throw new Error('killed');
+    };
+    await post(url, formOf(image), key);
+    queue.add = add;
+    expect(await post(url, formOf(image), key)).toMatchObject({ status: 200 });
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('leaves no copy of the image behind when it joins a job that has ended', async () => {
+    const { url, imageStore } = await startGateway();
+    const { response } = await post(url, formOf(image), key);
+    await post(url, formOf(image), key);
+    const id = response.headers.get('request-id') ?? '';
+    expect(await imageStore.get([id])).toEqual([undefined]);
+  });
+
+  it.each(['', ' ', 'a b', 'x'.repeat(256), '"ä"'])('a key that is none: 400 (%j)', async (bad) => {
+    const { url } = await startGateway();
+    const headers = { 'Idempotency-Key': bad };
+    expect(await post(url, formOf(image), headers)).toMatchObject({
+      status: 400,
+      body: { error_code: 'invalid_idempotency_key' },
+    });
+  });
+
+  it('quotes around a key do not matter', async () => {
+    const { url, queue } = await startGateway();
+    await post(url, formOf(image), key);
+    await post(url, formOf(image), { 'Idempotency-Key': '"order-1"' });
+    expect(queue.jobs.size).toBe(1);
+  });
+});
