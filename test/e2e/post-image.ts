@@ -4,20 +4,34 @@ export interface Answer {
   body: { status: string; result: { spoof_percentage: number; status: string } };
 }
 
-const headers = {
+const credentials = {
   Authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
   'x-api-key': 'default-api-key',
 };
 
 /** Posts one image as the development tenant. Every answer must be JSON. */
-export async function postImage(baseUrl: string, image: Uint8Array): Promise<Answer> {
+export async function postImage(
+  baseUrl: string,
+  image: Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const body = new FormData();
   body.set('image', new Blob([Uint8Array.from(image)]));
   const url = `${baseUrl}/face/v1/passive-liveness`;
-  const response = await fetch(url, { method: 'POST', headers, body });
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { ...credentials, ...headers },
+    body,
+  });
   return {
     status: response.status,
     requestId: response.headers.get('request-id') ?? '',
     body: (await response.json()) as Answer['body'],
   };
+}
+
+/** Any other request as the development tenant. */
+export async function ask(url: string, init: RequestInit = {}) {
+  const response = await fetch(url, { ...init, headers: { ...credentials, ...init.headers } });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }

@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import { createKeys } from '@livegate/core';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { groupPhoto, noFace, selfie } from '../fixtures/photos.js';
+import { createOwnRedis } from './own-redis.js';
+import { ask, postImage } from './post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+
+const eventually = { timeout: 30_000, interval: 50 };
+
+let redis: Awaited<ReturnType<typeof createOwnRedis>>;
+
+beforeAll(async () => {
+  redis = await createOwnRedis();
+});
+afterAll(() => redis.remove());
+
+/** Two gateways and two workers on one Redis. */
+async function startFleet() {
+  const env = createEnv({ REDIS_URL: redis.url });
+  const [a, b, ...workers] = await Promise.all([
+    startApi(env),
+    startApi(env),
+    startWorker(env),
+    startWorker(env),
+  ]);
+  const client = new Redis(redis.url);
+  onTestFinished(async () => {
+    for (const { child } of workers) child.kill('SIGCONT');
+    await Promise.all([a, b, ...workers].map((process) => process.stop('SIGKILL')));
+    client.disconnect();
+  });
+  await Promise.all([untilReady(a.url), untilReady(b.url)]);
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const [first, second] = workers;
+  return { a, b, workers: [first!, second!] as const, client, keys };
+}
+
+type Fleet = Awaited<ReturnType<typeof startFleet>>;
+
+const signalWorkers = ({ workers }: Fleet, signal: NodeJS.Signals) => {
+  for (const { child } of workers) child.kill(signal);
+};
+
+const submit = (url: string, image: Buffer, headers: Record<string, string> = {}) =>
+  postImage(url, image, { Prefer: 'respond-async', ...headers });
+
+/** Severs every connection of the gateways to Redis. */
+async function killGatewayConnections({ client }: Fleet): Promise<void> {
+  const list = String(await client.client('LIST'));
+  const ids = [...list.matchAll(/id=(\d+) .*name=livegate-api/g)].map(([, id = '']) => id);
+  expect(ids.length).toBeGreaterThanOrEqual(4);
+  for (const id of ids) await client.client('KILL', 'ID', id);
+}
+
+describe('a job submitted at one gateway', () => {
+  it('is awaited and read at another', async () => {
+    const { a, b } = await startFleet();
+    const { status, requestId } = await submit(a.url, await selfie());
+    expect(status).toBe(202);
+    const job = await ask(`${b.url}/v1/jobs/${requestId}`, { headers: { Prefer: 'wait=20' } });
+    expect(job).toMatchObject({
+      status: 200,
+      body: { id: requestId, status: 'succeeded', result: { result: { status: 'LOW' } } },
+    });
+  });
+
+  it('is cancelled and erased at another, and never runs', async () => {
+    const fleet = await startFleet();
+    const { a, b, client, keys } = fleet;
+    signalWorkers(fleet, 'SIGSTOP');
+    const [canceled, erased] = await Promise.all([
+      submit(a.url, await selfie()),
+      submit(a.url, await selfie()),
+    ]);
+    const at = (id: string) => `${b.url}/v1/jobs/${id}`;
+    expect(await ask(`${at(canceled.requestId)}/cancel`, { method: 'POST' })).toMatchObject({
+      body: { status: 'canceled' },
+    });
+    expect(await ask(at(erased.requestId), { method: 'DELETE' })).toMatchObject({ status: 200 });
+    signalWorkers(fleet, 'SIGCONT');
+    await expect
+      .poll(() => client.hget(keys.job(canceled.requestId), 'failedReason'), eventually)
+      .toBe('canceled');
+    expect(await ask(`${a.url}/v1/jobs/${canceled.requestId}`)).toMatchObject({
+      body: { status: 'canceled', error: { error_code: 'canceled' } },
+    });
+    expect(await ask(`${a.url}/v1/jobs/${erased.requestId}`)).toMatchObject({ status: 404 });
+    expect(await client.exists(keys.job(erased.requestId))).toBe(0);
+  });
+
+  it('is erased while it runs, and leaves nothing behind when it ends', async () => {
+    const fleet = await startFleet();
+    const { a, b, client, keys } = fleet;
+    const { requestId } = await submit(a.url, await groupPhoto());
+    await ask(`${b.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
+    expect(await ask(`${a.url}/v1/jobs/${requestId}`)).toMatchObject({ status: 404 });
+    const left = () =>
+      client.exists(keys.job(requestId), keys.image(requestId), keys.attached(requestId));
+    await expect.poll(left, eventually).toBe(0);
+  });
+
+  it('is one with the same key at another, in the same millisecond', async () => {
+    const { a, b } = await startFleet();
+    const image = await selfie();
+    const key = { 'Idempotency-Key': randomUUID() };
+    const answers = await Promise.all([a, b, a, b].map(({ url }) => postImage(url, image, key)));
+    expect(new Set(answers.map(({ requestId }) => requestId)).size).toBe(1);
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 200, body: answers[0]?.body });
+  });
+});
+
+describe('a waiting caller', () => {
+  it('gets its answer although the gateway lost Redis meanwhile', async () => {
+    const fleet = await startFleet();
+    const { a, client, keys } = fleet;
+    signalWorkers(fleet, 'SIGSTOP');
+    const answer = postImage(a.url, await selfie());
+    await expect.poll(() => client.llen(`${keys.prefix}:liveness:wait`), eventually).toBe(1);
+    await killGatewayConnections(fleet);
+    signalWorkers(fleet, 'SIGCONT');
+    expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });
+  });
+
+  it('gets its answer, once, although the worker that took it was killed', async () => {
+    const fleet = await startFleet();
+    const { a, b, workers, client, keys } = fleet;
+    // Only one worker can take it; the other one goes on after that one's death.
+    workers[1].child.kill('SIGSTOP');
+    const photo = await groupPhoto();
+    const key = { 'Idempotency-Key': randomUUID() };
+    const answers = [a, b].map(({ url }) => postImage(url, photo, key));
+    await expect.poll(() => client.llen(`${keys.prefix}:liveness:active`), eventually).toBe(1);
+    await workers[0].stop('SIGKILL');
+    workers[1].child.kill('SIGCONT');
+    const [first, second] = await Promise.all(answers);
+    const tooMany = { status: 200, body: { result: { status: 'too many faces detected' } } };
+    expect(first).toMatchObject(tooMany);
+    expect(second).toEqual(first);
+    const done = workers[1].log.filter((line) => line['requestId'] === first?.requestId);
+    expect(done.filter((line) => line['msg'] === 'check done')).toHaveLength(1);
+  });
+});
+
+describe('1,000 async jobs with 10 % duplicate keys', () => {
+  it('give one result per key, and leave nothing but results behind', async () => {
+    const { a, b, client, keys } = await startFleet();
+    const image = await noFace();
+    const distinct = Array.from({ length: 900 }, () => randomUUID());
+    const all = [...distinct, ...distinct.slice(0, 100)];
+    const ids = new Map<string, Set<string>>(distinct.map((key) => [key, new Set()]));
+    const queue = all.entries();
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        for (const [index, key] of queue) {
+          const { url } = index % 2 === 0 ? a : b;
+          const answer = await submit(url, image, { 'Idempotency-Key': key });
+          expect([200, 202]).toContain(answer.status);
+          ids.get(key)?.add(answer.requestId);
+        }
+      }),
+    );
+    for (const used of ids.values()) expect(used.size).toBe(1);
+    expect(new Set([...ids.values()].map(([...used]) => used[0])).size).toBe(900);
+
+    const countOf = async (pattern: string) =>
+      (await client.keys(`${keys.prefix}${pattern}`)).length;
+    const ended = () => client.zcard(`${keys.prefix}:liveness:completed`);
+    await expect.poll(ended, { timeout: 120_000, interval: 250 }).toBe(900);
+    await expect.poll(() => countOf(':image:*'), eventually).toBe(0);
+    expect(await countOf(':attached:*')).toBe(0);
+    expect(await countOf(':canceled:*')).toBe(0);
+    expect(await countOf(':key:*')).toBe(900);
+    expect(await countOf(':liveness:????????-*')).toBe(900);
+  }, 180_000);
+});
