@@ -20,6 +20,7 @@ import {
   describeReplies,
   describeWorkerRegistry,
   exampleJob,
+  exampleResult,
   exampleWorker,
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
@@ -132,6 +133,19 @@ describe('what only Redis can do', () => {
     const unavailable = { code: 'unavailable' };
     await expect(imageStore.put('a', Uint8Array.of(1))).rejects.toMatchObject(unavailable);
     await expect(queue.countWaiting()).rejects.toMatchObject(unavailable);
+  });
+
+  it('does not know a check any more once its result has lived its time', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    await queue.add('a', exampleJob);
+    await worker.begin('a');
+    await worker.finish('a', { result: exampleResult });
+    expect(await queue.read('a')).toBeDefined();
+    await sandbox.redis.hset(sandbox.keys.job('a'), 'finishedOn', Date.now() - 61_000);
+    expect(await queue.read('a')).toBeUndefined();
   });
 
   it('refuses job data that is more than ids and small facts', async () => {
