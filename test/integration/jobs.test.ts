@@ -209,10 +209,10 @@ describe('POST /v1/jobs/{id}/cancel', () => {
 
   it('200: a queued job is cancelled at once', async () => {
     const { self, job, queue } = await startWithJob();
-    expect(await ask(`${self}/cancel`, post)).toMatchObject({
-      status: 200,
-      body: { id: job.id, status: 'canceled' },
-    });
+    const { response, status, body } = await ask(`${self}/cancel`, post);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ id: job.id, status: 'canceled' });
+    expect(response.headers.get('retry-after')).toBeNull();
     expect(await queue.find([job.id])).toEqual(new Map([[job.id, 'canceled']]));
   });
 

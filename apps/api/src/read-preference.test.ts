@@ -1,27 +1,32 @@
 import type { Request } from 'express';
 import { describe, expect, it } from 'vitest';
-import { readPreference } from './read-preference.js';
+import { presentPreference, readPreference } from './read-preference.js';
 
 function read(prefer: string | undefined) {
   return readPreference({ get: () => prefer } as unknown as Request, 25_000);
 }
 
-describe('readPreference', () => {
+describe('Prefer', () => {
   it.each([
-    [undefined, false, 25_000, ''],
-    ['wait=3', false, 3000, 'wait=3'],
-    ['wait=0', false, 0, 'wait=0'],
-    ['wait=3600', false, 25_000, 'wait=25'],
-    ['respond-async', true, 0, 'respond-async'],
-    ['respond-async, wait=5', true, 5000, 'respond-async, wait=5'],
-    ['wait=5,respond-async', true, 5000, 'respond-async, wait=5'],
-    ['Respond-Async; foo=bar, Wait = "7"', true, 7000, 'respond-async, wait=7'],
-    ['wait=1, wait=9', false, 1000, 'wait=1'],
-    ['wait=-1', false, 25_000, ''],
-    ['wait=soon', false, 25_000, ''],
-    ['return=minimal', false, 25_000, ''],
-    ['respond-asynchronously', false, 25_000, ''],
-  ])('%s', (prefer, respondAsync, waitMs, applied) => {
-    expect(read(prefer)).toEqual({ respondAsync, waitMs, applied });
+    [undefined, { respondAsync: false }, undefined],
+    ['wait=3', { respondAsync: false, waitMs: 3000 }, 'wait=3'],
+    ['wait=0', { respondAsync: false, waitMs: 0 }, 'wait=0'],
+    ['wait=3600', { respondAsync: false, waitMs: 25_000 }, 'wait=25'],
+    ['respond-async', { respondAsync: true }, 'respond-async'],
+    ['respond-async, wait=5', { respondAsync: true, waitMs: 5000 }, 'respond-async, wait=5'],
+    ['wait=5,respond-async', { respondAsync: true, waitMs: 5000 }, 'respond-async, wait=5'],
+    [
+      'Respond-Async; a=b, Wait = "7"',
+      { respondAsync: true, waitMs: 7000 },
+      'respond-async, wait=7',
+    ],
+    ['wait=1, wait=9', { respondAsync: false, waitMs: 1000 }, 'wait=1'],
+    ['wait=-1', { respondAsync: false }, undefined],
+    ['wait=soon', { respondAsync: false }, undefined],
+    ['return=minimal', { respondAsync: false }, undefined],
+    ['respond-asynchronously', { respondAsync: false }, undefined],
+  ])('%s', (prefer, preference, applied) => {
+    expect(read(prefer)).toEqual(preference);
+    expect(presentPreference(read(prefer))).toBe(applied);
   });
 });

@@ -1,5 +1,6 @@
 import {
   canMove,
+  isFinished,
   LivegateError,
   type CheckQueue,
   type CheckRecord,
@@ -31,11 +32,11 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
   const { queue, imageStore, awaitCheck } = deps;
 
   const read: RequestHandler = async (req, res) => {
-    const { waitMs, applied } = readPreference(req, options.waitLimitMs);
-    const isLongPoll = applied.includes('wait=');
+    const { waitMs } = readPreference(req, options.waitLimitMs);
     const record = await findOwn(req, res);
-    const latest = isLongPoll ? await awaitCheck(record.id, waitMs) : record;
-    if (isLongPoll) res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
+    if (waitMs === undefined) return sendJob(req, res, record);
+    const latest = await awaitCheck(record.id, waitMs);
+    res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
     // It may have been erased while we waited.
     sendJob(req, res, requireOwn(latest, res));
   };
@@ -68,7 +69,7 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
   }
 
   function sendJob(req: Request, res: Response, record: CheckRecord): void {
-    if (!record.finishedAt) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
+    if (!isFinished(record.status)) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
     res.locals.outcome = record.status;
     res.json(presentJob(record, baseUrlOf(req, options.publicUrl)));
   }

@@ -6,7 +6,7 @@ import { presentCheck } from '../present-check.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 import { jobUrl, presentJob } from '../present-job.js';
 import { readIdempotencyKey } from '../read-idempotency-key.js';
-import { readPreference } from '../read-preference.js';
+import { presentPreference, readPreference } from '../read-preference.js';
 import type { Submission, SubmitCheck } from '../submit-check.js';
 import { createReadUpload } from '../upload.js';
 
@@ -32,11 +32,13 @@ export function checkPassiveLiveness(
     const preference = readPreference(req, waitLimitMs);
     const submission = await readSubmission(req, res);
     const submittedAt = performance.now();
-    const { id, outcome } = await submitCheck(submission, preference.waitMs);
+    const waitMs = preference.waitMs ?? (preference.respondAsync ? 0 : waitLimitMs);
+    const { id, outcome } = await submitCheck(submission, waitMs);
     // What can be looked up is the check, which an idempotency key may have begun before.
     res.locals.requestId = id;
     res.set('Request-Id', id);
-    if (preference.applied) res.set('Preference-Applied', preference.applied);
+    const applied = presentPreference(preference);
+    if (applied) res.set('Preference-Applied', applied);
 
     if (outcome) return presentCheck(res, outcome, submittedAt);
     const baseUrl = baseUrlOf(req, publicUrl);
