@@ -7,6 +7,8 @@ import {
   createFakeImageStore,
   createFakeRateLimiter,
   createFakeReplies,
+  createFakeWebhookQueue,
+  createFakeWebhookStore,
   createFakeWorkerRegistry,
   exampleResult,
   exampleWorker,
@@ -25,6 +27,9 @@ import { watchFleet } from '../../apps/api/src/fleet.js';
 import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
 import { createServer, type ServerOptions } from '../../apps/api/src/server.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
+import { createAcceptWebhookUrl } from '../../apps/api/src/webhooks/accept-webhook-url.js';
+import { createEraseMessages } from '../../apps/api/src/webhooks/erase-messages.js';
+import { createAddressGuard } from '../../apps/api/src/webhooks/guard-address.js';
 
 export interface GatewayTestOptions extends Partial<ServerOptions> {
   /** What the fake worker makes of every check; `never` leaves it waiting. */
@@ -68,6 +73,16 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     await imageStore.delete(id);
   }
 
+  const webhookStore = createFakeWebhookStore(outage);
+  const webhookQueue = createFakeWebhookQueue(webhookStore, outage);
+  const urlRules = { httpsOnly: false, guard: createAddressGuard([]) };
+  const webhooks = {
+    routes: { store: webhookStore, queue: webhookQueue, urlRules, now: Date.now },
+    acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
+    announce: webhookQueue.announce,
+    erase: createEraseMessages(webhookStore),
+  };
+
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
   const fleet = await watchFleet({ queue, registry, maxWaiting: options.maxWaiting ?? 1000, log });
   const awaitCheck = createAwaitCheck({ queue, replies });
@@ -88,6 +103,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         queue,
         imageStore,
         awaitCheck,
+        webhooks,
         submitCheck: createSubmitCheck({ imageStore, queue, replies, claimKey, awaitCheck }),
         log,
         isClosing: () => false,

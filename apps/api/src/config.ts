@@ -1,5 +1,6 @@
 import { integer, readConfig, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
+import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.js';
 
 /** The gateway's part of the environment; `.env.example` explains every key. */
 export const apiConfigSchema = z.object({
@@ -16,10 +17,23 @@ export const apiConfigSchema = z.object({
   LIVEGATE_REDIS_TIMEOUT_MS: integer(1).default(500),
   LIVEGATE_UPLOAD_TIMEOUT_MS: integer(1000).default(30_000),
   LIVEGATE_WAIT_LIMIT_MS: integer(0).default(25_000),
+  LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: addressRanges().optional(),
 });
 
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   return readConfig(apiConfigSchema, env);
+}
+
+/** A comma-separated list of addresses and CIDR ranges in the environment. */
+function addressRanges() {
+  return z.string().transform((list, context): AddressRange[] => {
+    try {
+      return parseAddressRanges(list);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
 }

@@ -22,6 +22,7 @@ import { watchFleet } from './fleet.js';
 import { closeHttpServer, createHttpServer } from './http-server.js';
 import { createServer } from './server.js';
 import { createSubmitCheck } from './submit-check.js';
+import { ATTEMPT_LIMIT_MS, openWebhooks } from './webhooks/open-webhooks.js';
 
 async function main(): Promise<void> {
   const config = readApiConfig(process.env);
@@ -35,6 +36,16 @@ async function main(): Promise<void> {
   });
   const store = connectStore(config, log);
   const fleet = await watchFleet({ ...store, maxWaiting: config.LIVEGATE_MAX_WAITING_CHECKS, log });
+  const webhooks = openWebhooks(
+    {
+      httpsOnly: config.NODE_ENV === 'production',
+      allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
+      baseUrl:
+        config.LIVEGATE_PUBLIC_URL?.replace(/\/+$/, '') ??
+        `http://${config.LIVEGATE_HOST}:${config.PORT}`,
+    },
+    { ...store, checks: store.queue, log },
+  );
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
   const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey });
@@ -49,7 +60,16 @@ async function main(): Promise<void> {
       rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
       publicUrl: config.LIVEGATE_PUBLIC_URL,
     },
-    { ...store, credentials, fleet, awaitCheck, submitCheck, log, isClosing: () => closing },
+    {
+      ...store,
+      credentials,
+      fleet,
+      webhooks,
+      awaitCheck,
+      submitCheck,
+      log,
+      isClosing: () => closing,
+    },
   );
   const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
   server.listen(config.PORT, config.LIVEGATE_HOST);
@@ -59,12 +79,13 @@ async function main(): Promise<void> {
   closeOnSignal(
     [
       () => (closing = true),
-      () => closeHttpServer(server),
+      () => Promise.all([closeHttpServer(server), webhooks.stop()]),
+      () => webhooks.close(),
       () => fleet.close(),
       () => credentials.close(),
       () => store.close(),
     ],
-    config.LIVEGATE_WAIT_LIMIT_MS + 5000,
+    Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
     log,
   );
 }
@@ -79,6 +100,11 @@ function connectStore(config: ApiConfig, log: Log) {
     ? connect(config.BLOB_REDIS_URL, 'livegate-api-blobs')
     : redis;
 
+  const backgroundRedis = connectForBackground(
+    { url: config.REDIS_URL, name: 'livegate-api-webhooks' },
+    log,
+  );
+
   const resultLifeSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
   const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds });
   const replies = createRedisReplyInbox({
@@ -92,6 +118,9 @@ function connectStore(config: ApiConfig, log: Log) {
     log,
   });
   return {
+    redis,
+    backgroundRedis,
+    keys,
     queue,
     replies,
     imageStore: createRedisImageStore({
@@ -106,6 +135,7 @@ function connectStore(config: ApiConfig, log: Log) {
       await replies.close();
       await queue.close();
       redis.disconnect();
+      backgroundRedis.disconnect();
       blobRedis.disconnect();
     },
   };

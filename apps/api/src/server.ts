@@ -16,6 +16,8 @@ import { createJobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
 import { checkPassiveLiveness } from './routes/passive-liveness.js';
 import type { SubmitCheck } from './submit-check.js';
+import type { Webhooks } from './webhooks/open-webhooks.js';
+import { webhookRoutes } from './webhooks/webhook-routes.js';
 
 export interface ServerOptions {
   limits: ImageLimits;
@@ -35,6 +37,7 @@ export interface ServerDeps {
   awaitCheck: AwaitCheck;
   queue: CheckQueue;
   imageStore: ImageStore;
+  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl' | 'announce' | 'erase'>;
   log: Log;
   isClosing: () => boolean;
 }
@@ -70,6 +73,9 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.all('/v1/jobs/:id', refuseMethod('GET', 'HEAD', 'DELETE'));
   app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
   app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
+
+  const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
+  app.use(webhookRoutes(deps.webhooks.routes, forWebhooks));
 
   app.use(refusePath);
   app.use(handleError);

@@ -8,6 +8,7 @@ import {
   createRedisCancellations,
   createRedisImageStore,
   createRedisReplyOutbox,
+  createRedisWebhookQueue,
   createRedisWorkerRegistry,
   type Log,
 } from '@livegate/core';
@@ -62,6 +63,7 @@ function connectStore(config: WorkerConfig, log: Log) {
   const blobRedis = config.BLOB_REDIS_URL
     ? connectForBackground({ url: config.BLOB_REDIS_URL, name: 'livegate-worker-blobs' }, log)
     : redis;
+  const webhooks = createRedisWebhookQueue(redis, keys);
   return {
     redis,
     keys,
@@ -72,9 +74,10 @@ function connectStore(config: WorkerConfig, log: Log) {
     }),
     cancellations: createRedisCancellations(redis, keys),
     replies: createRedisReplyOutbox(redis, keys),
-    announce: async () => undefined,
+    announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys, HEARTBEAT_LIFE_SECONDS),
-    close() {
+    async close() {
+      await webhooks.close();
       redis.disconnect();
       blobRedis.disconnect();
     },

@@ -2,6 +2,8 @@ import type { CheckJob, CheckOutcome } from './domain/check.js';
 import type { CheckRecord } from './domain/check-record.js';
 import type { WorkerFacts } from './domain/models.js';
 import type { ReplyWaiter } from './domain/reply-waiters.js';
+import type { Delivery } from './domain/webhook-delivery.js';
+import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
 
 /**
  * What the apps are given. Every port has a Redis adapter and an in-memory fake, and both pass the
@@ -95,4 +97,60 @@ export interface WorkerRegistry {
 export interface RateLimiter {
   /** Throws `rate_limited`, with the seconds until the window ends. 0 per minute means no limit. */
   consume(tenant: string, perMinute: number): Promise<void>;
+}
+
+/** An endpoint of a tenant; another tenant's id leads nowhere. */
+export type EndpointAddress = Pick<WebhookEndpoint, 'tenant' | 'id'>;
+
+/**
+ * The tenants' webhook endpoints, their secrets, and the log of deliveries. Changes are atomic: a
+ * `change` is called again with the newer value when another process was faster.
+ */
+export interface WebhookStore {
+  /** Throws `too_many_endpoints` when the tenant has `maxEndpoints` already. */
+  addEndpoint(endpoint: WebhookEndpoint, maxEndpoints: number): Promise<void>;
+  /** The oldest first. */
+  listEndpoints(tenant: string): Promise<WebhookEndpoint[]>;
+  readEndpoint(at: EndpointAddress): Promise<WebhookEndpoint | undefined>;
+  /** Resolves to the changed endpoint; `undefined` if there is none. */
+  updateEndpoint(
+    at: EndpointAddress,
+    change: (latest: WebhookEndpoint) => WebhookEndpoint,
+  ): Promise<WebhookEndpoint | undefined>;
+  /** With its log. False if there is none. */
+  removeEndpoint(at: EndpointAddress): Promise<boolean>;
+
+  /** The secrets that sign what goes to a check's own `webhook_url`; empty before the first. */
+  readTenantSecrets(tenant: string): Promise<WebhookSecret[]>;
+  updateTenantSecrets(
+    tenant: string,
+    change: (latest: WebhookSecret[]) => WebhookSecret[],
+  ): Promise<WebhookSecret[]>;
+
+  /** False, and nothing changes, when there is one of this id. Kept 7 days after its last change. */
+  addDelivery(delivery: Delivery): Promise<boolean>;
+  readDelivery(id: string): Promise<Delivery | undefined>;
+  updateDelivery(id: string, change: (latest: Delivery) => Delivery): Promise<Delivery | undefined>;
+  /** The latest 100 of one endpoint, newest first. */
+  listDeliveries(endpointId: string): Promise<Delivery[]>;
+  /** With their payloads. What is pending is not sent any more. */
+  eraseDeliveries(ids: string[]): Promise<void>;
+}
+
+/** What travels in the webhooks queue: ids and small facts, never a payload. */
+export type WebhookJob =
+  | { kind: 'announce'; check: AnnouncedCheck }
+  | { kind: 'deliver'; deliveryId: string; receiver: string };
+
+/** A way to the api processes, which deliver: on a queue of its own, apart from every model. */
+export interface WebhookQueue {
+  /**
+   * Call when a check is about to end and once it has: repeating it makes no second message. Does
+   * nothing for a check that nobody wants to hear of.
+   */
+  announce(check: AnnouncedCheck): Promise<void>;
+  /** Queues the first attempt, unless the delivery is in the queue already. */
+  deliver(delivery: Delivery): Promise<void>;
+  /** The same, and an attempt that waits for its time is made now. */
+  deliverNow(delivery: Delivery): Promise<void>;
 }

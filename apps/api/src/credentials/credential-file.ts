@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hashSecret } from './hash-secret.js';
 
 /** What a tenant may ask for. */
-export const permissions = ['passive-liveness'] as const;
+export const permissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
 export type Permission = (typeof permissions)[number];
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCredentialsCli } from './cli.js';
 import { openCredentialBook } from './credential-book.js';
+import { permissions } from './credential-file.js';
 import { matchesHash } from './hash-secret.js';
 
 const log = pino({ level: 'silent' });
@@ -36,7 +37,7 @@ describe('credentials', () => {
     expect(content).not.toContain(password);
     expect(content).not.toContain(apiKey);
     const found = (await openBook(file, true)).find(username);
-    expect(found).toMatchObject({ tenant: 'acme', permissions: ['passive-liveness'] });
+    expect(found).toMatchObject({ tenant: 'acme', permissions });
     expect(matchesHash(password, found?.password_sha256 ?? '')).toBe(true);
     expect(matchesHash(apiKey, found?.api_key_sha256 ?? '')).toBe(true);
   });

@@ -12,6 +12,7 @@ import { baseUrlOf } from '../base-url.js';
 import { presentJob } from '../present-job.js';
 import { readPreference } from '../read-preference.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
+import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface JobRoutesOptions {
   /** How long a poll is held open at most. */
@@ -23,13 +24,14 @@ export interface JobRoutesDeps {
   queue: CheckQueue;
   imageStore: ImageStore;
   awaitCheck: AwaitCheck;
+  webhooks: Pick<Webhooks, 'announce' | 'erase'>;
 }
 
 const jobId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The handlers of `/v1/jobs/{id}`: read (with a long poll), cancel, erase. */
 export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) {
-  const { queue, imageStore, awaitCheck } = deps;
+  const { queue, imageStore, awaitCheck, webhooks } = deps;
 
   const read: RequestHandler = async (req, res) => {
     const { waitMs } = readPreference(req, options.waitLimitMs);
@@ -45,12 +47,15 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
     const record = await findOwn(req, res);
     const canceled = canMove(record.status, 'canceled') && (await queue.cancel(record.id));
     if (!canceled) throw new LivegateError('already_finished');
+    await webhooks.announce(record);
     sendJob(req, res, await findOwn(req, res));
   };
 
   const erase: RequestHandler = async (req, res) => {
-    const { id } = await findOwn(req, res);
+    const record = await findOwn(req, res);
+    const { id } = record;
     await queue.erase(id);
+    await webhooks.erase(record);
     await imageStore.delete(id);
     res.json({ id, deleted: true });
   };

@@ -9,6 +9,7 @@ import { readIdempotencyKey } from '../read-idempotency-key.js';
 import { presentPreference, readPreference } from '../read-preference.js';
 import type { Submission, SubmitCheck } from '../submit-check.js';
 import { createReadUpload } from '../upload.js';
+import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface PassiveLivenessOptions {
   limits: ImageLimits;
@@ -19,12 +20,13 @@ export interface PassiveLivenessOptions {
 export interface PassiveLivenessDeps {
   queue: CheckQueue;
   submitCheck: SubmitCheck;
+  webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
 
 /** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
 export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
-  { queue, submitCheck }: PassiveLivenessDeps,
+  { queue, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
   const readUpload = createReadUpload(limits);
 
@@ -50,12 +52,14 @@ export function checkPassiveLiveness(
   async function readSubmission(req: Request, res: Response): Promise<Submission> {
     const { requestId, credential } = res.locals;
     const idempotencyKey = readIdempotencyKey(req);
-    const upload = await readUpload(req, res);
-    await inspectImage(upload.image, limits.maxImagePixels);
+    const { image, webhookUrl } = await readUpload(req, res);
+    await inspectImage(image, limits.maxImagePixels);
+    const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
     return {
       id: requestId,
       tenant: credential.tenant,
-      ...upload,
+      image,
+      ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };
   }

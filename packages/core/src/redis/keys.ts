@@ -1,5 +1,7 @@
 /** BullMQ's name of the queue that carries liveness checks. */
 export const CHECK_QUEUE = 'liveness';
+/** BullMQ's name of the queue that carries announcements and deliveries. */
+export const WEBHOOK_QUEUE = 'webhooks';
 
 /**
  * Every Redis key of the product. The prefix (default `{livegate}`) is also BullMQ's; its braces
@@ -20,6 +22,12 @@ export function createKeys(prefix: string) {
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     rateLimit: `${prefix}:rate`,
+    /** Hash of one tenant's endpoints, by id. */
+    webhookEndpoints: (tenant: string) => `${prefix}:webhook-endpoints:${tenant}`,
+    webhookSecrets: (tenant: string) => `${prefix}:webhook-secrets:${tenant}`,
+    delivery: (id: string) => `${prefix}:delivery:${id}`,
+    /** Sorted set of one endpoint's delivery ids, by time. */
+    deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,
   };
 }
 

@@ -1,0 +1,112 @@
+import type { CheckRecord, WebhookEventType } from '@livegate/core';
+import {
+  createFakeWebhookQueue,
+  createFakeWebhookStore,
+  exampleEndpoint,
+  exampleResult,
+} from '@livegate/core/testing';
+import { describe, expect, it } from 'vitest';
+import { presentJob } from '../present-job.js';
+import { createAnnounceCheck } from './announce-check.js';
+
+const baseUrl = 'https://liveness.example';
+const minute = 60_000;
+
+const succeeded: CheckRecord = {
+  id: 'check',
+  tenant: 'acme',
+  status: 'succeeded',
+  createdAt: 1000,
+  startedAt: 2000,
+  finishedAt: 3000,
+  outcome: { result: exampleResult },
+};
+
+async function setUp(record: CheckRecord | undefined, now = 5000) {
+  const store = createFakeWebhookStore();
+  const queue = createFakeWebhookQueue(store);
+  const checks = { read: async () => record };
+  const announce = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => now });
+  return { store, queue, announce: (check = {}) => announce({ ...facts, ...check }, 5000) };
+}
+
+const facts = { id: 'check', tenant: 'acme' };
+
+describe('announcing a check', () => {
+  it('makes a message that holds the job resource', async () => {
+    const { store, queue, announce } = await setUp(succeeded);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    expect(await announce()).toBeUndefined();
+    const [delivery] = await store.listDeliveries('whe_1');
+    expect(JSON.parse(delivery?.payload ?? '')).toEqual({
+      type: 'passive_liveness.completed',
+      timestamp: '1970-01-01T00:00:03.000Z',
+      data: presentJob(succeeded, baseUrl),
+    });
+    expect(Buffer.byteLength(delivery?.payload ?? '')).toBeLessThan(20_000);
+    expect([...queue.jobs.keys()]).toEqual([delivery?.id]);
+  });
+
+  it.each<[CheckRecord['status'], WebhookEventType]>([
+    ['succeeded', 'passive_liveness.completed'],
+    ['failed', 'passive_liveness.failed'],
+    ['canceled', 'passive_liveness.canceled'],
+  ])('tells of %s those who want %s, and are enabled', async (status, type) => {
+    const { store, announce } = await setUp({ ...succeeded, status });
+    const others = exampleEndpoint().events.filter((event) => event !== type);
+    await store.addEndpoint(exampleEndpoint({ id: 'whe_wants', events: [type] }), 16);
+    await store.addEndpoint(exampleEndpoint({ id: 'whe_wants_too' }), 16);
+    await store.addEndpoint(exampleEndpoint({ id: 'whe_other', events: others }), 16);
+    await store.addEndpoint(exampleEndpoint({ id: 'whe_disabled', enabled: false }), 16);
+    await store.addEndpoint(exampleEndpoint({ id: 'whe_globex', tenant: 'globex' }), 16);
+    await announce();
+    expect(await store.listDeliveries('whe_wants')).toMatchObject([{ type }]);
+    expect(await store.listDeliveries('whe_wants_too')).toMatchObject([{ type }]);
+    for (const id of ['whe_other', 'whe_disabled', 'whe_globex']) {
+      expect(await store.listDeliveries(id)).toEqual([]);
+    }
+  });
+
+  it("tells also the check's own URL", async () => {
+    const { queue, announce } = await setUp(succeeded);
+    await announce({ webhookUrl: 'https://example.com/own' });
+    expect([...queue.jobs.values()]).toMatchObject([{ receiver: 'acme https://example.com' }]);
+  });
+
+  it('twice makes no second message, and one that was not queued yet is queued', async () => {
+    const first = await setUp(succeeded);
+    await first.store.addEndpoint(exampleEndpoint(), 16);
+    await first.announce();
+    const queue = createFakeWebhookQueue(first.store);
+    const checks = { read: async () => succeeded };
+    const { store } = first;
+    const again = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => 6000 });
+    await again(facts, 5000);
+    expect(await store.listDeliveries('whe_1')).toHaveLength(1);
+    expect(queue.jobs.size).toBe(1);
+  });
+
+  it('does nothing for a check that was erased', async () => {
+    const { store, queue, announce } = await setUp(undefined);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    expect(await announce()).toBeUndefined();
+    expect(queue.jobs.size).toBe(0);
+  });
+});
+
+describe('announcing a check that goes on', () => {
+  it.each([
+    ['soon', 0, 100],
+    ['after as long again', 2000, 2000],
+    ['after 10 s', minute, 10_000],
+  ])('looks again %s', async (_name, ageMs, waitMs) => {
+    const now = 5000 + ageMs;
+    const { announce } = await setUp({ ...succeeded, status: 'processing' }, now);
+    expect(await announce()).toBe(now + waitMs);
+  });
+
+  it('gives up after ten minutes: its end will be announced anew', async () => {
+    const { announce } = await setUp({ ...succeeded, status: 'queued' }, 5001 + 10 * minute);
+    expect(await announce()).toBeUndefined();
+  });
+});

@@ -1,0 +1,150 @@
+import { rotateSecrets, type Delivery, type DeliveryAttempt } from '@livegate/core';
+import { createFakeWebhookStore, exampleDelivery, exampleEndpoint } from '@livegate/core/testing';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { createDeliverMessage } from './deliver-message.js';
+import type { Message } from './send-message.js';
+
+const { id } = exampleDelivery();
+const at = { tenant: 'acme', id: 'whe_1' };
+const hour = 3_600_000;
+
+type Answer = Omit<DeliveryAttempt, 'at' | 'latencyMs'>;
+
+/** One delivery to one endpoint whose receiver answers as told; the clock is the test's. */
+async function setUp(answer: Answer, delivery: Delivery = exampleDelivery()) {
+  const clock = { now: 0 };
+  const sent: Message[] = [];
+  const lines: string[] = [];
+  const store = createFakeWebhookStore();
+  await store.addEndpoint(exampleEndpoint(), 16);
+  await store.addDelivery(delivery);
+  const receiver = { answer };
+  const deliver = createDeliverMessage({
+    store,
+    send: async (message) => {
+      sent.push(message);
+      return { at: clock.now, latencyMs: 0, ...receiver.answer };
+    },
+    now: () => clock.now,
+    random: () => 0,
+    log: pino({}, { write: (line) => void lines.push(line) }),
+  });
+  return { clock, sent, lines, store, receiver, deliver };
+}
+
+describe('a message that is not accepted', () => {
+  it.each<[string, Answer]>([
+    ['answers 500', { statusCode: 500 }],
+    ['redirects', { statusCode: 302 }],
+    ['hangs', { error: 'no answer within 15000 ms' }],
+    ['closes the socket', { error: 'the connection failed: ECONNRESET' }],
+  ])('by a receiver that %s is tried as documented, and then given up', async (_name, answer) => {
+    const { clock, sent, store, deliver } = await setUp(answer);
+    const attemptedAt: number[] = [];
+    for (let next: number | undefined = 0; next !== undefined;) {
+      clock.now = next;
+      attemptedAt.push(next);
+      next = await deliver(id);
+    }
+    const waits = attemptedAt.slice(1).map((time, n) => time - (attemptedAt[n] ?? 0));
+    const hours = [0.5, 2, 5, 10, 14, 20, 24].map((hrs) => hrs * hour);
+    expect(waits).toEqual([5000, 300_000, ...hours]);
+    expect(sent.map((message) => message.id)).toEqual(Array.from({ length: 10 }, () => id));
+    const delivery = await store.readDelivery(id);
+    expect(delivery).toMatchObject({ status: 'failed', failure: 'attempts_exhausted' });
+    expect(delivery?.attempts.map((attempt) => attempt.at)).toEqual(attemptedAt);
+  });
+
+  it('five times, and then is, succeeds with the sixth attempt', async () => {
+    const { clock, receiver, store, deliver } = await setUp({ statusCode: 500 });
+    for (let n = 0; n < 5; n++) clock.now = (await deliver(id)) ?? Number.NaN;
+    receiver.answer = { statusCode: 200 };
+    expect(await deliver(id)).toBeUndefined();
+    const { status, attempts } = (await store.readDelivery(id)) ?? exampleDelivery();
+    expect(status).toBe('succeeded');
+    expect(attempts.map(({ statusCode }) => statusCode)).toEqual([500, 500, 500, 500, 500, 200]);
+  });
+
+  it('because of 429 waits as long as Retry-After says', async () => {
+    const { deliver } = await setUp({ statusCode: 429, retryAfterMs: 120_000 });
+    expect(await deliver(id)).toBe(120_000);
+  });
+
+  it('because of 410 disables the endpoint, and is not tried again', async () => {
+    const { store, deliver } = await setUp({ statusCode: 410 });
+    expect(await deliver(id)).toBeUndefined();
+    expect(await store.readEndpoint(at)).toMatchObject({
+      enabled: false,
+      disabledReason: 'gone',
+    });
+    expect(await store.readDelivery(id)).toMatchObject({ failure: 'endpoint_gone' });
+  });
+});
+
+describe('a message with nowhere to go', () => {
+  it.each([
+    ['endpoint_disabled', { endpointId: 'whe_1' }],
+    ['endpoint_deleted', { endpointId: 'whe_2' }],
+    ['secret_missing', { url: 'https://example.com/' }],
+  ])('fails for a reason: %s', async (failure, target) => {
+    const { sent, store, deliver } = await setUp({}, exampleDelivery({ target }));
+    await store.updateEndpoint(at, (latest) => ({ ...latest, enabled: false }));
+    expect(await deliver(id)).toBeUndefined();
+    expect(await store.readDelivery(id)).toMatchObject({ status: 'failed', failure });
+    expect(sent).toEqual([]);
+  });
+
+  it('is dropped when it was erased', async () => {
+    const { sent, store, deliver } = await setUp({ statusCode: 200 });
+    await store.eraseDeliveries([id]);
+    expect(await deliver(id)).toBeUndefined();
+    expect(sent).toEqual([]);
+  });
+});
+
+describe('a message that was accepted', () => {
+  it('is not sent again when its job runs twice', async () => {
+    const { sent, deliver } = await setUp({ statusCode: 200 });
+    await deliver(id);
+    expect(await deliver(id)).toBeUndefined();
+    expect(sent).toHaveLength(1);
+  });
+});
+
+describe('what signs', () => {
+  it('is each secret in force at the time of the attempt', async () => {
+    const { clock, sent, store, deliver } = await setUp({ statusCode: 500 });
+    await store.updateEndpoint(at, (latest) => ({
+      ...latest,
+      secrets: rotateSecrets(latest.secrets, 0, 1000),
+    }));
+    await deliver(id);
+    clock.now = 1000;
+    await deliver(id);
+    const [first, second] = sent.map((message) => message.secrets);
+    expect(first).toHaveLength(2);
+    expect(second).toEqual([first?.[0]]);
+  });
+
+  it("is the tenant's own secret for a check's own URL", async () => {
+    const target = { url: 'https://example.com/' };
+    const { sent, store, deliver } = await setUp({ statusCode: 200 }, exampleDelivery({ target }));
+    const [own] = await store.updateTenantSecrets('acme', () => rotateSecrets([], 0, 0));
+    await deliver(id);
+    expect(sent).toMatchObject([{ url: target.url, secrets: [own?.secret] }]);
+  });
+});
+
+describe('the log line of an attempt', () => {
+  it('holds neither URL, secret, payload nor excerpt', async () => {
+    const answer = { statusCode: 500, responseExcerpt: 'excerpt' };
+    const { lines, deliver, sent } = await setUp(answer);
+    await deliver(id);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ deliveryId: id, statusCode: 500 });
+    const { url, payload, secrets } = sent[0] ?? { url: '', payload: '', secrets: [] };
+    for (const hidden of [url, payload, secrets[0] ?? '', 'excerpt']) {
+      expect(lines[0]).not.toContain(hidden);
+    }
+  });
+});

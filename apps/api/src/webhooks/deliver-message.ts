@@ -1,0 +1,88 @@
+import {
+  activeSecrets,
+  disableEndpoint,
+  failDelivery,
+  recordAttempt,
+  type Delivery,
+  type DeliveryAttempt,
+  type DeliveryFailure,
+  type Log,
+  type WebhookQueue,
+  type WebhookSecret,
+  type WebhookStore,
+} from '@livegate/core';
+import type { SendMessage } from './send-message.js';
+
+export interface DeliverMessageDeps {
+  store: WebhookStore;
+  send: SendMessage;
+  now: () => number;
+  /** In 0..1: the jitter of the schedule. */
+  random: () => number;
+  log: Log;
+}
+
+/** Resolves to the time of the next attempt; `undefined` when none follows. */
+export type DeliverMessage = (deliveryId: string) => Promise<number | undefined>;
+
+/** Makes one attempt, unless the delivery has ended, and writes it to the log. */
+export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
+  const { store, send, now, random, log } = deps;
+
+  return async (deliveryId) => {
+    const delivery = await store.readDelivery(deliveryId);
+    if (delivery?.status !== 'pending') return undefined;
+    const receiver = await findReceiver(delivery, store);
+    if (typeof receiver === 'string') {
+      await store.updateDelivery(deliveryId, (latest) => failDelivery(latest, receiver));
+      return undefined;
+    }
+    const { id, payload } = delivery;
+    const secrets = activeSecrets(receiver.secrets, now()).map(({ secret }) => secret);
+    const attempt = await send({ id, payload, url: receiver.url, secrets });
+    return conclude(delivery, attempt);
+  };
+
+  async function conclude(delivery: Delivery, attempt: DeliveryAttempt) {
+    const { id, tenant, target } = delivery;
+    const jitter = random();
+    const recorded = await store.updateDelivery(id, (latest) =>
+      recordAttempt(latest, attempt, jitter),
+    );
+    if (recorded?.failure === 'endpoint_gone' && 'endpointId' in target) {
+      const at = { tenant, id: target.endpointId };
+      await store.updateEndpoint(at, (latest) => disableEndpoint(latest, 'gone'));
+    }
+    // Neither URL nor excerpt: both are the tenant's, and may hold secrets.
+    const { statusCode, error, latencyMs } = attempt;
+    const facts = { deliveryId: id, tenant, statusCode, error, latencyMs };
+    log.info({ ...facts, status: recorded?.status }, 'webhook attempted');
+    return recorded?.nextAttemptAt;
+  }
+}
+
+interface Receiver {
+  url: string;
+  secrets: WebhookSecret[];
+}
+
+/** As it is now, not as it was when the message was made; or why there is none. */
+async function findReceiver(
+  { tenant, target }: Delivery,
+  store: WebhookStore,
+): Promise<Receiver | DeliveryFailure> {
+  if ('url' in target) {
+    const secrets = await store.readTenantSecrets(tenant);
+    return secrets.length > 0 ? { url: target.url, secrets } : 'secret_missing';
+  }
+  const endpoint = await store.readEndpoint({ tenant, id: target.endpointId });
+  if (!endpoint) return 'endpoint_deleted';
+  return endpoint.enabled ? endpoint : 'endpoint_disabled';
+}
+
+export function createResumeDelivery(deps: { store: WebhookStore; queue: WebhookQueue }) {
+  return async (deliveryId: string): Promise<void> => {
+    const delivery = await deps.store.readDelivery(deliveryId);
+    if (delivery?.status === 'pending') await deps.queue.deliver(delivery);
+  };
+}

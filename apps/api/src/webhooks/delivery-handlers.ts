@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import {
+  createDelivery,
+  deliveryIdOf,
+  replayDelivery,
+  type Delivery,
+  type WebhookEndpoint,
+  type WebhookQueue,
+  type WebhookStore,
+} from '@livegate/core';
+import type { RequestHandler } from 'express';
+import { readEndpoint, requireFound } from './endpoint-handlers.js';
+import { presentDelivery } from './present-webhooks.js';
+
+export interface DeliveryHandlersDeps {
+  store: WebhookStore;
+  queue: WebhookQueue;
+  now: () => number;
+}
+
+/** What was sent to an endpoint, and sending it something on demand. */
+export function createDeliveryHandlers({ store, queue, now }: DeliveryHandlersDeps) {
+  return {
+    list: async (req, res) => {
+      const { id } = await readEndpoint(store, req, res);
+      const deliveries = await store.listDeliveries(id);
+      res.json({ deliveries: deliveries.map(presentDelivery) });
+    },
+    sendTest: async (req, res) => {
+      const test = createTest(await readEndpoint(store, req, res), now());
+      await store.addDelivery(test);
+      await queue.deliver(test);
+      res.status(202).json(presentDelivery(test));
+    },
+    replay: async (req, res) => {
+      const endpoint = await readEndpoint(store, req, res);
+      const found = await store.readDelivery(String(req.params['delivery']));
+      const { id } = requireFound(found && isTo(endpoint, found) ? found : undefined);
+      const replayed = requireFound(
+        await store.updateDelivery(id, (latest) => replayDelivery(latest, now())),
+      );
+      await queue.deliverNow(replayed);
+      res.status(202).json(presentDelivery(replayed));
+    },
+  } satisfies Record<string, RequestHandler>;
+}
+
+function createTest({ id, tenant }: WebhookEndpoint, now: number): Delivery {
+  const target = { endpointId: id };
+  const type = 'webhook.test';
+  const timestamp = new Date(now).toISOString();
+  return createDelivery({
+    id: deliveryIdOf(randomUUID(), target),
+    tenant,
+    target,
+    type,
+    payload: JSON.stringify({ type, timestamp, data: { endpoint_id: id } }),
+    createdAt: now,
+  });
+}
+
+function isTo(endpoint: WebhookEndpoint, { tenant, target }: Delivery): boolean {
+  return tenant === endpoint.tenant && 'endpointId' in target && target.endpointId === endpoint.id;
+}

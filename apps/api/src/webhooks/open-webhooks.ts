@@ -1,0 +1,88 @@
+import {
+  createRedisWebhookQueue,
+  createRedisWebhookStore,
+  type AnnouncedCheck,
+  type CheckQueue,
+  type Keys,
+  type Log,
+  type Redis,
+} from '@livegate/core';
+import { createAcceptWebhookUrl, type AcceptWebhookUrl } from './accept-webhook-url.js';
+import { createAnnounceCheck } from './announce-check.js';
+import { createDeliverMessage, createResumeDelivery } from './deliver-message.js';
+import { createEraseMessages, type EraseMessages } from './erase-messages.js';
+import { createAddressGuard, type AddressRange } from './guard-address.js';
+import { createSendMessage } from './send-message.js';
+import { takeDeliveries } from './take-deliveries.js';
+import type { WebhookRoutesDeps } from './webhook-routes.js';
+
+/** Of everything an attempt takes; stopping may take as long. */
+export const ATTEMPT_LIMIT_MS = 15_000;
+
+export interface WebhooksOptions {
+  /** Plain http is for development. */
+  httpsOnly: boolean;
+  /** May be called although they are not public. */
+  allowedAddresses: AddressRange[];
+  /** Where callers reach this service, for the links in a message. */
+  baseUrl: string;
+}
+
+export interface WebhooksDeps {
+  /** For requests: fails at once while Redis is away. */
+  redis: Redis;
+  /** For deliveries: waits until Redis is back. */
+  backgroundRedis: Redis;
+  keys: Keys;
+  checks: Pick<CheckQueue, 'read'>;
+  log: Log;
+}
+
+export interface Webhooks {
+  /** For `webhookRoutes`. */
+  routes: WebhookRoutesDeps;
+  acceptUrl: AcceptWebhookUrl;
+  /** Tells of a check that ended here, by cancellation. */
+  announce(check: AnnouncedCheck): Promise<void>;
+  erase: EraseMessages;
+  /** Takes no more from the queue, and waits for the attempts under way: 15 s at most. */
+  stop(): Promise<void>;
+  /** After `stop`, and after the last request. Both connections stay open. */
+  close(): Promise<void>;
+}
+
+/** The webhooks of one gateway: what its routes need, and the delivery of messages. */
+export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
+  const { redis, backgroundRedis, keys, checks, log } = deps;
+  const guard = createAddressGuard(options.allowedAddresses);
+  const urlRules = { httpsOnly: options.httpsOnly, guard };
+  const store = createRedisWebhookStore(redis, keys);
+  const queue = createRedisWebhookQueue(redis, keys);
+  const background = {
+    store: createRedisWebhookStore(backgroundRedis, keys),
+    queue: createRedisWebhookQueue(backgroundRedis, keys),
+  };
+
+  const now = Date.now;
+  const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now });
+  const deliveries = takeDeliveries(
+    { redis: backgroundRedis, keys, log },
+    {
+      announce: createAnnounceCheck({ ...background, checks, baseUrl: options.baseUrl, now }),
+      deliver: createDeliverMessage({ ...background, send, now, random: Math.random, log }),
+      resume: createResumeDelivery(background),
+    },
+  );
+
+  return {
+    routes: { store, queue, urlRules, now },
+    acceptUrl: createAcceptWebhookUrl(urlRules, store),
+    announce: (check) => queue.announce(check),
+    erase: createEraseMessages(store),
+    stop: () => deliveries.close(),
+    async close() {
+      await queue.close();
+      await background.queue.close();
+    },
+  };
+}

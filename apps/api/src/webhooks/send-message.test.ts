@@ -1,0 +1,209 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createWebhookSecret } from '@livegate/core';
+import { Webhook } from 'standardwebhooks';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createAddressGuard, parseAddressRanges, type ResolveName } from './guard-address.js';
+import { createSendMessage } from './send-message.js';
+
+const loopback = parseAddressRanges('127.0.0.1');
+const { secret } = createWebhookSecret();
+
+interface SenderOptions {
+  allowed?: typeof loopback;
+  resolveName?: ResolveName;
+  limitMs?: number;
+}
+
+function createSender({ allowed = loopback, resolveName, limitMs = 5000 }: SenderOptions = {}) {
+  const urlRules = { httpsOnly: false, guard: createAddressGuard(allowed, resolveName) };
+  const send = createSendMessage({ urlRules, limitMs, now: Date.now });
+  return (url: string, secrets = [secret]) =>
+    send({ id: 'msg_1', url, payload: '{"type":"webhook.test"}', secrets });
+}
+
+/** A receiver on loopback that counts who comes. */
+async function startReceiver(answer: RequestListener) {
+  const visits: string[] = [];
+  const server = createServer((req, res) => {
+    visits.push(req.url ?? '');
+    answer(req, res);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as AddressInfo;
+  return { server, visits, port, url: `http://127.0.0.1:${port}/hook` };
+}
+
+async function readMessage(req: IncomingMessage) {
+  let body = '';
+  for await (const chunk of req) body += String(chunk);
+  return { body, headers: req.headers as Record<string, string> };
+}
+
+describe('a message', () => {
+  it('arrives signed as Standard Webhooks says, once for each secret', async () => {
+    const other = createWebhookSecret().secret;
+    const received = withResolvers<ReturnType<typeof readMessage>>();
+    const { url } = await startReceiver((req, res) => {
+      received.resolve(readMessage(req));
+      res.end('thanks');
+    });
+    const attempt = await createSender()(url, [secret, other]);
+    expect(attempt).toMatchObject({ statusCode: 200, responseExcerpt: 'thanks' });
+    const { body, headers } = await received.promise;
+    for (const key of [secret, other]) {
+      expect(new Webhook(key).verify(body, headers)).toEqual({ type: 'webhook.test' });
+    }
+    expect(() => new Webhook(createWebhookSecret().secret).verify(body, headers)).toThrow(
+      /signature/,
+    );
+    expect(headers).toMatchObject({
+      'webhook-id': 'msg_1',
+      'content-type': 'application/json',
+      'user-agent': expect.stringMatching(/^Livegate-Webhooks\//),
+    });
+  });
+});
+
+describe('an attempt', () => {
+  it('keeps the first kilobyte of an answer that never ends, and cuts it off', async () => {
+    const cutOff = withResolvers<undefined>();
+    const { url } = await startReceiver((_req, res) => {
+      res.on('close', () => cutOff.resolve(undefined));
+      const pour = () => {
+        while (res.write('a'.repeat(16_384)));
+        res.once('drain', pour);
+      };
+      pour();
+    });
+    const attempt = await createSender()(url);
+    expect(attempt.statusCode).toBe(200);
+    expect(attempt.responseExcerpt).toBe('a'.repeat(1024));
+    await cutOff.promise;
+  });
+
+  it.each<[string, RequestListener]>([
+    ['never answers', () => undefined],
+    ['never ends its answer', (_req, res) => void res.write('a')],
+    ['only ever says that it goes on', (_req, res) => res.writeProcessing()],
+  ])('ends at its time limit when the receiver %s', async (_name, answer) => {
+    const { url } = await startReceiver(answer);
+    const attempt = await createSender({ limitMs: 50 })(url);
+    expect(attempt).toMatchObject({ error: 'no answer within 50 ms' });
+    expect(attempt.statusCode).toBeUndefined();
+  });
+
+  it('ends at its time limit when the name never resolves', async () => {
+    const resolveName = () => new Promise<never>(() => undefined);
+    const attempt = await createSender({ limitMs: 50, resolveName })('http://slow.example/');
+    expect(attempt.error).toBe('no answer within 50 ms');
+  });
+
+  it('says so when the receiver closes the connection', async () => {
+    const { url } = await startReceiver((req) => req.socket.destroy());
+    expect(await createSender()(url)).toMatchObject({ error: 'the connection failed: ECONNRESET' });
+  });
+
+  it('says so when the receiver switches protocols', async () => {
+    const { url } = await startReceiver((req) => {
+      req.socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+      );
+    });
+    expect(await createSender()(url)).toMatchObject({ error: expect.any(String) });
+  });
+
+  it('says so when nobody listens, and names no address', async () => {
+    const { url, server } = await startReceiver(() => undefined);
+    server.close();
+    await once(server, 'close');
+    const { error } = await createSender()(url);
+    expect(error).toBe('the connection failed: ECONNREFUSED');
+  });
+
+  it('follows no redirect', async () => {
+    const { url, visits } = await startReceiver((_req, res) => {
+      res.writeHead(302, { location: '/elsewhere' }).end();
+    });
+    expect(await createSender()(url)).toMatchObject({ statusCode: 302 });
+    expect(visits).toEqual(['/hook']);
+  });
+
+  it('reads Retry-After', async () => {
+    const { url } = await startReceiver((_req, res) => {
+      res.writeHead(429, { 'retry-after': '120' }).end();
+    });
+    expect(await createSender()(url)).toMatchObject({ statusCode: 429, retryAfterMs: 120_000 });
+  });
+});
+
+describe('the guard, at the connect', () => {
+  const notPublic = { error: 'webhooks are delivered to public addresses only' };
+
+  it.each(['127.0.0.1', '[::1]', '2130706433', '[::ffff:7f00:1]', '169.254.169.254'])(
+    'refuses the literal address %s without a connection',
+    async (host) => {
+      const { port, visits } = await startReceiver((_req, res) => res.end());
+      expect(await createSender({ allowed: [] })(`http://${host}:${port}/`)).toMatchObject(
+        notPublic,
+      );
+      expect(visits).toEqual([]);
+    },
+  );
+
+  it('refuses localhost', async () => {
+    const { port, visits } = await startReceiver((_req, res) => res.end());
+    expect(await createSender({ allowed: [] })(`http://localhost:${port}/`)).toMatchObject(
+      notPublic,
+    );
+    expect(visits).toEqual([]);
+  });
+
+  it('refuses a name if only one of its addresses is private', async () => {
+    const resolveName = async () => [
+      { address: '93.184.215.14', family: 4 },
+      { address: '10.0.0.1', family: 4 },
+    ];
+    const send = createSender({ allowed: [], resolveName });
+    expect(await send('http://two.example/')).toMatchObject(notPublic);
+  });
+
+  it('connects to what it has checked: a name is asked once for each attempt', async () => {
+    const { port, visits } = await startReceiver((_req, res) => res.end());
+    const answers = ['127.0.0.1', '127.0.0.2'];
+    const asked: string[] = [];
+    const resolveName = async (hostname: string) => {
+      asked.push(hostname);
+      return [{ address: answers[asked.length - 1] ?? '', family: 4 }];
+    };
+    const send = createSender({ resolveName });
+    expect(await send(`http://rebind.example:${port}/`)).toMatchObject({ statusCode: 200 });
+    expect(asked).toEqual(['rebind.example']);
+    // Now the name points to an address that is not allowed.
+    expect(await send(`http://rebind.example:${port}/`)).toMatchObject(notPublic);
+    expect(visits).toHaveLength(1);
+  });
+
+  it('refuses plain http in production', async () => {
+    const urlRules = { httpsOnly: true, guard: createAddressGuard(loopback) };
+    const send = createSendMessage({ urlRules, limitMs: 1000, now: Date.now });
+    const { url, visits } = await startReceiver((_req, res) => res.end());
+    const attempt = await send({ id: 'msg_1', url, payload: '{}', secrets: [secret] });
+    expect(attempt.error).toMatch(/https:/);
+    expect(visits).toEqual([]);
+  });
+});
+
+function withResolvers<T>() {
+  let resolve!: (value: Awaited<T> | PromiseLike<Awaited<T>>) => void;
+  const promise = new Promise<Awaited<T>>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

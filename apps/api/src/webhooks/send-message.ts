@@ -1,0 +1,101 @@
+import http, { type IncomingMessage, type RequestOptions } from 'node:http';
+import https from 'node:https';
+import { LivegateError, parseRetryAfter, type DeliveryAttempt } from '@livegate/core';
+import { Webhook } from 'standardwebhooks';
+import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
+
+const USER_AGENT = 'Livegate-Webhooks/1.0';
+const EXCERPT_BYTES = 1024;
+
+export interface Message {
+  /** The `webhook-id`. */
+  id: string;
+  url: string;
+  /** The JSON body. */
+  payload: string;
+  /** Each signs once. */
+  secrets: string[];
+}
+
+export interface SendMessageOptions {
+  urlRules: WebhookUrlRules;
+  /** For everything: name, connection, answer and its body. */
+  limitMs: number;
+  now: () => number;
+}
+
+/** Never throws: whatever goes wrong is what the attempt says. */
+export type SendMessage = (message: Message) => Promise<DeliveryAttempt>;
+
+/** Signs after Standard Webhooks and posts once. Follows no redirect and keeps no connection. */
+export function createSendMessage({ urlRules, limitMs, now }: SendMessageOptions): SendMessage {
+  return async (message) => {
+    const at = now();
+    const signal = AbortSignal.timeout(limitMs);
+    try {
+      const url = requireWebhookUrl(message.url, urlRules);
+      const { lookup } = urlRules.guard;
+      const headers = describeMessage(message, at);
+      const options = { method: 'POST', headers, lookup, signal, agent: false } as const;
+      const answer = await post(url, options, message.payload);
+      const facts = await readAnswer(answer, now());
+      return { at, latencyMs: now() - at, ...facts };
+    } catch (error) {
+      const reason = signal.aborted ? `no answer within ${limitMs} ms` : describeFailure(error);
+      return { at, latencyMs: now() - at, error: reason };
+    }
+  };
+}
+
+function describeMessage({ id, payload, secrets }: Message, at: number) {
+  const timestamp = new Date(at);
+  const signatures = secrets.map((secret) => new Webhook(secret).sign(id, timestamp, payload));
+  return {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(payload),
+    'user-agent': USER_AGENT,
+    'webhook-id': id,
+    'webhook-timestamp': Math.floor(at / 1000),
+    'webhook-signature': signatures.join(' '),
+  };
+}
+
+async function post(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
+  const { request } = url.protocol === 'https:' ? https : http;
+  return new Promise((resolve, reject) => {
+    request(url, options, resolve)
+      .on('error', reject)
+      // The last event of every request, also of one that ends without an answer or an error.
+      .on('close', () => reject(new Error('the connection was closed')))
+      .end(body);
+  });
+}
+
+async function readAnswer(answer: IncomingMessage, now: number) {
+  const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], now);
+  const responseExcerpt = await readExcerpt(answer);
+  return {
+    ...(answer.statusCode !== undefined && { statusCode: answer.statusCode }),
+    ...(responseExcerpt && { responseExcerpt }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}
+
+/** Leaving the loop destroys the connection: an answer without end is cut off here. */
+async function readExcerpt(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= EXCERPT_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, EXCERPT_BYTES).toString();
+}
+
+/** For the tenant to read: nothing of ours, such as the addresses of a name, is in it. */
+function describeFailure(error: unknown): string {
+  if (error instanceof LivegateError) return error.publicMessage;
+  const { code } = error as NodeJS.ErrnoException;
+  return code ? `the connection failed: ${code}` : 'the connection failed';
+}

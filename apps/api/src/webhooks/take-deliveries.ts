@@ -1,0 +1,81 @@
+import { WEBHOOK_QUEUE, type Keys, type Log, type Redis, type WebhookJob } from '@livegate/core';
+import { DelayedError, Worker, type Job } from 'bullmq';
+import type { AnnounceCheck } from './announce-check.js';
+import type { DeliverMessage } from './deliver-message.js';
+import { createReceiverSlots } from './receiver-slots.js';
+
+/** Messages on their way at once from this process: almost all of their time is waiting. */
+const CONCURRENCY = 64;
+/** Of those, for one receiver: a slow one leaves the rest to the others. */
+const PER_RECEIVER = 4;
+/** Above the time limit of an attempt, so that no second process makes it as well. */
+const LOCK_MS = 30_000;
+/** A killed process may have held any job; no job kills one. */
+const MAX_STALLS = 1000;
+/**
+ * A job above its receiver's share is woken when a slot is free. In case nobody wakes it, it comes
+ * back by itself, ever more rarely: a long backlog of one receiver must not keep Redis busy.
+ */
+const PARK_MS = 5000;
+const MAX_PARK_MS = 60_000;
+
+export interface TakeDeliveriesOptions {
+  /** A connection that waits for Redis. */
+  redis: Redis;
+  keys: Keys;
+  log: Log;
+}
+
+export interface TakeDeliveriesDeps {
+  announce: AnnounceCheck;
+  deliver: DeliverMessage;
+  /** Queues a delivery that has become pending again. */
+  resume(deliveryId: string): Promise<void>;
+}
+
+/** Takes jobs from the webhooks queue until closed; closing waits for the attempts under way. */
+export function takeDeliveries(
+  { redis, keys, log }: TakeDeliveriesOptions,
+  { announce, deliver, resume }: TakeDeliveriesDeps,
+) {
+  const slots = createReceiverSlots(PER_RECEIVER);
+  const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
+    connection: redis,
+    prefix: keys.prefix,
+    concurrency: CONCURRENCY,
+    lockDuration: LOCK_MS,
+    maxStalledCount: MAX_STALLS,
+  });
+  // A replay that was asked for while its job was just ending found the job still there.
+  worker.on('completed', ({ data }) => {
+    if (data.kind !== 'deliver') return;
+    resume(data.deliveryId).catch((error: unknown) => log.warn({ err: error }, 'replay delayed'));
+  });
+  worker.on('error', (error) => log.warn({ err: error }, 'webhook queue trouble'));
+  worker.on('failed', (job, error) => log.error({ job: job?.data, err: error }, 'webhook failed'));
+
+  return { close: () => worker.close() };
+
+  async function runJob(job: Job<WebhookJob>, token?: string): Promise<void> {
+    const { data, timestamp, attemptsStarted } = job;
+    if (data.kind === 'announce') return putOff(job, await announce(data.check, timestamp), token);
+    const leave = slots.enter(data.receiver);
+    if (leave) return putOff(job, await deliver(data.deliveryId).finally(leave), token);
+    const parkMs = Math.min(PARK_MS * attemptsStarted, MAX_PARK_MS);
+    await job.moveToDelayed(Date.now() + parkMs, token);
+    slots.awaitSlot(data.receiver, data.deliveryId, () => wake(job));
+    throw new DelayedError();
+  }
+}
+
+/** The queue holds the job until its next time, which its record has chosen. */
+async function putOff(job: Job, nextAt: number | undefined, token?: string): Promise<void> {
+  if (nextAt === undefined) return;
+  await job.moveToDelayed(nextAt, token);
+  throw new DelayedError();
+}
+
+/** In vain if another process has taken it: then it is awake already. */
+function wake(job: Job): void {
+  job.promote().catch(() => undefined);
+}

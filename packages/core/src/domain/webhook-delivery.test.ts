@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { exampleDelivery, exampleEndpoint } from '../testing/webhook-examples.js';
+import {
+  deliveryIdOf,
+  failDelivery,
+  receiverOf,
+  recordAttempt,
+  replayDelivery,
+} from './webhook-delivery.js';
+import { activeSecrets, createWebhookSecret, enableEndpoint, rotateSecrets } from './webhooks.js';
+
+const answered = (statusCode: number) => ({ at: 1000, latencyMs: 10, statusCode });
+
+describe('a delivery', () => {
+  it('succeeds with the first 2xx and has no next attempt', () => {
+    const succeeded = recordAttempt(exampleDelivery(), answered(204), 0);
+    expect(succeeded).toMatchObject({ status: 'succeeded', attempts: [{ statusCode: 204 }] });
+    expect(succeeded.nextAttemptAt).toBeUndefined();
+  });
+
+  it('stays pending after a failure, until the wait is over', () => {
+    const pending = recordAttempt(exampleDelivery(), answered(500), 0);
+    expect(pending).toMatchObject({ status: 'pending', failures: 1, nextAttemptAt: 6010 });
+  });
+
+  it('fails with the tenth failure', () => {
+    let delivery = exampleDelivery();
+    for (let n = 0; n < 9; n++) delivery = recordAttempt(delivery, answered(500), 0);
+    expect(delivery.status).toBe('pending');
+    delivery = recordAttempt(delivery, answered(500), 0);
+    expect(delivery).toMatchObject({ status: 'failed', failure: 'attempts_exhausted' });
+    expect(delivery.attempts).toHaveLength(10);
+    expect(delivery.nextAttemptAt).toBeUndefined();
+  });
+
+  it('fails at once with 410', () => {
+    const gone = recordAttempt(exampleDelivery(), answered(410), 0);
+    expect(gone).toMatchObject({ status: 'failed', failure: 'endpoint_gone' });
+  });
+
+  it('that has ended is moved by no late attempt, which is still logged', () => {
+    const succeeded = recordAttempt(exampleDelivery(), answered(200), 0);
+    const late = recordAttempt(succeeded, answered(500), 0);
+    expect(late).toMatchObject({ status: 'succeeded', failures: 0 });
+    expect(late.attempts).toHaveLength(2);
+    expect(failDelivery(succeeded, 'endpoint_deleted')).toEqual(succeeded);
+  });
+
+  it('replayed starts the schedule anew under the same id, and keeps its log', () => {
+    const gone = recordAttempt(exampleDelivery(), answered(410), 0);
+    const replayed = replayDelivery(gone, 5000);
+    expect(replayed).toMatchObject({ id: gone.id, status: 'pending', nextAttemptAt: 5000 });
+    expect(replayed.failure).toBeUndefined();
+    expect(recordAttempt(replayed, answered(500), 0)).toMatchObject({ failures: 1 });
+  });
+
+  it('logs the latest 30 attempts', () => {
+    let delivery = exampleDelivery();
+    for (let n = 0; n < 31; n++) delivery = recordAttempt(delivery, answered(500 + n), 0);
+    expect(delivery.attempts).toHaveLength(30);
+    expect(delivery.attempts.at(-1)?.statusCode).toBe(530);
+  });
+});
+
+describe('the id of a delivery', () => {
+  it('is the same for the same check and receiver, and for no other', () => {
+    const id = deliveryIdOf('check', { endpointId: 'whe_1' });
+    expect(id).toMatch(/^msg_[0-9a-f]{32}$/);
+    expect(deliveryIdOf('check', { endpointId: 'whe_1' })).toBe(id);
+    expect(deliveryIdOf('check', { endpointId: 'whe_2' })).not.toBe(id);
+    expect(deliveryIdOf('check', { url: 'https://example.com/' })).not.toBe(id);
+    expect(deliveryIdOf('other', { endpointId: 'whe_1' })).not.toBe(id);
+  });
+});
+
+describe('the receiver of a delivery', () => {
+  it('is its endpoint, or the host of its URL, per tenant', () => {
+    expect(receiverOf(exampleDelivery())).toBe('whe_1');
+    const target = { url: 'https://example.com/a?token=b' };
+    expect(receiverOf(exampleDelivery({ target }))).toBe('acme https://example.com');
+  });
+});
+
+describe('secrets', () => {
+  it('are whsec_ and 32 random bytes', () => {
+    const [{ secret }, other] = [createWebhookSecret(), createWebhookSecret()];
+    expect(Buffer.from(secret.replace('whsec_', ''), 'base64')).toHaveLength(32);
+    expect(other.secret).not.toBe(secret);
+  });
+
+  it('that are replaced sign until their overlap ends, and no longer', () => {
+    const old = createWebhookSecret();
+    const rotated = rotateSecrets([old], 1000, 500);
+    expect(rotated[1]).toEqual({ ...old, expiresAt: 1500 });
+    expect(activeSecrets(rotated, 1499)).toHaveLength(2);
+    expect(activeSecrets(rotated, 1500)).toEqual([rotated[0]]);
+    const twice = rotateSecrets(rotated, 1200, 10_000);
+    expect(twice.map(({ expiresAt }) => expiresAt)).toEqual([undefined, 11_200, 1500]);
+  });
+
+  it('without an overlap end at once, and never pile up', () => {
+    let secrets = [createWebhookSecret()];
+    secrets = rotateSecrets(secrets, 1000, 0);
+    expect(secrets).toHaveLength(1);
+    for (let n = 0; n < 20; n++) secrets = rotateSecrets(secrets, 1000, 10_000);
+    expect(secrets).toHaveLength(5);
+  });
+});
+
+describe('an endpoint', () => {
+  it('that is enabled again forgets why it was not', () => {
+    const disabled = exampleEndpoint({ enabled: false, disabledReason: 'gone' });
+    expect(enableEndpoint(disabled)).toEqual(exampleEndpoint());
+  });
+});

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { judgeStatus, planRetry } from './retry-schedule.js';
+import type { WebhookMessageType } from './webhooks.js';
+
+/**
+ * The life of a delivery. An attempt that fails leaves it pending while the schedule has another;
+ * a replay starts the schedule anew.
+ *
+ *     pending ──▶ succeeded | failed
+ *        ▲            │
+ *        └──replay────┘
+ */
+export type DeliveryStatus = 'pending' | 'succeeded' | 'failed';
+
+/** Why no attempt follows. */
+export type DeliveryFailure =
+  | 'attempts_exhausted'
+  | 'endpoint_deleted'
+  | 'endpoint_disabled'
+  | 'endpoint_gone'
+  | 'secret_missing';
+
+/** A registered endpoint, or the URL that one check asked to be announced at. */
+export type DeliveryTarget = { endpointId: string } | { url: string };
+
+/** One try to bring a message. Times are milliseconds, `at` since the epoch. */
+export interface DeliveryAttempt {
+  at: number;
+  latencyMs: number;
+  statusCode?: number;
+  /** Why there is no status code, for the tenant to read. */
+  error?: string;
+  /** The first kilobyte of the answer's body. */
+  responseExcerpt?: string;
+  /** What the receiver's `Retry-After` asked for. */
+  retryAfterMs?: number;
+}
+
+/** One message on its way to one receiver. */
+export interface Delivery {
+  /** The `webhook-id`: the same over all attempts and replays. */
+  id: string;
+  tenant: string;
+  target: DeliveryTarget;
+  type: WebhookMessageType;
+  /** The JSON body, kept as text: every attempt signs and sends the same bytes. */
+  payload: string;
+  createdAt: number;
+  status: DeliveryStatus;
+  failure?: DeliveryFailure | undefined;
+  /** Since the beginning, or since the last replay. */
+  failures: number;
+  nextAttemptAt?: number | undefined;
+  /** The latest ones, oldest first. */
+  attempts: DeliveryAttempt[];
+}
+
+/** Ten attempts make a schedule; the log has room for a few replays. */
+const maxLoggedAttempts = 30;
+
+export type NewDelivery = Pick<
+  Delivery,
+  'id' | 'tenant' | 'target' | 'type' | 'payload' | 'createdAt'
+>;
+
+export function createDelivery(facts: NewDelivery): Delivery {
+  const nextAttemptAt = facts.createdAt;
+  return { ...facts, status: 'pending', failures: 0, nextAttemptAt, attempts: [] };
+}
+
+/** The same for the same subject and target, so that announcing twice makes one message. */
+export function deliveryIdOf(subject: string, target: DeliveryTarget): string {
+  const receiver = 'url' in target ? target.url : target.endpointId;
+  return `msg_${createHash('sha256').update(`${subject} ${receiver}`).digest('hex').slice(0, 32)}`;
+}
+
+/** Deliveries of one receiver wait for each other, and for nobody else's. */
+export function receiverOf({ tenant, target }: Delivery): string {
+  return 'url' in target ? `${tenant} ${new URL(target.url).origin}` : target.endpointId;
+}
+
+/**
+ * What an attempt makes of a delivery. One that ends after the delivery itself has (two processes
+ * may have tried at once) is logged and moves nothing.
+ */
+export function recordAttempt(
+  delivery: Delivery,
+  attempt: DeliveryAttempt,
+  random: number,
+): Delivery {
+  const attempts = [...delivery.attempts, attempt].slice(-maxLoggedAttempts);
+  const logged = { ...delivery, attempts };
+  if (delivery.status !== 'pending') return logged;
+  const judgement = judgeStatus(attempt.statusCode);
+  if (judgement === 'accepted') return end(logged, { status: 'succeeded' });
+  if (judgement === 'gone') return failDelivery(logged, 'endpoint_gone');
+
+  const failures = delivery.failures + 1;
+  const waitMs = planRetry({ failures, retryAfterMs: attempt.retryAfterMs }, random);
+  if (waitMs === undefined) return failDelivery({ ...logged, failures }, 'attempts_exhausted');
+  return { ...logged, failures, nextAttemptAt: attempt.at + attempt.latencyMs + waitMs };
+}
+
+/** Ends a delivery without another attempt. One that has ended stays as it is. */
+export function failDelivery(delivery: Delivery, failure: DeliveryFailure): Delivery {
+  return delivery.status === 'pending' ? end(delivery, { status: 'failed', failure }) : delivery;
+}
+
+/** The same message once more, at once and from the start of the schedule. */
+export function replayDelivery(delivery: Delivery, now: number): Delivery {
+  const start = { status: 'pending', failure: undefined, failures: 0 } as const;
+  return { ...delivery, ...start, nextAttemptAt: now };
+}
+
+function end(delivery: Delivery, outcome: Pick<Delivery, 'status' | 'failure'>): Delivery {
+  return { ...delivery, ...outcome, nextAttemptAt: undefined };
+}

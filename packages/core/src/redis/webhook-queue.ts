@@ -1,0 +1,78 @@
+import { Queue, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { receiverOf } from '../domain/webhook-delivery.js';
+import type { WebhookJob, WebhookQueue } from '../ports.js';
+import { WEBHOOK_QUEUE, type Keys } from './keys.js';
+import { reachRedis } from './translate-errors.js';
+
+/** Job data holds ids and small facts; more than this in it is a bug. */
+const MAX_JOB_DATA_BYTES = 8 * 1024;
+
+/** For faults of ours only, such as an outage; the schedule of a delivery is not BullMQ's. */
+const OWN_FAULTS = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
+
+const NOTHING_STAYS = { removeOnComplete: true, removeOnFail: true };
+
+/** The announced check ends within this, or has ended; a look at once would often be in vain. */
+const FIRST_LOOK_MS = 100;
+
+export interface RedisWebhookQueue extends WebhookQueue {
+  close(): Promise<void>;
+}
+
+export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQueue {
+  const queue = new Queue<WebhookJob>(WEBHOOK_QUEUE, {
+    connection: redis,
+    prefix: keys.prefix,
+    // The delivery's own record is the log: of a job that is done nothing needs to stay.
+    defaultJobOptions: { ...OWN_FAULTS, ...NOTHING_STAYS, sizeLimit: MAX_JOB_DATA_BYTES },
+    streams: { events: { maxLen: 1000 } },
+  });
+  // The connection reports its own errors; an unheard 'error' event would end the process.
+  queue.on('error', () => undefined);
+
+  /** A Queue waits for its first connection without a limit; a caller who may not wait must not. */
+  const reach = <T>(work: () => Promise<T>) =>
+    reachRedis(async () => {
+      const mayWait = redis.options.enableOfflineQueue;
+      if (!mayWait && redis.status !== 'ready') throw new Error(`connection is ${redis.status}`);
+      return work();
+    });
+
+  return {
+    announce: ({ id, tenant, webhookUrl }) =>
+      reach(async () => {
+        if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
+        const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
+        const options = { jobId: `announce-${id}`, delay: FIRST_LOOK_MS };
+        await queue.add('announce', { kind: 'announce', check }, options);
+      }),
+    async deliver(delivery) {
+      await reach(() => addDelivery(delivery));
+    },
+    async deliverNow(delivery) {
+      await reach(async () => hasten(await addDelivery(delivery)));
+    },
+    close: () => queue.close(),
+  };
+
+  /** Adding a job that is there already changes nothing. */
+  function addDelivery(delivery: Parameters<WebhookQueue['deliver']>[0]) {
+    const job = {
+      kind: 'deliver',
+      deliveryId: delivery.id,
+      receiver: receiverOf(delivery),
+    } as const;
+    return queue.add('deliver', job, { jobId: delivery.id });
+  }
+}
+
+async function hasten(job: Job<WebhookJob>): Promise<void> {
+  if (!(await job.isDelayed())) return;
+  try {
+    await job.promote();
+  } catch (error) {
+    // Its time may have come just now.
+    if (await job.isDelayed()) throw error;
+  }
+}

@@ -1,0 +1,14 @@
+import { describe } from 'vitest';
+import { describeWebhookQueue, describeWebhookStore } from './webhook-contracts.js';
+import { createFakeWebhookQueue, createFakeWebhookStore } from './webhook-fakes.js';
+
+const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
+
+describe('the webhook fakes keep the contracts of the ports', () => {
+  describeWebhookStore(async () => fake(createFakeWebhookStore()));
+  describeWebhookQueue(async () => {
+    const store = createFakeWebhookStore();
+    const queue = createFakeWebhookQueue(store);
+    return fake({ queue, store, list: async () => [...queue.jobs.values()] });
+  });
+});

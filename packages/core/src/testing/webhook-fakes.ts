@@ -1,0 +1,100 @@
+import { LivegateError } from '../domain/errors.js';
+import { receiverOf, type Delivery } from '../domain/webhook-delivery.js';
+import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
+import type { WebhookJob, WebhookQueue, WebhookStore } from '../ports.js';
+import type { Outage } from './fakes.js';
+
+const maxListed = 100;
+
+export function createFakeWebhookStore(outage: Outage = { away: false }): WebhookStore {
+  const endpoints = new Map<string, WebhookEndpoint>();
+  const secrets = new Map<string, WebhookSecret[]>();
+  const deliveries = new Map<string, Delivery>();
+
+  const endpointsOf = (tenant: string) =>
+    [...endpoints.values()].filter((endpoint) => endpoint.tenant === tenant);
+  const find = ({ tenant, id }: Pick<WebhookEndpoint, 'tenant' | 'id'>) =>
+    endpointsOf(tenant).find((endpoint) => endpoint.id === id);
+
+  const store: WebhookStore = {
+    async addEndpoint(endpoint, maxEndpoints) {
+      if (endpointsOf(endpoint.tenant).length >= maxEndpoints) {
+        throw new LivegateError('too_many_endpoints');
+      }
+      endpoints.set(endpoint.id, endpoint);
+    },
+    listEndpoints: async (tenant) =>
+      endpointsOf(tenant).toSorted((a, b) => a.createdAt - b.createdAt),
+    readEndpoint: async (at) => find(at),
+    async updateEndpoint(at, change) {
+      const endpoint = find(at);
+      if (endpoint) endpoints.set(at.id, change(endpoint));
+      return find(at);
+    },
+    removeEndpoint: async (at) => find(at) !== undefined && endpoints.delete(at.id),
+    readTenantSecrets: async (tenant) => secrets.get(tenant) ?? [],
+    async updateTenantSecrets(tenant, change) {
+      const changed = change(secrets.get(tenant) ?? []);
+      secrets.set(tenant, changed);
+      return changed;
+    },
+    async addDelivery(delivery) {
+      if (deliveries.has(delivery.id)) return false;
+      deliveries.set(delivery.id, delivery);
+      return true;
+    },
+    readDelivery: async (id) => deliveries.get(id),
+    async updateDelivery(id, change) {
+      const delivery = deliveries.get(id);
+      if (delivery) deliveries.set(id, change(delivery));
+      return deliveries.get(id);
+    },
+    listDeliveries: async (endpointId) =>
+      [...deliveries.values()]
+        .filter(({ target }) => 'endpointId' in target && target.endpointId === endpointId)
+        .toSorted((a, b) => b.createdAt - a.createdAt)
+        .slice(0, maxListed),
+    async eraseDeliveries(ids) {
+      for (const id of ids) deliveries.delete(id);
+    },
+  };
+  return failWhenAway(store, outage);
+}
+
+export interface FakeWebhookQueue extends WebhookQueue {
+  readonly jobs: ReadonlyMap<string, WebhookJob>;
+}
+
+/** Holds every job for ever: nobody takes them. */
+export function createFakeWebhookQueue(
+  store: WebhookStore,
+  outage: Outage = { away: false },
+): FakeWebhookQueue {
+  const jobs = new Map<string, WebhookJob>();
+  const deliver = async (delivery: Delivery) => {
+    const receiver = receiverOf(delivery);
+    jobs.set(delivery.id, { kind: 'deliver', deliveryId: delivery.id, receiver });
+  };
+  const queue: WebhookQueue = {
+    async announce({ id, tenant, webhookUrl }) {
+      if (!webhookUrl && (await store.listEndpoints(tenant)).length === 0) return;
+      const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
+      jobs.set(`announce-${id}`, { kind: 'announce', check });
+    },
+    deliver,
+    deliverNow: deliver,
+  };
+  return { ...failWhenAway(queue, outage), jobs };
+}
+
+/** Every method fails first while Redis is "away". */
+function failWhenAway<Port extends object>(port: Port, outage: Outage): Port {
+  const guarded = Object.entries(port).map(([name, method]) => [
+    name,
+    async (...args: unknown[]) => {
+      if (outage.away) throw new LivegateError('unavailable', { detail: 'the fake is away' });
+      return (method as (...given: unknown[]) => unknown)(...args);
+    },
+  ]);
+  return Object.fromEntries(guarded) as Port;
+}
