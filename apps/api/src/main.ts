@@ -90,7 +90,7 @@ function connectStore(config: ApiConfig, log: Log) {
       lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
     rateLimiter: createRedisRateLimiter(redis, keys),
-    registry: createRedisWorkerRegistry(redis, keys, 0),
+    registry: createRedisWorkerRegistry(redis, keys),
     async close() {
       await replies.close();
       await queue.close();

@@ -1,4 +1,4 @@
-import { LivegateError, type CheckOutcome, type CheckResult } from '@livegate/core';
+import { LivegateError, roundMs, type CheckOutcome, type CheckResult } from '@livegate/core';
 import type { Response } from 'express';
 
 /** Where the time of a request went at the gateway, in milliseconds. */
@@ -22,7 +22,7 @@ export function presentCheck(res: Response, outcome: CheckOutcome, timings: Gate
 }
 
 function listStages({ timings }: CheckResult, gateway: GatewayTimings): Record<string, number> {
-  return {
+  const stages = {
     upload: gateway.uploadMs,
     // A difference of two durations, each by one clock: hosts need not agree on the time of day.
     queue: Math.max(0, gateway.waitMs - timings.workerMs),
@@ -31,8 +31,9 @@ function listStages({ timings }: CheckResult, gateway: GatewayTimings): Record<s
     classify: timings.classifyMs,
     total: gateway.totalMs,
   };
+  return Object.fromEntries(Object.entries(stages).map(([stage, ms]) => [stage, roundMs(ms)]));
 }
 
 function presentStage([stage, ms]: [string, number]): string {
-  return `${stage};dur=${ms.toFixed(1)}`;
+  return `${stage};dur=${ms}`;
 }

@@ -14,7 +14,7 @@ import { createBatcher } from './batcher.js';
 import { createCheckBatch } from './check-batch.js';
 import { readWorkerConfig, toPipelineConfig, type WorkerConfig } from './config.js';
 import { finishCheck } from './finish-check.js';
-import { HEARTBEAT_LIFE_SECONDS, startHeartbeat } from './heartbeat.js';
+import { startHeartbeat } from './heartbeat.js';
 import { createPipeline } from './pipeline.js';
 import { takeJobs } from './take-jobs.js';
 
@@ -69,7 +69,7 @@ function connectStore(config: WorkerConfig, log: Log) {
       lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
     replies: createRedisReplyOutbox(redis, keys),
-    registry: createRedisWorkerRegistry(redis, keys, HEARTBEAT_LIFE_SECONDS),
+    registry: createRedisWorkerRegistry(redis, keys),
     close() {
       redis.disconnect();
       blobRedis.disconnect();

@@ -32,8 +32,10 @@ export const errorMessages = {
   unsupported_media_type: 'send multipart/form-data or application/json',
 } as const;
 
+/** One of the stable codes above. */
 export type ErrorCode = keyof typeof errorMessages;
 
+/** What an error may carry beside its code. */
 export interface ErrorDetails {
   /** Replaces the code's default message; the caller sees it. */
   publicMessage?: string;
@@ -75,6 +77,7 @@ const ourFaults: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
 ]);
 
+/** Whether a text, such as a job's `failedReason`, is one of our codes. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);
 }

@@ -17,10 +17,12 @@ const MAX_JOB_DATA_BYTES = 8 * 1024;
 /** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
+/** The BullMQ queue behind the port; whoever opened it closes it. */
 export interface RedisCheckQueue extends CheckQueue {
   close(): Promise<void>;
 }
 
+/** Adds to and reads from BullMQ, over a connection that fails fast and stays the caller's. */
 export function createRedisCheckQueue(redis: Redis, keys: Keys): RedisCheckQueue {
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
     connection: redis,

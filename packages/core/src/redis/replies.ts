@@ -14,6 +14,7 @@ const STREAM_LIFE_SECONDS = 120;
 const BLOCK_MS = 5000;
 const RETRY_MS = 100;
 
+/** Adds each outcome to the stream of the gateway that asked. */
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
     async send(address, id, outcome) {
@@ -46,7 +47,7 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   const { redis, keys, gatewayId, log } = options;
   const waiters = createReplyWaiters();
   let closed = false;
-  const reading = readUntilClosed();
+  void readUntilClosed();
 
   return {
     address: gatewayId,
@@ -54,7 +55,6 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
     async close() {
       closed = true;
       redis.disconnect();
-      await reading;
     },
   };
 
