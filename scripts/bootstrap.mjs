@@ -24,19 +24,27 @@ try {
 async function bootstrap([command, ...args]) {
   requireNodeVersion();
   // `npm start` and `npm test` may begin together: one installs and builds, the other waits.
-  await holdLock({ path: '.data/bootstrap.lock', say }, () => {
-    installDependencies(say);
+  await holdLock({ path: '.data/bootstrap.lock', say }, async () => {
+    await installDependencies(say);
     if (command) build();
   });
+  // The tests choose their own settings.
+  if (command !== 'test' && existsSync('.env')) process.loadEnvFile('.env');
   if (command) await run(command, args);
 }
 
 function requireNodeVersion() {
   const range = JSON.parse(readFileSync('package.json', 'utf8')).engines.node;
-  const [neededMajor, neededMinor] = range.match(/\d+/g).map(Number);
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > neededMajor || (major === neededMajor && minor >= neededMinor)) return;
+  if (range.split(' || ').some((part) => satisfies(process.versions.node, part))) return;
   throw new Error(`this is Node ${process.versions.node}, but Livegate needs Node ${range}`);
+}
+
+/** Just the two forms that package.json uses: ^MAJOR.MINOR and >=MAJOR.MINOR. */
+function satisfies(version, part) {
+  const [major, minor] = version.split('.').map(Number);
+  const [neededMajor, neededMinor] = part.match(/\d+/g).map(Number);
+  if (major === neededMajor) return minor >= neededMinor;
+  return part.startsWith('>=') && major > neededMajor;
 }
 
 function build() {

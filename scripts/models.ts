@@ -2,4 +2,4 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { prepareModels } from './models/prepare-models.js';
 
-await prepareModels(process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models', console.log);
+await prepareModels(process.env['LIVEGATE_MODELS_DIR'] || '.data/models', console.log);

@@ -19,7 +19,6 @@ const samplePath = resolve('.data/samples/selfie.jpg');
 
 const say = (line: string) => console.log(line);
 
-if (existsSync('.env')) process.loadEnvFile('.env'); // what is set already wins
 process.exit(await start());
 
 /** Runs everything, and stops it in the reverse order; returns the exit code. */
@@ -39,12 +38,18 @@ async function start(): Promise<number> {
     const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
     services.push(...startServices({ ...process.env, ...env }));
     const failure = untilFailure(services, redis);
-    const url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+    const url = `http://${describeHost(host)}:${port}`;
     return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
   } finally {
     await stopServices(services, graceMs);
     await redis.stop();
   }
+}
+
+/** As it is written in a URL. A server that listens at every address is reached at loopback. */
+function describeHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function readPort(): number {
@@ -83,7 +88,9 @@ async function serve(url: string, ended: Promise<string | undefined>): Promise<n
 function sayHowToUse(url: string): void {
   // npm runs us in the repository's root, but the line will be pasted where it was started.
   const photo = relative(process.env['INIT_CWD'] ?? process.cwd(), samplePath);
-  const credentials = `-u default-username:default-password -H 'x-api-key: default-api-key'`;
+  const credentials = process.env['LIVEGATE_CREDENTIALS_FILE']
+    ? `-u USERNAME:PASSWORD -H 'x-api-key: KEY'`
+    : `-u default-username:default-password -H 'x-api-key: default-api-key'`;
   say(`\nLivegate is ready at ${url} (Ctrl-C stops it). Try it:\n`);
   say(`  curl ${credentials} -F image=@${photo} ${url}/face/v1/passive-liveness\n`);
 }

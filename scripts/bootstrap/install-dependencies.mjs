@@ -1,24 +1,26 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 
 // npm writes this inventory of node_modules last, so an interrupted install has none.
 const installedLock = 'node_modules/.package-lock.json';
 
 /** Installs what package-lock.json says, unless it is all there. */
-export function installDependencies(say) {
+export async function installDependencies(say) {
   if (isInstallCurrent(readPackages('package-lock.json'), readPackages(installedLock))) return;
   say('Installing dependencies (this takes about a minute, once) …');
   rmSync(installedLock, { force: true });
-  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund'], {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
-    // Its install script would download CUDA libraries, or fail where it cannot.
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
   });
-  if (status === 0) return;
-  throw new Error(
-    `npm ci failed${error ? ` (${error.message})` : ''}: see above, then run this command again`,
-  );
+  // Whoever interrupts us means the installation, too; the next command takes it up again.
+  const interrupt = (signal) => npm.kill(signal);
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const [status] = await once(npm, 'exit');
+  process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  if (status !== 0)
+    throw new Error('npm ci did not finish: see above, then run this command again');
 }
 
 /**

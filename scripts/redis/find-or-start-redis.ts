@@ -26,7 +26,10 @@ export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
 
 async function requireReachable(url: string): Promise<string> {
   const { hostname, port, host } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port || defaultPort) });
+  const socket = connect({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || defaultPort),
+  });
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(connectWithinMs) });
     return url;

@@ -54,9 +54,9 @@ async function joinServer(found: FoundServer, dataDir: string): Promise<Redis> {
   const { isOrphan, ...server } = found;
   const url = urlOf(server.port);
   if (!(await untilReady(server))) throw new Error(`the Redis that used ${dataDir} has just ended`);
-  if (!isOrphan) return { url, stop: async () => {} };
-  await recordServer(dataDir, server);
   const gone = untilSilent(server);
+  if (!isOrphan) return { url, gone, stop: async () => {} };
+  await recordServer(dataDir, server);
   return { url, gone, stop: () => stopAndRelease(server.pid, gone, dataDir) };
 }
 

@@ -64,20 +64,26 @@ describe('workers', () => {
     expect(new Set(settled.map(({ requestId }) => requestId)).size).toBe(6);
     expect(await queue.countWaiting()).toBe(0);
     await expect.poll(countImages, eventually).toBe(0);
-    expect(spare.log.some((line) => line['msg'] === 'check done')).toBe(true);
+    const done = [...worker.log, ...spare.log].filter((line) => line['msg'] === 'check done');
+    expect(done).toHaveLength(6);
+    expect(new Set(done.map((line) => line['requestId']))).toEqual(
+      new Set(settled.map(({ requestId }) => requestId)),
+    );
   });
 
   it('a worker that is told to stop finishes what it has taken', async () => {
-    const { env, api, worker } = await startProduct();
-    await startSpare(env);
+    const { env, api, worker, countActive } = await startProduct();
     const photo = await selfie();
     const answers = Array.from({ length: 8 }, () => postImage(api.url, photo));
-    const exitCode = worker.stop('SIGTERM');
+    await expect.poll(countActive, eventually).toBeGreaterThan(0);
+    expect(await worker.stop('SIGTERM')).toBe(0);
+    // What it had not taken yet waits for the next one.
+    await startSpare(env);
     for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(low);
-    expect(await exitCode).toBe(0);
+    expect(worker.log.some((line) => line['msg'] === 'check done')).toBe(true);
   });
 
-  it('without a worker a check is refused at once, and taken again when one is back', async () => {
+  it('without a worker a check is refused, and taken again when one is back', async () => {
     const { env, api, worker } = await startProduct();
     await worker.stop();
     await untilReady(api.url, 503);
@@ -179,6 +185,14 @@ describe('Redis', () => {
     await redis.start();
     release();
     expect(await answer).toMatchObject(low);
+  });
+
+  it('while Redis is away, api and worker still stop when told to', async () => {
+    const { api, worker } = await startProduct();
+    await redis.stop();
+    onTestFinished(() => redis.start());
+    await untilReady(api.url, 503);
+    expect(await Promise.all([api.stop('SIGTERM'), worker.stop('SIGTERM')])).toEqual([0, 0]);
   });
 
   it('an api that starts before Redis becomes ready when Redis does', async () => {

@@ -31,7 +31,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const folder = await mkdtemp(join(tmpdir(), 'livegate-e2e-'));
   const file = join(folder, 'credentials.json');
   await writeFile(file, JSON.stringify({ credentials }));
-  const env = createEnv({ LIVEGATE_CREDENTIALS_FILE: file });
+  const env = createEnv({
+    LIVEGATE_CREDENTIALS_FILE: file,
+    LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
+  });
   const [worker, api] = await Promise.all([startWorker(env), startApi(env)]);
   await untilReady(api.url);
   project.provide('url', api.url);

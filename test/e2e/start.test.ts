@@ -1,33 +1,42 @@
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
+import { isProcessAlive } from '../../scripts/is-process-alive.js';
 import { findFreePort } from '../../scripts/ports.js';
+import { pingRedis } from '../../scripts/redis/ask-redis.js';
 import { createEnv } from './processes.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
+const redisRecord = resolve(root, '.data/redis/livegate-redis.json');
 const withoutCurl = spawnSync('curl', ['--version']).error !== undefined;
+/** Then `npm start` shares that Redis, and there is no child of its own to watch. */
+const hasOtherRedis = existsSync(redisRecord) || (await pingRedis(6379));
 
 /** `npm start`, as the README has it, in a key space and on a port of its own. */
-async function npmStart() {
+async function npmStart(overrides: Record<string, string> = {}) {
   const port = await findFreePort();
-  const env = { ...process.env, ...createEnv({ PORT: String(port) }) };
-  const npm = spawn('npm', ['start'], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, ...createEnv({ PORT: String(port) }), ...overrides };
+  // As a terminal does it: npm and all that shares its process group get the Ctrl-C.
+  const npm = spawn('npm', ['start'], { cwd: root, env, detached: true, stdio: 'pipe' });
   onTestFinished(() => void npm.kill('SIGKILL'));
   let printed = '';
   npm.stdout.on('data', (data: Buffer) => (printed += String(data)));
+  npm.stderr.resume();
   await expect.poll(() => printed, { timeout: 60_000 }).toContain('curl ');
-  return { npm, port, curl: /^ *(curl .*)$/m.exec(printed)?.[1] ?? '' };
+  const curl = /^ *(curl .*)$/m.exec(printed)?.[1] ?? '';
+  const pids = [...printed.matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
+  return { npm, port, curl, pids: [...new Set(pids)] };
 }
 
-async function listensAt(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/livez`).then(
-    () => true,
-    () => false,
-  );
+async function stop(npm: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exit = once(npm, 'exit');
+  process.kill(-Number(npm.pid), signal);
+  await exit;
 }
 
 // Skipped only where there is no curl to paste the line into; CI installs it.
@@ -39,9 +48,17 @@ it.skipIf(withoutCurl)('npm start prints the curl line of the README, and it wor
   const readme = await readFile(resolve(root, 'README.md'), 'utf8');
   const unwrapped = readme.replaceAll(/\\\n\s*/g, '');
   expect(unwrapped).toContain(curl.replace(`:${port}/`, ':8080/'));
+  await stop(npm, 'SIGTERM');
+});
 
-  const exit = once(npm, 'exit');
-  npm.kill('SIGTERM');
-  await exit;
-  expect(await listensAt(port)).toBe(false);
+// Skipped only while a product of this clone, or another Redis, runs on this machine.
+it.skipIf(hasOtherRedis)('Ctrl-C stops api, worker and the Redis of npm start', async () => {
+  const { npm, pids } = await npmStart({ REDIS_URL: '' });
+  const record = JSON.parse(await readFile(redisRecord, 'utf8')) as { server: { pid: number } };
+  const all = [...pids, record.server.pid];
+  expect(all).toHaveLength(3);
+  expect(all.map(isProcessAlive)).toEqual([true, true, true]);
+  await stop(npm, 'SIGINT');
+  expect(all.map(isProcessAlive)).toEqual([false, false, false]);
+  expect(existsSync(redisRecord)).toBe(false);
 });

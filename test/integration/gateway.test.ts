@@ -37,7 +37,7 @@ describe('an answered check', () => {
     expect(response.headers.get('request-id')).toMatch(uuidV7);
     expect(response.headers.get('livegate-model')).toBe(exampleResult.model);
     expect(response.headers.get('server-timing')).toMatch(
-      /^upload;dur=[\d.]+, queue;dur=[\d.]+, decode;dur=6\.5, detect;dur=3\.8, classify;dur=22\.0, total;dur=[\d.]+$/,
+      /^upload;dur=[\d.]+, queue;dur=[\d.]+, decode;dur=6\.5, detect;dur=3\.8, classify;dur=22, total;dur=[\d.]+$/,
     );
   });
 
@@ -481,6 +481,7 @@ describe('the log', () => {
     });
     await response.json();
     await expect.poll(() => lines).toHaveLength(1);
+    expect(lines[0]?.match(/"requestId"/g)).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       level: 30,
       callerRequestId: 'callers-own',

@@ -205,11 +205,11 @@ describe('GET /v1/jobs/{id}', () => {
 });
 
 describe('POST /v1/jobs/{id}/cancel', () => {
-  const post = { method: 'POST' };
+  const cancel = { method: 'POST' };
 
   it('200: a queued job is cancelled at once', async () => {
     const { self, job, queue } = await startWithJob();
-    const { response, status, body } = await ask(`${self}/cancel`, post);
+    const { response, status, body } = await ask(`${self}/cancel`, cancel);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: job.id, status: 'canceled' });
     expect(response.headers.get('retry-after')).toBeNull();
@@ -219,7 +219,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
   it('200: a running job is marked, and cancelled when it ends', async () => {
     const { self, job, queue, finish } = await startWithJob();
     queue.begin(job.id);
-    expect(await ask(`${self}/cancel`, post)).toMatchObject({
+    expect(await ask(`${self}/cancel`, cancel)).toMatchObject({
       status: 200,
       body: { status: 'processing' },
     });
@@ -232,7 +232,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
   it('409: a finished job', async () => {
     const { self, job, finish } = await startWithJob();
     await finish(job.id, { result: exampleResult });
-    expect(await ask(`${self}/cancel`, post)).toMatchObject({
+    expect(await ask(`${self}/cancel`, cancel)).toMatchObject({
       status: 409,
       body: { error_code: 'already_finished' },
     });
@@ -240,18 +240,18 @@ describe('POST /v1/jobs/{id}/cancel', () => {
 
   it('409: a job that ends in the same moment', async () => {
     const { self, job, queue, finish } = await startWithJob();
-    const cancel = queue.cancel;
+    const cancelThen = queue.cancel;
     queue.cancel = async (id) => {
       await finish(job.id, { result: exampleResult });
-      return cancel(id);
+      return cancelThen(id);
     };
-    expect(await ask(`${self}/cancel`, post)).toMatchObject({ status: 409 });
+    expect(await ask(`${self}/cancel`, cancel)).toMatchObject({ status: 409 });
   });
 
   it('404: unknown, and another tenant’s', async () => {
     const { url, self } = await startWithJob();
-    expect(await ask(`${url}/v1/jobs/x/cancel`, post)).toMatchObject({ status: 404 });
-    expect(await ask(`${self}/cancel`, { ...post, headers: otherAuth })).toMatchObject({
+    expect(await ask(`${url}/v1/jobs/x/cancel`, cancel)).toMatchObject({ status: 404 });
+    expect(await ask(`${self}/cancel`, { ...cancel, headers: otherAuth })).toMatchObject({
       status: 404,
     });
   });
@@ -263,16 +263,14 @@ describe('POST /v1/jobs/{id}/cancel', () => {
 
   it('a caller who waits for it gets 409 canceled', async () => {
     const gateway = await startGateway({ outcome: 'never' });
-    const answer = post409(gateway.url);
+    const answer = post(gateway.url, formOf(image));
     await expect.poll(() => gateway.queue.jobs.size).toBe(1);
     const [id = ''] = gateway.queue.jobs.keys();
-    await ask(`${gateway.url}/v1/jobs/${id}/cancel`, post);
+    await ask(`${gateway.url}/v1/jobs/${id}/cancel`, cancel);
     await gateway.finish(id, { error: 'canceled' });
     expect(await answer).toMatchObject({ status: 409, body: { error_code: 'canceled' } });
   });
 });
-
-const post409 = (url: string) => post(url, formOf(image));
 
 describe('DELETE /v1/jobs/{id}', () => {
   const erase = { method: 'DELETE' };

@@ -70,7 +70,7 @@ describe('the Redis adapters keep the contracts of the ports', () => {
 
   describeWorkerRegistry(async () => {
     const { redis, keys, close } = await openSandbox();
-    return { port: createRedisWorkerRegistry(redis, keys, 60), close };
+    return { port: createRedisWorkerRegistry(redis, keys), close };
   });
 
   describeRateLimiter(async () => {
@@ -92,7 +92,7 @@ describe('what only Redis can do', () => {
   it('forgets a worker that stops announcing itself', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
-    const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys, 60);
+    const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
     await registry.announce(exampleWorker);
     const key = sandbox.keys.worker(exampleWorker.id);
     expect(await sandbox.redis.ttl(key)).toBeGreaterThan(0);

@@ -14,14 +14,23 @@ export function logRequests(log: Log): RequestHandler {
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },
     customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
-    customProps: (req, res) => ({
-      requestId: res.locals.requestId,
-      callerRequestId: req.get('x-request-id'),
-      tenant: res.locals.credential?.tenant,
-      outcome: res.locals.outcome,
-      timings: res.locals.timings,
+    customSuccessObject: (req, res, line: object) => ({ ...line, ...describeRequest(req, res) }),
+    // oxlint-disable-next-line eslint/max-params -- pino-http passes the error, too
+    customErrorObject: (req, res, _error, line: object) => ({
+      ...line,
+      ...describeRequest(req, res),
     }),
   });
+}
+
+function describeRequest(req: Request, { locals }: Response) {
+  return {
+    requestId: locals.requestId,
+    callerRequestId: req.get('x-request-id'),
+    tenant: locals.credential?.tenant,
+    outcome: locals.outcome,
+    timings: locals.timings,
+  };
 }
 
 function pathOf(url: string): string {

@@ -130,7 +130,7 @@ function connectStore(config: ApiConfig, log: Log) {
     }),
     idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
     rateLimiter: createRedisRateLimiter(redis, keys),
-    registry: createRedisWorkerRegistry(redis, keys, 0),
+    registry: createRedisWorkerRegistry(redis, keys),
     async close() {
       await replies.close();
       await queue.close();

@@ -1,4 +1,4 @@
-import { LivegateError, type CheckOutcome, type CheckResult } from '@livegate/core';
+import { LivegateError, roundMs, type CheckOutcome, type CheckResult } from '@livegate/core';
 import type { Response } from 'express';
 
 /**
@@ -27,7 +27,7 @@ function listStages(
   { timings }: CheckResult,
   gateway: { uploadMs: number; waitMs: number; totalMs: number },
 ): Record<string, number> {
-  return {
+  const stages = {
     upload: gateway.uploadMs,
     // A difference of two durations, each by one clock: hosts need not agree on the time of day.
     queue: Math.max(0, gateway.waitMs - timings.workerMs),
@@ -36,8 +36,9 @@ function listStages(
     classify: timings.classifyMs,
     total: gateway.totalMs,
   };
+  return Object.fromEntries(Object.entries(stages).map(([stage, ms]) => [stage, roundMs(ms)]));
 }
 
 function presentStage([stage, ms]: [string, number]): string {
-  return `${stage};dur=${ms.toFixed(1)}`;
+  return `${stage};dur=${ms}`;
 }

@@ -2,6 +2,7 @@ import {
   decideVerdict,
   describeModels,
   LivegateError,
+  roundMs,
   type Cancellations,
   type CheckResult,
   type CutPoints,
@@ -55,11 +56,15 @@ export function createCheckBatch(deps: CheckBatchDeps): RunBatch<TakenCheck, Che
   }
 
   function toResult({ takenAt }: TakenCheck, { assessment, timings }: AssessedImage): CheckResult {
-    const workerMs = performance.now() - takenAt;
     return {
       verdict: decideVerdict(assessment, cutPoints),
       model,
-      timings: { ...timings, workerMs },
+      timings: {
+        decodeMs: roundMs(timings.decodeMs),
+        detectMs: roundMs(timings.detectMs),
+        classifyMs: roundMs(timings.classifyMs),
+        workerMs: roundMs(performance.now() - takenAt),
+      },
     };
   }
 }

@@ -1,8 +1,8 @@
 import { LivegateError } from '@livegate/core';
 
 /**
- * Runs a batch; when it throws, runs its items one by one, so that one poisoned item never fails
- * its neighbours. An item that throws alone is answered with its error; nothing is thrown.
+ * Runs a batch. If that throws, each item gets a run of its own, and only those that throw alone are
+ * answered with their error. Nothing is thrown.
  */
 export async function isolateFailures<Item, Result>(
   items: Item[],

@@ -16,7 +16,7 @@ import { createBatcher } from './batcher.js';
 import { createCheckBatch } from './check-batch.js';
 import { readWorkerConfig, toPipelineConfig, type WorkerConfig } from './config.js';
 import { finishCheck } from './finish-check.js';
-import { HEARTBEAT_LIFE_SECONDS, startHeartbeat } from './heartbeat.js';
+import { startHeartbeat } from './heartbeat.js';
 import { createPipeline } from './pipeline.js';
 import { takeJobs } from './take-jobs.js';
 
@@ -75,7 +75,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     cancellations: createRedisCancellations(redis, keys),
     replies: createRedisReplyOutbox(redis, keys),
     announce: webhooks.announce,
-    registry: createRedisWorkerRegistry(redis, keys, HEARTBEAT_LIFE_SECONDS),
+    registry: createRedisWorkerRegistry(redis, keys),
     async close() {
       await webhooks.close();
       redis.disconnect();

@@ -88,7 +88,7 @@ test('a corrupt image fails alone in a batch', async () => {
   ]);
 });
 
-test('when a model run fails for one image, the others are still assessed', async () => {
+test('when a batch run fails, its images are assessed one by one', async () => {
   const poisoned = await createPipeline(config, async (model, options) => {
     const session = await openSession(model, options);
     const largestBatch = 2 * 4 * 3 * 128 * 128; // the views of two faces

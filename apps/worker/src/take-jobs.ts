@@ -61,11 +61,15 @@ export function takeJobs(options: TakeJobsOptions, { batcher, announce, finish }
     // Without `finishedOn` the job is only waiting for its next attempt.
     if (job?.finishedOn) track(end(job, { error: toErrorCode(error) }));
   });
-  worker.on('error', (error) => log.warn({ err: error }, 'queue trouble'));
+  worker.on('error', (error) => {
+    // While the connection is down it says so itself, once.
+    if (redis.status === 'ready') log.warn({ err: error }, 'queue trouble');
+  });
 
   return {
     async close() {
-      await worker.close();
+      // Without Redis no job can end, so there is nothing to wait for: others will take them over.
+      await worker.close(redis.status !== 'ready');
       await Promise.all(finishing);
     },
   };

@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { permissions, readCredentialFile, type Credential } from './credential-file.js';
+import {
+  permissions,
+  readCredentialFile,
+  requireCredentials,
+  type Credential,
+} from './credential-file.js';
 import { hashSecret } from './hash-secret.js';
 
 const USAGE = `Usage: npm run credentials -- COMMAND [options]
@@ -62,8 +67,8 @@ async function revoke(file: string, credentials: Credential[], username: string)
 /** Written beside the file and renamed over it: a gateway never reads half of it. */
 async function writeCredentialFile(file: string, credentials: Credential[]): Promise<void> {
   const draft = `${file}.${process.pid}.tmp`;
-  await writeFile(draft, `${JSON.stringify({ credentials }, null, 2)}\n`, { mode: 0o600 });
-  await readCredentialFile(draft);
+  const content = { credentials: requireCredentials({ credentials }, 'this command') };
+  await writeFile(draft, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   await rename(draft, file);
 }
 

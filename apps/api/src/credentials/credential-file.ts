@@ -31,10 +31,19 @@ export type Credential = z.output<typeof credentialSchema>;
 
 /** Throws an Error that names the file and lists every problem in it. */
 export async function readCredentialFile(path: string): Promise<Credential[]> {
-  const content: unknown = JSON.parse(await readFile(path, 'utf8'));
+  try {
+    return requireCredentials(JSON.parse(await readFile(path, 'utf8')), path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the credentials in ${path} cannot be used: ${reason}`, { cause });
+  }
+}
+
+/** Throws an Error that lists every problem; `origin` tells whose. */
+export function requireCredentials(content: unknown, origin: string): Credential[] {
   const parsed = credentialFileSchema.safeParse(content);
   if (parsed.success) return parsed.data.credentials;
-  throw new Error(`${path} is not a credentials file:\n${z.prettifyError(parsed.error)}`);
+  throw new Error(`${origin} gives no valid credentials:\n${z.prettifyError(parsed.error)}`);
 }
 
 /** The defaults of the published Node SDK, so that it works with no arguments in development. */

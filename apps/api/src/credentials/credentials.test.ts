@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCredentialsCli } from './cli.js';
@@ -66,6 +66,12 @@ describe('credentials', () => {
     await expect(
       runCredentialsCli(['revoke', '--username', 'nobody', '--file', file], {}),
     ).rejects.toThrow(/nobody/);
+  });
+
+  it('are not made for a tenant whose name no log could carry, and nothing is left behind', async () => {
+    const file = await createFile();
+    await expect(create(file, 'a b/c')).rejects.toThrow(/tenant/);
+    expect(await readdir(dirname(file))).toEqual([]);
   });
 
   it('are asked for by a usage text when the command is wrong', async () => {

@@ -1,3 +1,4 @@
+import './disable-telemetry.js';
 import * as ort from 'onnxruntime-node';
 import type { ModelInput } from '../model-manifest.js';
 

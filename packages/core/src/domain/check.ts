@@ -28,6 +28,11 @@ export interface StageTimings {
   workerMs: number;
 }
 
+/** To a tenth of a millisecond: more is noise. */
+export function roundMs(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
+
 /** A finished check, as the queue stores it: the caller's answer, and how it came about. */
 export interface CheckResult {
   verdict: Verdict;
@@ -36,5 +41,5 @@ export interface CheckResult {
   timings: StageTimings;
 }
 
-/** How a check ended. It fails only when no verdict could be given. */
+/** How a check ended: with a verdict of any kind, or without one and why. */
 export type CheckOutcome = { result: CheckResult } | { error: ErrorCode };

@@ -40,8 +40,10 @@ export const errorMessages = {
   webhook_url_refused: 'webhooks are not delivered to this URL',
 } as const;
 
+/** One of the stable codes above. */
 export type ErrorCode = keyof typeof errorMessages;
 
+/** What an error may carry beside its code. */
 export interface ErrorDetails {
   /** Replaces the code's default message; the caller sees it. */
   publicMessage?: string;
@@ -83,6 +85,7 @@ const ourFaults: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
 ]);
 
+/** Whether a text, such as a job's `failedReason`, is one of our codes. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);
 }

@@ -1,5 +1,6 @@
 import { LivegateError } from './errors.js';
 
+/** What an image may measure at most. */
 export interface ImageLimits {
   /** Largest accepted file, in bytes. */
   maxImageBytes: number;
@@ -28,6 +29,7 @@ export function requireImagePixels(header: ImageHeader, maxImagePixels: number):
   });
 }
 
+/** `image_too_large`, telling the limit. */
 export function imageTooLarge(limits: ImageLimits): LivegateError {
   return new LivegateError('image_too_large', {
     publicMessage: `the image has more than ${limits.maxImageBytes} bytes`,

@@ -10,7 +10,9 @@ export interface CutPoints {
   high: number;
 }
 
+/** How likely a spoof is, by the configured cut points. */
 export type SpoofStatus = 'LOW' | 'MODERATE' | 'HIGH';
+/** Why an image was not scored. */
 export type FaceCountStatus = 'face not detected' | 'too many faces detected';
 
 /** The answer to one check, word for word as the caller receives it. */

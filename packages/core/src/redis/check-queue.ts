@@ -19,10 +19,12 @@ const MAX_JOB_DATA_BYTES = 8 * 1024;
 /** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
+/** The BullMQ queue behind the port; whoever opened it closes it. */
 export interface RedisCheckQueue extends CheckQueue {
   close(): Promise<void>;
 }
 
+/** What a queue works with; the connection stays the caller's. */
 export interface RedisCheckQueueOptions {
   redis: Redis;
   keys: Keys;
@@ -32,6 +34,7 @@ export interface RedisCheckQueueOptions {
 
 type CheckQueueJob = Job<CheckJob, CheckResult>;
 
+/** Adds to and reads from BullMQ, over a connection that fails fast and stays the caller's. */
 export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
   const { redis, keys, resultLifeSeconds } = options;
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {

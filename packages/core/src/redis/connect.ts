@@ -4,6 +4,7 @@ import type { Log } from '../runtime/log.js';
 /** A connection, for those who only pass it on. */
 export type { Redis };
 
+/** Where a connection goes, and what it is called there. */
 export interface RedisAddress {
   /** redis:// or rediss:// */
   url: string;

@@ -31,4 +31,5 @@ export function createKeys(prefix: string) {
   };
 }
 
+/** The keys of one installation. */
 export type Keys = ReturnType<typeof createKeys>;

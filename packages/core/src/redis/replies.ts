@@ -17,6 +17,7 @@ const RETRY_MS = 100;
 /** Longer than any wait; an attachment whose gateway died lapses with it. */
 const ATTACHMENT_LIFE_SECONDS = 600;
 
+/** Adds each outcome to the stream of every gateway that asked. */
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
     async send(id, outcome, address) {
@@ -59,7 +60,7 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   const { redis, blockingRedis, keys, gatewayId, log } = options;
   const waiters = createReplyWaiters();
   let closed = false;
-  const reading = readUntilClosed();
+  void readUntilClosed();
 
   return {
     address: gatewayId,
@@ -68,7 +69,6 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
     async close() {
       closed = true;
       blockingRedis.disconnect();
-      await reading;
     },
   };
 

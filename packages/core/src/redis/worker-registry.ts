@@ -4,20 +4,19 @@ import type { WorkerRegistry } from '../ports.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
+/** A worker that has not announced itself for so long is taken for dead. */
+export const HEARTBEAT_LIFE_SECONDS = 6;
+
 /**
  * One expiring key per worker, so that Redis's clock alone decides who is alive, and one set of
  * ids to find them by without a SCAN.
  */
-export function createRedisWorkerRegistry(
-  redis: Redis,
-  keys: Keys,
-  lifeSeconds: number,
-): WorkerRegistry {
+export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegistry {
   return {
     async announce(facts) {
       await reachRedis(() =>
         Promise.all([
-          redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', lifeSeconds),
+          redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', HEARTBEAT_LIFE_SECONDS),
           redis.sadd(keys.workers, facts.id),
         ]),
       );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+/** The environment is wrong; the message lists how. */
 export class ConfigError extends Error {}
 
 /**

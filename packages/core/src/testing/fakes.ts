@@ -63,9 +63,9 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
   const checks = new Map<string, FakeCheck>();
   const isFinal = ({ state }: FakeCheck) => state === 'completed' || state === 'failed';
 
-  function change(id: string, change: Partial<FakeCheck>): void {
+  function change(id: string, to: Partial<FakeCheck>): void {
     const check = checks.get(id);
-    if (check) checks.set(id, { ...check, ...change });
+    if (check) checks.set(id, { ...check, ...to });
   }
 
   return {

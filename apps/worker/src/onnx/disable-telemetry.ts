@@ -1,0 +1,3 @@
+// ONNX Runtime would report sessions, processor and system to its maker, and leave files in the home
+// and temporary directories. It looks at this variable once, when its library is loaded: import this first.
+process.env['ORT_DISABLE_TELEMETRY'] = '1';
