@@ -84,7 +84,13 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   };
 
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
-  const fleet = await watchFleet({ queue, registry, maxWaiting: options.maxWaiting ?? 1000, log });
+  const fleet = await watchFleet({
+    queue,
+    registry,
+    imageStore,
+    maxWaiting: options.maxWaiting ?? 1000,
+    log,
+  });
   const awaitCheck = createAwaitCheck({ queue, replies });
   const claimKey = createClaimKey({ queue, idempotencyKeys: createFakeIdempotencyKeys(outage) });
   const server = createHttpServer(

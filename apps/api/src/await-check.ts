@@ -1,4 +1,14 @@
-import { isFinished, type CheckQueue, type CheckRecord, type ReplyInbox } from '@livegate/core';
+import {
+  isFinished,
+  type CheckOutcome,
+  type CheckQueue,
+  type CheckRecord,
+  type ReplyInbox,
+  type ReplyWaiter,
+} from '@livegate/core';
+
+/** A waiting caller's gateway looks into the queue this often, in case a reply was lost. */
+const LOOK_MS = 3000;
 
 export interface AwaitCheckDeps {
   queue: CheckQueue;
@@ -17,10 +27,34 @@ export function createAwaitCheck({ queue, replies }: AwaitCheckDeps): AwaitCheck
       // Read after attaching: if it has not ended by now, the reply cannot be missed.
       const record = await queue.read(id);
       if (!record || isFinished(record.status)) return record;
-      await reply.within(waitMs);
+      await awaitReply({ id, reply, queue }, waitMs);
       return await queue.read(id);
     } finally {
       reply.forget();
     }
   };
+}
+
+export interface AwaitedReply {
+  id: string;
+  reply: ReplyWaiter;
+  queue: CheckQueue;
+}
+
+/**
+ * Resolves with the outcome, or `undefined` when the wait runs out. A reply can be lost with the worker
+ * that owed it or with a connection; what the queue holds cannot.
+ */
+export async function awaitReply(
+  { id, reply, queue }: AwaitedReply,
+  waitMs: number,
+): Promise<CheckOutcome | undefined> {
+  const deadline = performance.now() + waitMs;
+  for (let leftMs = waitMs; leftMs > 0; leftMs = deadline - performance.now()) {
+    const outcome = await reply.within(Math.min(leftMs, LOOK_MS));
+    if (outcome) return outcome;
+    const record = await queue.read(id).catch(() => undefined);
+    if (record?.outcome) return record.outcome;
+  }
+  return undefined;
 }

@@ -1,12 +1,12 @@
-import { integer, readConfig, sharedConfig } from '@livegate/core';
+import { integer, milliseconds, readConfig, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
 import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.js';
 
 /** The gateway's part of the environment; `.env.example` explains every key. */
 export const apiConfigSchema = z.object({
   ...sharedConfig,
-  NODE_ENV: z.string().default('development'),
-  PORT: integer(0).default(8080),
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  PORT: integer(0).max(65_535).default(8080),
   LIVEGATE_HOST: z.string().default('127.0.0.1'),
   LIVEGATE_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
@@ -14,9 +14,9 @@ export const apiConfigSchema = z.object({
   LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
-  LIVEGATE_REDIS_TIMEOUT_MS: integer(1).default(500),
-  LIVEGATE_UPLOAD_TIMEOUT_MS: integer(1000).default(30_000),
-  LIVEGATE_WAIT_LIMIT_MS: integer(0).default(25_000),
+  LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
+  LIVEGATE_UPLOAD_TIMEOUT_MS: milliseconds(1000).default(30_000),
+  LIVEGATE_WAIT_LIMIT_MS: milliseconds(0).default(25_000),
   LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: addressRanges().optional(),
 });
 

@@ -1,5 +1,6 @@
 import {
   createFakeCheckQueue,
+  createFakeImageStore,
   createFakeWorkerRegistry,
   exampleJob,
   exampleWorker,
@@ -17,7 +18,8 @@ async function watch(maxWaiting: number) {
   const queue = createFakeCheckQueue(outage);
   const registry = createFakeWorkerRegistry(outage);
   await registry.announce(exampleWorker);
-  const fleet = await watchFleet({ queue, registry, maxWaiting, log });
+  const imageStore = createFakeImageStore(outage);
+  const fleet = await watchFleet({ queue, registry, imageStore, maxWaiting, log });
   onTestFinished(() => fleet.close());
   return { outage, queue, registry, fleet };
 }
@@ -28,48 +30,74 @@ afterEach(() => void vi.useRealTimers());
 describe('fleet', () => {
   it('lets in no more than the queue may hold between two looks', async () => {
     const { fleet } = await watch(2);
-    fleet.requireCapacity();
-    fleet.requireCapacity();
-    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    fleet.admit();
+    fleet.admit();
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('counts what other gateways have queued', async () => {
     const { fleet, queue } = await watch(1);
     await queue.add('a', exampleJob);
     await nextLook();
-    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('lets in again once the queue has been worked off', async () => {
     const { fleet } = await watch(1);
-    fleet.requireCapacity();
+    fleet.admit().queued();
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
     await nextLook();
-    expect(() => fleet.requireCapacity()).not.toThrow();
+    expect(() => fleet.admit()).not.toThrow();
+  });
+
+  it('keeps the place of a slow upload over any number of looks', async () => {
+    const { fleet } = await watch(1);
+    fleet.admit();
+    await nextLook();
+    await nextLook();
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('gives the place of a refused request to the next one', async () => {
+    const { fleet } = await watch(1);
+    const place = fleet.admit();
+    place.release();
+    place.release();
+    fleet.admit();
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('takes one failed look for no outage', async () => {
+    const { fleet, outage } = await watch(1);
+    outage.away = true;
+    await vi.advanceTimersByTimeAsync(600);
+    outage.away = false;
+    expect(() => fleet.admit()).not.toThrow();
   });
 
   it('notices that Redis went away, and that it is back', async () => {
     const { fleet, outage } = await watch(1);
     outage.away = true;
-    await nextLook();
+    await vi.advanceTimersByTimeAsync(3000);
     expect(fleet.view()).toBeUndefined();
-    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'unavailable' }));
     outage.away = false;
     await nextLook();
-    expect(() => fleet.requireCapacity()).not.toThrow();
+    expect(() => fleet.admit()).not.toThrow();
   });
 
   it('notices that the last worker is gone', async () => {
     const { fleet, registry } = await watch(1);
     await registry.withdraw(exampleWorker.id);
     await nextLook();
-    expect(() => fleet.requireCapacity()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'unavailable' }));
   });
 
   it('takes no checks into a queue of another schema', async () => {
     const { fleet, queue } = await watch(1);
     queue.readSchemaVersion = async () => 2;
     await nextLook();
-    expect(() => fleet.requireCapacity()).toThrow(/schema 2/);
+    expect(() => fleet.admit()).toThrow(/schema 2/);
   });
 
   it('stops looking when closed', async () => {

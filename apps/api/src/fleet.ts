@@ -2,12 +2,17 @@ import {
   LivegateError,
   SCHEMA_VERSION,
   type CheckQueue,
+  type ImageStore,
   type Log,
   type WorkerFacts,
   type WorkerRegistry,
 } from '@livegate/core';
 
 const WATCH_MS = 500;
+/** After a look that failed the next one comes sooner, ... */
+const RETRY_MS = 100;
+/** ... and what was seen before counts for so long: one lost connection is no outage. */
+const STALE_MS = 2000;
 
 /** What this gateway last saw of the queue and of the workers behind it. */
 export interface FleetView {
@@ -16,17 +21,26 @@ export interface FleetView {
   schemaVersion: number;
 }
 
+/** A place in the queue, held for a request that is still on its way there. */
+export interface Place {
+  /** The check is in the queue now and counts there. */
+  queued(): void;
+  /** The request came to nothing. Does nothing after `queued`. */
+  release(): void;
+}
+
 export interface Fleet {
   /** `undefined` while Redis cannot be reached. */
   view(): FleetView | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
-  requireCapacity(): void;
+  admit(): Place;
   close(): void;
 }
 
 export interface FleetOptions {
   queue: CheckQueue;
   registry: WorkerRegistry;
+  imageStore: ImageStore;
   maxWaiting: number;
   log: Log;
 }
@@ -35,26 +49,20 @@ export interface FleetOptions {
  * Watches queue and workers in the background, so that a request is refused from memory. Resolves
  * after the first look.
  */
-export async function watchFleet({
-  queue,
-  registry,
-  maxWaiting,
-  log,
-}: FleetOptions): Promise<Fleet> {
+export async function watchFleet(options: FleetOptions): Promise<Fleet> {
   let view: FleetView | undefined;
-  /** Let in since the last look: the queue's length is at most this much out of date. */
-  let admitted = 0;
+  let seenAt = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
+  const places = createPlaces(options.maxWaiting);
   await look();
 
   return {
     view: () => view,
-    requireCapacity() {
+    admit() {
       const problem = findProblem(view);
       if (problem) throw new LivegateError('unavailable', { detail: problem });
-      if ((view?.waiting ?? 0) + admitted >= maxWaiting) throw new LivegateError('overloaded');
-      admitted += 1;
+      return places.take();
     },
     close() {
       closed = true;
@@ -63,20 +71,67 @@ export async function watchFleet({
   };
 
   async function look(): Promise<void> {
+    const counted = places.beginCount();
     try {
-      const [workers, waiting, schemaVersion] = await Promise.all([
-        registry.list(),
-        queue.countWaiting(),
-        queue.readSchemaVersion(),
-      ]);
-      view = { workers, waiting, schemaVersion };
-      admitted = 0;
+      view = await lookAt(options);
+      seenAt = performance.now();
+      counted(view.waiting);
     } catch (error) {
-      if (view) log.warn({ err: error }, 'the queue is out of reach');
-      view = undefined;
+      loseSight(error);
     }
-    if (!closed) timer = setTimeout(() => void look(), WATCH_MS);
+    const pauseMs = performance.now() - seenAt < WATCH_MS ? WATCH_MS : RETRY_MS;
+    if (!closed) timer = setTimeout(() => void look(), pauseMs);
   }
+
+  function loseSight(error: unknown): void {
+    if (!view || performance.now() - seenAt < STALE_MS) return;
+    options.log.warn({ err: error }, 'the queue is out of reach');
+    view = undefined;
+  }
+}
+
+async function lookAt({ queue, registry, imageStore }: FleetOptions): Promise<FleetView> {
+  const [workers, waiting, schemaVersion] = await Promise.all([
+    registry.list(),
+    queue.countWaiting(),
+    queue.readSchemaVersion(),
+    // There is no such image; but where the images are may be another Redis, away by itself.
+    imageStore.get(['none']),
+  ]);
+  return { workers, waiting, schemaVersion };
+}
+
+/**
+ * Counts the queue without asking it for each request: what waited at the last look, what was queued
+ * here since, and what is on its way.
+ */
+function createPlaces(maxWaiting: number) {
+  let waiting = 0;
+  let queuedSince = 0;
+  let underWay = 0;
+
+  return {
+    take(): Place {
+      if (waiting + queuedSince + underWay >= maxWaiting) throw new LivegateError('overloaded');
+      underWay += 1;
+      let isOpen = true;
+      const leave = (queued: number) => {
+        if (!isOpen) return;
+        isOpen = false;
+        underWay -= 1;
+        queuedSince += queued;
+      };
+      return { queued: () => leave(1), release: () => leave(0) };
+    },
+    /** What is queued while a count runs may be in it or not; it is taken to be not. */
+    beginCount() {
+      const queuedBefore = queuedSince;
+      return (counted: number) => {
+        waiting = counted;
+        queuedSince -= queuedBefore;
+      };
+    },
+  };
 }
 
 /** Why no check can be taken now, or `undefined` if one can. */

@@ -1,4 +1,4 @@
-import type { Log } from '@livegate/core';
+import { describeError, type Log } from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 
@@ -10,6 +10,7 @@ export function logRequests(log: Log): RequestHandler {
     logger: log,
     autoLogging: { ignore: (req) => probes.has(req.path) },
     serializers: {
+      err: describeError,
       req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },

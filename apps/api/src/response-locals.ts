@@ -1,4 +1,5 @@
 import type { Credential } from './credentials/credential-file.js';
+import type { Place } from './fleet.js';
 
 /** What the middlewares of one request tell each other. */
 declare global {
@@ -11,6 +12,8 @@ declare global {
       receivedAt: number;
       /** Who asks; set by `authenticate`. */
       credential: Credential;
+      /** In the queue, for the check to come; set by `requireCapacity`. */
+      place: Place;
       /** For the log: the class of the verdict, or an error code. */
       outcome?: string;
       /** For the log: how long each stage took, in milliseconds. */

@@ -5,7 +5,7 @@ import {
   type ImageStore,
   type ReplyInbox,
 } from '@livegate/core';
-import type { AwaitCheck } from './await-check.js';
+import { awaitReply, type AwaitCheck } from './await-check.js';
 import type { ClaimKey } from './claim-key.js';
 
 export interface Submission {
@@ -13,15 +13,18 @@ export interface Submission {
   id: string;
   tenant: string;
   image: Uint8Array;
+  /** Whether the caller waits here, so that the worker is to reply. */
+  isAwaited: boolean;
   webhookUrl?: string;
   idempotencyKey?: string;
 }
 
+/** A check that is in the queue. It does not hold its image, however long its caller waits. */
 export interface SubmittedCheck {
   /** An earlier one's, where the idempotency key stands for that. */
   id: string;
-  /** Absent when the wait ran out: the check goes on without its caller. */
-  outcome?: CheckOutcome;
+  /** `undefined` when the wait ran out: the check goes on without its caller. Call it once. */
+  awaitOutcome(waitMs: number): Promise<CheckOutcome | undefined>;
 }
 
 export interface SubmitCheckDeps {
@@ -32,63 +35,71 @@ export interface SubmitCheckDeps {
   awaitCheck: AwaitCheck;
 }
 
-export type SubmitCheck = (submission: Submission, waitMs: number) => Promise<SubmittedCheck>;
+export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
 
-/** Stores the image, queues its check, and waits for the outcome. */
+/** Stores the image and queues its check, or joins the one that its idempotency key stands for. */
 export function createSubmitCheck(deps: SubmitCheckDeps): SubmitCheck {
-  const { imageStore, queue, replies, claimKey, awaitCheck } = deps;
-
-  return async (submission, waitMs) => {
-    const id = await claimKey(submission);
-    return id === submission.id ? submitNew(submission, waitMs) : join(id, submission, waitMs);
+  return async (submission) => {
+    const id = await deps.claimKey(submission);
+    return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
   };
+}
 
-  async function submitNew(submission: Submission, waitMs: number): Promise<SubmittedCheck> {
-    const { id } = submission;
-    const reply = replies.expect(id);
-    try {
-      await enqueue(id, submission, waitMs > 0);
-      const outcome = (await reply.within(waitMs)) ?? (await readLateOutcome(id, waitMs));
-      return { id, ...(outcome && { outcome }) };
-    } finally {
-      reply.forget();
-    }
+async function submitNew(submission: Submission, deps: SubmitCheckDeps): Promise<SubmittedCheck> {
+  const { id } = submission;
+  const { queue, replies } = deps;
+  const reply = replies.expect(id);
+  try {
+    await enqueue(submission, deps);
+  } catch (error) {
+    reply.forget();
+    throw error;
   }
+  return {
+    id,
+    awaitOutcome: (waitMs) =>
+      awaitReply({ id, reply, queue }, waitMs).finally(() => reply.forget()),
+  };
+}
 
-  /** The same check was submitted before: perhaps this very millisecond, on another gateway. */
-  async function join(id: string, submission: Submission, waitMs: number): Promise<SubmittedCheck> {
-    // Its first sender may have died between claiming the key and queueing the job, or be about to
-    // queue it: the queue keeps one job of each id, whoever comes first.
-    const isMissing = (await queue.read(id)) === undefined;
-    if (isMissing) await enqueue(id, submission, false);
-    const record = await awaitCheck(id, waitMs);
-    // It may have ended while our copy of its image was on the way.
-    if (isMissing && record?.outcome) await imageStore.delete(id);
-    return { id, ...(record?.outcome && { outcome: record.outcome }) };
-  }
+/** The same check was submitted before: perhaps this very millisecond, on another gateway. */
+async function join(
+  id: string,
+  submission: Submission,
+  deps: SubmitCheckDeps,
+): Promise<SubmittedCheck> {
+  const { queue, imageStore, awaitCheck } = deps;
+  // Its first sender may have died between claiming the key and queueing the job, or be about to
+  // queue it: the queue keeps one job of each id, whoever comes first.
+  const isMissing = (await queue.read(id)) === undefined;
+  if (isMissing) await enqueue({ ...submission, id, isAwaited: false }, deps);
+  return {
+    id,
+    async awaitOutcome(waitMs) {
+      const record = await awaitCheck(id, waitMs);
+      // It may have ended while our copy of its image was on the way.
+      if (isMissing && record?.outcome) await imageStore.delete(id);
+      return record?.outcome;
+    },
+  };
+}
 
-  async function enqueue(id: string, submission: Submission, isWaiting: boolean): Promise<void> {
-    const { tenant, image, webhookUrl } = submission;
+async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<void> {
+  const { id, tenant, image, isAwaited, webhookUrl } = submission;
+  const { imageStore, queue, replies } = deps;
+  try {
     await imageStore.put(id, image);
-    try {
-      await queue.add(id, {
-        version: SCHEMA_VERSION,
-        tenant,
-        imageBytes: image.length,
-        ...(isWaiting && { replyTo: replies.address }),
-        ...(webhookUrl !== undefined && { webhookUrl }),
-      });
-    } catch (error) {
-      // Best effort: an image nobody will check should not wait for its expiry.
-      await imageStore.delete(id).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** A reply can be lost with the worker that owed it; what the queue holds cannot. */
-  async function readLateOutcome(id: string, waitMs: number): Promise<CheckOutcome | undefined> {
-    if (waitMs === 0) return undefined;
-    const record = await queue.read(id).catch(() => undefined);
-    return record?.outcome;
+    await queue.add(id, {
+      version: SCHEMA_VERSION,
+      tenant,
+      imageBytes: image.length,
+      ...(isAwaited && { replyTo: replies.address }),
+      ...(webhookUrl !== undefined && { webhookUrl }),
+    });
+  } catch (error) {
+    // Best effort, also for a write that timed out here and still arrived there: an image nobody will
+    // check should not wait for its expiry.
+    await imageStore.delete(id).catch(() => undefined);
+    throw error;
   }
 }

@@ -32,16 +32,18 @@ export function checkPassiveLiveness(
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
-    const submission = await readSubmission(req, res);
-    const submittedAt = performance.now();
     const waitMs = preference.waitMs ?? (preference.respondAsync ? 0 : waitLimitMs);
-    const { id, outcome } = await submitCheck(submission, waitMs);
+    // The submission is kept in no variable: its image must not stay in memory while we wait.
+    const { id, awaitOutcome } = await submitCheck(await readSubmission(req, res, waitMs > 0));
+    const submittedAt = performance.now();
+    res.locals.place.queued();
     // What can be looked up is the check, which an idempotency key may have begun before.
     res.locals.requestId = id;
     res.set('Request-Id', id);
     const applied = presentPreference(preference);
     if (applied) res.set('Preference-Applied', applied);
 
+    const outcome = await awaitOutcome(waitMs);
     if (outcome) return presentCheck(res, outcome, submittedAt);
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
@@ -49,7 +51,11 @@ export function checkPassiveLiveness(
     throw new LivegateError('timeout');
   };
 
-  async function readSubmission(req: Request, res: Response): Promise<Submission> {
+  async function readSubmission(
+    req: Request,
+    res: Response,
+    isAwaited: boolean,
+  ): Promise<Submission> {
     const { requestId, credential } = res.locals;
     const idempotencyKey = readIdempotencyKey(req);
     const { image, webhookUrl } = await readUpload(req, res);
@@ -59,6 +65,7 @@ export function checkPassiveLiveness(
       id: requestId,
       tenant: credential.tenant,
       image,
+      isAwaited,
       ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };

@@ -2,7 +2,7 @@ import type { CheckOutcome } from './check.js';
 
 /** One caller waiting for one outcome. */
 export interface ReplyWaiter {
-  /** `undefined` when no reply came within `waitMs`. */
+  /** `undefined` when no reply came within `waitMs`; asking again goes on waiting. */
   within(waitMs: number): Promise<CheckOutcome | undefined>;
   /** Stops waiting; `within` then resolves to `undefined`. Idempotent. */
   forget(): void;
@@ -25,13 +25,7 @@ export function createReplyWaiters() {
           resolve(undefined);
         };
       });
-      return {
-        forget,
-        async within(waitMs) {
-          const timer = setTimeout(forget, waitMs);
-          return outcome.finally(() => clearTimeout(timer));
-        },
-      };
+      return { forget, within: (waitMs) => limitTo(waitMs, outcome) };
     },
     /** A reply nobody waits for (any more) is dropped: the queue still holds the outcome. */
     deliver(id: string, outcome: CheckOutcome): void {
@@ -40,4 +34,12 @@ export function createReplyWaiters() {
       for (const resolve of resolvers) resolve(outcome);
     },
   };
+}
+
+async function limitTo<T>(waitMs: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, waitMs, undefined);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }

@@ -24,12 +24,23 @@ export function connectForRequests(address: RedisAddress, timeoutMs: number, log
   });
 }
 
+/**
+ * For blocking reads that answer at least every `blockMs`: a connection that is silent for twice as
+ * long is dead, though nobody closed it, and is opened anew.
+ */
+export function connectForBlocking(address: RedisAddress, blockMs: number, log: Log): Redis {
+  return connect(address, log, { maxRetriesPerRequest: null, socketTimeout: 2 * blockMs });
+}
+
 /** For background work: commands wait for as long as it takes Redis to come back. */
 export function connectForBackground(address: RedisAddress, log: Log): Redis {
   return connect(address, log, { maxRetriesPerRequest: null });
 }
 
-type Options = Pick<RedisOptions, 'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest'>;
+type Options = Pick<
+  RedisOptions,
+  'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest' | 'socketTimeout'
+>;
 
 function connect({ url, name }: RedisAddress, log: Log, options: Options): Redis {
   const redis = new Redis(url, {

@@ -11,7 +11,8 @@ import { reachRedis } from './translate-errors.js';
 const MAX_REPLIES = 10_000;
 /** A stream outlives its last reply by this: long enough to reconnect, too short to pile up. */
 const STREAM_LIFE_SECONDS = 120;
-const BLOCK_MS = 5000;
+/** How long one read of the stream blocks. */
+export const REPLIES_BLOCK_MS = 5000;
 const RETRY_MS = 100;
 
 /** Longer than any wait; an attachment whose gateway died lapses with it. */
@@ -85,14 +86,23 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
       const entries = await readEntries(lastId).catch(waitAndRetry);
       for (const [entryId, [id, outcome]] of entries) {
         lastId = entryId;
-        if (id && outcome) waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+        if (id && outcome) deliver(id, outcome);
       }
+    }
+  }
+
+  /** One entry that cannot be read must not keep the others from their callers. */
+  function deliver(id: string, outcome: string): void {
+    try {
+      waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+    } catch (error) {
+      log.error({ requestId: id, err: error }, 'a reply cannot be read');
     }
   }
 
   async function readEntries(afterId: string): Promise<[string, string[]][]> {
     const stream = keys.replies(gatewayId);
-    const read = await blockingRedis.xread('BLOCK', BLOCK_MS, 'STREAMS', stream, afterId);
+    const read = await blockingRedis.xread('BLOCK', REPLIES_BLOCK_MS, 'STREAMS', stream, afterId);
     return read?.[0]?.[1] ?? [];
   }
 

@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { pino, stdSerializers, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 
 /** pino's logger, under the name it has here. */
@@ -6,9 +6,15 @@ export type Log = Logger;
 
 /** JSON lines, one per request and per job; readable text when a person watches at a terminal. */
 export function createLog(name: 'api' | 'worker', level: string): Log {
-  const options = { name, level, base: { pid: process.pid } };
+  const options = { name, level, base: { pid: process.pid }, serializers: { err: describeError } };
   if (!process.stdout.isTTY) return pino(options);
   return pino(options, pretty(forPeople));
+}
+
+/** How errors are logged. ioredis attaches the command that failed, which may be AUTH or an image. */
+export function describeError(error: Error): object {
+  const { command: _, previousErrors: __, ...described } = stdSerializers.err(error);
+  return described;
 }
 
 const forPeople = {

@@ -11,7 +11,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   env: NodeJS.ProcessEnv,
 ): Readonly<z.output<z.ZodObject<Shape>>> {
-  const given = Object.entries(env).filter(([, value]) => value !== '');
+  const given = Object.entries(env).filter(([, value]) => value?.trim() !== '');
   const parsed = schema.safeParse(Object.fromEntries(given));
   if (parsed.success) return Object.freeze(parsed.data);
   const problems = parsed.error.issues.map(
@@ -23,6 +23,11 @@ export function readConfig<Shape extends z.ZodRawShape>(
 /** An integer in the environment, at least `min`. */
 export function integer(min = 0) {
   return z.coerce.number().int().min(min);
+}
+
+/** A duration in the environment, in milliseconds; no timer of Node's can run for longer. */
+export function milliseconds(min = 0) {
+  return integer(min).max(2_000_000_000);
 }
 
 /** A share or a probability in the environment. */

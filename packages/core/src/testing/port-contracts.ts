@@ -263,6 +263,14 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await inbox.expect('never').within(1)).toBeUndefined();
     });
 
+    it('goes on waiting when asked again', async () => {
+      const { inbox, outbox } = await openInbox(create);
+      const waiter = inbox.expect('late');
+      expect(await waiter.within(1)).toBeUndefined();
+      await outbox.send('late', { error: 'invalid_image' }, inbox.address);
+      expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
+    });
+
     it('forgets at once when told to', async () => {
       const { inbox } = await openInbox(create);
       const waiter = inbox.expect('left');
