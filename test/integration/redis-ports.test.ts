@@ -146,6 +146,9 @@ describe('what only Redis can do', () => {
     expect(await queue.read('a')).toBeDefined();
     await sandbox.redis.hset(sandbox.keys.job('a'), 'finishedOn', Date.now() - 61_000);
     expect(await queue.read('a')).toBeUndefined();
+    await sandbox.redis.zadd(`${sandbox.keys.prefix}:liveness:completed`, Date.now() - 61_000, 'a');
+    await queue.sweep();
+    expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
   it('refuses job data that is more than ids and small facts', async () => {

@@ -16,11 +16,16 @@ import { reachRedis } from './translate-errors.js';
 /** Job data holds ids and small facts; more than this in it is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
 
+/** Removed in one step, which holds up Redis meanwhile. */
+const MAX_SWEPT = 1000;
+
 /** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
 /** The BullMQ queue behind the port; whoever opened it closes it. */
 export interface RedisCheckQueue extends CheckQueue {
+  /** Removes finished checks that have lived their time. */
+  sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,6 +67,11 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     erase: (id) => reach(() => erase(id)),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
+    async sweep() {
+      const lifeMs = resultLifeSeconds * 1000;
+      await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'completed'));
+      await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'failed'));
+    },
     close: () => queue.close(),
   };
 

@@ -1,23 +1,35 @@
 import type { Redis } from 'ioredis';
+import pLimit from 'p-limit';
 import type { ImageStore } from '../ports.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
+/** More writes at once would only share the bandwidth, and time out together. */
+const WRITES_AT_ONCE = 4;
+/** The slowest network (20 MB/s) that an image's own time limit allows for. */
+const BYTES_PER_MS = 20_000;
+
 export interface RedisImageStoreOptions {
+  /** A connection of its own where answers are urgent: megabytes hold up what is sent after them. */
   redis: Redis;
   keys: Keys;
   /** Must exceed the longest wait in the queue plus all retries. */
   lifeSeconds: number;
+  /** How long a write may take beside what its bytes take. Without it, as long as it needs. */
+  timeoutMs?: number;
 }
 
 /** Image bytes as plain Redis strings with an expiry. */
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
-  const { redis, keys, lifeSeconds } = options;
+  const { redis, keys, lifeSeconds, timeoutMs = Infinity } = options;
+  const inTurn = pLimit(WRITES_AT_ONCE);
   return {
     async put(id, bytes) {
       // A view, not a copy: ioredis takes only a Buffer as binary.
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      await reachRedis(() => redis.set(keys.image(id), buffer, 'EX', lifeSeconds));
+      const limitMs = timeoutMs + WRITES_AT_ONCE * (bytes.length / BYTES_PER_MS);
+      const write = () => redis.set(keys.image(id), buffer, 'EX', lifeSeconds);
+      await reachRedis(() => inTurn(() => rejectAfter(limitMs, write())));
     },
     async get(ids) {
       if (ids.length === 0) return [];
@@ -29,4 +41,13 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       await reachRedis(() => redis.unlink(keys.image(id)));
     },
   };
+}
+
+async function rejectAfter<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  if (limitMs === Infinity) return work;
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
