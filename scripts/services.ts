@@ -25,12 +25,17 @@ export function startService(name: string, args: string[], env: NodeJS.ProcessEn
   return { name, process: child, ended };
 }
 
-/** Asks all to stop, lets them finish what they have begun, and ends what is left by force. */
+/**
+ * Asks one after the other to stop, and ends what does not by force. In their order: the api must
+ * answer who waits, and for that the worker must still work.
+ */
 export async function stopServices(services: Service[], graceMs: number): Promise<void> {
-  for (const service of services) service.process.kill('SIGTERM');
-  const force = setTimeout(() => killServices(services), graceMs);
-  await Promise.all(services.map(({ ended }) => ended));
-  clearTimeout(force);
+  for (const service of services) {
+    service.process.kill('SIGTERM');
+    const force = setTimeout(() => killServices([service]), graceMs);
+    await service.ended;
+    clearTimeout(force);
+  }
   killServices(services);
 }
 

@@ -5,7 +5,7 @@ import { relative, resolve } from 'node:path';
 import { prepareModels } from './models/prepare-models.js';
 import { requireFreePort } from './ports.js';
 import { findOrStartRedis } from './redis/find-or-start-redis.js';
-import type { Redis } from './redis/start-own-redis.js';
+import { startOwnRedis, type Redis } from './redis/start-own-redis.js';
 import { writeSamplePhoto } from './sample-photo.js';
 import type { Service } from './services.js';
 import { killServices, startService, stopServices } from './services.js';
@@ -34,14 +34,17 @@ async function start(): Promise<number> {
   const interrupted = untilInterrupted(() => killServices(services));
   const dataDir = resolve('.data/redis');
   const redis = await findOrStartRedis({ dataDir, url: process.env['REDIS_URL'], say });
+  const images = redis.gone ? await startImageRedis() : undefined;
   try {
     const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
-    services.push(...startServices({ ...process.env, ...env }));
-    const failure = untilFailure(services, redis);
+    const blobEnv = images ? { BLOB_REDIS_URL: images.url } : {};
+    services.push(...startServices({ ...process.env, ...env, ...blobEnv }));
+    const failure = untilFailure(services, [redis, ...(images ? [images] : [])]);
     const url = `http://${describeHost(host)}:${port}`;
     return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
   } finally {
     await stopServices(services, graceMs);
+    await images?.stop();
     await redis.stop();
   }
 }
@@ -69,10 +72,16 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
   return watch ? [...services, startService('compiler', tsc, env)] : services;
 }
 
+/** Beside a Redis of our own, a second one for images: what it holds never touches the disk. */
+async function startImageRedis(): Promise<Redis | undefined> {
+  if (process.env['BLOB_REDIS_URL']) return undefined;
+  return await startOwnRedis({ dataDir: resolve('.data/redis-images'), persistent: false, say });
+}
+
 /** Resolves with what went wrong, if anything that should run ends by itself. */
-async function untilFailure(services: Service[], redis: Redis): Promise<string> {
+async function untilFailure(services: Service[], redises: Redis[]): Promise<string> {
   const ends = services.map(async ({ name, ended }) => `the ${name} ended (${await ended})`);
-  if (redis.gone) ends.push(redis.gone.then(() => 'Redis ended'));
+  for (const { gone } of redises) if (gone) ends.push(gone.then(() => 'Redis ended'));
   return await Promise.race(ends);
 }
 

@@ -23,11 +23,19 @@ interface LaunchedServer {
   gone: Promise<unknown>;
 }
 
+interface LaunchOptions {
+  dataDir: string;
+  persistent?: boolean;
+}
+
 /** Starts a server in a directory that the caller has claimed, and waits until it answers. */
-export async function launchServer(program: string, dataDir: string): Promise<LaunchedServer> {
+export async function launchServer(
+  program: string,
+  { dataDir, persistent = true }: LaunchOptions,
+): Promise<LaunchedServer> {
   for (let attempt = 1; ; attempt++) {
     const port = await findFreePort();
-    const child = spawnServer(program, dataDir, port);
+    const child = spawnServer(program, port, { dataDir, persistent });
     const gone = once(child, 'exit');
     if (child.pid === undefined) await gone; // throws why it could not be started
     const server = { port, pid: Number(child.pid) };
@@ -61,13 +69,14 @@ export async function stopServer(pid: number, gone: Promise<unknown>): Promise<v
   clearTimeout(force);
 }
 
-function spawnServer(program: string, dataDir: string, port: number): ChildProcess {
+function spawnServer(program: string, port: number, launch: LaunchOptions): ChildProcess {
+  const { dataDir, persistent } = launch;
   const log = openSync(logPath(dataDir), 'w');
   const options = {
     bind: '127.0.0.1',
     port: String(port),
     dir: dataDir,
-    appendonly: 'yes',
+    appendonly: persistent ? 'yes' : 'no',
     appendfsync: 'everysec',
     save: '',
     'maxmemory-policy': 'noeviction',

@@ -13,6 +13,8 @@ export interface RedisOptions {
   dataDir: string;
   say: (line: string) => void;
   machine?: Machine;
+  /** Whether it writes what it holds to the disk; true unless said otherwise. */
+  persistent?: boolean;
 }
 
 export interface Redis {
@@ -27,11 +29,11 @@ export interface Redis {
 export async function startOwnRedis(options: RedisOptions): Promise<Redis> {
   const { dataDir } = options;
   const program = await requireServerProgram(options);
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const found = await claimDataDir(dataDir);
   if (found) return await joinServer(found, dataDir);
   try {
-    const { server, gone } = await launchServer(program, dataDir);
+    const { server, gone } = await launchServer(program, options);
     return { url: urlOf(server.port), gone, stop: () => stopAndRelease(server.pid, gone, dataDir) };
   } catch (error) {
     await releaseDataDir(dataDir);

@@ -8,14 +8,18 @@ import { expect, it, onTestFinished } from 'vitest';
 import { isProcessAlive } from '../../scripts/is-process-alive.js';
 import { findFreePort } from '../../scripts/ports.js';
 import { pingRedis } from '../../scripts/redis/ask-redis.js';
+import { selfie } from '../fixtures/photos.js';
+import { postImage } from './post-image.js';
 import { createEnv } from './processes.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
-const redisRecord = resolve(root, '.data/redis/livegate-redis.json');
+const redisRecords = ['redis', 'redis-images'].map((name) =>
+  resolve(root, `.data/${name}/livegate-redis.json`),
+);
 const withoutCurl = spawnSync('curl', ['--version']).error !== undefined;
 /** Then `npm start` shares that Redis, and there is no child of its own to watch. */
-const hasOtherRedis = existsSync(redisRecord) || (await pingRedis(6379));
+const hasOtherRedis = redisRecords.some((path) => existsSync(path)) || (await pingRedis(6379));
 
 /** `npm start`, as the README has it, in a key space and on a port of its own. */
 async function npmStart(overrides: Record<string, string> = {}) {
@@ -52,13 +56,30 @@ it.skipIf(withoutCurl)('npm start prints the curl line of the README, and it wor
 });
 
 // Skipped only while a product of this clone, or another Redis, runs on this machine.
-it.skipIf(hasOtherRedis)('Ctrl-C stops api, worker and the Redis of npm start', async () => {
-  const { npm, pids } = await npmStart({ REDIS_URL: '' });
-  const record = JSON.parse(await readFile(redisRecord, 'utf8')) as { server: { pid: number } };
-  const all = [...pids, record.server.pid];
-  expect(all).toHaveLength(3);
-  expect(all.map(isProcessAlive)).toEqual([true, true, true]);
-  await stop(npm, 'SIGINT');
-  expect(all.map(isProcessAlive)).toEqual([false, false, false]);
-  expect(existsSync(redisRecord)).toBe(false);
+it.skipIf(hasOtherRedis)(
+  'Ctrl-C stops api, worker and both Redis servers of npm start',
+  async () => {
+    const { npm, pids } = await npmStart({ REDIS_URL: '' });
+    const records = redisRecords.map(async (path): Promise<number> => {
+      const record = JSON.parse(await readFile(path, 'utf8')) as { server: { pid: number } };
+      return record.server.pid;
+    });
+    const all = [...pids, ...(await Promise.all(records))];
+    expect(all).toHaveLength(4);
+    expect(all.map(isProcessAlive)).toEqual([true, true, true, true]);
+    await stop(npm, 'SIGINT');
+    expect(all.map(isProcessAlive)).toEqual([false, false, false, false]);
+    expect(redisRecords.map((path) => existsSync(path))).toEqual([false, false]);
+  },
+);
+
+it('npm start, told to stop, first answers who waits', async () => {
+  const { npm, port } = await npmStart();
+  const photo = await selfie();
+  const url = `http://127.0.0.1:${port}`;
+  const answers = Array.from({ length: 24 }, () => postImage(url, photo));
+  // The first answer: the others are in the queue, or in the worker's hands.
+  await Promise.race(answers);
+  await stop(npm, 'SIGTERM');
+  for (const { status } of await Promise.all(answers)) expect(status).toBe(200);
 });

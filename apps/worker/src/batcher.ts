@@ -15,6 +15,12 @@ interface Waiting<Item, Answer> {
   reject(error: unknown): void;
 }
 
+export interface BatchRules<Item> {
+  maxBatch: number;
+  /** Whether an item gets a run of its own, because it may harm what runs beside it. */
+  isSuspect: (item: Item) => boolean;
+}
+
 /**
  * Gathers items that arrive while a batch runs, and runs them together, oldest first.
  *
@@ -22,7 +28,7 @@ interface Waiting<Item, Answer> {
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  maxBatch: number,
+  { maxBatch, isSuspect }: BatchRules<Item>,
 ): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
   let running = false;
@@ -40,8 +46,14 @@ export function createBatcher<Item, Answer>(
     running = true;
     // Let the submits of the same tick join the first batch.
     await Promise.resolve();
-    while (waiting.length > 0) await runOne(waiting.splice(0, maxBatch));
+    while (waiting.length > 0) await runOne(waiting.splice(0, countNext()));
     running = false;
+  }
+
+  function countNext(): number {
+    const firstSuspect = waiting.findIndex(({ item }) => isSuspect(item));
+    if (firstSuspect === -1) return maxBatch;
+    return firstSuspect === 0 ? 1 : Math.min(firstSuspect, maxBatch);
   }
 
   async function runOne(batch: Waiting<Item, Answer>[]): Promise<void> {

@@ -16,6 +16,8 @@ export interface TakenCheck {
   id: string;
   /** `performance.now()` when it was taken. */
   takenAt: number;
+  /** Given when a worker died holding this check. Called right before it runs, alone. */
+  beforeRun?: () => Promise<void>;
 }
 
 export interface CheckBatchDeps {
@@ -32,6 +34,7 @@ export function createCheckBatch(deps: CheckBatchDeps): RunBatch<TakenCheck, Che
 
   return async (checks) => {
     const ids = checks.map(({ id }) => id);
+    for (const { beforeRun } of checks) await beforeRun?.();
     const images = await claimImages(ids);
     const answers = await pipeline.assess([...images.values()]);
     const assessed = new Map([...images.keys()].map((id, index) => [id, answers[index]]));

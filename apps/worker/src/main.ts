@@ -42,7 +42,10 @@ async function main(): Promise<void> {
       log,
     },
     {
-      batcher: createBatcher(checkBatch, config.LIVEGATE_MAX_BATCH),
+      batcher: createBatcher(checkBatch, {
+        maxBatch: config.LIVEGATE_MAX_BATCH,
+        isSuspect: ({ beforeRun }) => beforeRun !== undefined,
+      }),
       announce: store.announce,
       finish: (ended) => finishCheck(ended, { ...store, log }),
     },

@@ -20,8 +20,8 @@ import type { EndedCheck } from './finish-check.js';
 /** A killed worker's jobs are taken over after at most lock + interval, within a caller's wait. */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;
-/** A job that has killed this many workers is not given to another one. */
-const MAX_STALLS = 2;
+/** Whoever was held by so many workers as they died is not given to another one. */
+const MAX_STALLS = 4;
 
 export interface TakeJobsOptions {
   redis: Redis;
@@ -42,11 +42,10 @@ export interface TakeJobsDeps {
 }
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
-export function takeJobs(options: TakeJobsOptions, { batcher, announce, finish }: TakeJobsDeps) {
+export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
   const { redis, keys, concurrency, resultLifeSeconds, log } = options;
   const finishing = new Set<Promise<void>>();
-
-  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, runCheck, {
+  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, (job) => runCheck(job, deps, log), {
     connection: redis,
     prefix: keys.prefix,
     concurrency,
@@ -56,10 +55,11 @@ export function takeJobs(options: TakeJobsOptions, { batcher, announce, finish }
     removeOnComplete: { age: resultLifeSeconds },
     removeOnFail: { age: resultLifeSeconds },
   });
-  worker.on('completed', (job, result) => track(end(job, { result })));
+
+  worker.on('completed', (job, result) => track(endCheck(job, { result }, deps)));
   worker.on('failed', (job, error) => {
     // Without `finishedOn` the job is only waiting for its next attempt.
-    if (job?.finishedOn) track(end(job, { error: toErrorCode(error) }));
+    if (job?.finishedOn) track(endCheck(job, { error: toErrorCode(error) }, deps));
   });
   worker.on('error', (error) => {
     // While the connection is down it says so itself, once.
@@ -74,34 +74,55 @@ export function takeJobs(options: TakeJobsOptions, { batcher, announce, finish }
     },
   };
 
-  async function runCheck(job: Job<CheckJob>): Promise<CheckResult> {
-    requireKnownVersion(job);
-    const id = requireId(job);
-    try {
-      return await batcher.submit({ id, takenAt: performance.now() });
-    } catch (error) {
-      // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
-      const refusal = asRefusal(error);
-      if (refusal) throw new UnrecoverableError(refusal.code);
-      log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
-      throw error;
-    } finally {
-      await announce({ id, ...job.data });
-    }
-  }
-
-  async function end(job: Job<CheckJob>, outcome: CheckOutcome): Promise<void> {
-    const id = job.id ?? '';
-    const fate = await finish({ id, job: job.data, outcome, attempts: job.attemptsMade });
-    if (fate === 'erased') await job.remove();
-  }
-
   function track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => log.error({ err: error }, 'finishing failed'))
       .finally(() => finishing.delete(tracked));
     finishing.add(tracked);
   }
+}
+
+async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promise<CheckResult> {
+  requireKnownVersion(job);
+  const id = requireId(job);
+  try {
+    requireHarmless(job);
+    const suspicion = job.stalledCounter > 0 && { beforeRun: () => markRun(job) };
+    return await deps.batcher.submit({ id, takenAt: performance.now(), ...suspicion });
+  } catch (error) {
+    // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
+    const refusal = asRefusal(error);
+    if (refusal) throw new UnrecoverableError(refusal.code);
+    log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
+    throw error;
+  } finally {
+    await deps.announce({ id, ...job.data });
+  }
+}
+
+/**
+ * A worker that dies leaves all the jobs it held under suspicion. Each of them then runs alone, with a
+ * note of that; one that is found with the note is what killed the worker, and is not run again.
+ */
+async function markRun(job: Job<CheckJob>): Promise<void> {
+  await job.updateProgress(RUNNING_ALONE);
+}
+
+const RUNNING_ALONE = 'running alone';
+
+function requireHarmless(job: Job<CheckJob>): void {
+  if (job.progress !== RUNNING_ALONE || job.attemptsMade > 0) return;
+  throw new UnrecoverableError('internal_error');
+}
+
+async function endCheck(
+  job: Job<CheckJob>,
+  outcome: CheckOutcome,
+  { finish }: TakeJobsDeps,
+): Promise<void> {
+  const id = job.id ?? '';
+  const fate = await finish({ id, job: job.data, outcome, attempts: job.attemptsMade });
+  if (fate === 'erased') await job.remove();
 }
 
 function requireId({ id }: Job): string {

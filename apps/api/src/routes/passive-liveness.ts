@@ -1,14 +1,12 @@
 import { LivegateError, type CheckQueue, type ImageLimits } from '@livegate/core';
-import type { Request, RequestHandler, Response } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { baseUrlOf } from '../base-url.js';
-import { inspectImage } from '../inspect-image.js';
 import { presentCheck } from '../present-check.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 import { jobUrl, presentJob } from '../present-job.js';
-import { readIdempotencyKey } from '../read-idempotency-key.js';
 import { presentPreference, readPreference } from '../read-preference.js';
-import type { Submission, SubmitCheck } from '../submit-check.js';
-import { createReadUpload } from '../upload.js';
+import { createReadSubmission } from '../read-submission.js';
+import type { SubmitCheck } from '../submit-check.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface PassiveLivenessOptions {
@@ -28,7 +26,7 @@ export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
   { queue, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
-  const readUpload = createReadUpload(limits);
+  const readSubmission = createReadSubmission(limits, webhooks);
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
@@ -50,26 +48,6 @@ export function checkPassiveLiveness(
     if (preference.respondAsync) return presentAccepted(res, id, baseUrl);
     throw new LivegateError('timeout');
   };
-
-  async function readSubmission(
-    req: Request,
-    res: Response,
-    isAwaited: boolean,
-  ): Promise<Submission> {
-    const { requestId, credential } = res.locals;
-    const idempotencyKey = readIdempotencyKey(req);
-    const { image, webhookUrl } = await readUpload(req, res);
-    await inspectImage(image, limits.maxImagePixels);
-    const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
-    return {
-      id: requestId,
-      tenant: credential.tenant,
-      image,
-      isAwaited,
-      ...(acceptedUrl && { webhookUrl: acceptedUrl }),
-      ...(idempotencyKey !== undefined && { idempotencyKey }),
-    };
-  }
 
   async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
     const record = await queue.read(id);

@@ -62,7 +62,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     async add(id, job) {
       await reach(() => queue.add('check', job, { jobId: id }));
     },
-    read: (id) => reach(() => read(id)),
+    read: (id) => reach(() => readCheck(queue, options, id)),
     cancel: (id) => reach(() => requestCancellation(options, id, 'canceled')),
     erase: (id) => reach(() => erase(id)),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
@@ -75,25 +75,30 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     close: () => queue.close(),
   };
 
-  async function read(id: string): Promise<CheckRecord | undefined> {
-    const [job, cancellations] = await Promise.all([
-      queue.getJob(id),
-      readCancellations(redis, keys, [id]),
-    ]);
-    const cancellation = cancellations.get(id);
-    if (!job || cancellation === 'erased' || isExpired(job, resultLifeSeconds)) return undefined;
-    const state = await readState(job);
-    // It ended between two commands, so what was read of it is out of date.
-    if (!state) return read(id);
-    return toRecord(job, state, cancellation !== undefined);
-  }
-
   async function erase(id: string): Promise<void> {
     // Where a worker has the job, removing it fails; the worker removes it when it ends.
     await requestCancellation(options, id, 'erased');
     const removed = await queue.remove(id);
     if (removed > 0) await redis.unlink(keys.cancellation(id));
   }
+}
+
+async function readCheck(
+  queue: Queue<CheckJob, CheckResult>,
+  options: RedisCheckQueueOptions,
+  id: string,
+): Promise<CheckRecord | undefined> {
+  const { redis, keys, resultLifeSeconds } = options;
+  const [job, cancellations] = await Promise.all([
+    queue.getJob(id),
+    readCancellations(redis, keys, [id]),
+  ]);
+  const cancellation = cancellations.get(id);
+  if (!job || cancellation === 'erased' || isExpired(job, resultLifeSeconds)) return undefined;
+  const state = await readState(job);
+  // It ended between two commands, so what was read of it is out of date.
+  if (!state) return readCheck(queue, options, id);
+  return toRecord(job, state, cancellation !== undefined);
 }
 
 async function readState(job: CheckQueueJob): Promise<JobState | undefined> {

@@ -60,15 +60,15 @@ export interface RedisReplyInboxOptions {
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
   const { redis, blockingRedis, keys, gatewayId, log } = options;
   const waiters = createReplyWaiters();
-  let closed = false;
-  void readUntilClosed();
+  const closing = new AbortController();
+  void deliverReplies();
 
   return {
     address: gatewayId,
     expect: (id) => waiters.expect(id),
     attach: (id) => reachRedis(() => attach(id)),
     async close() {
-      closed = true;
+      closing.abort();
       blockingRedis.disconnect();
     },
   };
@@ -80,36 +80,36 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
     return waiter;
   }
 
-  async function readUntilClosed(): Promise<void> {
-    let lastId = '0';
-    while (!closed) {
-      const entries = await readEntries(lastId).catch(waitAndRetry);
-      for (const [entryId, [id, outcome]] of entries) {
-        lastId = entryId;
-        if (id && outcome) deliver(id, outcome);
+  async function deliverReplies(): Promise<void> {
+    for await (const [id = '', outcome = ''] of readReplies(options, closing.signal)) {
+      try {
+        waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+      } catch (error) {
+        // It must not keep the others from their callers.
+        log.error({ requestId: id, err: error }, 'a reply cannot be read');
       }
     }
   }
+}
 
-  /** One entry that cannot be read must not keep the others from their callers. */
-  function deliver(id: string, outcome: string): void {
+/** The entries of a gateway's stream, each once, until closing. */
+async function* readReplies(
+  { blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
+  closing: AbortSignal,
+): AsyncGenerator<string[]> {
+  const stream = keys.replies(gatewayId);
+  let lastId = '0';
+  while (!closing.aborted) {
     try {
-      waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+      const read = await blockingRedis.xread('BLOCK', REPLIES_BLOCK_MS, 'STREAMS', stream, lastId);
+      for (const [entryId, fields] of read?.[0]?.[1] ?? []) {
+        lastId = entryId;
+        yield fields;
+      }
     } catch (error) {
-      log.error({ requestId: id, err: error }, 'a reply cannot be read');
+      if (closing.aborted) return;
+      log.warn({ err: error }, 'reading replies failed, trying again');
+      await delay(RETRY_MS);
     }
-  }
-
-  async function readEntries(afterId: string): Promise<[string, string[]][]> {
-    const stream = keys.replies(gatewayId);
-    const read = await blockingRedis.xread('BLOCK', REPLIES_BLOCK_MS, 'STREAMS', stream, afterId);
-    return read?.[0]?.[1] ?? [];
-  }
-
-  async function waitAndRetry(error: unknown): Promise<[]> {
-    if (closed) return [];
-    log.warn({ err: error }, 'reading replies failed, trying again');
-    await delay(RETRY_MS);
-    return [];
   }
 }

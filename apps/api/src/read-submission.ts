@@ -1,0 +1,37 @@
+import type { ImageLimits } from '@livegate/core';
+import type { Request, Response } from 'express';
+import { inspectImage } from './inspect-image.js';
+import { readIdempotencyKey } from './read-idempotency-key.js';
+import type { Submission } from './submit-check.js';
+import { createReadUpload } from './upload.js';
+import type { Webhooks } from './webhooks/open-webhooks.js';
+
+export type ReadSubmission = (
+  req: Request,
+  res: Response,
+  isAwaited: boolean,
+) => Promise<Submission>;
+
+/** Everything a request says about its check, read and found acceptable. */
+export function createReadSubmission(
+  limits: ImageLimits,
+  webhooks: Pick<Webhooks, 'acceptUrl'>,
+): ReadSubmission {
+  const readUpload = createReadUpload(limits);
+
+  return async (req, res, isAwaited) => {
+    const { requestId, credential } = res.locals;
+    const idempotencyKey = readIdempotencyKey(req);
+    const { image, webhookUrl } = await readUpload(req, res);
+    await inspectImage(image, limits.maxImagePixels);
+    const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
+    return {
+      id: requestId,
+      tenant: credential.tenant,
+      image,
+      isAwaited,
+      ...(acceptedUrl && { webhookUrl: acceptedUrl }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+  };
+}

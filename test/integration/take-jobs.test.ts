@@ -1,0 +1,70 @@
+import { createRedisCheckQueue } from '@livegate/core';
+import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { TakenCheck } from '../../apps/worker/src/check-batch.js';
+import { takeJobs } from '../../apps/worker/src/take-jobs.js';
+import { openSandbox, silentLog } from './redis.js';
+
+/** A queue with one job in it, and a worker that is started on demand. */
+async function setUp() {
+  const sandbox = await openSandbox();
+  onTestFinished(sandbox.close);
+  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  onTestFinished(() => queue.close());
+  await queue.add('a', exampleJob);
+
+  const taken: TakenCheck[] = [];
+  function start() {
+    const redis = sandbox.redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+    const options = { concurrency: 1, resultLifeSeconds: 60, log: silentLog };
+    const jobs = takeJobs(
+      { ...options, redis, keys: sandbox.keys },
+      {
+        batcher: {
+          async submit(check) {
+            taken.push(check);
+            await check.beforeRun?.();
+            return exampleResult;
+          },
+        },
+        announce: async () => undefined,
+        finish: async () => 'kept',
+      },
+    );
+    onTestFinished(async () => {
+      await jobs.close();
+      redis.disconnect();
+    });
+  }
+  const change = (fields: Record<string, string | number>) =>
+    sandbox.redis.hset(sandbox.keys.job('a'), fields);
+  const ended = async () => (await queue.read('a'))?.outcome;
+  return { sandbox, taken, start, change, ended };
+}
+
+describe('a check that a dead worker held', () => {
+  it('is no suspect if it never was', async () => {
+    const { taken, start, ended } = await setUp();
+    start();
+    await expect.poll(ended).toEqual({ result: exampleResult });
+    expect(taken[0]?.beforeRun).toBeUndefined();
+  });
+
+  it('runs alone, with a note of that, after its worker died', async () => {
+    const { sandbox, taken, start, change, ended } = await setUp();
+    await change({ stc: 1 });
+    start();
+    await expect.poll(ended).toEqual({ result: exampleResult });
+    expect(taken[0]?.beforeRun).toBeDefined();
+    const note = await sandbox.redis.hget(sandbox.keys.job('a'), 'progress');
+    expect(note).toBe('"running alone"');
+  });
+
+  it('is not run again if a worker died of it while it ran alone', async () => {
+    const { taken, start, change, ended } = await setUp();
+    await change({ stc: 2, progress: '"running alone"' });
+    start();
+    await expect.poll(ended).toEqual({ error: 'internal_error' });
+    expect(taken).toEqual([]);
+  });
+});
