@@ -72,10 +72,13 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
   return watch ? [...services, startService('compiler', tsc, env)] : services;
 }
 
-/** Beside a Redis of our own, a second one for images: what it holds never touches the disk. */
+/**
+ * Beside a Redis of our own, a second one for images. An append-only file holds what was erased until it
+ * is rewritten; as this one is almost empty most of the time, that is soon done, and often.
+ */
 async function startImageRedis(): Promise<Redis | undefined> {
   if (process.env['BLOB_REDIS_URL']) return undefined;
-  return await startOwnRedis({ dataDir: resolve('.data/redis-images'), persistent: false, say });
+  return await startOwnRedis({ dataDir: resolve('.data/redis-images'), rewriteAt: '1mb', say });
 }
 
 /** Resolves with what went wrong, if anything that should run ends by itself. */

@@ -25,17 +25,17 @@ interface LaunchedServer {
 
 interface LaunchOptions {
   dataDir: string;
-  persistent?: boolean;
+  rewriteAt?: string;
 }
 
 /** Starts a server in a directory that the caller has claimed, and waits until it answers. */
 export async function launchServer(
   program: string,
-  { dataDir, persistent = true }: LaunchOptions,
+  { dataDir, rewriteAt = '64mb' }: LaunchOptions,
 ): Promise<LaunchedServer> {
   for (let attempt = 1; ; attempt++) {
     const port = await findFreePort();
-    const child = spawnServer(program, port, { dataDir, persistent });
+    const child = spawnServer(program, port, { dataDir, rewriteAt });
     const gone = once(child, 'exit');
     if (child.pid === undefined) await gone; // throws why it could not be started
     const server = { port, pid: Number(child.pid) };
@@ -69,14 +69,15 @@ export async function stopServer(pid: number, gone: Promise<unknown>): Promise<v
   clearTimeout(force);
 }
 
-function spawnServer(program: string, port: number, launch: LaunchOptions): ChildProcess {
-  const { dataDir, persistent } = launch;
+function spawnServer(program: string, port: number, launch: Required<LaunchOptions>): ChildProcess {
+  const { dataDir, rewriteAt } = launch;
   const log = openSync(logPath(dataDir), 'w');
   const options = {
     bind: '127.0.0.1',
     port: String(port),
     dir: dataDir,
-    appendonly: persistent ? 'yes' : 'no',
+    appendonly: 'yes',
+    'auto-aof-rewrite-min-size': rewriteAt,
     appendfsync: 'everysec',
     save: '',
     'maxmemory-policy': 'noeviction',

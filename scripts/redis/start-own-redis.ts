@@ -13,8 +13,8 @@ export interface RedisOptions {
   dataDir: string;
   say: (line: string) => void;
   machine?: Machine;
-  /** Whether it writes what it holds to the disk; true unless said otherwise. */
-  persistent?: boolean;
+  /** How large its append-only file grows, beyond what it holds, before it is rewritten. */
+  rewriteAt?: string;
 }
 
 export interface Redis {
