@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { createKeys } from '@livegate/core';
 import { Redis } from 'ioredis';
+import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { groupPhoto, noFace, selfie } from '../fixtures/photos.js';
 import { createOwnRedis } from './own-redis.js';
@@ -18,7 +23,10 @@ afterAll(() => redis.remove());
 
 /** Two gateways and two workers on one Redis. */
 async function startFleet() {
-  const env = createEnv({ REDIS_URL: redis.url });
+  const env = createEnv({
+    REDIS_URL: redis.url,
+    LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
+  });
   const [a, b, ...workers] = await Promise.all([
     startApi(env),
     startApi(env),
@@ -52,6 +60,33 @@ async function killGatewayConnections({ client }: Fleet): Promise<void> {
   const ids = [...list.matchAll(/id=(\d+) .*name=livegate-api/g)].map(([, id = '']) => id);
   expect(ids.length).toBeGreaterThanOrEqual(4);
   for (const id of ids) await client.client('KILL', 'ID', id);
+}
+
+/** A registered webhook endpoint that verifies what it is told, and remembers of which job. */
+async function startReceiver(url: string) {
+  const heard = new Set<unknown>();
+  let webhook: Webhook | undefined;
+  const server = createServer((req, res) => {
+    void text(req).then((body) => {
+      const event = webhook?.verify(body, req.headers as Record<string, string>);
+      heard.add((event as { data: { id: string } }).data.id);
+      res.end('{}');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { body } = await ask(`${url}/v1/webhook-endpoints`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      url: `http://127.0.0.1:${port}`,
+      events: ['passive_liveness.completed'],
+    }),
+  });
+  webhook = new Webhook(String(body['secret']));
+  return { heard };
 }
 
 describe('a job submitted at one gateway', () => {
@@ -145,8 +180,9 @@ describe('a waiting caller', () => {
 });
 
 describe('1,000 async jobs with 10 % duplicate keys', () => {
-  it('give one result per key, and leave nothing but results behind', async () => {
+  it('give one result and one call per key, and leave nothing but results behind', async () => {
     const { a, b, client, keys } = await startFleet();
+    const receiver = await startReceiver(a.url);
     const image = await noFace();
     const distinct = Array.from({ length: 900 }, () => randomUUID());
     const all = [...distinct, ...distinct.slice(0, 100)];
@@ -163,16 +199,24 @@ describe('1,000 async jobs with 10 % duplicate keys', () => {
       }),
     );
     for (const used of ids.values()) expect(used.size).toBe(1);
-    expect(new Set([...ids.values()].map(([...used]) => used[0])).size).toBe(900);
+    const known = new Set<unknown>([...ids.values()].map(([...used]) => used[0]));
+    expect(known.size).toBe(900);
 
     const countOf = async (pattern: string) =>
       (await client.keys(`${keys.prefix}${pattern}`)).length;
     const ended = () => client.zcard(`${keys.prefix}:liveness:completed`);
     await expect.poll(ended, { timeout: 120_000, interval: 250 }).toBe(900);
+    await expect.poll(() => receiver.heard.size, eventually).toBe(900);
+    expect([...receiver.heard].every((id) => known.has(id))).toBe(true);
     await expect.poll(() => countOf(':image:*'), eventually).toBe(0);
     expect(await countOf(':attached:*')).toBe(0);
     expect(await countOf(':canceled:*')).toBe(0);
     expect(await countOf(':key:*')).toBe(900);
     expect(await countOf(':liveness:????????-*')).toBe(900);
+    // The delivery log lives for a week, and the queue of deliveries is empty.
+    expect(await countOf(':delivery:*')).toBe(900);
+    for (const state of ['wait', 'active', 'delayed', 'failed']) {
+      expect(await countOf(`:webhooks:${state}`)).toBe(0);
+    }
   }, 180_000);
 });

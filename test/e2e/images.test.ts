@@ -8,8 +8,11 @@ import {
   oriented,
   orientations,
   pngBomb,
+  scanBomb,
   sixteenBitPng,
+  tallPng,
   truncated,
+  withTextBomb,
 } from '../fixtures/odd-images.js';
 import { selfie, selfieWithPasserBy } from '../fixtures/photos.js';
 import { postImage } from './post-image.js';
@@ -27,6 +30,7 @@ describe('images that are unusual but good', () => {
     ['a CMYK JPEG', cmykJpeg],
     ['a 16-bit PNG', sixteenBitPng],
     ['a PNG', (photo) => sharp(photo).png().toBuffer()],
+    ['a PNG with a text bomb', async (photo) => withTextBomb(await sharp(photo).png().toBuffer())],
   ])('%s has about the score of the plain photo', async (_name, convert) => {
     const photo = await selfie();
     expect(await scoreOf(await convert(photo))).toBeCloseTo(await scoreOf(photo), 2);
@@ -74,6 +78,8 @@ describe('bad images get a clear error, and the next good one its verdict', () =
       'invalid_image',
     ],
     ['a PNG bomb', pngBomb, 400, 'image_dimensions_exceeded'],
+    ['a PNG one pixel wide', tallPng, 400, 'image_dimensions_exceeded'],
+    ['a JPEG of endless scans', () => scanBomb(), 400, 'invalid_image'],
     ['11 MiB', () => Buffer.alloc(11 * 1024 * 1024), 413, 'image_too_large'],
     ['an empty file', () => Buffer.alloc(0), 400, 'empty_image'],
     ...Object.entries(notImages).map(([name, bytes]): (typeof refusals)[number] => [

@@ -33,7 +33,7 @@ export async function postImage(
 /** Any other request as the development tenant. */
 export async function ask(
   url: string,
-  init: { method?: string; headers?: Record<string, string> } = {},
+  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
 ) {
   const response = await fetch(url, { ...init, headers: { ...credentials, ...init.headers } });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
