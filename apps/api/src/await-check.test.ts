@@ -1,0 +1,52 @@
+import {
+  createFakeCheckQueue,
+  createFakeReplies,
+  exampleJob,
+  exampleResult,
+} from '@livegate/core/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { awaitReply } from './await-check.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+async function wait(waitMs: number) {
+  const queue = createFakeCheckQueue();
+  await queue.add('a', exampleJob);
+  const replies = createFakeReplies();
+  const reply = replies.createInbox('gateway').expect('a');
+  let outcome: unknown = 'waiting';
+  void awaitReply({ id: 'a', reply, queue }, waitMs).then((ended) => (outcome = ended));
+  return { queue, outbox: replies.outbox, outcome: () => outcome };
+}
+
+describe('awaitReply', () => {
+  it('ends with the reply', async () => {
+    const { outbox, outcome } = await wait(25_000);
+    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('finds an outcome whose reply was lost within seconds, not at the end of the wait', async () => {
+    const { queue, outcome } = await wait(25_000);
+    queue.finish('a', { result: exampleResult });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('takes a reply that comes after several looks', async () => {
+    const { outbox, outcome } = await wait(25_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(outcome()).toBe('waiting');
+    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('ends with nothing when the wait runs out', async () => {
+    const { outcome } = await wait(5000);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(outcome()).toBeUndefined();
+  });
+});
