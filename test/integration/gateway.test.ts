@@ -3,10 +3,8 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import { errorBody, uuidV7 } from './error-body.js';
 import { defaultAuth, formOf, path, post, startGateway, type Body } from './gateway.js';
-import { head, sendRaw } from './raw-http.js';
-
-const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 let jpeg: Buffer;
 let png: Buffer;
@@ -16,17 +14,6 @@ beforeAll(async () => {
   jpeg = await grey.clone().jpeg().toBuffer();
   png = await grey.clone().png().toBuffer();
 });
-
-/** What every error of the contract carries. */
-function errorBody(status: number, code: string) {
-  return {
-    status: 'failed',
-    error_message: expect.any(String),
-    error_code: code,
-    request_id: expect.stringMatching(uuidV7),
-    http_status: status,
-  };
-}
 
 describe('an answered check', () => {
   it('has the GLAIR body and the headers that explain it', async () => {
@@ -80,28 +67,6 @@ describe('an answered check', () => {
     expect(response.headers.get('x-request-id')).toBe('mine');
     expect(response.headers.get('request-id')).toMatch(uuidV7);
   });
-
-  it.each([
-    ['plain', (b64: string) => b64],
-    ['with a data: prefix', (b64: string) => `data:image/jpeg;base64,${b64}`],
-    ['in lines', (b64: string) => b64.replaceAll(/(.{76})/g, '$1\r\n')],
-    ['without padding', (b64: string) => b64.replaceAll('=', '')],
-  ])('takes base64 in JSON, %s', async (_name, write) => {
-    const { url, imageStore } = await startGateway({ outcome: 'never', waitLimitMs: 1 });
-    const json = JSON.stringify({ image: write(jpeg.toString('base64')), extra: 1 });
-    const { response } = await post(url, json, { 'content-type': 'application/json' });
-    const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
-    expect(Buffer.from(stored ?? []).equals(jpeg)).toBe(true);
-  });
-
-  it('ignores stray text fields and files of other names', async () => {
-    const { url } = await startGateway();
-    const form = formOf(jpeg);
-    form.append('', 'postman');
-    form.append('note', 'hello');
-    form.append('other', new Blob([png]), 'other.png');
-    expect(await post(url, form)).toMatchObject({ status: 200 });
-  });
 });
 
 describe('refused images', () => {
@@ -118,23 +83,6 @@ describe('refused images', () => {
     expect(queue.jobs.size).toBe(0);
   });
 
-  it.each([
-    ['{"image":"***"}', 400, 'invalid_base64'],
-    ['{"image":"abcde"}', 400, 'invalid_base64'],
-    ['{"image":7}', 400, 'invalid_base64'],
-    ['{"image":""}', 400, 'empty_image'],
-    ['{"image":null}', 400, 'missing_image'],
-    ['{}', 400, 'missing_image'],
-    ['[]', 400, 'missing_image'],
-    ['{"image":', 400, 'invalid_json'],
-    ['"just a string"', 400, 'invalid_json'],
-    ['', 400, 'missing_image'],
-  ])('JSON %s', async (json, status, code) => {
-    const { url } = await startGateway();
-    const answer = await post(url, json, { 'content-type': 'application/json' });
-    expect(answer).toMatchObject({ status, body: errorBody(status, code) });
-  });
-
   it('says the same words as the API it replaces', async () => {
     const { url } = await startGateway({ outcome: { error: 'internal_error' } });
     const json = { 'content-type': 'application/json' };
@@ -149,44 +97,11 @@ describe('refused images', () => {
     });
   });
 
-  it('an image of too many bytes, as multipart and as JSON', async () => {
-    const { url } = await startGateway({ limits: { maxImageBytes: 1000, maxImagePixels: 1e6 } });
-    const large = new Uint8Array(200_000);
-    const expected = { status: 413, body: errorBody(413, 'image_too_large') };
-    expect(await post(url, formOf(large))).toMatchObject(expected);
-    // Within the envelope's allowance, so that only the image itself is too large.
-    expect(await post(url, formOf(large.subarray(0, 1001)))).toMatchObject(expected);
-    for (const size of [200_000, 1001]) {
-      const json = JSON.stringify({
-        image: Buffer.from(large.subarray(0, size)).toString('base64'),
-      });
-      expect(await post(url, json, { 'content-type': 'application/json' })).toMatchObject(expected);
-    }
-    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
-  });
-
   it('an image of too many pixels', async () => {
     const { url } = await startGateway({ limits: { maxImageBytes: 1e6, maxImagePixels: 64 * 63 } });
     expect(await post(url, formOf(png))).toMatchObject({
       status: 400,
       body: errorBody(400, 'image_dimensions_exceeded'),
-    });
-  });
-
-  it.each(['text/plain', 'application/x-www-form-urlencoded', 'image/jpeg'])(
-    'a body of type %s',
-    async (type) => {
-      const { url } = await startGateway();
-      const answer = await post(url, Uint8Array.from(jpeg), { 'content-type': type });
-      expect(answer).toMatchObject({ status: 415, body: errorBody(415, 'unsupported_media_type') });
-    },
-  );
-
-  it('no body at all', async () => {
-    const { url } = await startGateway();
-    expect(await post(url, null)).toMatchObject({
-      status: 400,
-      body: errorBody(400, 'missing_image'),
     });
   });
 
@@ -372,101 +287,6 @@ describe('paths and methods', () => {
   it('/v1/models is 503 while no worker can tell', async () => {
     const { url } = await startGateway({ workers: [] });
     expect((await fetch(`${url}/v1/models`)).status).toBe(503);
-  });
-});
-
-describe('broken HTTP is answered in JSON, with a Request-Id', () => {
-  const multipart = 'Content-Type: multipart/form-data; boundary=x';
-  const part = '--x\r\nContent-Disposition: form-data; name="image"; filename="blob"\r\n\r\n';
-
-  it.each<[string, (string | Uint8Array)[], boolean, number, string]>([
-    ['a request line that is none', ['NONSENSE\r\n\r\n'], false, 400, 'bad_request'],
-    ['headers beyond 16 KiB', [head(`X: ${'a'.repeat(20_000)}`)], false, 431, 'headers_too_large'],
-    [
-      'an unknown expectation',
-      [head('Expect: magic', 'Content-Length: 0')],
-      false,
-      417,
-      'unsupported_expectation',
-    ],
-    [
-      'multipart without a boundary',
-      [head('Content-Type: multipart/form-data', 'Content-Length: 1'), 'x'],
-      false,
-      400,
-      'invalid_multipart',
-    ],
-    [
-      'a wrong boundary',
-      [head(multipart, 'Content-Length: 9'), '--y\r\n\r\nab'],
-      false,
-      400,
-      'invalid_multipart',
-    ],
-    [
-      'a truncated multipart body',
-      [head(multipart, `Content-Length: ${part.length + 3}`), part, 'abc'],
-      false,
-      400,
-      'invalid_multipart',
-    ],
-    [
-      'a body cut half-way by a client that still listens',
-      [head(multipart, 'Content-Length: 5000'), part, 'abc'],
-      true,
-      400,
-      'bad_request',
-    ],
-    [
-      'a JSON body cut half-way',
-      [head('Content-Type: application/json', 'Content-Length: 5000'), '{"image":'],
-      true,
-      400,
-      'bad_request',
-    ],
-  ])('%s', async (_name, chunks, hangUp, status, code) => {
-    const { port, url } = await startGateway();
-    const answer = await sendRaw(port, chunks, { hangUp });
-    expect(answer.status).toBe(status);
-    expect(answer.body).toMatchObject(errorBody(status, code));
-    expect(answer.headers.get('request-id')).toMatch(uuidV7);
-    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
-    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
-  });
-
-  it('an upload that never ends: 408', async () => {
-    const { port } = await startGateway({ uploadTimeoutMs: 1000 });
-    const answer = await sendRaw(port, [head(multipart, 'Content-Length: 5000'), part]);
-    expect(answer.status).toBe(408);
-    expect(answer.body).toMatchObject(errorBody(408, 'request_timeout'));
-  });
-
-  it('a huge Content-Length: 413 before any of the body is read', async () => {
-    const { port } = await startGateway();
-    const answer = await sendRaw(port, [head(multipart, 'Content-Length: 11534336')]);
-    expect(answer.status).toBe(413);
-  });
-
-  it('a huge chunked body: 413 without waiting for its end', async () => {
-    const limits = { maxImageBytes: 1000, maxImagePixels: 1e6 };
-    const { port, url } = await startGateway({ limits });
-    const chunk = `20000\r\n${'a'.repeat(0x20000)}\r\n`;
-    const answer = await sendRaw(port, [head(multipart, 'Transfer-Encoding: chunked'), chunk]);
-    expect(answer.status).toBe(413);
-    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
-  });
-
-  it('a client that expects 100-continue sends its body only after the refusals', async () => {
-    const { port } = await startGateway();
-    const expecting = ['Expect: 100-continue', 'Content-Type: application/json'];
-    const refused = await sendRaw(port, [head(...expecting, 'Content-Length: 99999999')]);
-    expect(refused.status).toBe(413);
-    const json = JSON.stringify({ image: jpeg.toString('base64') });
-    const accepted = await sendRaw(port, [
-      head(...expecting, `Content-Length: ${json.length}`),
-      json,
-    ]);
-    expect(accepted.status).toBe(200);
   });
 });
 

@@ -12,25 +12,47 @@ export interface RawOptions {
   hangUp?: boolean;
 }
 
-/** Sends exactly these bytes and parses the last answer that comes back before the end. */
+/** Sends exactly these bytes and parses the first final answer that comes back. */
 export async function sendRaw(
   port: number,
   chunks: (string | Uint8Array)[],
   options: RawOptions = {},
 ): Promise<RawAnswer> {
+  const client = connectRaw(port);
+  client.send(...chunks);
+  if (options.hangUp) client.hangUp();
+  const answer = await client.next();
+  client.destroy();
+  if (!answer) throw new Error('the connection ended without an answer');
+  return answer;
+}
+
+/** One connection, for as many requests as wanted. */
+export function connectRaw(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-  for (const chunk of chunks) socket.write(chunk);
-  if (options.hangUp) socket.end();
+  socket.setEncoding('latin1');
+  const incoming = socket[Symbol.asyncIterator]() as AsyncIterator<string>;
   let received = '';
-  for await (const data of socket) {
-    received += String(data);
-    const answer = parseAnswer(received);
-    if (answer) {
-      socket.destroy();
-      return answer;
-    }
-  }
-  throw new Error(`the connection ended with: ${received}`);
+
+  return {
+    send(...chunks: (string | Uint8Array)[]) {
+      for (const chunk of chunks) socket.write(chunk);
+    },
+    hangUp: () => socket.end(),
+    destroy: () => socket.destroy(),
+    /** The next final (not 1xx) answer, or `undefined` when the connection ends without one. */
+    async next(): Promise<RawAnswer | undefined> {
+      for (;;) {
+        const parsed = parseAnswer(received);
+        received = parsed?.rest ?? received;
+        if (parsed) return parsed.answer;
+        const { done, value } = await incoming.next();
+        if (done && received !== '') throw new Error(`the connection ended with: ${received}`);
+        if (done) return undefined;
+        received += value;
+      }
+    },
+  };
 }
 
 /** The head of a request to the liveness path, with good credentials. */
@@ -39,19 +61,24 @@ export function head(...headers: string[]): string {
   return `${[`POST ${path} HTTP/1.1`, 'Host: localhost', ...auth, ...headers].join('\r\n')}\r\n\r\n`;
 }
 
-/** `undefined` until a whole final (not 1xx) answer is there. */
-function parseAnswer(received: string): RawAnswer | undefined {
-  const [headText = '', ...rest] = received.split('\r\n\r\n');
-  if (headText.startsWith('HTTP/1.1 1')) return parseAnswer(rest.join('\r\n\r\n'));
-  const [statusLine = '', ...lines] = headText.split('\r\n');
+/** `undefined` until a whole final answer is there. */
+function parseAnswer(received: string): { answer: RawAnswer; rest: string } | undefined {
+  const headEnd = received.indexOf('\r\n\r\n');
+  if (headEnd === -1) return undefined;
+  const rest = received.slice(headEnd + 4);
+  if (received.startsWith('HTTP/1.1 1')) return parseAnswer(rest);
+  const [statusLine = '', ...lines] = received.slice(0, headEnd).split('\r\n');
   const headers = new Map(
     lines.map((line): [string, string] => {
       const [name = '', value = ''] = line.split(/: (.*)/);
       return [name.toLowerCase(), value];
     }),
   );
-  const body = rest.join('\r\n\r\n');
-  const length = Number(headers.get('content-length') ?? Number.NaN);
-  if (!(Buffer.byteLength(body) >= length)) return undefined;
-  return { status: Number(statusLine.split(' ')[1]), headers, body: JSON.parse(body) as unknown };
+  const length = Number(headers.get('content-length'));
+  if (rest.length < length) return undefined;
+  const body = JSON.parse(Buffer.from(rest.slice(0, length), 'latin1').toString()) as unknown;
+  return {
+    answer: { status: Number(statusLine.split(' ')[1]), headers, body },
+    rest: rest.slice(length),
+  };
 }

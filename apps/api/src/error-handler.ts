@@ -10,6 +10,8 @@ export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
   res.locals.outcome = error.code;
   // For the request's log line, where 5xx is an error and 4xx is not.
   if (status >= 500) res.err = error;
+  // Already answered, where the request broke off before its handler failed.
+  if (res.writableEnded) return;
   if (res.headersSent) res.destroy();
   else res.status(status).set(headers).json(body);
 };

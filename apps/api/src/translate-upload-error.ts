@@ -1,19 +1,19 @@
 import { LivegateError, type ErrorCode } from '@livegate/core';
 import { MulterError } from 'multer';
 
-/** From what multer, busboy and body-parser throw to the codes of the contract. */
-export function translateUploadError(error: unknown): LivegateError {
+/** From what multer, busboy, body-parser and zlib throw to the codes of the contract. */
+export function translateUploadError(
+  error: unknown,
+  otherwise: 'invalid_json' | 'invalid_multipart',
+): LivegateError {
   const detail = error instanceof Error ? error.message : String(error);
-  return new LivegateError(codeOf(error), { detail, cause: error });
+  return new LivegateError(codeOf(error) ?? otherwise, { detail, cause: error });
 }
 
-function codeOf(error: unknown): ErrorCode {
-  if (error instanceof MulterError) {
-    return error.code === 'LIMIT_FILE_SIZE' ? 'image_too_large' : 'invalid_multipart';
-  }
-  // body-parser says what happened in `type`; busboy throws plain errors.
-  if (!(error instanceof Error && 'type' in error)) return 'invalid_multipart';
-  return bodyParserCodes.get(error.type) ?? 'invalid_json';
+function codeOf(error: unknown): ErrorCode | undefined {
+  if (error instanceof MulterError && error.code === 'LIMIT_FILE_SIZE') return 'image_too_large';
+  // body-parser says what happened in `type`; busboy and zlib throw plain errors.
+  return error instanceof Error && 'type' in error ? bodyParserCodes.get(error.type) : undefined;
 }
 
 const bodyParserCodes = new Map<unknown, ErrorCode>([

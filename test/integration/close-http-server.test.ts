@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import express, { type Response } from 'express';
+import { expect, it, onTestFinished } from 'vitest';
+import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
+import { connectRaw } from './raw-http.js';
+
+const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+/** A server whose one route is answered by the test. */
+async function startServer() {
+  const asked: Response[] = [];
+  const app = express().get('/', (_req, res) => void asked.push(res));
+  const server = createHttpServer(app, 30_000).listen(0, '127.0.0.1');
+  onTestFinished(() => server.closeAllConnections());
+  await once(server, 'listening');
+  return { server, asked, port: (server.address() as AddressInfo).port };
+}
+
+it.each([
+  ['that never sent a byte', ''],
+  ['that sent half a head', request.slice(0, 20)],
+])('a connection %s does not hold up the end', async (_name, sent) => {
+  const { server, port } = await startServer();
+  const socket = connect({ port, host: '127.0.0.1' });
+  const [serverSide] = (await once(server, 'connection')) as [Socket];
+  socket.write(sent);
+  await expect.poll(() => serverSide.bytesRead).toBe(sent.length);
+  const closed = once(socket, 'close');
+  await closeHttpServer(server);
+  await closed;
+});
+
+it('a request that has begun gets its answer, and the connection ends with it', async () => {
+  const { server, asked, port } = await startServer();
+  const client = connectRaw(port);
+  client.send(request);
+  await expect.poll(() => asked).toHaveLength(1);
+  const closed = closeHttpServer(server);
+  asked[0]?.json({ ok: true });
+  expect(await client.next()).toMatchObject({ status: 200, body: { ok: true } });
+  expect(await client.next()).toBeUndefined();
+  await closed;
+});

@@ -1,0 +1,203 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import express, { type Request, type Response } from 'express';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createReadUpload } from '../../apps/api/src/upload.js';
+import { errorBody } from './error-body.js';
+import { formOf, post, startGateway, type Body } from './gateway.js';
+import { head, sendRaw } from './raw-http.js';
+
+const json = { 'content-type': 'application/json' };
+
+let jpeg: Buffer;
+let png: Buffer;
+
+beforeAll(async () => {
+  const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
+  jpeg = await grey.clone().jpeg().toBuffer();
+  png = await grey.clone().png().toBuffer();
+});
+
+describe('an image in JSON', () => {
+  it.each<[string, (b64: string) => string]>([
+    ['plain', (b64) => b64],
+    ['with a data: prefix', (b64) => `data:image/jpeg;base64,${b64}`],
+    ['with a parameter in its prefix', (b64) => `data:image/jpeg;charset=utf-8;base64,${b64}`],
+    ['with a prefix in capitals', (b64) => `DATA:image/jpeg;BASE64,${b64}`],
+    ['in lines', (b64) => b64.replaceAll(/(.{76})/g, '$1\r\n')],
+    ['without padding', (b64) => b64.replaceAll('=', '')],
+  ])('takes base64 in JSON, %s', async (_name, write) => {
+    const { url, imageStore } = await startGateway({ outcome: 'never', waitLimitMs: 1 });
+    const body = JSON.stringify({ image: write(jpeg.toString('base64')), extra: 1 });
+    const { response } = await post(url, body, json);
+    const [stored] = await imageStore.get([response.headers.get('request-id') ?? '']);
+    expect(Buffer.from(stored ?? []).equals(jpeg)).toBe(true);
+  });
+
+  it.each([
+    ['{"image":"***"}', 400, 'invalid_base64'],
+    ['{"image":"abcde"}', 400, 'invalid_base64'],
+    ['{"image":7}', 400, 'invalid_base64'],
+    ['{"image":""}', 400, 'empty_image'],
+    ['{"image":null}', 400, 'missing_image'],
+    ['{}', 400, 'missing_image'],
+    ['[]', 400, 'missing_image'],
+    ['{"image":', 400, 'invalid_json'],
+    ['"just a string"', 400, 'invalid_json'],
+    ['7', 400, 'invalid_json'],
+    ['null', 400, 'invalid_json'],
+    ['', 400, 'missing_image'],
+    ['{"image":"/9j=a"}', 400, 'invalid_base64'],
+    ['{"image":"/9j/===="}', 400, 'invalid_base64'],
+    ['{"image":"/9j/","webhook_url":7}', 400, 'invalid_request'],
+    ['{"image":"/9j/","webhook_url":{"toString":1}}', 400, 'invalid_request'],
+  ])('%s: %i %s', async (body, status, code) => {
+    const { url } = await startGateway();
+    const answer = await post(url, body, json);
+    expect(answer).toMatchObject({ status, body: errorBody(status, code) });
+  });
+
+  it.each([
+    ['members', `"extra":[${'1,'.repeat(35_000)}1]`],
+    ['brackets', `"extra":${'['.repeat(35_000)}${']'.repeat(35_000)}`],
+    ['short strings', `"extra":["${'a","'.repeat(20_000)}"]`],
+    ['white space', ' '.repeat(70_000) + '"extra":1'],
+  ])('is refused among 64 KiB of %s, which would be slow to parse', async (_name, extra) => {
+    const { url } = await startGateway();
+    const body = `{"image":"${jpeg.toString('base64')}",${extra}}`;
+    expect(await post(url, body, json)).toMatchObject({
+      status: 400,
+      body: errorBody(400, 'invalid_json'),
+    });
+  });
+
+  it.each<[string, string, () => Body, number, string]>([
+    ['corrupt gzip', 'gzip', () => 'not gzip', 400, 'invalid_json'],
+    [
+      'truncated gzip',
+      'gzip',
+      () => gzipSync('{"image":"/9j/"}').subarray(0, 20),
+      400,
+      'invalid_json',
+    ],
+    ['corrupt brotli', 'br', () => 'not brotli', 400, 'invalid_json'],
+    ['an unknown encoding', 'compress', () => '{}', 415, 'unsupported_media_type'],
+  ])('%s', async (_name, encoding, body, status, code) => {
+    const { url } = await startGateway();
+    const answer = await post(url, body(), { ...json, 'content-encoding': encoding });
+    expect(answer).toMatchObject({ status, body: errorBody(status, code) });
+  });
+
+  it('may be compressed', async () => {
+    const { url } = await startGateway();
+    const body = JSON.stringify({ image: jpeg.toString('base64') });
+    for (const [encoding, compress] of [
+      ['gzip', gzipSync],
+      ['br', brotliCompressSync],
+    ] as const) {
+      const answer = await post(url, compress(body), { ...json, 'content-encoding': encoding });
+      expect(answer.status).toBe(200);
+    }
+  });
+
+  it.each([
+    ['application/json', 400, 'missing_image'],
+    ['multipart/form-data; boundary=x', 400, 'missing_image'],
+  ])('%s without a body: %i %s', async (type, status, code) => {
+    const { port } = await startGateway();
+    const answer = await sendRaw(port, [head(`Content-Type: ${type}`)]);
+    expect(answer).toMatchObject({ status, body: errorBody(status, code) });
+  });
+});
+
+describe('an image in multipart', () => {
+  it('ignores stray text fields and files of other names', async () => {
+    const { url } = await startGateway();
+    const form = formOf(jpeg);
+    form.append('', 'postman');
+    form.append('note', 'hello');
+    form.append('other', new Blob([png]), 'other.png');
+    expect(await post(url, form)).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    'multipart/form-data; boundary=',
+    'multipart/form-data;;;=;boundary',
+    'multipart/form-data; boundary=\u00e9',
+    'multipart/form-data; boundary="',
+  ])('is refused in a body of type %s', async (type) => {
+    const { port } = await startGateway();
+    const request = head(`Content-Type: ${type}`, 'Content-Length: 4');
+    const answer = await sendRaw(port, [Buffer.from(request, 'latin1'), '--\r\n']);
+    expect(answer).toMatchObject({ status: 400, body: errorBody(400, 'invalid_multipart') });
+  });
+});
+
+describe('any body', () => {
+  it('an image of too many bytes, as multipart and as JSON', async () => {
+    const { url } = await startGateway({ limits: { maxImageBytes: 1000, maxImagePixels: 1e6 } });
+    const large = new Uint8Array(200_000);
+    const expected = { status: 413, body: errorBody(413, 'image_too_large') };
+    expect(await post(url, formOf(large))).toMatchObject(expected);
+    // Within the envelope's allowance, so that only the image itself is too large.
+    expect(await post(url, formOf(large.subarray(0, 1001)))).toMatchObject(expected);
+    for (const size of [200_000, 1001]) {
+      const image = Buffer.from(large.subarray(0, size)).toString('base64');
+      expect(await post(url, JSON.stringify({ image }), json)).toMatchObject(expected);
+    }
+    expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
+  });
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'image/jpeg'])(
+    'a body of type %s',
+    async (type) => {
+      const { url } = await startGateway();
+      const answer = await post(url, Uint8Array.from(jpeg), { 'content-type': type });
+      expect(answer).toMatchObject({ status: 415, body: errorBody(415, 'unsupported_media_type') });
+    },
+  );
+
+  it('no body at all', async () => {
+    const { url } = await startGateway();
+    expect(await post(url, null)).toMatchObject({
+      status: 400,
+      body: errorBody(400, 'missing_image'),
+    });
+  });
+});
+
+describe('a request that was read', () => {
+  // Node offers the collector only on demand.
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+
+  it.each<[string, () => Body, Record<string, string>]>([
+    ['multipart', () => formOf(new Uint8Array(1e6)), {}],
+    ['JSON', () => JSON.stringify({ image: Buffer.alloc(1e6).toString('base64') }), json],
+  ])('keeps nothing of the image while its caller waits: %s', async (_name, body, headers) => {
+    const readUpload = createReadUpload({ maxImageBytes: 1e6, maxImagePixels: 1 });
+    let kept: Request | undefined;
+    let bytes: WeakRef<ArrayBufferLike> | undefined;
+
+    async function readAndForget(req: Request, res: Response) {
+      const { image } = await readUpload(req, res);
+      kept = req;
+      bytes = new WeakRef(image.buffer);
+    }
+    const app = express().post('/', (req, res, next) => {
+      readAndForget(req, res).then(() => res.json({}), next);
+    });
+    const server = app.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: body(), headers });
+    collectGarbage();
+    expect(bytes?.deref()).toBeUndefined();
+    expect(kept?.body).toBeUndefined();
+  });
+});
