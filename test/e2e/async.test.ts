@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createKeys } from '@livegate/core';
@@ -66,13 +66,11 @@ async function killGatewayConnections({ client }: Fleet): Promise<void> {
 async function startReceiver(url: string) {
   const heard = new Set<unknown>();
   let webhook: Webhook | undefined;
-  const server = createServer((req, res) => {
-    void text(req).then((body) => {
-      const event = webhook?.verify(body, req.headers as Record<string, string>);
-      heard.add((event as { data: { id: string } }).data.id);
-      res.end('{}');
-    });
-  });
+  const server = createServer((req, res) => void hear(req).then(() => res.end('{}')));
+  async function hear(req: IncomingMessage): Promise<void> {
+    const event = webhook?.verify(await text(req), req.headers as Record<string, string>);
+    heard.add((event as { data: { id: string } }).data.id);
+  }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
