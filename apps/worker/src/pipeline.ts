@@ -5,6 +5,7 @@ import { loadModels } from './load-models.js';
 import { openSession } from './onnx/open-session.js';
 import type { OpenSession } from './onnx/open-session.js';
 import { chooseFace } from './stages/choose-face.js';
+import { MAX_PIXELS_AT_ONCE, splitByPixels } from './split-by-pixels.js';
 import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
 import { detectFaces } from './stages/detect-faces.js';
 import type { FaceDetector } from './stages/detect-faces.js';
@@ -28,7 +29,7 @@ export interface PipelineConfig {
 
 export interface AssessedImage {
   assessment: Assessment;
-  /** `detectMs` and `classifyMs` are the whole batch's: each of its images waited for them. */
+  /** `detectMs` and `classifyMs` are those of all images in memory at once: each waited for them. */
   timings: { decodeMs: number; detectMs: number; classifyMs: number };
 }
 
@@ -80,6 +81,18 @@ interface DecodedImage {
 }
 
 async function assessImages(
+  stages: Stages,
+  images: Uint8Array[],
+): Promise<(AssessedImage | LivegateError)[]> {
+  const limits = { maxImagePixels: stages.maxImagePixels, maxPixelsAtOnce: MAX_PIXELS_AT_ONCE };
+  const outcomes: (AssessedImage | LivegateError)[] = [];
+  for (const group of splitByPixels(images, limits)) {
+    outcomes.push(...(await assessGroup(stages, group)));
+  }
+  return outcomes;
+}
+
+async function assessGroup(
   stages: Stages,
   images: Uint8Array[],
 ): Promise<(AssessedImage | LivegateError)[]> {

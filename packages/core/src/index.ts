@@ -1,6 +1,7 @@
 export * from './domain/check-record.js';
 export * from './domain/check.js';
 export * from './domain/errors.js';
+export * from './domain/image-header.js';
 export * from './domain/image-rules.js';
 export * from './domain/models.js';
 export * from './domain/reply-waiters.js';

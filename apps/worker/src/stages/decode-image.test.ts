@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { notImages, unsupportedImages } from '../../../../test/fixtures/not-jpeg-or-png.js';
 import * as odd from '../../../../test/fixtures/odd-images.js';
@@ -44,6 +45,42 @@ test('a tiny file that claims too many pixels is refused by its header', async (
   await expect(decodeImage(odd.pngBomb(), maxImagePixels)).rejects.toMatchObject({
     code: 'image_dimensions_exceeded',
   });
+});
+
+test('one side may not be longer than any camera makes it, however few the pixels', async () => {
+  await expect(decodeImage(odd.tallPng(), maxImagePixels)).rejects.toMatchObject({
+    code: 'image_dimensions_exceeded',
+    publicMessage: 'the image has a side of more than 20000 pixels',
+  });
+});
+
+test('of a PNG, the decoder sees only what the pixels need', async () => {
+  const png = await odd.sixteenBitPng(await selfie());
+  expect(await differenceFromUpright(odd.withTextBomb(png))).toBe(0);
+  // A chunk that a decoder must understand, or else refuse the image.
+  const critical = odd.withPngChunk(png, 'ABCD', Buffer.alloc(9));
+  expect(await differenceFromUpright(critical)).toBe(0);
+});
+
+test('a PNG is turned as its eXIf chunk says', async () => {
+  const turned = await sharp(await odd.oriented(await selfie(), 6))
+    .withMetadata({ orientation: 6 })
+    .png()
+    .toBuffer();
+  expect(turned.includes('eXIf')).toBe(true);
+  expect(await differenceFromUpright(turned)).toBeLessThan(1);
+});
+
+test('a progressive JPEG is a photo like any other', async () => {
+  expect(await differenceFromUpright(await odd.progressiveJpeg(await selfie()))).toBeLessThan(3);
+});
+
+test('a JPEG with more scans than any encoder makes is refused', async () => {
+  await expect(decodeImage(await odd.scanBomb(), maxImagePixels)).rejects.toMatchObject({
+    code: 'invalid_image',
+    publicMessage: 'the image is a JPEG of more than 100 scans',
+  });
+  expect(await decodeImage(await odd.scanBomb(50), maxImagePixels)).toMatchObject({ width: 64 });
 });
 
 describe('refused as invalid_image:', () => {

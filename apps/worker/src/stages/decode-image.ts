@@ -1,16 +1,19 @@
-import { LivegateError, requireImagePixels } from '@livegate/core';
-import type { ImageHeader } from '@livegate/core';
+import { inspectHeader, LivegateError } from '@livegate/core';
 import sharp from 'sharp';
 import type { Picture } from './picture.js';
+import { stripPng } from './strip-png.js';
+
+/** The last resort: by the limits that are checked before, a decode takes some two seconds. */
+const DECODE_TIMEOUT_SECONDS = 10;
 
 /**
- * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The size in the header is judged before any
- * pixel is decoded. Throws LivegateError `image_dimensions_exceeded` or `invalid_image`.
+ * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The file is judged as the gateway judges it
+ * before any pixel is decoded. Throws LivegateError `image_dimensions_exceeded` or `invalid_image`.
  */
 export async function decodeImage(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
-  requireImagePixels(await readHeader(bytes), maxImagePixels);
+  const { kind } = inspectHeader(bytes, maxImagePixels);
   try {
-    return await decodePixels(bytes, maxImagePixels);
+    return await decodePixels(kind === 'png' ? stripPng(bytes) : bytes, maxImagePixels);
   } catch (cause) {
     throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });
   }
@@ -20,14 +23,6 @@ export async function decodeImage(bytes: Uint8Array, maxImagePixels: number): Pr
 export function allowOnlyJpegAndPng(): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng'] });
-}
-
-async function readHeader(bytes: Uint8Array): Promise<ImageHeader> {
-  try {
-    return await sharp(bytes, { limitInputPixels: false }).metadata();
-  } catch (cause) {
-    throw new LivegateError('invalid_image', { detail: 'the header cannot be read', cause });
-  }
 }
 
 async function decodePixels(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
@@ -41,6 +36,7 @@ async function decodePixels(bytes: Uint8Array, maxImagePixels: number): Promise<
     .flatten({ background: 'white' })
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
+    .timeout({ seconds: DECODE_TIMEOUT_SECONDS })
     .toBuffer({ resolveWithObject: true });
   return { pixels: data, width: info.width, height: info.height };
 }

@@ -8,11 +8,17 @@ export interface ImageLimits {
   maxImagePixels: number;
 }
 
-/** What a file's header says, before a single pixel is decoded. */
-export interface ImageHeader {
+/** What an image measures, in pixels. */
+export interface ImageSize {
   width: number;
   height: number;
 }
+
+/**
+ * Pixels on one side at most. No camera comes near; but a decoder works row by row, so that a
+ * picture one pixel wide keeps it busy for half a minute within any limit on the pixels.
+ */
+const MAX_SIDE = 20_000;
 
 /** Throws `empty_image` or `image_too_large`. */
 export function requireImageBytes(bytes: Uint8Array, limits: ImageLimits): void {
@@ -21,17 +27,25 @@ export function requireImageBytes(bytes: Uint8Array, limits: ImageLimits): void 
 }
 
 /** Throws `image_dimensions_exceeded`: a tiny file may claim a picture that fills the memory. */
-export function requireImagePixels(header: ImageHeader, maxImagePixels: number): void {
-  if (header.width * header.height <= maxImagePixels) return;
-  throw new LivegateError('image_dimensions_exceeded', {
-    publicMessage: `the image has more than ${maxImagePixels} pixels`,
-    detail: `${header.width}x${header.height}`,
-  });
+export function requireImagePixels({ width, height }: ImageSize, maxImagePixels: number): void {
+  if (Math.max(width, height) > MAX_SIDE) {
+    throw dimensionsExceeded(`a side of more than ${MAX_SIDE} pixels`, { width, height });
+  }
+  if (width * height > maxImagePixels) {
+    throw dimensionsExceeded(`more than ${maxImagePixels} pixels`, { width, height });
+  }
 }
 
 /** `image_too_large`, telling the limit. */
 export function imageTooLarge(limits: ImageLimits): LivegateError {
   return new LivegateError('image_too_large', {
     publicMessage: `the image has more than ${limits.maxImageBytes} bytes`,
+  });
+}
+
+function dimensionsExceeded(excess: string, { width, height }: ImageSize): LivegateError {
+  return new LivegateError('image_dimensions_exceeded', {
+    publicMessage: `the image has ${excess}`,
+    detail: `${width}x${height}`,
   });
 }

@@ -1,0 +1,45 @@
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import * as odd from '../../../../test/fixtures/odd-images.js';
+import { stripPng } from './strip-png.js';
+
+const png = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+  .withIccProfile('p3')
+  .withExif({ IFD0: { Artist: 'me' } })
+  .png()
+  .toBuffer();
+const stripped = Buffer.from(stripPng(png));
+
+test('the pixels, the colours and the orientation stay, in their order', () => {
+  expect(typesOf(stripped)).toEqual(['IHDR', 'iCCP', 'eXIf', 'IDAT', 'IEND']);
+});
+
+test.each(['zTXt', 'iTXt', 'tEXt', 'pHYs', 'vpAg'])('%s is left out', (type) => {
+  expect(stripPng(odd.withPngChunk(png, type, Buffer.alloc(99)))).toEqual(stripped);
+});
+
+test('compressed text never reaches the decoder', () => {
+  expect(stripPng(odd.withTextBomb(png))).toEqual(stripped);
+});
+
+test('what follows the end of the picture is left out', () => {
+  expect(stripPng(Buffer.concat([png, Buffer.alloc(100)]))).toEqual(stripped);
+});
+
+test('a cut chunk stays cut', () => {
+  expect(stripPng(stripped.subarray(0, -20))).toEqual(stripped.subarray(0, -20));
+});
+
+test('a view into a larger buffer is read at its place', () => {
+  expect(stripPng(Buffer.concat([Buffer.alloc(3), png]).subarray(3))).toEqual(stripped);
+});
+
+/** Consecutive chunks of one type count once. */
+function typesOf(file: Buffer): string[] {
+  const types: string[] = [];
+  for (let at = 8; at < file.length; at += 12 + file.readUInt32BE(at)) {
+    const type = file.toString('latin1', at + 4, at + 8);
+    if (types.at(-1) !== type) types.push(type);
+  }
+  return types;
+}
