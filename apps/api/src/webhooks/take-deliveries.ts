@@ -51,10 +51,14 @@ export function takeDeliveries(
     if (data.kind !== 'deliver') return;
     resume(data.deliveryId).catch((error: unknown) => log.warn({ err: error }, 'replay delayed'));
   });
-  worker.on('error', (error) => log.warn({ err: error }, 'webhook queue trouble'));
-  worker.on('failed', (job, error) => log.error({ job: job?.data, err: error }, 'webhook failed'));
+  worker.on('error', (error) => {
+    // While the connection is down it says so itself, once.
+    if (redis.status === 'ready') log.warn({ err: error }, 'webhook queue trouble');
+  });
+  worker.on('failed', (job, error) => log.error({ job: job?.id, err: error }, 'webhook failed'));
 
-  return { close: () => worker.close() };
+  // Without Redis no job can end, so there is nothing to wait for: another gateway takes them over.
+  return { close: () => worker.close(redis.status !== 'ready') };
 
   async function runJob(job: Job<WebhookJob>, token?: string): Promise<void> {
     const { data, timestamp, attemptsStarted } = job;
