@@ -96,7 +96,7 @@ async function readCheck(
   const cancellation = cancellations.get(id);
   if (!job || cancellation === 'erased' || isExpired(job, resultLifeSeconds)) return undefined;
   const state = await readState(job);
-  // It ended between two commands, so what was read of it is out of date.
+  // It began or ended between two commands, so what was read of it is out of date.
   if (!state) return readCheck(queue, options, id);
   return toRecord(job, state, cancellation !== undefined);
 }
@@ -104,7 +104,7 @@ async function readCheck(
 async function readState(job: CheckQueueJob): Promise<JobState | undefined> {
   if (job.finishedOn) return job.failedReason ? 'failed' : 'completed';
   const state = await job.getState();
-  if (state === 'active') return 'running';
+  if (state === 'active') return job.processedOn ? 'running' : undefined;
   return state === 'completed' || state === 'failed' ? undefined : 'waiting';
 }
 
