@@ -8,12 +8,12 @@ export function areaUnderCurve(attack: number[], bonaFide: number[]): number {
 }
 
 /** Attack presentation classification error rate: the share of attacks called bona fide. */
-export function apcer(attack: number[], threshold: number): number {
+function apcer(attack: number[], threshold: number): number {
   return attack.filter((score) => score < threshold).length / attack.length;
 }
 
 /** Bona fide presentation classification error rate: the share of bona fide called attacks. */
-export function bpcer(bonaFide: number[], threshold: number): number {
+function bpcer(bonaFide: number[], threshold: number): number {
   return bonaFide.filter((score) => score >= threshold).length / bonaFide.length;
 }
 

@@ -1,19 +1,12 @@
 import { exampleResult, exampleWorker } from '@livegate/core/testing';
-import sharp from 'sharp';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import { greySquare } from '../fixtures/photos.js';
 import { errorBody, uuidV7 } from './error-body.js';
 import { defaultAuth, formOf, path, post, startGateway, type Body } from './gateway.js';
 
-let jpeg: Buffer;
-let png: Buffer;
-
-beforeAll(async () => {
-  const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
-  jpeg = await grey.clone().jpeg().toBuffer();
-  png = await grey.clone().png().toBuffer();
-});
+const { jpeg, png } = await greySquare();
 
 describe('an answered check', () => {
   it('has the GLAIR body and the headers that explain it', async () => {

@@ -4,23 +4,16 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import express, { type Request, type Response } from 'express';
-import sharp from 'sharp';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createReadUpload } from '../../apps/api/src/upload.js';
+import { greySquare } from '../fixtures/photos.js';
 import { errorBody } from './error-body.js';
 import { formOf, post, startGateway, type Body } from './gateway.js';
 import { head, sendRaw } from './raw-http.js';
 
 const json = { 'content-type': 'application/json' };
 
-let jpeg: Buffer;
-let png: Buffer;
-
-beforeAll(async () => {
-  const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
-  jpeg = await grey.clone().jpeg().toBuffer();
-  png = await grey.clone().png().toBuffer();
-});
+const { jpeg, png } = await greySquare();
 
 describe('an image in JSON', () => {
   it.each<[string, (b64: string) => string]>([

@@ -2,7 +2,8 @@
  * Every way a check can be refused or fail: the stable `error_code` and the public `error_message`.
  *
  * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep
- * the exact words of the API that Livegate replaces, as its clients compare them.
+ * the exact words of the API that Livegate replaces, as its clients compare them; only an image that
+ * may be valid, but is too costly to decode, is told why.
  */
 export const errorMessages = {
   already_finished: 'the check has already ended',

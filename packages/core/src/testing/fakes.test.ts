@@ -8,13 +8,13 @@ import {
   createFakeWorkerRegistry,
 } from './fakes.js';
 import {
-  describeCheckQueue,
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
-  describeReplies,
   describeWorkerRegistry,
 } from './port-contracts.js';
+import { describeCheckQueue } from './queue-contract.js';
+import { describeReplies } from './reply-contract.js';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 

@@ -1,16 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { failDelivery, type Delivery } from '../domain/webhook-delivery.js';
 import { disableEndpoint, rotateSecrets } from '../domain/webhooks.js';
 import type { WebhookJob, WebhookQueue, WebhookStore } from '../ports.js';
-import type { Create } from './port-contracts.js';
+import { open, type Create } from './subject.js';
 import { exampleDelivery, exampleEndpoint } from './webhook-examples.js';
-
-async function open<Port>(create: Create<Port>): Promise<Port> {
-  const { port, close } = await create();
-  onTestFinished(close);
-  return port;
-}
 
 const at = (tenant: string, id: string) => ({ tenant, id });
 

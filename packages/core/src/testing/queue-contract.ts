@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { SCHEMA_VERSION, type CheckOutcome } from '../domain/check.js';
+import type { Cancellations, CheckQueue } from '../ports.js';
+import { exampleJob, exampleResult } from './examples.js';
+import { open, type Create } from './subject.js';
+
+/** A queue together with the means to take and end a check as a worker would. */
+export interface WorkableQueue extends CheckQueue, Cancellations {
+  begin(id: string): Promise<void> | void;
+  finish(id: string, outcome: CheckOutcome): Promise<void> | void;
+}
+
+export function describeCheckQueue(create: Create<WorkableQueue>): void {
+  async function openWithCheck() {
+    const queue = await open(create);
+    const id = randomUUID();
+    await queue.add(id, exampleJob);
+    return { queue, id };
+  }
+
+  describe('CheckQueue', () => {
+    it('counts what waits and knows no outcome before the end', async () => {
+      const { queue, id } = await openWithCheck();
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.read(id)).toEqual({
+        id,
+        tenant: exampleJob.tenant,
+        status: 'queued',
+        createdAt: expect.any(Number),
+      });
+    });
+
+    it('holds one job for one id', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.add(id, { ...exampleJob, tenant: 'other' });
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.read(id)).toMatchObject({ tenant: exampleJob.tenant });
+    });
+
+    it('tells when a worker has begun', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'processing',
+        startedAt: expect.any(Number),
+      });
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it.each([
+      [{ result: exampleResult }, 'succeeded'],
+      [{ error: 'invalid_image' }, 'failed'],
+    ] as const)('reads back how a check ended: %j', async (outcome, status) => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, outcome);
+      expect(await queue.read(id)).toMatchObject({
+        status,
+        outcome,
+        finishedAt: expect.any(Number),
+      });
+    });
+
+    it('remembers where a check is to be announced', async () => {
+      const queue = await open(create);
+      await queue.add('a', { ...exampleJob, webhookUrl: 'https://example.com' });
+      expect(await queue.read('a')).toMatchObject({ webhookUrl: 'https://example.com' });
+    });
+
+    it('knows nothing of an unknown id', async () => {
+      const queue = await open(create);
+      expect(await queue.read(randomUUID())).toBeUndefined();
+      expect(await queue.cancel(randomUUID())).toBe(false);
+      await queue.erase(randomUUID());
+    });
+
+    it('cancels a queued check at once', async () => {
+      const { queue, id } = await openWithCheck();
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+      expect(await queue.find([id, randomUUID()])).toEqual(new Map([[id, 'canceled']]));
+    });
+
+    it('cancels a running check when it ends, whatever its result', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({ status: 'processing' });
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+    });
+
+    it('does not cancel what has ended', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.cancel(id)).toBe(false);
+      expect(await queue.read(id)).toMatchObject({ status: 'succeeded' });
+    });
+
+    it('erases a queued check, which is then never run', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it('erases a running check from sight, and tells its worker', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.find([id])).toEqual(new Map([[id, 'erased']]));
+    });
+
+    it('erases a finished check', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      await queue.erase(id);
+      expect(await queue.read(id)).toBeUndefined();
+    });
+
+    it('carries the schema version of this code on an empty store', async () => {
+      const queue = await open(create);
+      expect(await queue.readSchemaVersion()).toBe(SCHEMA_VERSION);
+    });
+  });
+}
