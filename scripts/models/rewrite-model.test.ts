@@ -1,0 +1,78 @@
+import onnxProto from 'onnx-proto';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { faces } from '../../test/fixtures/photos.js';
+import { publishedModels } from '../../test/fixtures/published-models.js';
+import { largestDeviation, runModel } from '../../test/fixtures/run-model.js';
+import { freeBatchDimension } from './free-batch-dimension.js';
+import { rewriteModel } from './rewrite-model.js';
+
+const { ModelProto } = onnxProto.onnx;
+
+const CLASSIFIER = { width: 128, height: 128 };
+const DETECTOR = { width: 320, height: 240 };
+
+const published = await publishedModels();
+const rewritten = {
+  detector: rewriteModel(published.detector),
+  classifier: rewriteModel(published.classifier),
+};
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** Eight faces as the models take them, but for the scale of their values: float32 [8, 3, h, w]. */
+async function facesOf({ width, height }: Size): Promise<Float32Array> {
+  const planes = await Promise.all(
+    (await faces()).map(async (photo) => {
+      const pixels = await sharp(photo).resize(width, height).raw().toBuffer();
+      return [2, 1, 0].flatMap((channel) => [...pixels].filter((_, i) => i % 3 === channel));
+    }),
+  );
+  return Float32Array.from(planes.flat());
+}
+
+/** The published file, taking any batch and not rewritten otherwise. */
+function withAnyBatch(bytes: Uint8Array): Uint8Array {
+  const model = ModelProto.decode(bytes);
+  freeBatchDimension(model.graph!);
+  return ModelProto.encode(model).finish();
+}
+
+test.each([1, 4, 8])('a batch of %i faces gets the published logits', async (count) => {
+  const batch = (await facesOf(CLASSIFIER)).subarray(0, count * 3 * 128 * 128);
+  const expected = await runModel(withAnyBatch(published.classifier), { ...CLASSIFIER, batch });
+  const found = await runModel(rewritten.classifier, { ...CLASSIFIER, batch });
+  expect(found['output']).toHaveLength(count * 3);
+  expect(largestDeviation(found['output']!, expected['output']!)).toBeLessThan(1e-5);
+});
+
+test('the detector finds the published scores and boxes', async () => {
+  const batch = (await facesOf(DETECTOR)).map((value) => (value - 127) / 128);
+  const expected = await runModel(withAnyBatch(published.detector), { ...DETECTOR, batch });
+  const found = await runModel(rewritten.detector, { ...DETECTOR, batch });
+  expect(largestDeviation(found['scores']!, expected['scores']!)).toBeLessThan(1e-5);
+  expect(largestDeviation(found['boxes']!, expected['boxes']!)).toBeLessThan(1e-5);
+});
+
+test('the classifier keeps nothing that ONNX Runtime takes out of its blocked layout', () => {
+  const { node, initializer } = ModelProto.decode(rewritten.classifier).graph!;
+  expect(node!.map(({ opType }) => opType)).not.toContain('PRelu');
+  const sizes = new Map(initializer!.map(({ name, dims }) => [name, dims!.map(Number)]));
+  const channels = node!
+    .filter(({ opType }) => opType === 'Conv')
+    .map(({ input }) => sizes.get(input![1]!)![0]!);
+  expect(channels).toHaveLength(55);
+  expect(channels.filter((count) => count % 16 > 0)).toEqual([]);
+});
+
+test.each(['detector', 'classifier'] as const)('a second time changes no byte: %s', (which) => {
+  const again = rewriteModel(rewritten[which]);
+  expect(Buffer.compare(again, rewritten[which])).toBe(0);
+});
+
+test('what is no model is refused', () => {
+  expect(() => rewriteModel(new Uint8Array())).toThrow('the file is not an ONNX model');
+});
