@@ -2,6 +2,7 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createLog } from '@livegate/core';
 import { readWorkerConfig, toPipelineConfig } from '@livegate/worker/config';
 import { createPipeline } from '@livegate/worker/pipeline';
 import { assessFiles } from './check-data/assess-files.js';
@@ -21,7 +22,8 @@ async function checkData(folder: string): Promise<void> {
   const livenessRows = await readTable(join(folder, 'liveness.csv'), livenessColumns);
   const config = toPipelineConfig(readWorkerConfig(process.env));
   await prepareModels(config.modelsDir, console.log);
-  const pipeline = await createPipeline(config);
+  const log = createLog('worker', 'warn');
+  const pipeline = await createPipeline(config, { log, onLost: () => process.exit(1) });
   const detection = await assessFiles(pipeline, folder, detectionRows);
   const liveness = await assessFiles(pipeline, folder, livenessRows);
   await pipeline.close();

@@ -14,10 +14,15 @@ export async function assessFiles<Row extends { path: string }>(
 ): Promise<Assessed<Row>[]> {
   const assessed: Assessed<Row>[] = [];
   for (const row of rows) {
-    const [outcome] = await pipeline.assess([await readFile(join(folder, row.path))]);
-    assessed.push({ ...row, outcome: outcome! });
+    const image = await readFile(join(folder, row.path));
+    assessed.push({ ...row, outcome: await pipeline.assess(image).catch(requireRefusal) });
   }
   return assessed;
+}
+
+function requireRefusal(error: unknown): LivegateError {
+  if (error instanceof LivegateError) return error;
+  throw error;
 }
 
 /** `no_face`, `too_many_faces`, `scored`, or the code of the error. */

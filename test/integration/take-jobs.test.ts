@@ -1,7 +1,7 @@
 import { createRedisCheckQueue } from '@livegate/core';
 import { exampleJob, exampleResult } from '@livegate/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { TakenCheck } from '../../apps/worker/src/check-batch.js';
+import type { TakenCheck } from '../../apps/worker/src/check-image.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
 import { openSandbox, silentLog } from './redis.js';
 
@@ -20,12 +20,10 @@ async function setUp() {
     const jobs = takeJobs(
       { ...options, redis, keys: sandbox.keys },
       {
-        batcher: {
-          async submit(check) {
-            taken.push(check);
-            await check.beforeRun?.();
-            return exampleResult;
-          },
+        async checkImage(check) {
+          taken.push(check);
+          await check.beforeRun?.();
+          return exampleResult;
         },
         announce: async () => undefined,
         finish: async () => 'kept',

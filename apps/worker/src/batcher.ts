@@ -4,68 +4,105 @@
  */
 export type RunBatch<Item, Answer> = (items: Item[]) => Promise<(Answer | Error)[]>;
 
+export interface BatchRules {
+  /** Most items in one run. */
+  maxBatch: number;
+  /** Runs at the same time: one for each engine. */
+  maxRuns: number;
+  /** How long an item may wait for company while an engine is idle. */
+  lingerMs: number;
+  /** Items here at once, waiting and running. When all are here, nothing more can arrive. */
+  capacity: number;
+}
+
 export interface Batcher<Item, Answer> {
-  /** Resolves or rejects with what became of this item. */
+  /** Resolves or rejects with what became of this item; rejects at once beyond the capacity. */
   submit(item: Item): Promise<Answer>;
+  /** From now on nothing lingers; what is here, and what still comes, runs. */
+  drain(): void;
 }
 
 interface Waiting<Item, Answer> {
   item: Item;
+  sinceMs: number;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
-export interface BatchRules<Item> {
-  maxBatch: number;
-  /** Whether an item gets a run of its own, because it may harm what runs beside it. */
-  isSuspect: (item: Item) => boolean;
-}
-
 /**
- * Gathers items that arrive while a batch runs, and runs them together, oldest first.
+ * Gathers items while every engine is busy, and runs them together, oldest first.
  *
- * It is work-conserving: an idle engine starts on whatever is there and never waits for company.
+ * It is work-conserving: an idle engine takes what is there, and waits for company no longer than
+ * the linger, nor when the batch is full, nor when nothing more can arrive. Idle engines share what
+ * is there evenly, as an engine at work is worth more than a full batch.
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  { maxBatch, isSuspect }: BatchRules<Item>,
+  { maxBatch, maxRuns, lingerMs, capacity }: BatchRules,
 ): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
-  let running = false;
+  let held = 0;
+  let runs = 0;
+  let draining = false;
+  let lingering: NodeJS.Timeout | undefined;
 
   return {
     submit(item) {
+      if (held >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
+      held++;
       return new Promise((resolve, reject) => {
-        waiting.push({ item, resolve, reject });
-        if (!running) void runUntilEmpty();
+        waiting.push({ item, sinceMs: performance.now(), resolve, reject });
+        // Not at once: the submits of the same tick belong together.
+        queueMicrotask(startRuns);
       });
+    },
+    drain() {
+      draining = true;
+      startRuns();
     },
   };
 
-  async function runUntilEmpty(): Promise<void> {
-    running = true;
-    // Let the submits of the same tick join the first batch.
-    await Promise.resolve();
-    while (waiting.length > 0) await runOne(waiting.splice(0, countNext()));
-    running = false;
-  }
-
-  function countNext(): number {
-    const firstSuspect = waiting.findIndex(({ item }) => isSuspect(item));
-    if (firstSuspect === -1) return maxBatch;
-    return firstSuspect === 0 ? 1 : Math.min(firstSuspect, maxBatch);
+  function startRuns(): void {
+    clearTimeout(lingering);
+    while (runs < maxRuns && waiting.length > 0) {
+      const isPointless = draining || waiting.length >= maxBatch || held >= capacity;
+      const lingerLeftMs = waiting[0]!.sinceMs + lingerMs - performance.now();
+      if (!isPointless && lingerLeftMs > 0) {
+        lingering = setTimeout(startRuns, lingerLeftMs);
+        return;
+      }
+      const share = Math.ceil(waiting.length / (maxRuns - runs));
+      void runOne(waiting.splice(0, Math.min(share, maxBatch)));
+    }
   }
 
   async function runOne(batch: Waiting<Item, Answer>[]): Promise<void> {
-    try {
-      const answers = await run(batch.map(({ item }) => item));
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        const answer = answers[index];
-        if (answer instanceof Error) reject(answer);
-        else resolve(answer as Answer);
-      }
-    } catch (error) {
-      for (const { reject } of batch) reject(error);
-    }
+    runs++;
+    const items = batch.map(({ item }) => item);
+    const answers = await runSafely(run, items);
+    runs--;
+    held -= batch.length;
+    settle(batch, answers);
+    startRuns();
+  }
+}
+
+async function runSafely<Item, Answer>(
+  run: RunBatch<Item, Answer>,
+  items: Item[],
+): Promise<(Answer | Error)[]> {
+  try {
+    return await run(items);
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    return items.map(() => failure);
+  }
+}
+
+function settle<Answer>(batch: Waiting<unknown, Answer>[], answers: (Answer | Error)[]): void {
+  for (const [index, { resolve, reject }] of batch.entries()) {
+    const answer = answers[index];
+    if (answer instanceof Error) reject(answer);
+    else resolve(answer as Answer);
   }
 }

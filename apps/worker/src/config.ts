@@ -1,5 +1,6 @@
-import { fraction, integer, readConfig, sharedConfig } from '@livegate/core';
+import { fraction, integer, milliseconds, readConfig, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
+import { executionProviders } from './onnx/execution-providers.js';
 import type { PipelineConfig } from './pipeline.js';
 
 /** The worker's part of the environment; `.env.example` explains every key. */
@@ -7,9 +8,13 @@ export const workerConfigSchema = z
   .object({
     ...sharedConfig,
     LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
-    LIVEGATE_EXECUTION_PROVIDER: z.string().default('cpu'),
-    LIVEGATE_INTRA_OP_THREADS: integer(1).default(1),
-    LIVEGATE_MAX_BATCH: integer(1).default(8),
+    LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
+    LIVEGATE_DEVICES: integer(1).default(1),
+    LIVEGATE_ENGINES: orAuto(integer(1)),
+    LIVEGATE_INTRA_OP_THREADS: orAuto(integer(1)),
+    LIVEGATE_MAX_BATCH: orAuto(integer(1)),
+    LIVEGATE_LINGER_MS: orAuto(milliseconds()),
+    LIVEGATE_CONCURRENCY: orAuto(integer(1)),
     LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
     LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
     LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
@@ -27,13 +32,35 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   return readConfig(workerConfigSchema, env);
 }
 
+/** On a GPU, a run of two images costs little more than a run of one; on a CPU, twice as much. */
+const LINGER_MS = { cpu: 0, accelerator: 3 };
+
 export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
+  const onCpu = config.LIVEGATE_EXECUTION_PROVIDER === 'cpu';
   return {
     modelsDir: config.LIVEGATE_MODELS_DIR,
     maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
     faceScoreThreshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
     minFaceRatio: config.LIVEGATE_MIN_FACE_RATIO,
     executionProvider: config.LIVEGATE_EXECUTION_PROVIDER,
-    intraOpThreads: config.LIVEGATE_INTRA_OP_THREADS,
+    devices: config.LIVEGATE_DEVICES,
+    layout: {
+      engines: given(config.LIVEGATE_ENGINES),
+      intraOpThreads: given(config.LIVEGATE_INTRA_OP_THREADS),
+      maxBatch: given(config.LIVEGATE_MAX_BATCH),
+    },
+    lingerMs: given(config.LIVEGATE_LINGER_MS) ?? (onCpu ? LINGER_MS.cpu : LINGER_MS.accelerator),
+    concurrency: given(config.LIVEGATE_CONCURRENCY),
   };
+}
+
+/** What is left to the worker, which measures or knows better. */
+function orAuto<Schema extends z.ZodType>(schema: Schema) {
+  return z
+    .union([z.literal('auto'), schema], { error: 'expected "auto" or a whole number' })
+    .default('auto');
+}
+
+function given(value: number | 'auto'): number | undefined {
+  return value === 'auto' ? undefined : value;
 }

@@ -5,12 +5,14 @@ import { face, faceNames } from '../../../test/fixtures/photos.js';
 import type { FaceName } from '../../../test/fixtures/photos.js';
 import { preparedModels } from '../../../test/fixtures/prepared-models.js';
 import { loadModels } from './load-models.js';
+import type { View } from './model-manifest.js';
 import { openSession } from './onnx/open-session.js';
 import { cropView } from './stages/crop-view.js';
 import { decodeImage } from './stages/decode-image.js';
 import { detectFaces } from './stages/detect-faces.js';
+import { distinctViews } from './stages/distinct-views.js';
 import { allocateBatch } from './stages/image-tensor.js';
-import type { Box } from './stages/picture.js';
+import type { Box, Picture } from './stages/picture.js';
 import { scoreFaces } from './stages/score-faces.js';
 
 interface Golden {
@@ -77,10 +79,12 @@ const goldenFaces: Record<FaceName, Golden> = {
 
 const { detector: detectorModel, classifiers } = await loadModels(await preparedModels());
 const model = classifiers[0]!;
-const cpu = { executionProvider: 'cpu', intraOpThreads: 1 };
+const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 const session = await openSession(detectorModel, cpu);
 const detector = { model: detectorModel, session, scoreThreshold: 0.9 };
 const classifier = { model, session: await openSession(model, cpu) };
+
+const decoding = { maxImagePixels: 1_000_000, frame: detectorModel.input };
 
 afterAll(async () => {
   await detector.session.close();
@@ -89,8 +93,9 @@ afterAll(async () => {
 
 test.each(faceNames)('%s is seen as recorded', async (name) => {
   const golden = goldenFaces[name];
-  const picture = await decodeImage(await face(name), 1_000_000);
-  const [[found] = []] = await detectFaces(detector, [picture]);
+  const image = await decodeImage(await face(name), decoding);
+  const { picture } = image;
+  const [[found] = []] = await detectFaces(detector, [image]);
   const { left, top, right, bottom } = found!.box;
   expectClose([left, top, right, bottom], golden.box, 1);
 
@@ -110,6 +115,31 @@ test.each(faceNames)('%s is seen as recorded', async (name) => {
 
   expectClose(await scoreFaces(classifier, [{ picture, face: found!.box }]), [golden.spoof], 0.01);
 });
+
+test('views that look the same run once, and the model answers as if all had run', async () => {
+  const counts: number[] = [];
+  for (const name of faceNames) {
+    const { picture } = await decodeImage(await face(name), decoding);
+    const [left, top, right, bottom] = goldenFaces[name].box as [number, number, number, number];
+    const box: Box = { left, top, right, bottom };
+    const { views, shownBy } = distinctViews({ picture, face: box }, model);
+    const ofDistinct = await runViews(picture, box, views);
+    expect(await runViews(picture, box, model.views)).toEqual(shownBy.map((i) => ofDistinct[i]));
+    counts.push(views.length);
+  }
+  expect(counts).toEqual([3, 2, 2, 3, 2, 3, 3, 4]);
+});
+
+/** The model's answer to each view, all in one run. */
+async function runViews(picture: Picture, box: Box, views: View[]): Promise<Float32Array[]> {
+  const { batch, images } = allocateBatch(model.input, views.length);
+  for (const [i, view] of views.entries()) {
+    cropView(picture, { face: box, view, resize: model.resize }, images[i]!);
+  }
+  const outputs = (await classifier.session.run(batch))[model.output.name]!;
+  const classes = outputs.length / views.length;
+  return views.map((_, i) => outputs.slice(i * classes, (i + 1) * classes));
+}
 
 function expectClose(found: number[], golden: number[], tolerance: number): void {
   for (const [i, value] of golden.entries()) {

@@ -1,141 +1,103 @@
-import { LivegateError } from '@livegate/core';
-import type { Assessment, ModelFacts } from '@livegate/core';
-import { isolateFailures, toLivegateError } from './isolate-failures.js';
+import { inspectHeader, type Assessment, type ModelFacts } from '@livegate/core';
+import { Semaphore } from 'async-mutex';
+import { createBatcher } from './batcher.js';
+import type { EngineLayout } from './engine/choose-layout.js';
+import type { KeepEngineDeps } from './engine/keep-engine.js';
+import { EngineCrash } from './engine/open-engine.js';
+import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
-import { openSession } from './onnx/open-session.js';
-import type { OpenSession } from './onnx/open-session.js';
-import { chooseFace } from './stages/choose-face.js';
-import { MAX_PIXELS_AT_ONCE, splitByPixels } from './split-by-pixels.js';
 import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
-import { detectFaces } from './stages/detect-faces.js';
-import type { FaceDetector } from './stages/detect-faces.js';
-import { judgeFaces } from './stages/judge-faces.js';
-import type { Picture } from './stages/picture.js';
-import type { SpoofClassifier } from './stages/score-faces.js';
+import type { DecodedImage } from './stages/picture.js';
 
-export interface PipelineConfig {
+export interface PipelineConfig extends Omit<EnginesConfig, 'models'> {
   /** A prepared folder: `manifest.json` and the files it names. */
   modelsDir: string;
   /** Largest accepted picture, width times height. */
   maxImagePixels: number;
-  /** Detections the model is less sure of are no faces, 0..1. */
-  faceScoreThreshold: number;
-  /** A second face counts when its longer side is at least this share of the largest one's. */
-  minFaceRatio: number;
-  executionProvider: string;
-  /** CPU threads inside one model run. */
-  intraOpThreads: number;
+  /** How long a decoded image may wait for company while an engine is idle. */
+  lingerMs: number;
+  /** Images in work at once, decoded ahead of the engines; twice what they can run if not given. */
+  concurrency?: number | undefined;
 }
 
 export interface AssessedImage {
   assessment: Assessment;
-  /** `detectMs` and `classifyMs` are those of all images in memory at once: each waited for them. */
+  /** `detectMs` and `classifyMs` are those of the whole run: each of its images waited for them. */
   timings: { decodeMs: number; detectMs: number; classifyMs: number };
 }
 
 export interface Pipeline {
   models: ModelFacts[];
   executionProvider: string;
+  layout: EngineLayout;
+  /** Most images that `assess` may be busy with. */
+  concurrency: number;
   /**
-   * Assesses JPEG or PNG files as one batch; the answers are in the same order. An image that
-   * cannot be assessed is answered with its LivegateError and never harms its neighbours.
+   * Assesses a JPEG or PNG file, in one run with whatever else is there. Rejects with the
+   * LivegateError of an image that is refused. With `alone`, nothing else is in work beside this
+   * image, and `alone` has been called and awaited before anything touches it.
    */
-  assess(images: Uint8Array[]): Promise<(AssessedImage | LivegateError)[]>;
+  assess(image: Uint8Array, alone?: () => Promise<void>): Promise<AssessedImage>;
+  /** From now on no image waits for company. */
+  drain(): void;
   close(): Promise<void>;
 }
 
+/** About 300 MB of pixels, eight photos of 12 megapixels; a decoder may need as much again. */
+const MAX_MEGAPIXELS_AT_ONCE = 100;
+
 /** Throws an Error when a model is missing or changed, or the execution provider is not there. */
 export async function createPipeline(
-  config: PipelineConfig,
-  open: OpenSession = openSession,
+  { modelsDir, maxImagePixels, lingerMs, ...config }: PipelineConfig,
+  { open = openEngines, ...deps }: KeepEngineDeps & { open?: typeof openEngines },
 ): Promise<Pipeline> {
   allowOnlyJpegAndPng();
-  const { facts, ...models } = await loadModels(config.modelsDir);
-  const detector: FaceDetector = {
-    model: models.detector,
-    session: await open(models.detector, config),
-    scoreThreshold: config.faceScoreThreshold,
-  };
-  const classifiers = await Promise.all(
-    models.classifiers.map(async (model) => ({ model, session: await open(model, config) })),
-  );
-  const stages: Stages = { ...config, detector, classifiers };
+  const { facts, ...models } = await loadModels(modelsDir);
+  const engines = await open({ ...config, models }, deps);
+  const { layout } = engines;
+  const concurrency = config.concurrency ?? 2 * layout.engines * layout.maxBatch;
+  const batcher = createBatcher((images: DecodedImage[]) => runBatch(engines, images, deps), {
+    ...layout,
+    maxRuns: layout.engines,
+    lingerMs,
+    capacity: concurrency,
+  });
+  // In megapixels: a semaphore's release takes a step for each unit that is free.
+  const room = new Semaphore(MAX_MEGAPIXELS_AT_ONCE);
+  const allRoom = MAX_MEGAPIXELS_AT_ONCE;
+
   return {
     models: facts,
     executionProvider: config.executionProvider,
-    assess: (images) => assessImages(stages, images),
-    close: async () => {
-      await Promise.all([detector, ...classifiers].map(({ session }) => session.close()));
+    layout,
+    concurrency,
+    async assess(image, alone) {
+      if (alone) return await room.runExclusive(() => alone().then(() => assess(image)), allRoom);
+      const { width, height } = inspectHeader(image, maxImagePixels);
+      const megapixels = Math.ceil((width * height) / 1e6);
+      try {
+        return await room.runExclusive(() => assess(image), Math.min(megapixels, allRoom));
+      } catch (error) {
+        if (!(error instanceof EngineCrash)) throw error;
+        // It may be what killed the engine: nobody else is to be there when it does so again.
+        return await room.runExclusive(() => assess(image), allRoom);
+      }
     },
+    drain: batcher.drain,
+    close: engines.close,
   };
-}
 
-interface Stages extends PipelineConfig {
-  detector: FaceDetector;
-  classifiers: SpoofClassifier[];
-}
-
-interface DecodedImage {
-  picture: Picture;
-  decodeMs: number;
-}
-
-async function assessImages(
-  stages: Stages,
-  images: Uint8Array[],
-): Promise<(AssessedImage | LivegateError)[]> {
-  const limits = { maxImagePixels: stages.maxImagePixels, maxPixelsAtOnce: MAX_PIXELS_AT_ONCE };
-  const outcomes: (AssessedImage | LivegateError)[] = [];
-  for (const group of splitByPixels(images, limits)) {
-    outcomes.push(...(await assessGroup(stages, group)));
-  }
-  return outcomes;
-}
-
-async function assessGroup(
-  stages: Stages,
-  images: Uint8Array[],
-): Promise<(AssessedImage | LivegateError)[]> {
-  const decoded = await Promise.all(images.map((bytes) => decode(bytes, stages.maxImagePixels)));
-  const pictures = decoded.filter(
-    (image): image is DecodedImage => !(image instanceof LivegateError),
-  );
-  const assessed = await isolateFailures(pictures, (batch) => assessPictures(stages, batch));
-  return decoded.map((image) => (image instanceof LivegateError ? image : assessed.shift()!));
-}
-
-async function decode(
-  bytes: Uint8Array,
-  maxImagePixels: number,
-): Promise<DecodedImage | LivegateError> {
-  try {
-    const decoding = await timed(() => decodeImage(bytes, maxImagePixels));
-    return { picture: decoding.result, decodeMs: decoding.ms };
-  } catch (error) {
-    return toLivegateError(error);
+  async function assess(bytes: Uint8Array): Promise<AssessedImage> {
+    const started = performance.now();
+    const image = await decodeImage(bytes, { maxImagePixels, frame: models.detector.input });
+    const decodeMs = performance.now() - started;
+    const { assessment, timings } = await batcher.submit(image);
+    return { assessment, timings: { decodeMs, ...timings } };
   }
 }
 
-/** The straight line of a batch: detect, choose the face of each picture, score those chosen. */
-async function assessPictures(stages: Stages, images: DecodedImage[]): Promise<AssessedImage[]> {
-  const pictures = images.map((image) => image.picture);
-  const detect = await timed(() => detectFaces(stages.detector, pictures));
-  const choices = detect.result.map((faces) => chooseFace(faces, stages.minFaceRatio));
-  const chosen = choices.flatMap((choice, i) =>
-    choice.kind === 'one' ? [{ picture: pictures[i]!, face: choice.box }] : [],
-  );
-  const classify = await timed(() => judgeFaces(stages.classifiers, chosen));
-  return choices.map((choice, i) => ({
-    assessment:
-      choice.kind === 'one'
-        ? { kind: 'scored', spoofProbability: classify.result.shift()! }
-        : choice,
-    timings: { decodeMs: images[i]!.decodeMs, detectMs: detect.ms, classifyMs: classify.ms },
-  }));
-}
-
-async function timed<Result>(work: () => Promise<Result>): Promise<{ result: Result; ms: number }> {
-  const started = performance.now();
-  const result = await work();
-  return { result, ms: performance.now() - started };
+async function runBatch(engines: Engines, images: DecodedImage[], { log }: KeepEngineDeps) {
+  const { answers, broken } = await engines.assess(images);
+  if (broken) log.warn({ err: broken, images: images.length }, 'a run failed; took it one by one');
+  return answers;
 }

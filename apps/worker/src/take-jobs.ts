@@ -13,8 +13,7 @@ import {
   type Redis,
 } from '@livegate/core';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
-import type { Batcher } from './batcher.js';
-import type { TakenCheck } from './check-batch.js';
+import type { CheckImage } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
 
 /** A killed worker's jobs are taken over after at most lock + interval, within a caller's wait. */
@@ -26,7 +25,7 @@ const MAX_STALLS = 4;
 export interface TakeJobsOptions {
   redis: Redis;
   keys: Keys;
-  /** How many jobs this process holds at once, in the running batch and waiting for the next. */
+  /** How many jobs this process holds at once, in the engines and on their way there. */
   concurrency: number;
   /** How long a finished job stays readable, in seconds. */
   resultLifeSeconds: number;
@@ -34,7 +33,7 @@ export interface TakeJobsOptions {
 }
 
 export interface TakeJobsDeps {
-  batcher: Batcher<TakenCheck, CheckResult>;
+  checkImage: CheckImage;
   /** Called before a check ends: what must follow even if this worker dies right then. */
   announce(check: AnnouncedCheck): Promise<void>;
   /** Called once for each ended check, and rarely again after a crash: must be idempotent. */
@@ -88,7 +87,7 @@ async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promi
   try {
     requireHarmless(job);
     const suspicion = job.stalledCounter > 0 && { beforeRun: () => markRun(job) };
-    return await deps.batcher.submit({ id, takenAt: performance.now(), ...suspicion });
+    return await deps.checkImage({ id, takenAt: performance.now(), ...suspicion });
   } catch (error) {
     // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
     const refusal = asRefusal(error);

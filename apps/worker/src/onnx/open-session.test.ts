@@ -4,7 +4,7 @@ import { loadModels } from '../load-models.js';
 import { openSession } from './open-session.js';
 
 const { detector } = await loadModels(await preparedModels());
-const cpu = { executionProvider: 'cpu', intraOpThreads: 1 };
+const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 
 test('a run takes any batch and gives float arrays by name', async () => {
   const session = await openSession(detector, cpu);

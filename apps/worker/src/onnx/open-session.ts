@@ -1,6 +1,7 @@
 import './disable-telemetry.js';
 import * as ort from 'onnxruntime-node';
 import type { ModelInput } from '../model-manifest.js';
+import type { ExecutionProvider } from './execution-providers.js';
 
 /** One loaded model. Plain arrays cross this line, so that no other file knows ONNX Runtime. */
 export interface ModelSession {
@@ -10,8 +11,9 @@ export interface ModelSession {
 }
 
 export interface SessionOptions {
-  /** For example `cpu` or `cuda`. */
-  executionProvider: string;
+  executionProvider: ExecutionProvider;
+  /** Which accelerator, from 0; the CPU has but one. */
+  deviceId: number;
   intraOpThreads: number;
 }
 
@@ -44,14 +46,13 @@ async function createSession(
   try {
     return await ort.InferenceSession.create(model.bytes, {
       // Never a list of two: ONNX Runtime drops a missing one with a warning and goes on.
-      executionProviders: [options.executionProvider],
+      executionProviders: [{ name: options.executionProvider, deviceId: options.deviceId }],
       intraOpNumThreads: options.intraOpThreads,
     });
   } catch (cause) {
-    throw new Error(
-      `cannot open model ${model.name} with execution provider "${options.executionProvider}"`,
-      { cause },
-    );
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const provider = `execution provider "${options.executionProvider}"`;
+    throw new Error(`cannot open model ${model.name} with ${provider}: ${reason}`, { cause });
   }
 }
 

@@ -2,18 +2,37 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { notImages, unsupportedImages } from '../../../../test/fixtures/not-jpeg-or-png.js';
 import * as odd from '../../../../test/fixtures/odd-images.js';
-import { selfie } from '../../../../test/fixtures/photos.js';
+import { greySquare, selfie } from '../../../../test/fixtures/photos.js';
 import { allowOnlyJpegAndPng, decodeImage } from './decode-image.js';
-import type { Picture } from './picture.js';
 
-const maxImagePixels = 1_000_000;
-const upright = await decodeImage(await selfie(), maxImagePixels);
+const options = { maxImagePixels: 1_000_000, frame: { width: 320, height: 240 } };
+const { picture: upright, frame: uprightFrame } = await decodeImage(await selfie(), options);
 
 allowOnlyJpegAndPng();
 
 test('a photo becomes three bytes a pixel', () => {
   expect(upright).toMatchObject({ width: 576, height: 704 });
   expect(upright.pixels).toHaveLength(3 * 576 * 704);
+});
+
+test('the frame is the whole photo at its size in the detector’s input', async () => {
+  expect(uprightFrame).toMatchObject({ width: 196, height: 240 });
+  expect(uprightFrame.pixels).toHaveLength(3 * 196 * 240);
+  const meanOf = (values: Uint8Array) => values.reduce((a, b) => a + b, 0) / values.length;
+  expect(meanOf(uprightFrame.pixels)).toBeCloseTo(meanOf(upright.pixels), 0);
+});
+
+test.each([1, 700])('%i pixel(s) wide, a decoded image moves to another thread', async (width) => {
+  const { jpeg } = await greySquare();
+  const image = await decodeImage(await sharp(jpeg).resize(width, width).png().toBuffer(), options);
+  const [pixel] = image.picture.pixels;
+  const memory = [image.picture, image.frame].map(({ pixels }) => pixels.buffer as ArrayBuffer);
+  const moved = structuredClone(image, { transfer: memory });
+  // Had they been copied, as Node 20 does without a word, they would still be here.
+  expect(memory.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
+  expect(moved).toMatchObject({ picture: { width, height: width }, frame: { width: 240 } });
+  expect(moved.picture.pixels.buffer.byteLength).toBe(3 * width * width);
+  expect(moved.picture.pixels.every((value) => value === pixel)).toBe(true);
 });
 
 test.each(odd.orientations)('EXIF orientation %i is applied', async (orientation) => {
@@ -32,8 +51,8 @@ test('grayscale and CMYK become RGB', async () => {
 });
 
 test('what is transparent shows white, as a viewer shows it', async () => {
-  const half = await decodeImage(await odd.alphaPng(await selfie()), maxImagePixels);
-  expect(half.pixels[0]).toBeCloseTo((upright.pixels[0]! + 255) / 2, -1);
+  const half = await decodeImage(await odd.alphaPng(await selfie()), options);
+  expect(half.picture.pixels[0]).toBeCloseTo((upright.pixels[0]! + 255) / 2, -1);
 });
 
 test('a phone’s JPEG with invalid scan parameters is not refused', async () => {
@@ -42,13 +61,13 @@ test('a phone’s JPEG with invalid scan parameters is not refused', async () =>
 });
 
 test('a tiny file that claims too many pixels is refused by its header', async () => {
-  await expect(decodeImage(odd.pngBomb(), maxImagePixels)).rejects.toMatchObject({
+  await expect(decodeImage(odd.pngBomb(), options)).rejects.toMatchObject({
     code: 'image_dimensions_exceeded',
   });
 });
 
 test('one side may not be longer than any camera makes it, however few the pixels', async () => {
-  await expect(decodeImage(odd.tallPng(), maxImagePixels)).rejects.toMatchObject({
+  await expect(decodeImage(odd.tallPng(), options)).rejects.toMatchObject({
     code: 'image_dimensions_exceeded',
     publicMessage: 'the image has a side of more than 20000 pixels',
   });
@@ -76,11 +95,13 @@ test('a progressive JPEG is a photo like any other', async () => {
 });
 
 test('a JPEG with more scans than any encoder makes is refused', async () => {
-  await expect(decodeImage(await odd.scanBomb(), maxImagePixels)).rejects.toMatchObject({
+  await expect(decodeImage(await odd.scanBomb(), options)).rejects.toMatchObject({
     code: 'invalid_image',
     publicMessage: 'the image is a JPEG of more than 100 scans',
   });
-  expect(await decodeImage(await odd.scanBomb(50), maxImagePixels)).toMatchObject({ width: 64 });
+  expect(await decodeImage(await odd.scanBomb(50), options)).toMatchObject({
+    picture: { width: 64 },
+  });
 });
 
 describe('refused as invalid_image:', () => {
@@ -108,12 +129,12 @@ describe('refused as invalid_image:', () => {
 });
 
 async function expectInvalid(bytes: Uint8Array): Promise<void> {
-  await expect(decodeImage(bytes, maxImagePixels)).rejects.toMatchObject({ code: 'invalid_image' });
+  await expect(decodeImage(bytes, options)).rejects.toMatchObject({ code: 'invalid_image' });
 }
 
 /** Mean absolute difference per channel, 0..255. */
 async function differenceFromUpright(image: Uint8Array): Promise<number> {
-  const picture: Picture = await decodeImage(image, maxImagePixels);
+  const { picture } = await decodeImage(image, options);
   expect(picture).toMatchObject({ width: upright.width, height: upright.height });
   const total = picture.pixels.reduce((sum, v, i) => sum + Math.abs(v - upright.pixels[i]!), 0);
   return total / picture.pixels.length;

@@ -1,8 +1,9 @@
 import type { Detector } from '../model-manifest.js';
 import type { ModelSession } from '../onnx/open-session.js';
 import { allocateBatch } from './image-tensor.js';
-import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
-import type { Face, Picture } from './picture.js';
+import { centre, letterbox, placeInFrame, toPictureBox } from './letterbox.js';
+import type { DecodedImage, Face, Picture } from './picture.js';
+import { shrinkPicture } from './shrink-picture.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
 export interface FaceDetector {
@@ -19,11 +20,20 @@ export interface FaceDetector {
 const SECOND_LOOK_PAD_SHARE = 0.35;
 
 /** The faces of each picture, strongest first: one run for all, one more for those without any. */
-export async function detectFaces(detector: FaceDetector, pictures: Picture[]): Promise<Face[][]> {
-  const first = await look(detector, pictures, 0);
-  const missed = pictures.filter((_, i) => first[i]!.length === 0);
-  const second = await look(detector, missed, SECOND_LOOK_PAD_SHARE);
+export async function detectFaces(
+  detector: FaceDetector,
+  images: DecodedImage[],
+): Promise<Face[][]> {
+  const first = await look(detector, images);
+  const missed = images.filter((_, i) => first[i]!.length === 0);
+  const padded = await Promise.all(missed.map(({ picture }) => padFrame(detector, picture)));
+  const second = await look(detector, padded);
   return first.map((faces) => (faces.length > 0 ? faces : second.shift()!.filter(isUpright)));
+}
+
+async function padFrame(detector: FaceDetector, picture: Picture): Promise<DecodedImage> {
+  const placement = placeInFrame(picture, detector.model.input, SECOND_LOOK_PAD_SHARE);
+  return { picture, frame: await shrinkPicture(picture, placement) };
 }
 
 /**
@@ -35,27 +45,22 @@ function isUpright({ box }: Face): boolean {
   return box.right - box.left < box.bottom - box.top;
 }
 
-async function look(
-  detector: FaceDetector,
-  pictures: Picture[],
-  padShare: number,
-): Promise<Face[][]> {
-  if (pictures.length === 0) return [];
+async function look(detector: FaceDetector, looks: DecodedImage[]): Promise<Face[][]> {
+  if (looks.length === 0) return [];
   const { input, output } = detector.model;
-  const placements = pictures.map((picture) => placeInFrame(picture, input, padShare));
-  const { batch, images } = allocateBatch(input, pictures.length);
-  await Promise.all(pictures.map((picture, i) => letterbox(picture, placements[i]!, images[i]!)));
+  const { batch, images } = allocateBatch(input, looks.length);
+  for (const [i, { frame }] of looks.entries()) letterbox(frame, images[i]!);
   const outputs = await detector.session.run(batch);
-  const scores = splitEvenly(outputs[output.scores]!, pictures.length);
-  const boxes = splitEvenly(outputs[output.boxes]!, pictures.length);
-  return pictures.map((picture, i) =>
-    suppressOverlaps(readCandidates(scores[i]!, boxes[i]!, detector.scoreThreshold)).map(
-      (face) => ({
-        ...face,
-        box: toPictureBox(face.box, placements[i]!, { frame: input, picture }),
-      }),
-    ),
-  );
+  const scores = splitEvenly(outputs[output.scores]!, looks.length);
+  const boxes = splitEvenly(outputs[output.boxes]!, looks.length);
+  return looks.map(({ picture, frame }, i) => {
+    const placement = centre(frame, input);
+    const candidates = readCandidates(scores[i]!, boxes[i]!, detector.scoreThreshold);
+    return suppressOverlaps(candidates).map(({ score, box }) => ({
+      score,
+      box: toPictureBox(box, placement, { frame: input, picture }),
+    }));
+  });
 }
 
 /** scores [anchors, 2], index 1 = face; boxes [anchors, 4], x1 y1 x2 y2 in shares of the frame. */

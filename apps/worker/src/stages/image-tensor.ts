@@ -6,6 +6,13 @@ export interface ImageTensor {
   input: ModelInput;
 }
 
+/** One colour of an image, [height, width]. The model reads 0..255 as (value - subtract) * multiply. */
+export interface Plane {
+  values: Float32Array;
+  subtract: number;
+  multiply: number;
+}
+
 /** A batch tensor [count, 3, height, width], whole and as the images that share its memory. */
 export function allocateBatch(
   input: ModelInput,
@@ -20,25 +27,20 @@ export function allocateBatch(
   return { batch, images };
 }
 
-/** Writes interleaved R, G, B values (0..255) into row `at.y` from column `at.x`, normalised. */
-export function writeRow(
-  rgb: ArrayLike<number>,
-  at: { x: number; y: number },
-  { values, input }: ImageTensor,
-): void {
-  const start = at.y * input.width + at.x;
-  for (let channel = 0; channel < 3; channel++) {
-    const plane = input.channels === 'RGB' ? channel : 2 - channel;
-    const first = plane * input.width * input.height + start;
-    const subtract = input.subtract[plane]!;
-    const multiply = input.multiply[plane]!;
-    for (let x = 0, from = channel; from < rgb.length; x++, from += 3) {
-      values[first + x] = (rgb[from]! - subtract) * multiply;
-    }
-  }
+/** Red, green and blue, wherever the tensor has them; what is written there, is written to it. */
+export function planesOf({ values, input }: ImageTensor): [Plane, Plane, Plane] {
+  const size = input.width * input.height;
+  const planeAt = (index: 0 | 1 | 2): Plane => ({
+    values: values.subarray(index * size, (index + 1) * size),
+    subtract: input.subtract[index],
+    multiply: input.multiply[index],
+  });
+  const [first, second, third] = [planeAt(0), planeAt(1), planeAt(2)];
+  return input.channels === 'RGB' ? [first, second, third] : [third, second, first];
 }
 
-export function fillBlack(tensor: ImageTensor): void {
-  const blackRow = new Uint8Array(3 * tensor.input.width);
-  for (let y = 0; y < tensor.input.height; y++) writeRow(blackRow, { x: 0, y }, tensor);
+/** From 0..255 to what the model reads. */
+export function normalize({ values, subtract, multiply }: Plane): void {
+  if (subtract === 0 && multiply === 1) return;
+  for (let i = 0; i < values.length; i++) values[i] = (values[i]! - subtract) * multiply;
 }

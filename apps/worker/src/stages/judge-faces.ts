@@ -1,5 +1,6 @@
+import type { FaceInPicture } from './distinct-views.js';
 import { scoreFaces } from './score-faces.js';
-import type { FaceInPicture, SpoofClassifier } from './score-faces.js';
+import type { SpoofClassifier } from './score-faces.js';
 
 /** P(spoof) of each face: the mean of what all classifiers say, by weight. */
 export async function judgeFaces(

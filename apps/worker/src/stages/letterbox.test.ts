@@ -34,7 +34,7 @@ test('a box goes back to where it was in the picture', () => {
   expect(box.bottom).toBeCloseTo(400);
 });
 
-test('the tensor holds the normalised picture, and normalised black around it', async () => {
+test('the tensor holds the normalised picture, and normalised black around it', () => {
   const input: ModelInput = {
     name: 'input',
     width: 4,
@@ -45,8 +45,26 @@ test('the tensor holds the normalised picture, and normalised black around it', 
   };
   const gray = { width: 2, height: 2, pixels: new Uint8Array(12).fill(255) };
   const { batch, images } = allocateBatch(input, 1);
-  await letterbox(gray, placeInFrame(gray, input, 0), images[0]!);
+  letterbox(gray, images[0]!);
   const [black, white] = [-127 / 128, 1];
   const plane = [black, white, white, black, black, white, white, black];
   expect([...batch]).toEqual([...plane, ...plane, ...plane]);
+});
+
+test('each colour goes to its plane, with the normalisation of that plane', () => {
+  const input: ModelInput = {
+    name: 'input',
+    width: 2,
+    height: 3,
+    channels: 'BGR',
+    subtract: [3, 2, 1],
+    multiply: [1, 10, 100],
+  };
+  const small = { width: 2, height: 1, pixels: Uint8Array.from([11, 22, 33, 44, 55, 66]) };
+  const { batch, images } = allocateBatch(input, 1);
+  letterbox(small, images[0]!);
+  const blue = [-3, -3, 30, 63, -3, -3];
+  const green = [-20, -20, 200, 530, -20, -20];
+  const red = [-100, -100, 1000, 4300, -100, -100];
+  expect([...batch]).toEqual([...blue, ...green, ...red]);
 });

@@ -1,12 +1,6 @@
-import sharp from 'sharp';
-import { fillBlack, writeRow } from './image-tensor.js';
+import { planesOf } from './image-tensor.js';
 import type { ImageTensor } from './image-tensor.js';
-import type { Box, Picture } from './picture.js';
-
-export interface Size {
-  width: number;
-  height: number;
-}
+import type { Box, Picture, Size } from './picture.js';
 
 /** Where a picture lies in the detector's frame, in pixels of that frame. */
 export interface Placement extends Size {
@@ -23,6 +17,10 @@ export function placeInFrame(picture: Size, frame: Size, padShare: number): Plac
   const scale = fit / (1 + 2 * padShare);
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
+  return centre({ width, height }, frame);
+}
+
+export function centre({ width, height }: Size, frame: Size): Placement {
   return {
     left: Math.floor((frame.width - width) / 2),
     top: Math.floor((frame.height - height) / 2),
@@ -31,18 +29,18 @@ export function placeInFrame(picture: Size, frame: Size, padShare: number): Plac
   };
 }
 
-/** Fills the tensor with the whole picture, at its place on black. */
-export async function letterbox(
-  picture: Picture,
-  placement: Placement,
-  tensor: ImageTensor,
-): Promise<void> {
-  const small = await shrink(picture, placement);
-  const rowLength = 3 * placement.width;
-  fillBlack(tensor);
-  for (let y = 0; y < placement.height; y++) {
-    const row = small.subarray(y * rowLength, (y + 1) * rowLength);
-    writeRow(row, { x: placement.left, y: placement.top + y }, tensor);
+/** Fills the tensor with a picture shrunk for it, centred on black. */
+export function letterbox(small: Picture, tensor: ImageTensor): void {
+  const { left, top } = centre(small, tensor.input);
+  for (const [colour, { values, subtract, multiply }] of planesOf(tensor).entries()) {
+    values.fill((0 - subtract) * multiply);
+    for (let y = 0; y < small.height; y++) {
+      const start = (top + y) * tensor.input.width + left;
+      let from = 3 * y * small.width + colour;
+      for (let at = start; at < start + small.width; at++, from += 3) {
+        values[at] = (small.pixels[from]! - subtract) * multiply;
+      }
+    }
   }
 }
 
@@ -62,13 +60,4 @@ export function toPictureBox(
     right: toX(box.right),
     bottom: toY(box.bottom),
   };
-}
-
-async function shrink({ pixels, width, height }: Picture, to: Size): Promise<Buffer> {
-  // The size was judged when the picture was decoded. A triangle of two target pixels' width is
-  // libvips' nearest to averaging the area, and found the right number of faces as often.
-  return sharp(pixels, { raw: { width, height, channels: 3 }, limitInputPixels: false })
-    .resize(to.width, to.height, { fit: 'fill', kernel: 'linear' })
-    .raw()
-    .toBuffer();
 }

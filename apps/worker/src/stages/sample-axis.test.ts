@@ -1,16 +1,21 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { Resize } from '../model-manifest.js';
 import { sampleAxis } from './sample-axis.js';
-import type { SourceAxis } from './sample-axis.js';
+import type { SourceAxis, Span } from './sample-axis.js';
+
+type How = Omit<SourceAxis, 'length' | 'stride'> & { outLength: number };
 
 /** Applies the samples of an axis to pixel values. */
-function resample(values: number[], span: { start: number; length: number }, how: How): number[] {
-  const { outLength, ...source } = how;
-  return sampleAxis(span, outLength, { length: values.length, ...source }).map((taps) =>
-    taps.reduce((sum, { pixel, weight }) => sum + values[pixel]! * weight, 0),
-  );
+function resample(values: number[], span: Span, { outLength, ...how }: How): number[] {
+  const axis = sampleAxis(span, outLength, { length: values.length, stride: 1, ...how });
+  return Array.from({ length: outLength }, (_, i) => {
+    let sum = 0;
+    for (let tap = i * axis.taps; tap < (i + 1) * axis.taps; tap++) {
+      sum += values[axis.offsets[tap]!]! * axis.weights[tap]!;
+    }
+    return sum;
+  });
 }
-
-type How = Omit<SourceAxis, 'length'> & { outLength: number };
 
 test('a stretch of as many pixels as wanted is copied', () => {
   const how: How = { outLength: 3, fill: 'zero', resize: 'bilinear' };
@@ -52,4 +57,27 @@ test('reflect fill mirrors without repeating the outermost pixel, as often as ne
 test('a picture one pixel wide reflects to itself', () => {
   const how: How = { outLength: 3, fill: 'reflect', resize: 'bilinear' };
   expect(resample([7], { start: -1, length: 3 }, how)).toEqual([7, 7, 7]);
+});
+
+test('offsets are counted in strides', () => {
+  const source: SourceAxis = { length: 4, stride: 30, fill: 'zero', resize: 'bilinear' };
+  const { offsets } = sampleAxis({ start: 0.5, length: 3 }, 3, source);
+  expect([...offsets]).toEqual([0, 30, 30, 60, 60, 90]);
+});
+
+describe('the fill matters', () => {
+  const leaves = (span: Span, outLength: number, resize: Resize) =>
+    sampleAxis(span, outLength, { length: 10, stride: 1, fill: 'zero', resize }).leavesPicture;
+
+  test('when a stretch leaves the picture on either side', () => {
+    expect(leaves({ start: -1, length: 8 }, 8, 'bilinear')).toBe(true);
+    expect(leaves({ start: 3, length: 8 }, 8, 'bilinear')).toBe(true);
+    expect(leaves({ start: 0.5, length: 9.6 }, 3, 'area')).toBe(true);
+  });
+
+  test('not for a stretch from edge to edge, unless it is enlarged: that mixes in what is beyond', () => {
+    expect(leaves({ start: 0, length: 10 }, 10, 'bilinear')).toBe(false);
+    expect(leaves({ start: 0, length: 10 }, 3, 'area')).toBe(false);
+    expect(leaves({ start: 0, length: 10 }, 20, 'bilinear')).toBe(true);
+  });
 });

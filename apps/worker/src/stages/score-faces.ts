@@ -1,17 +1,13 @@
 import type { Calibration, Classifier } from '../model-manifest.js';
 import type { ModelSession } from '../onnx/open-session.js';
 import { cropView } from './crop-view.js';
+import { distinctViews } from './distinct-views.js';
+import type { FaceInPicture } from './distinct-views.js';
 import { allocateBatch } from './image-tensor.js';
-import type { Box, Picture } from './picture.js';
 
 export interface SpoofClassifier {
   model: Classifier;
   session: ModelSession;
-}
-
-export interface FaceInPicture {
-  picture: Picture;
-  face: Box;
 }
 
 /** Calibrated P(spoof) of each face by one classifier: the mean over its views, all in one run. */
@@ -19,18 +15,17 @@ export async function scoreFaces(
   { model, session }: SpoofClassifier,
   faces: FaceInPicture[],
 ): Promise<number[]> {
-  const viewCount = model.views.length;
-  const { batch, images } = allocateBatch(model.input, faces.length * viewCount);
-  for (const [i, image] of images.entries()) {
-    const { picture, face } = faces[Math.floor(i / viewCount)]!;
-    const crop = { face, view: model.views[i % viewCount]!, resize: model.resize };
-    cropView(picture, crop, image);
-  }
+  const viewsByFace = faces.map((face) => distinctViews(face, model));
+  const crops = faces.flatMap(({ picture, face }, i) =>
+    viewsByFace[i]!.views.map((view) => ({ picture, face, view, resize: model.resize })),
+  );
+  const { batch, images } = allocateBatch(model.input, crops.length);
+  for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
   const outputs = (await session.run(batch))[model.output.name]!;
-  const spoofByView = readSpoofProbabilities(outputs, images.length, model.output);
-  return faces.map((_, i) => {
-    const views = spoofByView.slice(i * viewCount, (i + 1) * viewCount);
-    return calibrate(mean(views), model.calibration);
+  const spoofByCrop = readSpoofProbabilities(outputs, crops.length, model.output);
+  return viewsByFace.map(({ views, shownBy }) => {
+    const ofFace = spoofByCrop.splice(0, views.length);
+    return calibrate(mean(shownBy.map((view) => ofFace[view]!)), model.calibration);
   });
 }
 

@@ -6,37 +6,47 @@ import {
   exampleWorker,
 } from '@livegate/core/testing';
 import { describe, expect, it } from 'vitest';
-import { createCheckBatch } from './check-batch.js';
+import { createCheckImage } from './check-image.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Scores an image by its first byte, in hundredths; 255 is no image. */
 const pipeline: Pipeline = {
   models: exampleWorker.models,
   executionProvider: 'cpu',
-  assess: async (images) =>
-    images.map(([first = 0]) =>
-      first === 255
-        ? new LivegateError('invalid_image')
-        : {
-            assessment: { kind: 'scored', spoofProbability: first / 100 },
-            timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
-          },
-    ),
+  layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
+  concurrency: 4,
+  async assess([first = 0]) {
+    if (first === 255) throw new LivegateError('invalid_image');
+    return {
+      assessment: { kind: 'scored', spoofProbability: first / 100 },
+      timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
+    };
+  },
+  drain: () => undefined,
   close: async () => undefined,
 };
 
 function setUp(images: Record<string, number>) {
   const queue = createFakeCheckQueue();
   const imageStore = createFakeImageStore();
+  const reads: string[][] = [];
   const assessed: number[] = [];
-  const checkBatch = createCheckBatch({
-    imageStore,
+  const duringRun: (() => Promise<unknown>)[] = [];
+  const checkImage = createCheckImage({
+    imageStore: {
+      ...imageStore,
+      get(ids) {
+        reads.push(ids);
+        return imageStore.get(ids);
+      },
+    },
     cancellations: queue,
     pipeline: {
       ...pipeline,
-      async assess(given) {
-        assessed.push(...given.map(([first = 0]) => first));
-        return pipeline.assess(given);
+      async assess(image) {
+        assessed.push(...image.subarray(0, 1));
+        for (const happen of duringRun) await happen();
+        return pipeline.assess(image);
       },
     },
     cutPoints: { moderate: 0.4, high: 0.7 },
@@ -46,12 +56,14 @@ function setUp(images: Record<string, number>) {
       await imageStore.put(id, Uint8Array.of(byte));
       await queue.add(id, exampleJob);
     }
-    return checkBatch(ids.map((id) => ({ id, takenAt: 0 })));
+    return Promise.all(
+      ids.map((id) => checkImage({ id, takenAt: 0 }).catch((error: unknown) => error)),
+    );
   };
-  return { run, queue, imageStore, assessed };
+  return { run, queue, assessed, reads, duringRun };
 }
 
-describe('check batch', () => {
+describe('check image', () => {
   it('gives each check the verdict of its own image', async () => {
     const results = await setUp({ a: 10, b: 50, c: 90 }).run('c', 'a', 'b');
     expect(results).toMatchObject([
@@ -67,6 +79,12 @@ describe('check batch', () => {
       model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
       timings: { decodeMs: 1, detectMs: 2, classifyMs: 3, workerMs: expect.any(Number) },
     });
+  });
+
+  it('reads the images of checks that arrive together in one round trip', async () => {
+    const { run, reads } = setUp({ a: 10, b: 20, c: 30 });
+    await run('a', 'b', 'c');
+    expect(reads).toEqual([['a', 'b', 'c']]);
   });
 
   it('lets a missing and a bad image fail alone', async () => {
@@ -91,12 +109,8 @@ describe('check batch', () => {
   });
 
   it('gives no result to a check that was cancelled while it ran', async () => {
-    const { run, queue, imageStore } = setUp({ a: 10, b: 20 });
-    const get = imageStore.get;
-    imageStore.get = async (ids) => {
-      queueMicrotask(() => void queue.cancel('a'));
-      return get(ids);
-    };
+    const { run, queue, duringRun } = setUp({ a: 10, b: 20 });
+    duringRun.push(() => queue.cancel('a'));
     expect(await run('a', 'b')).toMatchObject([{ code: 'canceled' }, { verdict: {} }]);
   });
 });

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { chooseLayout, type LayoutWishes, type Machine } from './choose-layout.js';
+
+const fourCores: Machine = { executionProvider: 'cpu', cpus: 4, devices: 1 };
+const twoGpus: Machine = { executionProvider: 'cuda', cpus: 16, devices: 2 };
+const noWishes: LayoutWishes = {
+  engines: undefined,
+  intraOpThreads: undefined,
+  maxBatch: undefined,
+};
+
+/** A machine whose speed is a formula; it notes what was measured, and what is still open. */
+function createMachine(rate: (threads: number, batch: number) => number) {
+  const measured: string[] = [];
+  let open = 0;
+  const openTrial = async ({ engines = 0, intraOpThreads = 0 }) => {
+    open++;
+    return {
+      async measure(batch: number) {
+        measured.push(`${engines}x${intraOpThreads} by ${batch}`);
+        return rate(intraOpThreads, batch);
+      },
+      async close() {
+        open--;
+      },
+    };
+  };
+  return { openTrial, measured, countOpen: () => open };
+}
+
+test('on a CPU, where nothing is clearly faster, every core gets an engine, one image a run', async () => {
+  const { openTrial, measured, countOpen } = createMachine((threads) => 100 + threads);
+  expect(await chooseLayout(noWishes, fourCores, openTrial)).toEqual({
+    engines: 4,
+    intraOpThreads: 1,
+    maxBatch: 1,
+  });
+  expect(measured).toEqual(['4x1 by 1', '2x2 by 1', '1x4 by 1', '4x1 by 2']);
+  expect(countOpen()).toBe(0);
+});
+
+test('fewer engines with more threads are chosen where they are clearly faster', async () => {
+  const { openTrial } = createMachine((threads) => (threads === 2 ? 150 : 100));
+  expect(await chooseLayout(noWishes, fourCores, openTrial)).toMatchObject({
+    engines: 2,
+    intraOpThreads: 2,
+  });
+});
+
+test('the batch is doubled for as long as that is clearly faster', async () => {
+  // Like a GPU that takes 4 ms a run and 0.25 ms an image.
+  const { openTrial, measured } = createMachine((_, batch) => batch / (4 + 0.25 * batch));
+  const layout = await chooseLayout(noWishes, twoGpus, openTrial);
+  expect(layout).toEqual({ engines: 2, intraOpThreads: 1, maxBatch: 64 });
+  expect(measured.at(-1)).toBe('2x1 by 64');
+});
+
+test('a batch that is no faster ends the search', async () => {
+  const { openTrial, measured } = createMachine((_, batch) => Math.min(batch, 4));
+  expect(await chooseLayout(noWishes, twoGpus, openTrial)).toMatchObject({ maxBatch: 4 });
+  expect(measured.at(-1)).toBe('2x1 by 8');
+});
+
+test('what is configured is not measured', async () => {
+  const { openTrial, measured } = createMachine(() => 1);
+  const wishes = { engines: 3, intraOpThreads: 2, maxBatch: 16 };
+  expect(await chooseLayout(wishes, fourCores, openTrial)).toEqual(wishes);
+  expect(measured).toEqual([]);
+
+  await chooseLayout({ ...wishes, maxBatch: undefined }, fourCores, openTrial);
+  expect(measured).toEqual(['3x2 by 1', '3x2 by 2']);
+});
+
+test('more threads than cores are nobody’s guess, but may be asked for', async () => {
+  const { openTrial, measured } = createMachine(() => 1);
+  await chooseLayout({ ...noWishes, maxBatch: 1 }, { ...fourCores, cpus: 1 }, openTrial);
+  await chooseLayout({ ...noWishes, intraOpThreads: 8 }, fourCores, openTrial);
+  expect(measured).toEqual(['1x8 by 1', '1x8 by 2']);
+});

@@ -1,0 +1,72 @@
+// The thread of one engine: it owns the open models, and turns decoded images into assessments.
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ModelInput } from '../model-manifest.js';
+import { openSession, type ModelSession } from '../onnx/open-session.js';
+import { allocateBatch } from '../stages/image-tensor.js';
+import { assessPictures, type Stages } from './assess-pictures.js';
+import { isolateFailures } from './isolate-failures.js';
+import type { EngineReply, EngineRequest, EngineSpec } from './messages.js';
+
+const port = parentPort!;
+const stages = await openStages(workerData as EngineSpec);
+port.on('message', (request: EngineRequest) => {
+  void answer(request)
+    .catch((error: unknown): EngineReply => ({ kind: 'failed', error: error as Error }))
+    .then((reply) => port.postMessage(reply));
+});
+port.postMessage({ kind: 'done' } satisfies EngineReply);
+
+async function openStages(spec: EngineSpec): Promise<Stages> {
+  const { models, faceScoreThreshold, minFaceRatio, ...options } = spec;
+  const session = await openSession(models.detector, options);
+  const classifiers = await Promise.all(
+    models.classifiers.map(async (model) => ({
+      model,
+      session: await openSession(model, options),
+    })),
+  );
+  return {
+    detector: { model: models.detector, session, scoreThreshold: faceScoreThreshold },
+    classifiers,
+    minFaceRatio,
+  };
+}
+
+async function answer(request: EngineRequest): Promise<EngineReply> {
+  if (request.kind === 'assess') {
+    const run = await isolateFailures(request.images, (images) => assessPictures(stages, images));
+    return { kind: 'assessed', ...run };
+  }
+  if (request.kind === 'close') await close();
+  else if (request.kind === 'warmUp') await warmUp(request.images);
+  else await rehearse(request.images);
+  return { kind: 'done' };
+}
+
+async function rehearse(images: number): Promise<void> {
+  await runEmpty(stages.detector, images);
+  for (const classifier of stages.classifiers) {
+    await runEmpty(classifier, images * classifier.model.views.length);
+  }
+}
+
+/** The largest first: TensorRT builds for the range of sizes that it has met. */
+async function warmUp(images: number): Promise<void> {
+  for (let count = images; count > 0; count--) await runEmpty(stages.detector, count);
+  for (const classifier of stages.classifiers) {
+    const mostViews = images * classifier.model.views.length;
+    for (let count = mostViews; count > 0; count--) await runEmpty(classifier, count);
+  }
+}
+
+async function runEmpty(
+  { model, session }: { model: { input: ModelInput }; session: ModelSession },
+  count: number,
+): Promise<void> {
+  await session.run(allocateBatch(model.input, count).batch);
+}
+
+async function close(): Promise<void> {
+  const sessions = [stages.detector, ...stages.classifiers].map(({ session }) => session);
+  await Promise.all(sessions.map((session) => session.close()));
+}

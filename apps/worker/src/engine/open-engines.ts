@@ -1,0 +1,84 @@
+import { chooseLayout, type EngineLayout, type LayoutWishes } from './choose-layout.js';
+import { countCpus } from './count-cpus.js';
+import { keepEngine, type KeepEngineDeps } from './keep-engine.js';
+import type { AssessedRun, EngineSpec } from './messages.js';
+import { openEngine, type Engine } from './open-engine.js';
+import type { DecodedImage } from '../stages/picture.js';
+
+export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThreads'> {
+  /** What it leaves open is chosen by measuring. */
+  layout: LayoutWishes;
+  /** Accelerators to spread the engines over. */
+  devices: number;
+}
+
+export interface Engines {
+  layout: EngineLayout;
+  /** One run, of at most `layout.maxBatch` images; as many runs at once as there are engines. */
+  assess(images: DecodedImage[]): Promise<AssessedRun>;
+  close(): Promise<void>;
+}
+
+export type OpenEngines = (config: EnginesConfig, deps: KeepEngineDeps) => Promise<Engines>;
+
+/** Some ten runs on a CPU: past the noise, and too short to be noticed at a start. */
+const MEASURE_MS = 200;
+
+/** Opens the engines of this machine, warm. Rejects with the reason when a model cannot be opened. */
+export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spec }, deps) => {
+  const machine = { executionProvider: spec.executionProvider, cpus: countCpus(), devices };
+  const open = (index: number, intraOpThreads: number) =>
+    openEngine({ ...spec, intraOpThreads, deviceId: index % devices });
+
+  const layout = await chooseLayout(wishes, machine, async ({ engines: count, intraOpThreads }) => {
+    const engines = await repeat(count, (index) => open(index, intraOpThreads));
+    return {
+      measure: (batch) => measureRate(engines, batch),
+      close: () => closeAll(engines),
+    };
+  });
+  const openWarm = async (index: number) => {
+    const engine = await open(index, layout.intraOpThreads);
+    await engine.warmUp(layout.maxBatch);
+    return engine;
+  };
+  const engines = await repeat(layout.engines, (index) => keepEngine(() => openWarm(index), deps));
+  const idle = [...engines];
+
+  return {
+    layout,
+    async assess(images) {
+      const engine = idle.pop();
+      if (!engine) throw new Error('more runs at once than engines');
+      try {
+        return await engine.assess(images);
+      } finally {
+        idle.push(engine);
+      }
+    },
+    close: () => closeAll(engines),
+  };
+};
+
+function repeat<Result>(count: number, make: (index: number) => Promise<Result>) {
+  return Promise.all(Array.from({ length: count }, (_, index) => make(index)));
+}
+
+async function closeAll(engines: Pick<Engine, 'close'>[]): Promise<void> {
+  await Promise.all(engines.map((engine) => engine.close()));
+}
+
+/** Images per second of all engines together, in runs of so many. */
+async function measureRate(engines: Engine[], batch: number): Promise<number> {
+  await Promise.all(engines.map((engine) => engine.rehearse(batch)));
+  const started = performance.now();
+  const counts = await Promise.all(
+    engines.map(async (engine) => {
+      let images = 0;
+      for (; performance.now() - started < MEASURE_MS; images += batch)
+        await engine.rehearse(batch);
+      return images;
+    }),
+  );
+  return (1000 * counts.reduce((a, b) => a + b)) / (performance.now() - started);
+}

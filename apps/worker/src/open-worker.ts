@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import {
+  connectForBackground,
+  createKeys,
+  createRedisCancellations,
+  createRedisImageStore,
+  createRedisReplyOutbox,
+  createRedisWebhookQueue,
+  createRedisWorkerRegistry,
+  type Log,
+} from '@livegate/core';
+import { createCheckImage } from './check-image.js';
+import type { WorkerConfig } from './config.js';
+import { finishCheck } from './finish-check.js';
+import { startHeartbeat } from './heartbeat.js';
+import type { Pipeline } from './pipeline.js';
+import { takeJobs } from './take-jobs.js';
+
+/** Takes checks from the queue to the pipeline until it is closed, in the order of `closers`. */
+export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
+  const store = connectStore(config, log);
+  const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
+  const jobs = takeJobs(
+    {
+      ...store,
+      concurrency: pipeline.concurrency,
+      resultLifeSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
+      log,
+    },
+    {
+      checkImage: createCheckImage({ ...store, pipeline, cutPoints }),
+      announce: store.announce,
+      finish: (ended) => finishCheck(ended, { ...store, log }),
+    },
+  );
+
+  const { models, executionProvider, layout, concurrency } = pipeline;
+  const facts = { id: createWorkerId(), models, executionProvider, cutPoints };
+  const heartbeat = await startHeartbeat(store.registry, facts, log);
+  log.info({ ...facts, layout, concurrency }, 'ready');
+  return { closers: [heartbeat.close, pipeline.drain, jobs.close, pipeline.close, store.close] };
+}
+
+/** Everything the worker shares with the gateways, and the connections to it. */
+function connectStore(config: WorkerConfig, log: Log) {
+  const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
+  const redis = connectForBackground({ url: config.REDIS_URL, name: 'livegate-worker' }, log);
+  const blobRedis = config.BLOB_REDIS_URL
+    ? connectForBackground({ url: config.BLOB_REDIS_URL, name: 'livegate-worker-blobs' }, log)
+    : redis;
+  const webhooks = createRedisWebhookQueue(redis, keys);
+  return {
+    redis,
+    keys,
+    imageStore: createRedisImageStore({
+      redis: blobRedis,
+      keys,
+      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+    }),
+    cancellations: createRedisCancellations(redis, keys),
+    replies: createRedisReplyOutbox(redis, keys),
+    announce: webhooks.announce,
+    registry: createRedisWorkerRegistry(redis, keys),
+    async close() {
+      await webhooks.close();
+      redis.disconnect();
+      blobRedis.disconnect();
+    },
+  };
+}
+
+function createWorkerId(): string {
+  return `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+}

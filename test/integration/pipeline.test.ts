@@ -1,0 +1,151 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { MANIFEST_FILE, parseManifest } from '@livegate/worker/model-manifest';
+// The compiled worker, as only that has a file for the engine's thread.
+import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import * as odd from '../fixtures/odd-images.js';
+import { faces, groupPhoto, noFace, roundThing, selfie, tightCrop } from '../fixtures/photos.js';
+import { preparedModels } from '../fixtures/prepared-models.js';
+import { silentLog } from './redis.js';
+
+const config: PipelineConfig = {
+  modelsDir: await preparedModels(),
+  maxImagePixels: 50_000_000,
+  faceScoreThreshold: 0.9,
+  minFaceRatio: 0.25,
+  executionProvider: 'cpu',
+  devices: 1,
+  layout: { engines: 1, intraOpThreads: 1, maxBatch: 4 },
+  lingerMs: 0,
+  concurrency: 16,
+};
+const deps = { log: silentLog, onLost: () => expect.unreachable() };
+// Drawn as SVG, which a pipeline forbids this process to read from then on.
+const drawnRoundThing = await roundThing();
+const pipeline = await createPipeline(config, deps);
+
+afterAll(() => pipeline.close());
+
+async function summarize(image: Uint8Array): Promise<string> {
+  return await pipeline.assess(image).then(
+    ({ assessment }) => assessment.kind,
+    (error: { code: string }) => error.code,
+  );
+}
+
+async function scoreOf(image: Uint8Array, { assess } = pipeline): Promise<number> {
+  const { assessment } = await assess(image);
+  if (assessment.kind !== 'scored') throw new Error(assessment.kind);
+  return assessment.spoofProbability;
+}
+
+function summarizeAll(images: Uint8Array[]): Promise<string[]> {
+  return Promise.all(images.map(summarize));
+}
+
+/** A pipeline of the test's own, and the threads that it starts. */
+async function open(change: Partial<PipelineConfig>) {
+  const threads: Worker[] = [];
+  const note = (thread: Worker) => threads.push(thread);
+  process.on('worker', note);
+  onTestFinished(() => void process.off('worker', note));
+  const own = await createPipeline({ ...config, ...change }, deps);
+  onTestFinished(() => own.close());
+  return { own, threads };
+}
+
+test('faces are counted', async () => {
+  const images = [await noFace(), await groupPhoto(), await selfie()];
+  expect(await summarizeAll(images)).toEqual(['no_face', 'too_many_faces', 'scored']);
+});
+
+test('a second look finds a tightly cut face, and takes nothing round for one', async () => {
+  expect(await summarizeAll([await tightCrop(), drawnRoundThing])).toEqual(['scored', 'no_face']);
+});
+
+test('many images at once get exactly what each gets alone', async () => {
+  const images = [...(await faces()), await noFace(), await groupPhoto()];
+  const together = await Promise.all(images.map((image) => pipeline.assess(image)));
+  for (const [i, image] of images.entries()) {
+    const alone = await pipeline.assess(image);
+    expect(together[i]?.assessment).toEqual(alone.assessment);
+  }
+});
+
+test('the eight EXIF orientations of a photo score the same within 0.001', async () => {
+  const photo = await selfie();
+  const images = await Promise.all(odd.orientations.map((o) => odd.oriented(photo, o)));
+  const scores = await Promise.all(images.map((image) => scoreOf(image)));
+  expect(Math.max(...scores) - Math.min(...scores)).toBeLessThan(0.001);
+});
+
+test('CMYK, grayscale, alpha and 16-bit images are scored, and LOW like the photo', async () => {
+  const photo = await selfie();
+  for (const form of [odd.cmykJpeg, odd.grayscaleJpeg, odd.alphaPng, odd.sixteenBitPng]) {
+    expect(await scoreOf(await form(photo))).toBeLessThan(0.05);
+  }
+});
+
+test('a corrupt image fails alone', async () => {
+  const photo = await selfie();
+  expect(await summarizeAll([photo, odd.truncated(photo), odd.pngBomb(), photo])).toEqual([
+    'scored',
+    'invalid_image',
+    'image_dimensions_exceeded',
+    'scored',
+  ]);
+});
+
+test('a manifest of one’s own fuses its classifiers by weight', async () => {
+  const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-own-'));
+  onTestFinished(() => rm(modelsDir, { recursive: true }));
+  await cp(config.modelsDir, modelsDir, { recursive: true });
+  const path = join(modelsDir, MANIFEST_FILE);
+  const manifest = parseManifest(await readFile(path, 'utf8'), path);
+  const [ours] = manifest.classifiers;
+  // The default classifier, and one certain of a spoof whatever it sees.
+  const alarmist = { ...ours!, name: 'alarmist', calibration: { slope: 1, intercept: 100 } };
+  const classifiers = [{ ...ours!, weight: 3 }, alarmist];
+  await writeFile(path, JSON.stringify({ ...manifest, classifiers }));
+
+  const { own } = await open({ modelsDir });
+  expect(await scoreOf(await selfie(), own)).toBeCloseTo(0.25, 2);
+  expect(own.models.map(({ name }) => name)).toEqual(['fr-detect', 'fr-liveness', 'alarmist']);
+});
+
+test('timings are given for each stage', async () => {
+  const { timings } = await pipeline.assess(await selfie());
+  const someTime = expect.toSatisfy((ms: number) => ms > 0);
+  expect(timings).toEqual({ decodeMs: someTime, detectMs: someTime, classifyMs: someTime });
+});
+
+test('an engine thread that dies is replaced, and its images are assessed by the next', async () => {
+  const { own, threads } = await open({});
+  const photos = [await selfie(), await noFace(), await selfie()];
+  const expected = ['scored', 'no_face', 'scored'];
+  const inWork = photos.map((photo) => own.assess(photo));
+  // Whatever is asked of the thread from now on, it dies of.
+  threads[0]!.postMessage = () => void threads[0]!.terminate();
+  const kinds = (await Promise.all(inWork)).map(({ assessment }) => assessment.kind);
+  expect(kinds).toEqual(expected);
+  expect(threads).toHaveLength(2);
+});
+
+test('what is left open is measured, and fills the cores', async () => {
+  const layout = { engines: undefined, intraOpThreads: undefined, maxBatch: undefined };
+  const { own } = await open({ layout, concurrency: undefined });
+  const { engines, maxBatch } = own.layout;
+  expect(own.concurrency).toBe(2 * engines * maxBatch);
+  expect(await scoreOf(await selfie(), own)).toBeLessThan(0.05);
+});
+
+test.each(['cuda', 'tensorrt', 'coreml', 'dml'] as const)(
+  'the execution provider "%s", where it is missing, stops the start with the reason',
+  async (executionProvider) => {
+    const start = createPipeline({ ...config, executionProvider }, deps);
+    await expect(start).rejects.toThrow(`execution provider "${executionProvider}": `);
+  },
+);
