@@ -44,7 +44,10 @@ test('a run that merely fails keeps its engine', async () => {
 
 test('when no other engine can be opened, that is told once, and nothing hangs', async () => {
   const { open } = createEngines(1);
-  const openOnce = vi.fn<typeof open>().mockImplementationOnce(open).mockRejectedValue(new Error('no GPU'));
+  const openOnce = vi
+    .fn<typeof open>()
+    .mockImplementationOnce(open)
+    .mockRejectedValue(new Error('no GPU'));
   const onLost = vi.fn<() => void>();
   const engine = await keepEngine(openOnce, { log, onLost });
   await expect(engine.assess([])).rejects.toThrow(EngineCrash);
