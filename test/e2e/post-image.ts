@@ -1,7 +1,11 @@
 export interface Answer {
   status: number;
   requestId: string;
-  body: { status: string; result: { spoof_percentage: number; status: string } };
+  body: {
+    status: string;
+    result: { spoof_percentage: number; status: string };
+    error_code?: string;
+  };
 }
 
 const credentials = {

@@ -26,6 +26,10 @@ export function createEnv(overrides: Env = {}): Env {
     REDIS_URL: process.env['REDIS_URL'] ?? '',
     LIVEGATE_MODELS_DIR: process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models',
     LIVEGATE_KEY_PREFIX: `{e2e-${crypto.randomUUID()}}`,
+    // Measuring them takes a second, and others are at work on the same cores.
+    LIVEGATE_ENGINES: '1',
+    LIVEGATE_INTRA_OP_THREADS: '1',
+    LIVEGATE_MAX_BATCH: '2',
     ...overrides,
   };
 }

@@ -27,6 +27,7 @@ import { watchFleet } from '../../apps/api/src/fleet.js';
 import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
 import { createServer, type ServerOptions } from '../../apps/api/src/server.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
+import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
 import { createAcceptWebhookUrl } from '../../apps/api/src/webhooks/accept-webhook-url.js';
 import { createEraseMessages } from '../../apps/api/src/webhooks/erase-messages.js';
 import { createAddressGuard } from '../../apps/api/src/webhooks/guard-address.js';
@@ -37,6 +38,7 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   credentials?: Credential[];
   workers?: WorkerFacts[];
   maxWaiting?: number;
+  maxUploadBytesInFlight?: number;
   uploadTimeoutMs?: number;
   /** Lines of the log, as they come. */
   onLog?: (line: string) => void;
@@ -91,6 +93,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     maxWaiting: options.maxWaiting ?? 1000,
     log,
   });
+  const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024);
   const awaitCheck = createAwaitCheck({ queue, replies });
   const claimKey = createClaimKey({ queue, idempotencyKeys: createFakeIdempotencyKeys(outage) });
   const server = createHttpServer(
@@ -106,6 +109,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
         rateLimiter: createFakeRateLimiter(outage),
         fleet,
+        uploads,
         queue,
         imageStore,
         awaitCheck,
@@ -125,7 +129,16 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     await closeHttpServer(server);
   });
   const { port } = server.address() as AddressInfo;
-  return { port, url: `http://127.0.0.1:${port}`, outage, queue, looks, imageStore, finish };
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    outage,
+    queue,
+    looks,
+    imageStore,
+    uploads,
+    finish,
+  };
 }
 
 export const path = '/face/v1/passive-liveness';

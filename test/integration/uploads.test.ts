@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
 import { createReadUpload } from '../../apps/api/src/upload.js';
 import { greySquare } from '../fixtures/photos.js';
 import { errorBody } from './error-body.js';
@@ -172,7 +173,10 @@ describe('a request that was read', () => {
     ['multipart', () => formOf(new Uint8Array(1e6)), {}],
     ['JSON', () => JSON.stringify({ image: Buffer.alloc(1e6).toString('base64') }), json],
   ])('keeps nothing of the image while its caller waits: %s', async (_name, body, headers) => {
-    const readUpload = createReadUpload({ maxImageBytes: 1e6, maxImagePixels: 1 });
+    const readUpload = createReadUpload(
+      { maxImageBytes: 1e6, maxImagePixels: 1 },
+      createUploadPermits(1e7),
+    );
     let kept: Request | undefined;
     let bytes: WeakRef<ArrayBufferLike> | undefined;
 

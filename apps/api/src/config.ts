@@ -1,5 +1,6 @@
 import { integer, milliseconds, readConfig, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
+import { bytesInMemory, maxBodyBytes } from './upload-memory.js';
 import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.js';
 
 /** The gateway's part of the environment; `.env.example` explains every key. */
@@ -12,6 +13,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
+  LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
@@ -23,7 +25,19 @@ export const apiConfigSchema = z.object({
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return readConfig(apiConfigSchema, env);
+  return readConfig(apiConfigSchema.superRefine(requireRoomForOne), env);
+}
+
+/** Otherwise the largest images would be refused for ever, and their callers told to try again. */
+function requireRoomForOne(config: ApiConfig, context: z.RefinementCtx): void {
+  const largestBody = maxBodyBytes('json', config.LIVEGATE_MAX_IMAGE_BYTES);
+  const leastBytes = bytesInMemory('json', largestBody);
+  if (config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT >= leastBytes) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT'],
+    message: `one image of LIVEGATE_MAX_IMAGE_BYTES may take ${leastBytes}`,
+  });
 }
 
 /** A comma-separated list of addresses and CIDR ranges in the environment. */

@@ -10,6 +10,7 @@ import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
 import { createSubmitCheck } from './submit-check.js';
 import { sweepResults } from './sweep-results.js';
+import { createUploadPermits } from './upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
 
 async function main(): Promise<void> {
@@ -29,7 +30,8 @@ async function main(): Promise<void> {
   const claimKey = createClaimKey(store);
   const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey });
 
-  const checking = { ...store, fleet, webhooks, awaitCheck, submitCheck };
+  const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT);
+  const checking = { ...store, fleet, uploads, webhooks, awaitCheck, submitCheck };
   const app = createServer(toServerOptions(config), {
     ...checking,
     credentials,

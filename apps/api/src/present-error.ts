@@ -1,24 +1,18 @@
 import { LivegateError, type ErrorCode } from '@livegate/core';
+import type { z } from 'zod';
+import type { errorSchema } from './openapi/answer-schemas.js';
 
 /** An error as HTTP carries it. */
 export interface PresentedError {
   status: number;
   headers: Record<string, string>;
-  body: {
-    status: 'failed';
-    error_message: string;
-    error_code: ErrorCode;
-    request_id: string;
-    http_status: number;
-    /** The same text once more, in 401 and 403: older SDK tests read it there. */
-    error?: string;
-  };
+  body: z.output<typeof errorSchema>;
 }
 
 /** Anything that is no LivegateError is a fault of ours, and answered without any detail. */
 export function presentError(thrown: unknown, requestId: string): PresentedError {
   const error = toLivegateError(thrown);
-  const status = statuses[error.code];
+  const status = statusOf(error.code);
   const retryAfter = error.retryAfterSeconds ?? retryAfterSeconds[error.code];
   return {
     status,
@@ -43,6 +37,10 @@ export function toLivegateError(thrown: unknown): LivegateError {
   const status = thrown instanceof Error && 'status' in thrown ? Number(thrown.status) : 500;
   const code = status >= 400 && status < 500 ? 'bad_request' : 'internal_error';
   return new LivegateError(code, { cause: thrown });
+}
+
+export function statusOf(code: ErrorCode): number {
+  return statuses[code];
 }
 
 const statuses: Record<ErrorCode, number> = {

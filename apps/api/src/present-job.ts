@@ -1,18 +1,9 @@
-import { errorMessages, isFinished, type CheckRecord, type Verdict } from '@livegate/core';
+import { errorMessages, isFinished, type CheckRecord } from '@livegate/core';
+import type { z } from 'zod';
+import type { jobSchema } from './openapi/answer-schemas.js';
 
 /** A check as `GET /v1/jobs/{id}` and webhooks show it. Times are RFC 3339, in UTC. */
-export interface JobResource {
-  id: string;
-  status: CheckRecord['status'];
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  /** Of a succeeded job: the body a waiting caller would have got. */
-  result?: Verdict;
-  /** Of a failed job. */
-  error?: { error_code: string; error_message: string };
-  links: { self: string; cancel?: string };
-}
+export type JobResource = z.output<typeof jobSchema>;
 
 /** `baseUrl` is where callers reach this service. */
 export function presentJob(record: CheckRecord, baseUrl: string): JobResource {

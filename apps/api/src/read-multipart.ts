@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream';
 import { LivegateError } from '@livegate/core';
 import type { Request } from 'express';
-import multer from 'multer';
+import multer, { type FileFilterCallback, type StorageEngine } from 'multer';
+import { createByteCollector } from './collect-bytes.js';
 import { runParser } from './run-parser.js';
 import type { ReadUpload } from './upload.js';
 
@@ -18,7 +19,8 @@ const MAX_PARTS = 50;
 export function createReadMultipart(maxImageBytes: number): ReadUpload {
   const parse = multer({
     limits: { fileSize: maxImageBytes, parts: MAX_PARTS },
-    fileFilter: (_req, file, keep) => keep(null, file.fieldname === 'image'),
+    storage,
+    fileFilter: keepOneImage,
     streamHandler(req, parser) {
       // Of the text fields one is ours; multer would refuse one without a name (Postman sends it).
       parser.removeAllListeners('field');
@@ -39,12 +41,36 @@ export function createReadMultipart(maxImageBytes: number): ReadUpload {
   };
 }
 
+/** multer's own storage would hold the image twice at its end: in pieces, and joined. */
+const storage: StorageEngine = {
+  _handleFile(req, file, done) {
+    const collector = createByteCollector(Number(req.headers['content-length'] ?? 0));
+    file.stream.on('data', collector.add);
+    file.stream.on('end', () => done(null, { buffer: collector.take() }));
+  },
+  _removeFile(_req, file, done) {
+    Reflect.deleteProperty(file, 'buffer');
+    done(null);
+  },
+};
+
+/** Refused at its start, a second image takes no memory. */
+function keepOneImage(
+  { files }: Request,
+  { fieldname }: Express.Multer.File,
+  keep: FileFilterCallback,
+): void {
+  if (fieldname !== 'image') keep(null, false);
+  // This one is among them already.
+  else if (Number(files?.length) > 1) keep(new LivegateError('too_many_images'));
+  else keep(null, true);
+}
+
 function takeImage({ files }: Request): Uint8Array {
   // multer lets a body pass whose type it cannot read, such as one with an empty boundary.
   if (!Array.isArray(files)) throw new LivegateError('invalid_multipart');
-  const [file, second] = files;
+  const [file] = files;
   if (!file) throw new LivegateError('missing_image');
-  if (second) throw new LivegateError('too_many_images');
   return file.buffer;
 }
 

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { inspectImage } from './inspect-image.js';
 import { readIdempotencyKey } from './read-idempotency-key.js';
 import type { Submission } from './submit-check.js';
+import type { UploadPermits } from './upload-permits.js';
 import { createReadUpload } from './upload.js';
 import type { Webhooks } from './webhooks/open-webhooks.js';
 
@@ -12,12 +13,17 @@ export type ReadSubmission = (
   isAwaited: boolean,
 ) => Promise<Submission>;
 
+export interface ReadSubmissionDeps {
+  uploads: UploadPermits;
+  webhooks: Pick<Webhooks, 'acceptUrl'>;
+}
+
 /** Everything a request says about its check, read and found acceptable. */
 export function createReadSubmission(
   limits: ImageLimits,
-  webhooks: Pick<Webhooks, 'acceptUrl'>,
+  { uploads, webhooks }: ReadSubmissionDeps,
 ): ReadSubmission {
-  const readUpload = createReadUpload(limits);
+  const readUpload = createReadUpload(limits, uploads);
 
   return async (req, res, isAwaited) => {
     const { requestId, credential } = res.locals;

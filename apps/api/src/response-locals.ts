@@ -1,5 +1,6 @@
 import type { Credential } from './credentials/credential-file.js';
 import type { Place } from './fleet.js';
+import type { UploadPermit } from './upload-permits.js';
 
 /** What the middlewares of one request tell each other. */
 declare global {
@@ -14,6 +15,8 @@ declare global {
       credential: Credential;
       /** In the queue, for the check to come; set by `requireCapacity`. */
       place: Place;
+      /** Memory for the image that is being read, or not yet stored; set by `readUpload`. */
+      uploadPermit?: UploadPermit;
       /** For the log: the class of the verdict, or an error code. */
       outcome?: string;
       /** For the log: how long each stage took, in milliseconds. */

@@ -11,11 +11,14 @@ import { logRequests } from './log-requests.js';
 import { collapseSlashes } from './collapse-slashes.js';
 import { requireCapacity } from './require-capacity.js';
 import './response-locals.js';
+import { pageAssets, sendDocsAsset, showDocs } from './routes/docs.js';
 import { livez, readyz } from './routes/health.js';
 import { createJobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
+import { readOpenApiDocument } from './routes/openapi.js';
 import { checkPassiveLiveness } from './routes/passive-liveness.js';
 import type { SubmitCheck } from './submit-check.js';
+import type { UploadPermits } from './upload-permits.js';
 import type { Webhooks } from './webhooks/open-webhooks.js';
 import { webhookRoutes } from './webhooks/webhook-routes.js';
 
@@ -33,6 +36,7 @@ export interface ServerDeps {
   credentials: CredentialBook;
   rateLimiter: RateLimiter;
   fleet: Fleet;
+  uploads: UploadPermits;
   submitCheck: SubmitCheck;
   awaitCheck: AwaitCheck;
   queue: CheckQueue;
@@ -55,7 +59,11 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.get('/livez', livez);
   app.get('/readyz', readyz(deps.fleet, deps.isClosing));
   app.get('/v1/models', listModels(deps.fleet));
-  app.all(['/livez', '/readyz', '/v1/models'], refuseMethod('GET', 'HEAD'));
+  app.get('/openapi.json', readOpenApiDocument({ ...options, pageAssets }));
+  app.get('/docs', showDocs);
+  app.get('/docs/:asset', sendDocsAsset);
+  const publicPaths = ['/livez', '/readyz', '/v1/models', '/openapi.json', '/docs', '/docs/:asset'];
+  app.all(publicPaths, refuseMethod('GET', 'HEAD'));
 
   const forChecks = authenticate(deps.credentials, 'passive-liveness');
   app.post(

@@ -6,6 +6,7 @@ export function translateUploadError(
   error: unknown,
   otherwise: 'invalid_json' | 'invalid_multipart',
 ): LivegateError {
+  if (error instanceof LivegateError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return new LivegateError(codeOf(error) ?? otherwise, { detail, cause: error });
 }

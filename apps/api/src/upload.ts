@@ -3,9 +3,8 @@ import type { Request, Response } from 'express';
 import { limitBody } from './limit-body.js';
 import { createReadJson } from './read-json.js';
 import { createReadMultipart } from './read-multipart.js';
-
-/** Room in a request body for what surrounds the image: part headers, stray text fields, JSON. */
-const ENVELOPE_BYTES = 64 * 1024;
+import { bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
+import type { UploadPermits } from './upload-permits.js';
 
 export interface Upload {
   image: Uint8Array;
@@ -20,26 +19,31 @@ export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
  * both named `image`. Names and declared types are ignored, and so are other parts but `webhook_url`.
  * Afterwards the request itself keeps none of it: its caller may wait for much longer.
  *
+ * Before the first byte of the body is read, the memory for it is set aside, as
+ * `res.locals.uploadPermit`. Whoever calls this releases that, once nobody holds the image.
+ *
  * Throws `missing_image`, `too_many_images`, `empty_image`, `image_too_large`, `invalid_base64`,
- * `invalid_json`, `invalid_multipart`, `invalid_request` or `unsupported_media_type`.
+ * `invalid_json`, `invalid_multipart`, `invalid_request`, `unsupported_media_type` or `overloaded`.
  */
-export function createReadUpload(limits: ImageLimits): ReadUpload {
-  const maxMultipartBytes = limits.maxImageBytes + ENVELOPE_BYTES;
-  const maxJsonBytes = Math.ceil(limits.maxImageBytes / 3) * 4 + ENVELOPE_BYTES;
-  const readMultipart = createReadMultipart(limits.maxImageBytes);
-  const readJson = createReadJson(maxJsonBytes);
+export function createReadUpload(limits: ImageLimits, uploads: UploadPermits): ReadUpload {
+  const read = {
+    multipart: createReadMultipart(limits.maxImageBytes),
+    json: createReadJson(maxBodyBytes('json', limits.maxImageBytes)),
+  };
 
   return async (req, res) => {
-    const isJson = isJsonBody(req);
-    const maxBytes = isJson ? maxJsonBytes : maxMultipartBytes;
+    const form = formOf(req);
+    const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
     if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
+    const permit = uploads.take(bytesInMemory(form, declaredBytes(req) ?? maxBytes));
+    res.locals.uploadPermit = permit;
     // A client that asked is told only now that its body is wanted. HTTP/1.0 knows no such answer.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
     const limit = limitBody(req, maxBytes, imageTooLarge(limits));
     try {
-      const read = isJson ? readJson(req, res) : readMultipart(req, res);
-      const upload = await Promise.race([read, limit.exceeded]);
+      const upload = await Promise.race([read[form](req, res), limit.exceeded]);
       requireImageBytes(upload.image, limits);
+      permit.shrinkTo(upload.image.length);
       return upload;
     } finally {
       limit.lift();
@@ -47,10 +51,17 @@ export function createReadUpload(limits: ImageLimits): ReadUpload {
   };
 }
 
-function isJsonBody(req: Request): boolean {
+function formOf(req: Request): UploadForm {
   const type = req.is(['json', 'multipart/form-data']);
   // `null` says that there is no body, whatever its type would be.
   if (type === null || !req.get('content-type')) throw new LivegateError('missing_image');
   if (type === false) throw new LivegateError('unsupported_media_type');
-  return type === 'json';
+  return type === 'json' ? 'json' : 'multipart';
+}
+
+/** `undefined` for a body in chunks, and for a compressed one: it may grow to any length. */
+function declaredBytes(req: Request): number | undefined {
+  const length = req.get('content-length');
+  const isPlain = (req.get('content-encoding') ?? 'identity').toLowerCase() === 'identity';
+  return length !== undefined && isPlain ? Number(length) : undefined;
 }

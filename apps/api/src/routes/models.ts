@@ -1,6 +1,8 @@
 import { describeModels, LivegateError, type WorkerFacts } from '@livegate/core';
 import type { RequestHandler } from 'express';
+import type { z } from 'zod';
 import type { Fleet } from '../fleet.js';
+import type { modelSetsSchema } from '../openapi/answer-schemas.js';
 
 /**
  * The models that answer now, and the thresholds behind LOW, MODERATE and HIGH. One entry per
@@ -11,11 +13,15 @@ export function listModels(fleet: Fleet): RequestHandler {
     const workers = fleet.view()?.workers ?? [];
     if (workers.length === 0) throw new LivegateError('unavailable');
     const sets = new Map(workers.map((worker) => [JSON.stringify(present(worker)), worker]));
-    res.json({ model_sets: [...sets.values()].map(present) });
+    const answer: ModelSets = { model_sets: [...sets.values()].map(present) };
+    res.json(answer);
   };
 }
 
-function present({ models, cutPoints, executionProvider }: WorkerFacts) {
+type ModelSets = z.output<typeof modelSetsSchema>;
+
+function present(worker: WorkerFacts): ModelSets['model_sets'][number] {
+  const { models, cutPoints, executionProvider } = worker;
   return {
     livegate_model: describeModels(models),
     thresholds: { moderate: cutPoints.moderate, high: cutPoints.high },

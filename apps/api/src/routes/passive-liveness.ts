@@ -1,12 +1,13 @@
 import { LivegateError, type CheckQueue, type ImageLimits } from '@livegate/core';
-import type { RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { baseUrlOf } from '../base-url.js';
 import { presentCheck } from '../present-check.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 import { jobUrl, presentJob } from '../present-job.js';
 import { presentPreference, readPreference } from '../read-preference.js';
 import { createReadSubmission } from '../read-submission.js';
-import type { SubmitCheck } from '../submit-check.js';
+import type { SubmitCheck, SubmittedCheck } from '../submit-check.js';
+import type { UploadPermits } from '../upload-permits.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface PassiveLivenessOptions {
@@ -17,6 +18,7 @@ export interface PassiveLivenessOptions {
 
 export interface PassiveLivenessDeps {
   queue: CheckQueue;
+  uploads: UploadPermits;
   submitCheck: SubmitCheck;
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
@@ -24,15 +26,14 @@ export interface PassiveLivenessDeps {
 /** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
 export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
-  { queue, submitCheck, webhooks }: PassiveLivenessDeps,
+  { queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
-  const readSubmission = createReadSubmission(limits, webhooks);
+  const readSubmission = createReadSubmission(limits, { uploads, webhooks });
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
     const waitMs = preference.waitMs ?? (preference.respondAsync ? 0 : waitLimitMs);
-    // The submission is kept in no variable: its image must not stay in memory while we wait.
-    const { id, awaitOutcome } = await submitCheck(await readSubmission(req, res, waitMs > 0));
+    const { id, awaitOutcome } = await submit(req, res, waitMs > 0);
     const submittedAt = performance.now();
     res.locals.place.queued();
     // What can be looked up is the check, which an idempotency key may have begun before.
@@ -48,6 +49,15 @@ export function checkPassiveLiveness(
     if (preference.respondAsync) return presentAccepted(res, id, baseUrl);
     throw new LivegateError('timeout');
   };
+
+  async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
+    try {
+      // The submission is kept in no variable: its image must not stay in memory while we wait.
+      return await submitCheck(await readSubmission(req, res, isAwaited));
+    } finally {
+      res.locals.uploadPermit?.release();
+    }
+  }
 
   async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
     const record = await queue.read(id);

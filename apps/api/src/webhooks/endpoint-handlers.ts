@@ -16,7 +16,7 @@ import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
 
 const MAX_ENDPOINTS = 16;
 
-const changesSchema = z.strictObject({
+export const changesSchema = z.strictObject({
   url: z.string().optional(),
   events: z
     .array(z.enum(webhookEventTypes))
@@ -26,7 +26,9 @@ const changesSchema = z.strictObject({
   description: z.string().max(256).nullable().optional(),
   enabled: z.boolean().optional(),
 });
-const creationSchema = changesSchema.omit({ enabled: true }).required({ url: true, events: true });
+export const creationSchema = changesSchema
+  .omit({ enabled: true })
+  .required({ url: true, events: true });
 
 export interface EndpointHandlersDeps {
   store: WebhookStore;

@@ -1,7 +1,9 @@
 import type { Delivery, DeliveryAttempt, WebhookEndpoint } from '@livegate/core';
+import type { z } from 'zod';
+import type { deliverySchema, endpointSchema } from '../openapi/webhook-schemas.js';
 
 /** An endpoint as callers see it: without its secrets. Times are RFC 3339, in UTC. */
-export function presentEndpoint(endpoint: WebhookEndpoint) {
+export function presentEndpoint(endpoint: WebhookEndpoint): z.output<typeof endpointSchema> {
   return {
     id: endpoint.id,
     url: endpoint.url,
@@ -14,7 +16,7 @@ export function presentEndpoint(endpoint: WebhookEndpoint) {
 }
 
 /** A line of the log, without the payload: its verdict belongs to the job. */
-export function presentDelivery(delivery: Delivery) {
+export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {
   return {
     id: delivery.id,
     type: delivery.type,

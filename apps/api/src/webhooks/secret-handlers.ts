@@ -6,13 +6,14 @@ import {
 } from '@livegate/core';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
+import type { rotatedSecretSchema } from '../openapi/webhook-schemas.js';
 import { endpointAt, requireFound } from './endpoint-handlers.js';
 import { presentTimeOrNull } from './present-webhooks.js';
 import { parseBody } from './read-json-body.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-const rotationSchema = z.strictObject({
+export const rotationSchema = z.strictObject({
   overlap_seconds: z
     .int()
     .min(0)
@@ -47,10 +48,13 @@ export function createSecretHandlers({ store, now }: SecretHandlersDeps) {
   } satisfies Record<string, RequestHandler>;
 }
 
-function presentRotation(secrets: WebhookSecret[], now: number) {
+function presentRotation(
+  secrets: WebhookSecret[],
+  now: number,
+): z.output<typeof rotatedSecretSchema> {
   const [current, previous] = activeSecrets(secrets, now);
   return {
-    secret: current?.secret,
+    secret: current?.secret ?? '',
     previous_secret_expires_at: presentTimeOrNull(previous?.expiresAt),
   };
 }

@@ -23,13 +23,16 @@ export interface RedisImageStoreOptions {
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
   const { redis, keys, lifeSeconds, timeoutMs = Infinity } = options;
   const inTurn = pLimit(WRITES_AT_ONCE);
+  /** Writes that were given up and may still be under way: their bytes are still held. */
+  let overdue = 0;
+
   return {
     async put(id, bytes) {
       // A view, not a copy: ioredis takes only a Buffer as binary.
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const limitMs = timeoutMs + WRITES_AT_ONCE * (bytes.length / BYTES_PER_MS);
       const write = () => redis.set(keys.image(id), buffer, 'EX', lifeSeconds);
-      await reachRedis(() => inTurn(() => rejectAfter(limitMs, write())));
+      await reachRedis(() => inTurn(() => writeWithin(limitMs, write)));
     },
     async get(ids) {
       if (ids.length === 0) return [];
@@ -41,13 +44,24 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       await reachRedis(() => redis.unlink(keys.image(id)));
     },
   };
+  /** Everything that waits behind an overdue write fails at once, not one limit after the other. */
+  async function writeWithin(limitMs: number, write: () => Promise<unknown>): Promise<void> {
+    if (overdue > 0) throw new Error('an earlier image is not written yet');
+    const writing = write();
+    if (await endsWithin(limitMs, writing)) return;
+    overdue += 1;
+    const settle = () => (overdue -= 1);
+    writing.then(settle, settle);
+    throw new Error(`no answer within ${limitMs} ms`);
+  }
 }
 
-async function rejectAfter<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  if (limitMs === Infinity) return work;
+/** False when the limit is first. Rejects as the work does. */
+async function endsWithin(limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  if (limitMs === Infinity) return work.then(() => true);
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  const limit = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, limitMs, false);
   });
-  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+  return Promise.race([work.then(() => true), limit]).finally(() => clearTimeout(timer));
 }

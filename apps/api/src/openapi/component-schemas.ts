@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { changesSchema, creationSchema } from '../webhooks/endpoint-handlers.js';
+import { rotationSchema } from '../webhooks/secret-handlers.js';
+import * as answers from './answer-schemas.js';
+import type { Schema } from './document-types.js';
+import * as hooks from './webhook-schemas.js';
+
+/** What a caller gets. */
+const answered = {
+  Alive: answers.aliveSchema,
+  Deletion: answers.deletionSchema,
+  Error: answers.errorSchema,
+  Job: answers.jobSchema,
+  ModelSets: answers.modelSetsSchema,
+  NotReady: answers.notReadySchema,
+  OpenApiDocument: answers.documentSchema,
+  Ready: answers.readySchema,
+  Verdict: answers.verdictSchema,
+  WebhookCheckEvent: hooks.checkEventSchema,
+  WebhookDeliveries: hooks.deliveriesSchema,
+  WebhookDelivery: hooks.deliverySchema,
+  WebhookEndpoint: hooks.endpointSchema,
+  WebhookEndpointCreated: hooks.createdEndpointSchema,
+  WebhookEndpoints: hooks.endpointsSchema,
+  WebhookEndpointSecret: hooks.rotatedEndpointSecretSchema,
+  WebhookSecret: hooks.rotatedSecretSchema,
+  WebhookTestEvent: hooks.testEventSchema,
+};
+
+/** What a caller sends. */
+const sent = {
+  SecretRotation: rotationSchema,
+  WebhookEndpointChanges: changesSchema,
+  WebhookEndpointCreation: creationSchema,
+};
+
+/** A schema by its name in `components`. */
+export function ref(name: keyof typeof answered | keyof typeof sent) {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+export function createComponentSchemas(): Record<string, Schema> {
+  return { ...toJsonSchemas(answered, 'output'), ...toJsonSchemas(sent, 'input') };
+}
+
+function toJsonSchemas(schemas: Record<string, z.ZodType>, io: 'input' | 'output') {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
+  const converted = z.toJSONSchema(registry, {
+    io,
+    uri: (id) => `#/components/schemas/${id}`,
+    override: ({ jsonSchema }) => tidy(jsonSchema, io),
+  });
+  // Each would be a document of its own; here they are parts of one.
+  for (const schema of Object.values(converted.schemas)) {
+    delete schema.$schema;
+    delete schema.$id;
+  }
+  return converted.schemas as Record<string, Schema>;
+}
+
+function tidy(schema: Schema, io: 'input' | 'output'): void {
+  // The format says it, and a reader can understand that.
+  if (schema['format']) delete schema['pattern'];
+  if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
+  if (schema['minimum'] === Number.MIN_SAFE_INTEGER) delete schema['minimum'];
+  // An answer may have more members one day, and no client should break on that.
+  if (io === 'output' && schema['additionalProperties'] === false) {
+    delete schema['additionalProperties'];
+  }
+}

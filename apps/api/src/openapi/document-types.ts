@@ -1,0 +1,72 @@
+// The parts of an OpenAPI 3.1 document that this one has.
+
+export interface Reference {
+  $ref: string;
+}
+
+/** JSON Schema 2020-12. */
+export type Schema = Record<string, unknown>;
+
+export interface Example {
+  summary?: string;
+  description?: string;
+  value: unknown;
+}
+
+export interface MediaType {
+  schema: Schema;
+  examples?: Record<string, Example>;
+}
+
+export interface Header {
+  description: string;
+  required?: boolean;
+  schema: Schema;
+  example?: string;
+}
+
+export interface Parameter {
+  name: string;
+  in: 'header' | 'path';
+  description: string;
+  required?: boolean;
+  schema: Schema;
+  examples?: Record<string, Example>;
+}
+
+export interface Response {
+  description: string;
+  headers: Record<string, Header | Reference>;
+  content: Record<string, MediaType>;
+}
+
+export interface RequestBody {
+  description?: string;
+  required: boolean;
+  content: Record<string, MediaType>;
+}
+
+export interface Operation {
+  operationId: string;
+  tags: string[];
+  summary: string;
+  description?: string;
+  security?: Record<string, string[]>[];
+  parameters?: (Parameter | Reference)[];
+  requestBody?: RequestBody;
+  responses: Record<string, Response | Reference>;
+}
+
+export type Method = 'get' | 'post' | 'patch' | 'delete';
+export type PathItem = Partial<Record<Method, Operation>>;
+export type Paths = Record<string, PathItem>;
+
+export interface OpenApiDocument {
+  openapi: string;
+  info: { title: string; version: string; summary: string; description: string };
+  servers: { url: string }[];
+  tags: { name: string; description: string }[];
+  paths: Paths;
+  webhooks: Record<string, PathItem>;
+  components: Record<string, Record<string, unknown>>;
+}

@@ -1,0 +1,149 @@
+import {
+  createDelivery,
+  decideVerdict,
+  recordAttempt,
+  type CheckRecord,
+  type CheckResult,
+  type Delivery,
+  type WebhookEndpoint,
+} from '@livegate/core';
+import { presentJob } from '../present-job.js';
+import { presentDelivery, presentEndpoint } from '../webhooks/present-webhooks.js';
+import type { Example } from './document-types.js';
+
+// Most examples are made by what makes the real answers, so that they cannot differ from these.
+
+export const exampleId = '019a8f3e-7c52-7d41-9e0b-5a4c1f2d3e6b';
+const createdAt = Date.parse('2026-01-01T12:00:00.000Z');
+const baseUrl = 'http://127.0.0.1:8080';
+const cutPoints = { moderate: 0.4, high: 0.7 };
+
+const scored = (spoofProbability: number) =>
+  decideVerdict({ kind: 'scored', spoofProbability }, cutPoints);
+
+export const verdicts: Record<string, Example> = {
+  low: { summary: 'A bona fide face', value: scored(0.02611) },
+  moderate: { summary: 'Hard to tell', value: scored(0.5678) },
+  high: { summary: 'Most likely a spoof', value: scored(0.99768) },
+  'no face': { summary: 'No face', value: decideVerdict({ kind: 'no_face' }, cutPoints) },
+  'many faces': {
+    summary: 'Several faces',
+    value: decideVerdict({ kind: 'too_many_faces' }, cutPoints),
+  },
+};
+
+const queued: CheckRecord = { id: exampleId, tenant: 'acme', status: 'queued', createdAt };
+const started = { ...queued, startedAt: createdAt + 4 };
+const ended = { ...started, finishedAt: createdAt + 41 };
+const result: CheckResult = {
+  verdict: scored(0.02611),
+  model: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+  timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22, workerMs: 33 },
+};
+
+const records: Record<CheckRecord['status'], CheckRecord> = {
+  queued,
+  processing: { ...started, status: 'processing' },
+  succeeded: { ...ended, status: 'succeeded', outcome: { result } },
+  failed: { ...ended, status: 'failed', outcome: { error: 'invalid_image' } },
+  canceled: { ...ended, status: 'canceled', outcome: { error: 'canceled' } },
+};
+
+const job = (status: CheckRecord['status']) => presentJob(records[status], baseUrl);
+
+export function jobs(...statuses: CheckRecord['status'][]): Record<string, Example> {
+  return Object.fromEntries(statuses.map((status) => [status, { value: job(status) }]));
+}
+
+const endpoint: WebhookEndpoint = {
+  id: 'whe_6f1d2c3b4a59687786950a1b2c3d4e5f',
+  tenant: 'acme',
+  url: 'https://receiver.example/livegate',
+  events: ['passive_liveness.completed', 'passive_liveness.failed'],
+  enabled: true,
+  createdAt,
+  secrets: [],
+};
+const secret = 'whsec_RXhhbXBsZS1vbmx5LXRoaXMtc2lnbnMtbm90aGluZyE=';
+const previousExpiry = new Date(createdAt + 24 * 60 * 60 * 1000).toISOString();
+
+const pending: Delivery = createDelivery({
+  id: 'msg_0a1b2c3d4e5f60718293a4b5c6d7e8f9',
+  tenant: 'acme',
+  target: { endpointId: endpoint.id },
+  type: 'passive_liveness.completed',
+  payload: '',
+  createdAt: createdAt + 45,
+});
+const delivered = recordAttempt(
+  pending,
+  { at: createdAt + 50, latencyMs: 23, statusCode: 200, responseExcerpt: '{}' },
+  0,
+);
+const test: Delivery = { ...pending, type: 'webhook.test' };
+
+export const endpoints = {
+  one: { value: presentEndpoint(endpoint) },
+  disabled: {
+    value: presentEndpoint({ ...endpoint, enabled: false, disabledReason: 'requested' }),
+  },
+  list: { value: { endpoints: [presentEndpoint(endpoint)] } },
+  created: { value: { ...presentEndpoint(endpoint), secret } },
+  rotated: { value: { id: endpoint.id, secret, previous_secret_expires_at: previousExpiry } },
+  deleted: { value: { id: endpoint.id, deleted: true } },
+} satisfies Record<string, Example>;
+
+export const tenantSecrets = {
+  first: { value: { secret, previous_secret_expires_at: null } },
+  rotated: { value: { secret, previous_secret_expires_at: previousExpiry } },
+} satisfies Record<string, Example>;
+
+export const deliveries = {
+  list: { value: { deliveries: [presentDelivery(delivered)] } },
+  test: { value: presentDelivery(test) },
+  replayed: {
+    value: presentDelivery({ ...delivered, status: 'pending', nextAttemptAt: createdAt }),
+  },
+} satisfies Record<string, Example>;
+
+export const events: Record<string, Example> = Object.fromEntries(
+  (
+    [
+      ['passive_liveness.completed', 'succeeded'],
+      ['passive_liveness.failed', 'failed'],
+      ['passive_liveness.canceled', 'canceled'],
+    ] as const
+  ).map(([type, status]) => [
+    status,
+    { value: { type, timestamp: job(status).finished_at, data: job(status) } },
+  ]),
+);
+
+export const testEvent: Example = {
+  value: {
+    type: 'webhook.test',
+    timestamp: new Date(createdAt).toISOString(),
+    data: { endpoint_id: endpoint.id },
+  },
+};
+
+export const modelSets: Example = {
+  value: {
+    model_sets: [
+      {
+        livegate_model: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+        thresholds: cutPoints,
+        execution_provider: 'cpu',
+        models: [
+          { name: 'fr-detect', version: '0.0.1', sha256: '0123abcd'.repeat(8), task: 'detect' },
+          { name: 'fr-liveness', version: '0.0.1', sha256: '89abcdef'.repeat(8), task: 'classify' },
+        ],
+      },
+    ],
+  },
+};
+
+/** A grey square of 64 by 64 pixels. It shows no face, but is a whole image to try. */
+export const greySquare =
+  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAAA1BMVEWAgICQdD0xAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAA' +
+  'D0lEQVQoz2NgGAWjgHwAAAJAAAGMxat3AAAAAElFTkSuQmCC';

@@ -1,0 +1,112 @@
+import type { Header, Parameter, Reference } from './document-types.js';
+
+const callersId = { type: 'string', maxLength: 1024 };
+const seconds = { type: 'string', pattern: '^[0-9]+$' };
+
+/** On every answer, so that `components` holds them once. */
+export const sharedHeaders = {
+  'Request-Id': {
+    description: 'Names the request in our logs; of a check it is also the id of its job.',
+    required: true,
+    schema: { type: 'string', format: 'uuid' },
+  },
+  'x-request-id': { description: 'What you sent, unchanged.', schema: callersId },
+} satisfies Record<string, Header>;
+
+/** On some answers. */
+const headers = {
+  Allow: {
+    description: 'The methods that this path supports.',
+    schema: { type: 'string' },
+    example: 'GET, HEAD',
+  },
+  'Content-Security-Policy': {
+    description: 'Keeps the page from everything but this server.',
+    schema: { type: 'string' },
+  },
+  'Livegate-Model': {
+    description: 'The models behind the answer: name/version+hash, comma-separated.',
+    schema: { type: 'string' },
+    example: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+  },
+  Location: {
+    description: 'Where it can be looked up.',
+    schema: { type: 'string', format: 'uri-reference' },
+  },
+  'Preference-Applied': {
+    description: 'Which preferences were followed (RFC 7240).',
+    schema: { type: 'string' },
+    example: 'respond-async',
+  },
+  'Retry-After': {
+    description: 'When to ask again, in seconds.',
+    schema: seconds,
+    example: '1',
+  },
+  'Server-Timing': {
+    description: 'Where the time went, in milliseconds.',
+    schema: { type: 'string' },
+    example:
+      'upload;dur=1.9, queue;dur=3.1, decode;dur=6.5, detect;dur=3.8, classify;dur=22, total;dur=38',
+  },
+  'WWW-Authenticate': {
+    description: 'What is missing. `x-api-key` is needed, too.',
+    schema: { type: 'string' },
+    example: 'Basic realm="livegate", charset="UTF-8"',
+  },
+} satisfies Record<string, Header>;
+
+export type HeaderName = keyof typeof headers;
+
+/** Those of every answer, and the named ones: `always` there, or only `sometimes`. */
+export function listHeaders({
+  always = [],
+  sometimes = [],
+}: {
+  always?: HeaderName[];
+  sometimes?: HeaderName[];
+}): Record<string, Header | Reference> {
+  return {
+    ...Object.fromEntries(Object.keys(sharedHeaders).map((name) => [name, sharedHeader(name)])),
+    ...Object.fromEntries(always.map((name) => [name, { ...headers[name], required: true }])),
+    ...Object.fromEntries(sometimes.map((name) => [name, headers[name]])),
+  };
+}
+
+function sharedHeader(name: string): Reference {
+  return { $ref: `#/components/headers/${name}` };
+}
+
+// The examples of headers are in their schemas: a page to try requests on would fill in those of
+// parameters unasked, and one key for every image that is tried is an error.
+
+/** A request may carry it whatever it asks for. */
+export const callerRequestId: Parameter = {
+  name: 'x-request-id',
+  in: 'header',
+  description: 'Your own name for the request: logged and sent back, and never a key to anything.',
+  schema: { ...callersId, examples: ['order-4711'] },
+};
+
+export const idempotencyKey: Parameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description:
+    'Makes a retry safe: the same key and image are the same check and the same answer, on any ' +
+    'gateway, for as long as the result is kept. Bare, or as a quoted string.',
+  schema: {
+    type: 'string',
+    pattern: '^[\\x21-\\x7e]{1,255}$|^"[\\x21-\\x7e]{1,255}"$',
+    examples: ['order-4711', '"order-4712"'],
+  },
+};
+
+/** The `Prefer` of one route, with the preferences that it knows (RFC 7240). */
+export function prefer(description: string, ...examples: string[]): Parameter {
+  return {
+    name: 'Prefer',
+    in: 'header',
+    description: `${description} Other preferences are ignored.`,
+    schema: { type: 'string', examples },
+  };
+}

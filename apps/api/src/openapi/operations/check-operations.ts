@@ -1,0 +1,129 @@
+import type { ErrorCode, ImageLimits } from '@livegate/core';
+import type { MediaType, Paths, Schema } from '../document-types.js';
+import { greySquare, jobs, verdicts } from '../examples.js';
+import { idempotencyKey, prefer } from '../headers.js';
+import {
+  bothCredentials,
+  credentialErrors,
+  describeOperation,
+  jsonAnswer,
+} from './describe-operation.js';
+
+/** The limits in force, for the document to name. */
+export interface CheckFacts {
+  limits: ImageLimits;
+  waitLimitMs: number;
+}
+
+/** `/face/v1/passive-liveness`. */
+export function checkPaths({ limits, waitLimitMs }: CheckFacts): Paths {
+  const post = describeOperation({
+    operationId: 'checkPassiveLiveness',
+    tags: ['Checks'],
+    summary: 'Check one selfie',
+    description:
+      'Waits for the verdict, unless you prefer a job. Needs the permission `passive-liveness`, ' +
+      'and `webhook-url` to send a `webhook_url`.',
+    security: bothCredentials,
+    parameters: [preferences(waitLimitMs), idempotencyKey],
+    requestBody: { required: true, description: describeImage(limits), content: bodies },
+    answers: {
+      200: jsonAnswer('The verdict.', {
+        schema: 'Verdict',
+        examples: verdicts,
+        always: ['Livegate-Model', 'Server-Timing'],
+        sometimes: ['Preference-Applied'],
+      }),
+      202: jsonAnswer('The job, for a caller who prefers `respond-async`.', {
+        schema: 'Job',
+        examples: jobs('queued', 'processing'),
+        always: ['Location', 'Preference-Applied', 'Retry-After'],
+      }),
+    },
+    errors: checkErrors,
+  });
+  return { '/face/v1/passive-liveness': { post } };
+}
+
+const checkErrors: ErrorCode[] = [
+  'missing_image',
+  'too_many_images',
+  'empty_image',
+  'invalid_base64',
+  'invalid_image',
+  'image_dimensions_exceeded',
+  'invalid_json',
+  'invalid_multipart',
+  'invalid_request',
+  'invalid_idempotency_key',
+  'webhook_url_refused',
+  'webhook_secret_missing',
+  ...credentialErrors,
+  'canceled',
+  'image_too_large',
+  'unsupported_image_type',
+  'unsupported_media_type',
+  'idempotency_key_reused',
+  'rate_limited',
+  'overloaded',
+  'unavailable',
+  'image_expired',
+  'timeout',
+];
+
+function preferences(waitLimitMs: number) {
+  return prefer(
+    `\`wait=n\`: wait n seconds at most, ${waitLimitMs / 1000} if you do not say. ` +
+      '`respond-async`: do not wait, a job will do. Both: the verdict if it comes in time, else the job.',
+    'wait=10',
+    'respond-async',
+    'respond-async, wait=10',
+  );
+}
+
+function describeImage({ maxImageBytes, maxImagePixels }: ImageLimits): string {
+  return (
+    `One JPEG or PNG, told by its bytes: at most ${maxImageBytes} bytes, ${maxImagePixels} pixels, ` +
+    '20000 pixels a side. EXIF orientation is applied. In the multipart examples `@name` stands for ' +
+    'the bytes of a file, as with `curl -F`.'
+  );
+}
+
+const webhookUrl = {
+  type: 'string',
+  maxLength: 2048,
+  default: '',
+  description: 'A URL to call when this check ends, beside your endpoints.',
+};
+
+const bodies: Record<string, MediaType> = {
+  'multipart/form-data': {
+    schema: uploadSchema({ type: 'string', contentMediaType: 'application/octet-stream' }),
+    examples: {
+      low: { summary: 'A selfie', value: { image: '@selfie.jpg' } },
+      high: { summary: 'A photo of a screen', value: { image: '@screen.jpg' } },
+      'no face': { summary: 'A landscape', value: { image: '@landscape.jpg' } },
+      'many faces': { summary: 'A group', value: { image: '@group.jpg' } },
+    },
+  },
+  'application/json': {
+    schema: uploadSchema({
+      type: 'string',
+      contentEncoding: 'base64',
+      description: 'A `data:` prefix is tolerated.',
+    }),
+    examples: {
+      'no face': { summary: 'A grey square', value: { image: greySquare } },
+      'with a webhook': {
+        summary: 'A grey square; its end is announced',
+        value: { image: greySquare, webhook_url: 'https://receiver.example/livegate' },
+      },
+    },
+  },
+};
+
+/** Not made from a zod schema: megabytes are parsed by hand, piece by piece. */
+function uploadSchema(image: Schema): Schema {
+  const properties = { image, webhook_url: webhookUrl };
+  return { type: 'object', required: ['image'], properties };
+}

@@ -1,0 +1,48 @@
+import type { ErrorCode } from '@livegate/core';
+import { ref } from '../component-schemas.js';
+import type { Example, MediaType, Operation, Parameter, Response } from '../document-types.js';
+import { errorResponses } from '../error-responses.js';
+import { callerRequestId, listHeaders, type HeaderName } from '../headers.js';
+
+export interface OperationFacts extends Omit<Operation, 'responses' | 'parameters'> {
+  parameters?: Parameter[];
+  answers: Record<number, Response>;
+  errors?: ErrorCode[];
+}
+
+/** Adds what every operation has. */
+export function describeOperation(facts: OperationFacts): Operation {
+  const { answers, errors = [], parameters = [], ...rest } = facts;
+  const mayPrefer = parameters.some(({ name }) => name === 'Prefer');
+  return {
+    ...rest,
+    parameters: [...parameters, callerRequestId],
+    responses: { ...answers, ...errorResponses(errors, mayPrefer ? ['Preference-Applied'] : []) },
+  };
+}
+
+/** Basic and x-api-key together. */
+export const bothCredentials = [{ basic: [], apiKey: [] }];
+
+export const credentialErrors: ErrorCode[] = ['unauthorized', 'forbidden'];
+
+export type SchemaName = Parameters<typeof ref>[0];
+
+export interface AnswerFacts {
+  schema: SchemaName;
+  examples: Record<string, Example>;
+  always?: HeaderName[];
+  sometimes?: HeaderName[];
+}
+
+/** One JSON answer, with the headers that it has beside those of every answer. */
+export function jsonAnswer(description: string, facts: AnswerFacts): Response {
+  return { description, headers: listHeaders(facts), content: json(facts.schema, facts.examples) };
+}
+
+export function json(
+  schema: SchemaName,
+  examples: Record<string, Example>,
+): Record<string, MediaType> {
+  return { 'application/json': { schema: ref(schema), examples } };
+}

@@ -1,0 +1,82 @@
+import type { Parameter, Paths } from '../document-types.js';
+import { exampleId, jobs } from '../examples.js';
+import { prefer } from '../headers.js';
+import {
+  bothCredentials,
+  credentialErrors,
+  describeOperation,
+  jsonAnswer,
+} from './describe-operation.js';
+
+const id: Parameter = {
+  name: 'id',
+  in: 'path',
+  required: true,
+  description: 'The `Request-Id` of the check.',
+  schema: { type: 'string', format: 'uuid' },
+  examples: { job: { value: exampleId } },
+};
+
+const shared = { tags: ['Jobs'], security: bothCredentials };
+const readErrors = [...credentialErrors, 'not_found', 'unavailable'] as const;
+
+/** `/v1/jobs`. Another tenant's job is not found, like one that does not exist. */
+export function jobPaths(): Paths {
+  return {
+    '/v1/jobs/{id}': { get: readJob(), delete: eraseJob() },
+    '/v1/jobs/{id}/cancel': { post: cancelJob() },
+  };
+}
+
+function readJob() {
+  return describeOperation({
+    ...shared,
+    operationId: 'readJob',
+    summary: 'Read a job, or wait for its end',
+    description: 'Only its own tenant sees it, until its result expires.',
+    parameters: [id, prefer('`wait=n`: answer when it ends, or after n seconds.', 'wait=10')],
+    answers: {
+      200: jsonAnswer('The job as it is now. `Retry-After` while it has not ended.', {
+        schema: 'Job',
+        examples: jobs('queued', 'processing', 'succeeded', 'failed', 'canceled'),
+        sometimes: ['Preference-Applied', 'Retry-After'],
+      }),
+    },
+    errors: [...readErrors],
+  });
+}
+
+function eraseJob() {
+  return describeOperation({
+    ...shared,
+    operationId: 'eraseJob',
+    summary: 'Erase a job with its result, its messages and its image',
+    description: 'One that runs ends without a result.',
+    parameters: [id],
+    answers: {
+      200: jsonAnswer('It is erased.', {
+        schema: 'Deletion',
+        examples: { erased: { value: { id: exampleId, deleted: true } } },
+      }),
+    },
+    errors: [...readErrors, 'overloaded'],
+  });
+}
+
+function cancelJob() {
+  return describeOperation({
+    ...shared,
+    operationId: 'cancelJob',
+    summary: 'Cancel a job',
+    description: 'One in the queue never runs; one that runs ends without a result.',
+    parameters: [id],
+    answers: {
+      200: jsonAnswer('The job: canceled, or still processing until it ends as canceled.', {
+        schema: 'Job',
+        examples: jobs('canceled', 'processing'),
+        sometimes: ['Retry-After'],
+      }),
+    },
+    errors: [...readErrors, 'overloaded', 'already_finished'],
+  });
+}

@@ -1,0 +1,67 @@
+import { ref } from './component-schemas.js';
+import type { Operation, Parameter, PathItem, Response, Schema } from './document-types.js';
+import { events, testEvent } from './examples.js';
+
+const answer = (description: string): Response => ({ description, headers: {}, content: {} });
+
+const responses = {
+  '2XX': answer('Received: it is not sent again.'),
+  '410': answer('No more: the endpoint is disabled.'),
+  default: answer('Not received: it is sent again, ten times in all.'),
+};
+
+/** What Livegate sends, after Standard Webhooks: the document's `webhooks`. */
+export function webhookMessages(): Record<string, PathItem> {
+  return {
+    'passive_liveness.completed': message('A check succeeded', 'succeeded'),
+    'passive_liveness.failed': message('A check failed', 'failed'),
+    'passive_liveness.canceled': message('A check was canceled', 'canceled'),
+    'webhook.test': {
+      post: describe('What `POST /v1/webhook-endpoints/{id}/test` sends', {
+        operationId: 'onWebhookTest',
+        schema: ref('WebhookTestEvent'),
+        examples: { test: testEvent },
+      }),
+    },
+  };
+}
+
+function message(summary: string, end: 'succeeded' | 'failed' | 'canceled'): PathItem {
+  const example = events[end];
+  const operationId = `onCheck${end[0]?.toUpperCase()}${end.slice(1)}`;
+  const examples = { ...(example && { [end]: example }) };
+  return { post: describe(summary, { operationId, schema: ref('WebhookCheckEvent'), examples }) };
+}
+
+function describe(
+  summary: string,
+  body: { operationId: string; schema: Schema; examples: Record<string, { value: unknown }> },
+): Operation {
+  const { operationId, ...json } = body;
+  return {
+    operationId,
+    tags: ['Webhooks'],
+    summary,
+    parameters: signature,
+    requestBody: { required: true, content: { 'application/json': json } },
+    responses,
+  };
+}
+
+const header = (name: string, description: string, pattern: string): Parameter => ({
+  name,
+  in: 'header',
+  required: true,
+  description,
+  schema: { type: 'string', pattern },
+});
+
+const signature = [
+  header('webhook-id', 'The same over all attempts.', '^msg_[0-9a-f]{32}$'),
+  header('webhook-timestamp', 'Of this attempt, in seconds since the epoch.', '^[0-9]+$'),
+  header(
+    'webhook-signature',
+    'HMAC-SHA256 of id, timestamp and body; one for each secret that signs.',
+    '^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$',
+  ),
+];

@@ -1,0 +1,16 @@
+/** Room in a request body for what surrounds the image: part headers, stray text fields, JSON. */
+const ENVELOPE_BYTES = 64 * 1024;
+
+/** How a request carries its image. */
+export type UploadForm = 'json' | 'multipart';
+
+/** The longest body that may hold an image of that size. */
+export function maxBodyBytes(form: UploadForm, maxImageBytes: number): number {
+  const bytes = form === 'json' ? Math.ceil(maxImageBytes / 3) * 4 : maxImageBytes;
+  return bytes + ENVELOPE_BYTES;
+}
+
+/** What a body of that length becomes in memory: in JSON its text, and the image decoded from it. */
+export function bytesInMemory(form: UploadForm, bodyBytes: number): number {
+  return form === 'json' ? bodyBytes + Math.ceil((bodyBytes * 3) / 4) : bodyBytes;
+}

@@ -1,0 +1,43 @@
+import { LivegateError } from '@livegate/core';
+
+/** Memory that is set aside for one upload. */
+export interface UploadPermit {
+  /** So much of it is needed from now on; the rest is for others. */
+  shrinkTo(bytes: number): void;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** Bounds the bytes of all the images that are between their callers and Redis. */
+export interface UploadPermits {
+  /** Now set aside for uploads. */
+  readonly bytesInFlight: number;
+  /** Throws `overloaded` at once where that much is not free: nobody waits while holding a socket. */
+  take(bytes: number): UploadPermit;
+}
+
+export function createUploadPermits(maxBytesInFlight: number): UploadPermits {
+  let bytesInFlight = 0;
+
+  return {
+    get bytesInFlight() {
+      return bytesInFlight;
+    },
+    take(bytes) {
+      if (bytesInFlight + bytes > maxBytesInFlight) {
+        const detail = `${bytesInFlight} of ${maxBytesInFlight} upload bytes are in flight`;
+        throw new LivegateError('overloaded', { detail });
+      }
+      let held = 0;
+      const hold = (next: number) => {
+        bytesInFlight += next - held;
+        held = next;
+      };
+      hold(bytes);
+      return {
+        shrinkTo: (fewer) => hold(Math.min(held, fewer)),
+        release: () => hold(0),
+      };
+    },
+  };
+}

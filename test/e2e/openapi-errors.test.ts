@@ -1,0 +1,332 @@
+import { errorMessages, type ErrorCode } from '@livegate/core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { Operation } from '../../apps/api/src/openapi/document-types.js';
+import { commonErrors } from '../../apps/api/src/openapi/error-responses.js';
+import type { CheckedAnswer } from '../fixtures/document-checker.js';
+import { unsupportedImages } from '../fixtures/not-jpeg-or-png.js';
+import { pngBomb } from '../fixtures/odd-images.js';
+import { noFace, selfie } from '../fixtures/photos.js';
+import { head, sendRaw } from '../integration/raw-http.js';
+import {
+  asJson,
+  checker,
+  createDocumentClient,
+  document,
+  expectAsDocumented,
+  form,
+  operationOf,
+  operations,
+  type DocumentClient,
+  type Sent,
+} from './document-client.js';
+import { authOf, startDocumentedProduct, type DocumentedProduct } from './documented-product.js';
+import { untilReady } from './processes.js';
+
+const eventually = { timeout: 30_000, interval: 50 };
+const check = 'checkPassiveLiveness';
+
+let product: DocumentedProduct;
+let client: DocumentClient;
+
+beforeAll(async () => {
+  product = await startDocumentedProduct();
+  client = createDocumentClient(product);
+  await client.createEndpoint('completed', 'failed', 'canceled');
+}, 60_000);
+afterAll(() => product.stop());
+
+/** `operation code` of every error that was provoked; `any code` of those that any may meet. */
+const provoked = new Set<string>();
+
+function expectDocumented(name: string, code: ErrorCode, answer: CheckedAnswer): void {
+  const documented = operationOf(name);
+  expect(answer.body, `${name} ${code}`).toMatchObject({ error_code: code });
+  expectAsDocumented(documented, answer);
+  const isOwn = answer.status in documented.operation.responses;
+  provoked.add(`${isOwn ? name : 'any'} ${code}`);
+}
+
+async function expectError(name: string, code: ErrorCode, sent: Sent = {}): Promise<void> {
+  expectDocumented(name, code, await client.call(name, sent));
+}
+
+function ownErrors({ responses }: Operation): ErrorCode[] {
+  return Object.entries(responses).flatMap(([status, response]) => {
+    if (status === 'default' || '$ref' in response) return [];
+    const examples = Object.values(response.content['application/json']?.examples ?? {});
+    return examples.flatMap(({ value }) => (value as { error_code?: ErrorCode }).error_code ?? []);
+  });
+}
+
+/** The operations that document a code of their own. */
+function namesWith(code: ErrorCode): string[] {
+  return operations
+    .filter(({ operation }) => ownErrors(operation).includes(code))
+    .map(({ operation }) => operation.operationId);
+}
+
+function freezeWorker(): void {
+  product.freezeWorker();
+  onTestFinished(() => void product.thawWorker());
+}
+
+/** Posts while the worker is frozen; resolves with the id of the check once it waits in the queue. */
+async function holdCheck() {
+  const list = `${product.keys.prefix}:liveness:wait`;
+  await expect.poll(() => product.client.llen(list), eventually).toBe(0);
+  freezeWorker();
+  const answer = client.call(check, { body: form(await selfie()) });
+  await expect.poll(() => product.client.llen(list), eventually).toBe(1);
+  const [id = ''] = await product.client.lrange(list, 0, 0);
+  return { id, answer };
+}
+
+describe('every operation gives the errors that it documents', () => {
+  it.each(namesWith('unauthorized'))('%s: 401 and 403', async (name) => {
+    await expectError(name, 'unauthorized', { headers: { 'x-api-key': 'wrong' } });
+    await expectError(name, 'forbidden', { headers: authOf('idle') });
+  });
+
+  it.each(namesWith('not_found'))('%s: 404', async (name) => {
+    await expectError(name, 'not_found');
+  });
+
+  it.each(namesWith('invalid_json').filter((name) => name !== check))(
+    '%s: a body that is none',
+    async (name) => {
+      const type = { 'content-type': 'application/json' };
+      await expectError(name, 'invalid_json', { headers: type, body: '{' });
+      await expectError(name, 'invalid_request', asJson({ unknown: 1 }));
+      await expectError(name, 'unsupported_media_type', { body: 'text' });
+    },
+  );
+
+  it.each(namesWith('webhook_url_refused').filter((name) => name !== check))(
+    '%s: a URL that is refused',
+    async (name) => {
+      const sent = asJson({ url: 'ftp://127.0.0.1', events: ['passive_liveness.failed'] });
+      await expectError(name, 'webhook_url_refused', sent);
+    },
+  );
+
+  it.each(Object.keys(document.paths))('%s: 405, with what it allows', async (path) => {
+    const there = operations.filter((documented) => documented.path === path);
+    const answer = await client.send({ path, method: 'PUT' });
+    expectDocumented(there[0]!.operation.operationId, 'method_not_allowed', answer);
+    const methods = there.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method]));
+    const allowed = answer.headers.get('allow')?.split(', ');
+    expect(allowed?.toSorted()).toEqual(methods.map((name) => name.toUpperCase()).toSorted());
+  });
+
+  it('a 17th endpoint is one too many', async () => {
+    const headers = authOf('fresh');
+    const sent = asJson({ url: product.receiver.url, events: ['passive_liveness.failed'] });
+    const create = { ...sent, headers: { ...sent.headers, ...headers } };
+    for (let count = 0; count < 16; count += 1) await client.call('createWebhookEndpoint', create);
+    await expectError('createWebhookEndpoint', 'too_many_endpoints', create);
+  });
+
+  it('a job that has ended cannot be cancelled', async () => {
+    const id = await client.finishJob();
+    await expectError('cancelJob', 'already_finished', { params: { id } });
+  });
+});
+
+describe('checkPassiveLiveness refuses', () => {
+  const refusals: [ErrorCode, () => Sent | Promise<Sent>][] = [
+    ['missing_image', () => ({ body: form() })],
+    ['too_many_images', () => ({ body: form('a', 'b') })],
+    ['empty_image', () => ({ body: form('') })],
+    ['invalid_base64', () => asJson({ image: '!' })],
+    ['invalid_image', () => ({ body: form('no image') })],
+    ['image_dimensions_exceeded', () => ({ body: form(pngBomb()) })],
+    ['invalid_json', () => ({ ...asJson({}), body: '{' })],
+    ['invalid_multipart', () => ({ ...multipart, body: 'nothing' })],
+    ['invalid_request', () => asJson({ image: '', webhook_url: 1 })],
+    ['image_too_large', () => ({ body: form(Buffer.alloc(11 * 1024 * 1024)) })],
+    ['unsupported_image_type', () => ({ body: form(unsupportedImages.gif) })],
+    ['unsupported_media_type', () => ({ body: 'text' })],
+    ['invalid_idempotency_key', () => ({ headers: { 'idempotency-key': 'a b' }, body: form('a') })],
+    ['webhook_url_refused', () => withWebhook('ftp://127.0.0.1')],
+    ['webhook_secret_missing', () => withWebhook(product.receiver.url)],
+  ];
+  const multipart = { headers: { 'content-type': 'multipart/form-data; boundary=x' } };
+
+  async function withWebhook(url: string): Promise<Sent> {
+    return asJson({ image: (await selfie()).toString('base64'), webhook_url: url });
+  }
+
+  it.each(refusals)('%s', async (code, create) => {
+    await expectError(check, code, await create());
+  });
+
+  it('a key that was used with another image', async () => {
+    const headers = { 'idempotency-key': 'used' };
+    await client.call(check, { headers, body: form(await noFace()) });
+    await expectError(check, 'idempotency_key_reused', { headers, body: form(await selfie()) });
+  });
+
+  it('a tenant over its rate', async () => {
+    const sent = { headers: authOf('limited') };
+    await client.call(check, { ...sent, body: form('') });
+    await expectError(check, 'rate_limited', { ...sent, body: form('') });
+  });
+});
+
+describe('a waiting caller is told', () => {
+  it('that its check was canceled', async () => {
+    const { id, answer } = await holdCheck();
+    await client.call('cancelJob', { params: { id } });
+    expectDocumented(check, 'canceled', await answer);
+  });
+
+  it('that its image expired', async () => {
+    const { id, answer } = await holdCheck();
+    await product.client.unlink(product.keys.image(id));
+    product.thawWorker();
+    expectDocumented(check, 'image_expired', await answer);
+  });
+
+  it('that we failed', async () => {
+    const { id, answer } = await holdCheck();
+    // As if it had been queued by a later release, whose jobs this worker cannot read.
+    const key = product.keys.job(id);
+    const job = JSON.parse((await product.client.hget(key, 'data')) ?? '') as object;
+    await product.client.hset(key, 'data', JSON.stringify({ ...job, version: 99 }));
+    product.thawWorker();
+    expectDocumented(check, 'internal_error', await answer);
+  });
+
+  it('that its wait ran out, and where the check can be looked up', async () => {
+    freezeWorker();
+    const sent = { headers: { prefer: 'wait=0' }, body: form(await noFace()) };
+    await expectError(check, 'timeout', sent);
+  });
+
+  it('that the queue is full', async () => {
+    const { answer } = await holdCheck();
+    await expect.poll(statusOfNarrow, eventually).toBe(503);
+    const sent = { baseUrl: product.narrow.url, body: form(await selfie()) };
+    await expectError(check, 'overloaded', sent);
+    product.thawWorker();
+    expect(await answer).toMatchObject({ status: 200 });
+    await expect.poll(statusOfNarrow, eventually).toBe(400);
+  });
+
+  /** 400, for an empty image, where the narrow gateway would take one. */
+  async function statusOfNarrow(): Promise<number> {
+    const sent = { baseUrl: product.narrow.url, body: form('') };
+    return (await client.call(check, sent)).status;
+  }
+});
+
+describe('broken HTTP is answered as documented', () => {
+  const port = (url: string) => Number(new URL(url).port);
+  const raw = (...lines: string[]) => sendRaw(port(product.api.url), [head(...lines)]);
+
+  it('a path that cannot be decoded', async () => {
+    const answer = await client.send({ path: '/v1/jobs/%zz', method: 'GET' });
+    expectDocumented('readJob', 'bad_request', answer);
+  });
+
+  it('an expectation that nobody knows', async () => {
+    expectDocumented(check, 'unsupported_expectation', await raw('Expect: a-miracle'));
+  });
+
+  it('headers that are too large', async () => {
+    expectDocumented(check, 'headers_too_large', await raw(`X-Long: ${'x'.repeat(20_000)}`));
+  });
+
+  it('a body that does not come', async () => {
+    const lines = ['Content-Type: multipart/form-data; boundary=x', 'Content-Length: 100'];
+    const answer = await sendRaw(port(product.narrow.url), [head(...lines)]);
+    expectDocumented(check, 'request_timeout', answer);
+  });
+
+  it('a path where nothing is', async () => {
+    const answer = await client.send({ path: '/nothing', method: 'GET' });
+    expectDocumented('livez', 'not_found', answer);
+  });
+});
+
+describe('webhooks', () => {
+  it('of every documented kind arrive as documented', async () => {
+    await client.createDelivery();
+    const { messages } = product.receiver;
+    const kinds = Object.keys(document.webhooks);
+    const heard = () => [...new Set(messages.map(({ body }) => body.type))].toSorted();
+    await expect.poll(heard, eventually).toEqual(kinds.toSorted());
+    for (const { headers, body } of messages) {
+      const { requestBody, parameters = [] } = document.webhooks[body.type]!.post!;
+      expect(checker.checkValue(requestBody!.content['application/json']!, body)).toEqual([]);
+      for (const parameter of parameters) {
+        if (!('name' in parameter)) continue;
+        expect(checker.checkValue(parameter, headers[parameter.name])).toEqual([]);
+      }
+    }
+  });
+});
+
+describe('without Redis', () => {
+  // The one above; and one whose transaction a full Redis aborts without the word that it is full.
+  const elsewhere = new Set([check, 'sendTestWebhook']);
+
+  it('every operation that needs it says so', async () => {
+    const { redis, api } = product;
+    onTestFinished(async () => {
+      redis.thaw();
+      await untilReady(api.url);
+    });
+    redis.freeze();
+    await untilReady(api.url, 503);
+    for (const name of namesWith('unavailable')) {
+      const body = requestOf(name);
+      await expectError(name, 'unavailable', body);
+    }
+    expectAsDocumented(operationOf('readyz'), await client.call('readyz'));
+  });
+
+  it('a full one is told from one that is away', async () => {
+    const names = namesWith('overloaded').filter((name) => !elsewhere.has(name));
+    await client.tidy();
+    product.freezeWorker();
+    onTestFinished(async () => {
+      await product.client.config('SET', 'maxmemory', '0');
+      product.thawWorker();
+    });
+    const prepared: [string, Record<string, string>][] = [];
+    for (const name of names) prepared.push([name, await paramsOf(name)]);
+    await product.client.config('SET', 'maxmemory', '1');
+    for (const [name, params] of prepared) {
+      await expectError(name, 'overloaded', { ...requestOf(name), params });
+    }
+  });
+
+  /** The worker is frozen: a job goes no further than the queue. */
+  async function paramsOf(name: string): Promise<Record<string, string>> {
+    if (name.endsWith('Job')) return { id: await client.submitJob() };
+    return client.createParams(operationOf(name));
+  }
+
+  /** What the operation would accept. */
+  function requestOf(name: string): Sent {
+    const { requestBody } = operationOf(name).operation;
+    const examples = Object.values(requestBody?.content['application/json']?.examples ?? {});
+    return examples[0] ? asJson(examples[0].value) : {};
+  }
+});
+
+// The last one: what is documented and did not happen above is a line too many, or a test too few.
+describe('together', () => {
+  it('these were all the errors that the document has', () => {
+    const own = operations.flatMap(({ operation }) =>
+      ownErrors(operation).map((code) => `${operation.operationId} ${code}`),
+    );
+    const all = [...own, ...commonErrors.map((code) => `any ${code}`)];
+    // It takes a Redis that becomes full between two commands; of a full one it says "unavailable".
+    const unprovoked = ['sendTestWebhook overloaded'];
+    expect(all.filter((error) => !provoked.has(error))).toEqual(unprovoked);
+    const codes = new Set([...provoked].map((error) => error.split(' ')[1]));
+    expect(codes).toEqual(new Set(Object.keys(errorMessages)));
+  });
+});

@@ -1,0 +1,96 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Parameter } from '../../apps/api/src/openapi/document-types.js';
+import type { DocumentedOperation } from '../fixtures/document-checker.js';
+import { face, groupPhoto, noFace, selfie } from '../fixtures/photos.js';
+import {
+  asJson,
+  checker,
+  createDocumentClient,
+  document,
+  expectAsDocumented,
+  form,
+  operations,
+  type DocumentClient,
+  type Sent,
+} from './document-client.js';
+import { startDocumentedProduct, type DocumentedProduct } from './documented-product.js';
+
+/** The files that the document's multipart examples name. */
+const files: Record<string, () => Promise<Buffer>> = {
+  '@selfie.jpg': selfie,
+  '@screen.jpg': () => face('photo 2 left'),
+  '@landscape.jpg': noFace,
+  '@group.jpg': groupPhoto,
+};
+
+let product: DocumentedProduct;
+let client: DocumentClient;
+
+beforeAll(async () => {
+  product = await startDocumentedProduct();
+  client = createDocumentClient(product);
+  // What a check is announced with is signed, and needs a secret first.
+  await client.call('rotateWebhookSecret');
+}, 60_000);
+afterEach(() => client.tidy());
+afterAll(() => product.stop());
+
+interface ExampleRequest {
+  name: string;
+  sent: Sent;
+}
+
+/** Every example of a body; and of a header or an asset, with the first body. */
+async function listRequests({ operation }: DocumentedOperation): Promise<ExampleRequest[]> {
+  const bodies = Object.entries(operation.requestBody?.content ?? {}).flatMap(
+    ([type, { examples = {} }]) =>
+      Object.entries(examples).map(([name, { value }]) => toRequest(name, type, value)),
+  );
+  const requests = await Promise.all(bodies);
+  const first = requests[0]?.sent ?? {};
+  const parameters = (operation.parameters ?? []) as Parameter[];
+  return [...requests, ...parameters.flatMap((parameter) => listVariants(first, parameter))];
+}
+
+async function toRequest(name: string, type: string, value: unknown): Promise<ExampleRequest> {
+  if (type === 'application/json') return { name, sent: asJson(value) };
+  const { image } = value as { image: string };
+  return { name, sent: { body: form(await files[image]!()) } };
+}
+
+function listVariants(sent: Sent, { name, schema, examples = {} }: Parameter): ExampleRequest[] {
+  const values = (schema['examples'] ?? []) as string[];
+  const withHeader = values.map((value) => ({ headers: { ...sent.headers, [name]: value } }));
+  const assets = name === 'asset' ? Object.keys(examples) : [];
+  const variants: Sent[] = [...withHeader, ...assets.map((asset) => ({ params: { asset } }))];
+  return variants.map((variant) => ({ name, sent: { ...sent, ...variant } }));
+}
+
+/** The class of the verdict that the document shows under the name of the request. */
+function describeShown({ operation }: DocumentedOperation, name: string): object {
+  const media = checker.findResponse(operation, 200)?.content['application/json'];
+  const shown = media?.examples?.[name]?.value as { result?: { status: string } } | undefined;
+  return shown?.result ? { result: { status: shown.result.status } } : {};
+}
+
+describe('the OpenAPI document', () => {
+  it('is served to everyone', async () => {
+    const response = await fetch(`${product.api.url}/openapi.json`);
+    expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
+  });
+
+  it.each(operations)('shows requests that succeed: $operation.operationId', async (documented) => {
+    const isCancellation = documented.operation.operationId === 'cancelJob';
+    const requests = await listRequests(documented);
+    expect(requests).not.toHaveLength(0);
+    for (const { name, sent } of requests) {
+      if (isCancellation) product.freezeWorker();
+      const params = { ...(await client.createParams(documented)), ...sent.params };
+      const answer = await client.send(documented, { ...sent, params });
+      product.thawWorker();
+      expect([200, 201, 202]).toContain(answer.status);
+      expectAsDocumented(documented, answer);
+      expect(answer.body).toMatchObject(describeShown(documented, name));
+    }
+  });
+});

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { greySquare } from '../fixtures/photos.js';
+import { postImage } from './post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+
+const MIB = 1024 * 1024;
+const BUDGET_MIB = 64;
+
+/** Trailing bytes make any image as large as wanted. */
+async function imageOfMiB(size: number): Promise<Buffer> {
+  return Buffer.concat([(await greySquare()).jpeg, Buffer.alloc(size * MIB)], size * MIB);
+}
+
+/** The most memory a process ever had, as Linux tells. */
+async function peakMiB(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+test('200 uploads of 5 MiB at once: those that find no room are refused, and the memory keeps to its bound', async () => {
+  const env = createEnv({ LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: `${BUDGET_MIB * MIB}` });
+  const [api, worker] = await Promise.all([startApi(env), startWorker(env)]);
+  onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
+  await untilReady(api.url);
+  const image = await imageOfMiB(5);
+  const burst = (count: number) =>
+    Promise.all(
+      Array.from({ length: count }, () => postImage(api.url, image, { Prefer: 'respond-async' })),
+    );
+  // What one upload needs beside its bytes, such as code and buffers, is there before the others come.
+  await burst(1);
+  const idleMiB = await peakMiB(api.child.pid);
+
+  const answers = await burst(200);
+  const outcomes = new Set(answers.map(({ body }) => body.error_code ?? 'accepted'));
+  expect(outcomes).toEqual(new Set(['accepted', 'overloaded']));
+  // Without the permits it grows by all of the 1,000 MiB.
+  expect((await peakMiB(api.child.pid)) - idleMiB).toBeLessThan(3 * BUDGET_MIB);
+});

@@ -1,0 +1,133 @@
+import { errorMessages, type ErrorCode } from '@livegate/core';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import type { Express } from 'express';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
+import { statusOf } from '../../apps/api/src/present-error.js';
+import { pageAssets } from '../../apps/api/src/routes/docs.js';
+import { createServer, type ServerDeps } from '../../apps/api/src/server.js';
+import { createDocumentChecker, listOperations } from '../fixtures/document-checker.js';
+
+const options = {
+  limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 50_000_000 },
+  waitLimitMs: 25_000,
+  rateLimitPerMinute: 0,
+  publicUrl: undefined,
+};
+const document = createOpenApiDocument({ ...options, pageAssets });
+const operations = listOperations(document);
+const checker = createDocumentChecker(document);
+
+interface Layer {
+  route?: { path: string | string[]; methods: Record<string, boolean> };
+  handle?: { stack?: Layer[] };
+}
+
+/** `METHOD /path` of every route that answers, in the words of the document. */
+function listRoutes({ stack }: { stack: Layer[] }): string[] {
+  return stack.flatMap(({ route, handle }) => {
+    if (!route) return handle?.stack ? listRoutes({ stack: handle.stack }) : [];
+    const paths = [route.path].flat().map((path) => path.replaceAll(/:(\w+)/g, '{$1}'));
+    // One for every method is what refuses all the others.
+    if (route.methods['_all'] ?? route.methods['trace']) return [];
+    return Object.keys(route.methods).flatMap((method) => paths.map((path) => `${method} ${path}`));
+  });
+}
+
+function createApp(): Express {
+  // No request is made, so nothing behind the routes is asked.
+  const deps = { webhooks: { routes: {} }, log: pino({ level: 'silent' }) };
+  return createServer(options, deps as unknown as ServerDeps);
+}
+
+describe('the OpenAPI document', () => {
+  it('is valid by the official schema of OpenAPI 3.1', async () => {
+    const { valid, errors } = await new Validator().validate(
+      structuredClone(document) as unknown as Record<string, unknown>,
+    );
+    expect(errors).toBeUndefined();
+    expect(valid).toBe(true);
+  });
+
+  it('has every route of the server, and no other', () => {
+    const documented = operations.map(({ method, path }) => `${method} ${path}`);
+    const routes = listRoutes(createApp().router as unknown as { stack: Layer[] });
+    expect(routes.length).toBeGreaterThan(15);
+    expect(documented.toSorted()).toEqual(routes.toSorted());
+  });
+
+  it('names each operation once', () => {
+    const names = operations.map(({ operation }) => operation.operationId);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('has every error code, under its status and with its words', () => {
+    const documented = new Map(
+      operations.flatMap(({ operation }) =>
+        Object.keys(operation.responses).flatMap((status) => listErrors(operation, status)),
+      ),
+    );
+    expect([...documented.keys()].toSorted()).toEqual(Object.keys(errorMessages).toSorted());
+    for (const [code, message] of Object.entries(errorMessages)) {
+      const row = `| ${statusOf(code as ErrorCode)} | \`${code}\` | ${message} |`;
+      expect(document.info.description).toContain(row);
+      expect(documented.get(code)).toBe(statusOf(code as ErrorCode));
+    }
+  });
+
+  function listErrors(operation: (typeof operations)[number]['operation'], status: string) {
+    const response = checker.findResponse(operation, Number(status));
+    const examples = response?.content['application/json']?.examples ?? {};
+    return Object.values(examples).flatMap(({ value }): [string, number][] => {
+      const { error_code: code, http_status: http } = value as Record<string, unknown>;
+      return typeof code === 'string' && typeof http === 'number' ? [[code, http]] : [];
+    });
+  }
+
+  it('names the limits in force and the address that callers use', () => {
+    const limits = { maxImageBytes: 4711, maxImagePixels: 1234 };
+    const publicUrl = 'https://faces.example/livegate/';
+    const own = createOpenApiDocument({ ...options, limits, publicUrl, pageAssets });
+    const { requestBody } = own.paths['/face/v1/passive-liveness']!.post!;
+    expect(requestBody?.description).toMatch(/4711 bytes, 1234 pixels/);
+    expect(own.servers).toEqual([{ url: 'https://faces.example/livegate' }]);
+  });
+
+  const examples = [
+    ...operations.flatMap(({ operation }) => listExamples(operation)),
+    ...Object.values(document.webhooks).flatMap(({ post }) => listExamples(post!)),
+  ];
+
+  function listExamples({ operationId, requestBody, parameters = [], responses }: Operation) {
+    const bodies = Object.entries(requestBody?.content ?? {});
+    const answers = Object.keys(responses).flatMap((status) =>
+      Object.entries(
+        checker.findResponse({ responses } as Operation, Number(status))?.content ?? {},
+      ).map(([type, media]) => [`${status} ${type}`, media] as const),
+    );
+    const own = parameters.filter((parameter) => 'name' in parameter);
+    const named = own.map((parameter) => [parameter.name, parameter] as const);
+    return [...bodies, ...answers, ...named].flatMap(([place, { schema, examples: some = {} }]) => {
+      const inSchema = (schema['examples'] ?? []) as unknown[];
+      const values = [...Object.values(some).map(({ value }) => value), ...inSchema];
+      return values.map((value) => ({ name: `${operationId}, ${place}`, schema, value }));
+    });
+  }
+
+  type Operation = (typeof operations)[number]['operation'];
+
+  it('holds examples of everything, each as its schema says', () => {
+    expect(examples.length).toBeGreaterThan(200);
+    const problems = examples.flatMap(({ name, schema, value }) =>
+      checker.checkValue({ schema }, value).map((problem) => `${name}: ${problem}`),
+    );
+    expect(problems).toEqual([]);
+  });
+
+  it('would notice an example that is not', () => {
+    const alive = { $ref: '#/components/schemas/Alive' };
+    expect(checker.checkValue({ schema: alive }, { status: 'ok', more: 1 })).toHaveLength(1);
+    expect(checker.checkValue({ schema: alive }, { status: 'dead' })).toHaveLength(1);
+  });
+});
