@@ -1,6 +1,7 @@
 import { connectForBackground, createKeys, createRedisCheckQueue } from '@livegate/core';
 import { pino } from 'pino';
 import sharp from 'sharp';
+import { findFreePort } from '../../scripts/ports.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { groupPhoto, selfie } from '../fixtures/photos.js';
 import { createOwnRedis } from './own-redis.js';
@@ -151,6 +152,20 @@ describe('gateways', () => {
 });
 
 describe('Redis', () => {
+  it('a worker that does not reach it is not ready, but alive', async () => {
+    const port = await findFreePort();
+    const { worker } = await startProduct({ LIVEGATE_WORKER_HEALTH_PORT: `${port}` });
+    const probe = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    expect(await probe('/readyz')).toBe(200);
+    redis.freeze();
+    onTestFinished(() => void redis.thaw());
+    await expect.poll(() => probe('/readyz'), eventually).toBe(503);
+    expect(await probe('/livez')).toBe(200);
+    redis.thaw();
+    await expect.poll(() => probe('/readyz'), eventually).toBe(200);
+    expect(await worker.stop()).toBe(0);
+  });
+
   it('a frozen Redis gives 503 instead of a hang, and heals', async () => {
     const { api } = await startProduct();
     const photo = await selfie();

@@ -8,7 +8,6 @@ export const apiConfigSchema = z.object({
   ...sharedConfig,
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: integer(0).max(65_535).default(8080),
-  LIVEGATE_HOST: z.string().default('127.0.0.1'),
   LIVEGATE_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),

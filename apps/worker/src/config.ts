@@ -7,6 +7,7 @@ import type { PipelineConfig } from './pipeline.js';
 export const workerConfigSchema = z
   .object({
     ...sharedConfig,
+    LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
     LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
     LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
     LIVEGATE_DEVICES: integer(1).default(1),

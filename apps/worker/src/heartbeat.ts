@@ -13,15 +13,24 @@ const INTERVAL_MS = (HEARTBEAT_LIFE_SECONDS * 1000) / 3;
 
 /** Tells the gateways that this worker lives, until closed. */
 export async function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
-  const beat = () =>
-    registry
-      .announce(facts)
-      .catch((error: unknown) => log.warn({ err: error }, 'heartbeat failed'));
+  let lapsesAt = 0;
+  const beat = async () => {
+    const next = performance.now() + HEARTBEAT_LIFE_SECONDS * 1000;
+    try {
+      await registry.announce(facts);
+      lapsesAt = next;
+    } catch (error) {
+      log.warn({ err: error }, 'heartbeat failed');
+    }
+  };
   const timer = setInterval(() => void beat(), INTERVAL_MS);
   await beat();
   return {
+    /** Whether Redis has been reached lately: if not, no gateway counts on this worker. */
+    isHeard: () => performance.now() < lapsesAt,
     async close() {
       clearInterval(timer);
+      lapsesAt = 0;
       // While Redis is away the announcement just lapses, a little later.
       await Promise.race([registry.withdraw(facts.id), sleep(WITHDRAW_MS, null, { ref: false })]);
     },

@@ -1,5 +1,6 @@
 import { closeOnSignal, createLog } from '@livegate/core';
-import { readWorkerConfig, toPipelineConfig } from './config.js';
+import { readWorkerConfig, toPipelineConfig, type WorkerConfig } from './config.js';
+import { serveHealth, type HealthDeps } from './health.js';
 import { openWorker } from './open-worker.js';
 import { createPipeline } from './pipeline.js';
 
@@ -14,7 +15,15 @@ async function main(): Promise<void> {
   const onLost = () => process.exit(1);
   const pipeline = await createPipeline(toPipelineConfig(config), { log, onLost });
   const worker = await openWorker(config, pipeline, log);
-  closeOnSignal(worker.closers, SHUTDOWN_GRACE_MS, log);
+  const health = await openHealth(config, { ...pipeline, ...worker });
+  closeOnSignal([...worker.closers, () => health?.close()], SHUTDOWN_GRACE_MS, log);
+}
+
+async function openHealth(config: WorkerConfig, deps: HealthDeps) {
+  const port = config.LIVEGATE_WORKER_HEALTH_PORT;
+  return port === undefined
+    ? undefined
+    : await serveHealth({ host: config.LIVEGATE_HOST, port }, deps);
 }
 
 await main().catch((error: unknown) => {

@@ -39,7 +39,11 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
   const facts = { id: createWorkerId(), models, executionProvider, cutPoints };
   const heartbeat = await startHeartbeat(store.registry, facts, log);
   log.info({ ...facts, layout, concurrency }, 'ready');
-  return { closers: [heartbeat.close, pipeline.drain, jobs.close, pipeline.close, store.close] };
+  return {
+    /** Whether it takes jobs, and the gateways know that it does. */
+    isHeard: heartbeat.isHeard,
+    closers: [heartbeat.close, pipeline.drain, jobs.close, pipeline.close, store.close],
+  };
 }
 
 /** Everything the worker shares with the gateways, and the connections to it. */

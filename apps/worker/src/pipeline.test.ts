@@ -25,6 +25,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       }));
       return { answers, ...beforeRun(widths) };
     },
+    longestRunMs: () => 0,
     close: async () => undefined,
   };
   const warn = vi.fn<Log['warn']>();

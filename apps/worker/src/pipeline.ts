@@ -40,6 +40,8 @@ export interface Pipeline {
   assess(image: Uint8Array, alone?: () => Promise<void>): Promise<AssessedImage>;
   /** From now on no image waits for company. */
   drain(): void;
+  /** How long the longest of the present runs has been going; 0 where none is. */
+  longestRunMs(): number;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function createPipeline(
       }
     },
     drain: batcher.drain,
+    longestRunMs: engines.longestRunMs,
     close: engines.close,
   };
 

@@ -1,5 +1,6 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { keepEngine } from './keep-engine.js';
+import type { AssessedRun } from './messages.js';
 import { EngineCrash, type Engine } from './open-engine.js';
 
 const log = { error: () => undefined, fatal: () => undefined } as never;
@@ -28,6 +29,24 @@ test('a crashed engine is replaced; who was in it is told, and who comes next is
   await expect(engine.assess([])).rejects.toThrow(EngineCrash);
   expect(await engine.assess([])).toEqual({ answers: [new Error('of engine 2')] });
   expect(countOpened()).toBe(2);
+});
+
+test('tells how long a run has been going, so that a hung one is seen', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let end = (_answer: AssessedRun) => undefined as void;
+  const slow: Engine = {
+    ...(await createEngines(0).open()),
+    assess: () => new Promise((resolve) => (end = resolve)),
+  };
+  const engine = await keepEngine(async () => slow, { log, onLost: () => expect.unreachable() });
+  expect(engine.runMs()).toBe(0);
+  const run = engine.assess([]);
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(engine.runMs()).toBe(5000);
+  end({ answers: [] });
+  await run;
+  expect(engine.runMs()).toBe(0);
 });
 
 test('a run that merely fails keeps its engine', async () => {

@@ -1,7 +1,10 @@
 import type { Log } from '@livegate/core';
 import { EngineCrash, type Engine } from './open-engine.js';
 
-export type KeptEngine = Pick<Engine, 'assess' | 'close'>;
+export interface KeptEngine extends Pick<Engine, 'assess' | 'close'> {
+  /** How long the present run has been going; 0 between runs. */
+  runMs(): number;
+}
 
 export interface KeepEngineDeps {
   log: Log;
@@ -18,17 +21,22 @@ export async function keepEngine(
   { log, onLost }: KeepEngineDeps,
 ): Promise<KeptEngine> {
   let current = Promise.resolve(await open());
+  let runningSince: number | undefined;
 
   return {
     async assess(images) {
       const engine = await current;
+      runningSince = performance.now();
       try {
         return await engine.assess(images);
       } catch (error) {
         if (error instanceof EngineCrash) replace(error);
         throw error;
+      } finally {
+        runningSince = undefined;
       }
     },
+    runMs: () => (runningSince === undefined ? 0 : performance.now() - runningSince),
     async close() {
       await (await current).close();
     },

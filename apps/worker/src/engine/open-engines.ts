@@ -16,6 +16,8 @@ export interface Engines {
   layout: EngineLayout;
   /** One run, of at most `layout.maxBatch` images; as many runs at once as there are engines. */
   assess(images: DecodedImage[]): Promise<AssessedRun>;
+  /** How long the longest of the present runs has been going; 0 where none is. */
+  longestRunMs(): number;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
         idle.push(engine);
       }
     },
+    longestRunMs: () => Math.max(...engines.map((engine) => engine.runMs())),
     close: () => closeAll(engines),
   };
 };

@@ -35,10 +35,11 @@ export function fraction() {
   return z.coerce.number().min(0).max(1);
 }
 
-/** What api and worker must agree on, and how both log. */
+/** What api and worker must agree on, and how both listen and log. */
 export const sharedConfig = {
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
   BLOB_REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  LIVEGATE_HOST: z.string().default('127.0.0.1'),
   LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
   LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
   LIVEGATE_RESULT_TTL_SECONDS: integer(1).default(24 * 60 * 60),
