@@ -23,6 +23,7 @@ const pipeline: Pipeline = {
     };
   },
   drain: () => undefined,
+  longestRunMs: () => 0,
   close: async () => undefined,
 };
 
