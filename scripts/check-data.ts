@@ -2,15 +2,14 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createLog } from '@livegate/core';
-import { readWorkerConfig, toPipelineConfig } from '@livegate/worker/config';
-import { createPipeline } from '@livegate/worker/pipeline';
+import { readWorkerConfig } from '@livegate/worker/config';
 import { assessFiles } from './check-data/assess-files.js';
 import { describeDetection } from './check-data/describe-detection.js';
 import { describeLiveness } from './check-data/describe-liveness.js';
 import { describeSpeed } from './check-data/describe-speed.js';
 import { readTable } from './check-data/read-table.js';
 import { prepareModels } from './models/prepare-models.js';
+import { openPipeline } from './open-pipeline.js';
 
 const { positionals } = parseArgs({ allowPositionals: true });
 await checkData(positionals[0] ?? '../shared/data');
@@ -20,10 +19,9 @@ async function checkData(folder: string): Promise<void> {
   const detectionRows = await readTable(join(folder, 'detection.csv'), ['path', 'faces']);
   const livenessColumns = ['path', 'label', 'framing', 'source'] as const;
   const livenessRows = await readTable(join(folder, 'liveness.csv'), livenessColumns);
-  const config = toPipelineConfig(readWorkerConfig(process.env));
-  await prepareModels(config.modelsDir, console.log);
-  const log = createLog('worker', 'warn');
-  const pipeline = await createPipeline(config, { log, onLost: () => process.exit(1) });
+  const config = readWorkerConfig(process.env);
+  await prepareModels(config.LIVEGATE_MODELS_DIR, console.log);
+  const pipeline = await openPipeline(config);
   const detection = await assessFiles(pipeline, folder, detectionRows);
   const liveness = await assessFiles(pipeline, folder, livenessRows);
   await pipeline.close();

@@ -1,6 +1,6 @@
 import { kindOf } from './assess-files.js';
 import type { Assessed } from './assess-files.js';
-import { formatTable } from './format-table.js';
+import { formatTable } from '../format-table.js';
 
 type Row = Assessed<{ path: string; faces: string }>;
 

@@ -1,6 +1,6 @@
 import { kindOf, spoofProbabilities } from './assess-files.js';
 import type { Assessed } from './assess-files.js';
-import { formatTable } from './format-table.js';
+import { formatTable } from '../format-table.js';
 import { apcerAtBpcer, areaUnderCurve, equalErrorRate } from './measures.js';
 
 type Row = Assessed<{ label: string; framing: string; source: string }>;

@@ -1,6 +1,6 @@
 import { LivegateError } from '@livegate/core';
 import type { Assessed } from './assess-files.js';
-import { formatTable } from './format-table.js';
+import { formatTable } from '../format-table.js';
 
 /** Milliseconds per image inside this process, one image at a time. */
 export function describeSpeed(rows: Assessed<object>[]): string {

@@ -4,8 +4,7 @@ import { expect, test } from 'vitest';
 import { faces } from '../../test/fixtures/photos.js';
 import { publishedModels } from '../../test/fixtures/published-models.js';
 import { largestDeviation, runModel } from '../../test/fixtures/run-model.js';
-import { freeBatchDimension } from './free-batch-dimension.js';
-import { rewriteModel } from './rewrite-model.js';
+import { freeBatchOf, rewriteModel } from './rewrite-model.js';
 
 const { ModelProto } = onnxProto.onnx;
 
@@ -34,16 +33,9 @@ async function facesOf({ width, height }: Size): Promise<Float32Array> {
   return Float32Array.from(planes.flat());
 }
 
-/** The published file, taking any batch and not rewritten otherwise. */
-function withAnyBatch(bytes: Uint8Array): Uint8Array {
-  const model = ModelProto.decode(bytes);
-  freeBatchDimension(model.graph!);
-  return ModelProto.encode(model).finish();
-}
-
 test.each([1, 4, 8])('a batch of %i faces gets the published logits', async (count) => {
   const batch = (await facesOf(CLASSIFIER)).subarray(0, count * 3 * 128 * 128);
-  const expected = await runModel(withAnyBatch(published.classifier), { ...CLASSIFIER, batch });
+  const expected = await runModel(freeBatchOf(published.classifier), { ...CLASSIFIER, batch });
   const found = await runModel(rewritten.classifier, { ...CLASSIFIER, batch });
   expect(found['output']).toHaveLength(count * 3);
   expect(largestDeviation(found['output']!, expected['output']!)).toBeLessThan(1e-5);
@@ -51,7 +43,7 @@ test.each([1, 4, 8])('a batch of %i faces gets the published logits', async (cou
 
 test('the detector finds the published scores and boxes', async () => {
   const batch = (await facesOf(DETECTOR)).map((value) => (value - 127) / 128);
-  const expected = await runModel(withAnyBatch(published.detector), { ...DETECTOR, batch });
+  const expected = await runModel(freeBatchOf(published.detector), { ...DETECTOR, batch });
   const found = await runModel(rewritten.detector, { ...DETECTOR, batch });
   expect(largestDeviation(found['scores']!, expected['scores']!)).toBeLessThan(1e-5);
   expect(largestDeviation(found['boxes']!, expected['boxes']!)).toBeLessThan(1e-5);

@@ -14,11 +14,22 @@ const { ModelProto } = onnxProto.onnx;
  * that hash, and every models folder is prepared anew at its next start.
  */
 export function rewriteModel(published: Uint8Array): Uint8Array {
-  const model = ModelProto.decode(published);
+  return change(published, (graph) => {
+    freeBatchDimension(graph);
+    // In this order: what replaces a PRelu has as many channels as it had.
+    padChannels(graph);
+    replacePRelu(graph);
+  });
+}
+
+/** The published file, able to take any batch and otherwise as it is: what the rewriting is compared with. */
+export function freeBatchOf(published: Uint8Array): Uint8Array {
+  return change(published, freeBatchDimension);
+}
+
+function change(file: Uint8Array, step: (graph: onnxProto.onnx.IGraphProto) => void): Uint8Array {
+  const model = ModelProto.decode(file);
   if (!model.graph?.input?.length) throw new Error('the file is not an ONNX model');
-  freeBatchDimension(model.graph);
-  // In this order: what replaces a PRelu has as many channels as it had.
-  padChannels(model.graph);
-  replacePRelu(model.graph);
+  step(model.graph);
   return ModelProto.encode(model).finish();
 }

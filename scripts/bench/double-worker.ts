@@ -1,0 +1,45 @@
+// A real worker whose engine is a double: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A run takes
+// RUN_MS and ITEM_MS more for each image, in a thread of its own, as on a GPU; images are not looked at.
+import { Worker } from 'node:worker_threads';
+import { once } from 'node:events';
+import { closeOnSignal, createLog } from '@livegate/core';
+import { createBatcher } from '@livegate/worker/batcher';
+import { readWorkerConfig } from '@livegate/worker/config';
+import { loadModels } from '@livegate/worker/load-models';
+import { openWorker } from '@livegate/worker/open-worker';
+import type { AssessedImage, Pipeline } from '@livegate/worker/pipeline';
+
+const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
+const answer: AssessedImage = {
+  assessment: { kind: 'scored', spoofProbability: 0.1 },
+  timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
+};
+const config = readWorkerConfig(process.env);
+const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
+const worker = await openWorker(config, await createDouble(), log);
+closeOnSignal(worker.closers, 20_000, log);
+
+async function createDouble(): Promise<Pipeline> {
+  const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
+  const engine = new Worker(new URL('./double-engine.js', import.meta.url));
+  const concurrency = 4 * maxBatch;
+  const rules = { maxBatch, maxRuns: 1, lingerMs: 0, capacity: concurrency };
+  const batcher = createBatcher(async (images: Uint8Array[]) => {
+    const ms = runMs + itemMs * images.length;
+    if (ms > 0) {
+      engine.postMessage(ms, []);
+      await once(engine, 'message');
+    }
+    return images.map(() => answer);
+  }, rules);
+  return {
+    models: facts,
+    executionProvider: 'cpu',
+    layout: { engines: 1, intraOpThreads: 1, maxBatch },
+    concurrency,
+    assess: batcher.submit,
+    drain: batcher.drain,
+    longestRunMs: () => 0,
+    close: async () => void (await engine.terminate()),
+  };
+}

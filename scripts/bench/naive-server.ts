@@ -1,0 +1,33 @@
+// What Livegate is compared with: Express calls ONNX Runtime inline, one image at a time. The models
+// and the work on pixels are the same, and ONNX Runtime chooses its threads by itself.
+import { loadModels } from '@livegate/worker/load-models';
+import { assessPictures } from '@livegate/worker/engine/assess-pictures';
+import { openSession } from '@livegate/worker/onnx/open-session';
+import { decodeImage } from '@livegate/worker/stages/decode-image';
+import express from 'express';
+import multer from 'multer';
+
+const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 0 } as const;
+const { detector, classifiers } = await loadModels(process.env['LIVEGATE_MODELS_DIR']!);
+const stages = {
+  detector: {
+    model: detector,
+    session: await openSession(detector, options),
+    scoreThreshold: 0.9,
+  },
+  classifiers: await Promise.all(
+    classifiers.map(async (model) => ({ model, session: await openSession(model, options) })),
+  ),
+  minFaceRatio: 0.25,
+};
+const upload = multer({ storage: multer.memoryStorage() }).single('image');
+
+express()
+  .get('/readyz', (_request, response) => void response.json({}))
+  .post('/face/v1/passive-liveness', upload, async ({ file }, response) => {
+    const frame = detector.input;
+    const image = await decodeImage(file!.buffer, { maxImagePixels: 50_000_000, frame });
+    const [assessed] = await assessPictures(stages, [image]);
+    response.json(assessed);
+  })
+  .listen(Number(process.env['PORT']), '127.0.0.1');

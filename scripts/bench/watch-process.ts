@@ -1,0 +1,30 @@
+// Preloaded into the programs that are measured: tells the bench, when asked, what they used.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+export interface ProcessUsage {
+  cpuMs: number;
+  rssMiB: number;
+  peakRssMiB: number;
+  /** Since the last time it was asked; sampled every millisecond, which is part of the value. */
+  loopDelayP99Ms: number;
+}
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+
+process.on('message', (message) => {
+  if (message === 'usage') process.send?.(readUsage());
+});
+process.channel?.unref();
+
+function readUsage(): ProcessUsage {
+  const { user, system } = process.cpuUsage();
+  const loopDelayP99Ms = delay.percentile(99) / 1e6;
+  delay.reset();
+  return {
+    cpuMs: (user + system) / 1000,
+    rssMiB: process.memoryUsage.rss() / 2 ** 20,
+    peakRssMiB: process.resourceUsage().maxRSS / 1024,
+    loopDelayP99Ms,
+  };
+}
