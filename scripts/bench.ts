@@ -10,13 +10,14 @@ import { measureClassifier } from './bench/classifier.js';
 import { measureCurve } from './bench/curve.js';
 import { describeFigures, type Figure } from './bench/figure.js';
 import { measureGateways } from './bench/gateways.js';
-import { measureGpuLike } from './bench/gpu-like.js';
 import { measureLatency } from './bench/latency.js';
 import { measureMemory, measureUploads } from './bench/memory.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
+import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
 import { measureThroughput } from './bench/throughput.js';
 import { prepareModels } from './models/prepare-models.js';
+import { nativeEnv } from './native-env.js';
 import { openPipeline } from './open-pipeline.js';
 import { startOwnRedis } from './redis/start-own-redis.js';
 
@@ -26,6 +27,7 @@ const parts: Record<string, Part> = {
   latency: measureLatency,
   photos: measurePhotoSizes,
   'gpu-like': measureGpuLike,
+  'queue-memory': measureQueueMemory,
   gateways: measureGateways,
   uploads: measureUploads,
   curve: measureCurve,
@@ -83,6 +85,7 @@ async function prepareBench(redisUrl: string): Promise<Bench> {
   const { layout } = pipeline;
   return {
     env: {
+      ...nativeEnv,
       REDIS_URL: redisUrl,
       LIVEGATE_MODELS_DIR: modelsDir,
       LIVEGATE_LOG_LEVEL: 'fatal',

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { prepareModels } from './models/prepare-models.js';
+import { nativeEnv } from './native-env.js';
 import { requireFreePort } from './ports.js';
 import { findOrStartRedis } from './redis/find-or-start-redis.js';
 import { startOwnRedis, type Redis } from './redis/start-own-redis.js';
@@ -38,7 +39,7 @@ async function start(): Promise<number> {
   try {
     const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
     const blobEnv = images ? { BLOB_REDIS_URL: images.url } : {};
-    services.push(...startServices({ ...process.env, ...env, ...blobEnv }));
+    services.push(...startServices({ ...nativeEnv, ...process.env, ...env, ...blobEnv }));
     const failure = untilFailure(services, [redis, ...(images ? [images] : [])]);
     const url = `http://${describeHost(host)}:${port}`;
     return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
