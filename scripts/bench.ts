@@ -10,6 +10,7 @@ import { measureClassifier } from './bench/classifier.js';
 import { measureCurve } from './bench/curve.js';
 import { describeFigures, type Figure } from './bench/figure.js';
 import { measureGateways } from './bench/gateways.js';
+import { measureKnobs } from './bench/knobs.js';
 import { measureLatency } from './bench/latency.js';
 import { measureMemory, measureUploads } from './bench/memory.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
@@ -26,6 +27,7 @@ const parts: Record<string, Part> = {
   throughput: measureThroughput,
   latency: measureLatency,
   photos: measurePhotoSizes,
+  knobs: measureKnobs,
   'gpu-like': measureGpuLike,
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,

@@ -1,0 +1,50 @@
+import { readWorkerConfig } from '@livegate/worker/config';
+import { formatTable } from '../format-table.js';
+import { openPipeline } from '../open-pipeline.js';
+import type { Bench, Part } from './bench.js';
+import { formatNumber } from './figure.js';
+import { interleave, median, percentile, repeatWork } from './rounds.js';
+
+const CROWD = 16;
+
+/** The default, and one knob turned at a time. */
+const VARIANTS: Record<string, Record<string, string>> = {
+  default: {},
+  '1 engine x 1 thread': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '1' },
+  '1 engine x 2 threads': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '2' },
+  '2 engines x 2 threads': { LIVEGATE_ENGINES: '2', LIVEGATE_INTRA_OP_THREADS: '2' },
+  '4 engines x 1 thread': { LIVEGATE_ENGINES: '4', LIVEGATE_INTRA_OP_THREADS: '1' },
+  'batch of 2': { LIVEGATE_MAX_BATCH: '2' },
+  'batch of 4': { LIVEGATE_MAX_BATCH: '4' },
+  'batch of 8': { LIVEGATE_MAX_BATCH: '8' },
+  'batch of 4, linger 3 ms': { LIVEGATE_MAX_BATCH: '4', LIVEGATE_LINGER_MS: '3' },
+};
+
+/** What each knob of the engines does on this machine, in the pipeline without HTTP and Redis. */
+export const measureKnobs: Part = async (bench, say) => {
+  const lines = [];
+  for (const [name, env] of Object.entries(VARIANTS)) lines.push(await measure(bench, name, env));
+  const header = ['selfie, in process', 'images/s', 'p50 ms', 'p99 ms', 'p50 ms of one caller'];
+  say(formatTable(header, lines));
+  return [];
+};
+
+async function measure(bench: Bench, name: string, env: Record<string, string>) {
+  const { selfie } = bench.photos;
+  // The same number in work for all, or a smaller batch would also have fewer at hand.
+  const settings = { ...bench.env, LIVEGATE_CONCURRENCY: `${CROWD}`, ...env };
+  const pipeline = await openPipeline(readWorkerConfig(settings));
+  const load = (concurrency: number) => () =>
+    repeatWork(() => pipeline.assess(selfie), { concurrency, seconds: bench.seconds / 2 });
+  const rates = await interleave(bench.rounds, { crowd: load(CROWD), one: load(1) });
+  await pipeline.close();
+  const latencies = rates.crowd.flatMap(({ latenciesMs }) => latenciesMs);
+  const alone = rates.one.flatMap(({ latenciesMs }) => latenciesMs);
+  return [
+    name,
+    formatNumber(median(rates.crowd.map(({ perSecond }) => perSecond))),
+    ...[percentile(latencies, 0.5), percentile(latencies, 0.99), percentile(alone, 0.5)].map(
+      formatNumber,
+    ),
+  ];
+}
