@@ -1,4 +1,4 @@
-import { runCredentialsCli } from '@livegate/api/credentials';
+import { runCredentialsCli } from '@livegate/api/credentials/cli';
 
 try {
   console.log(await runCredentialsCli(process.argv.slice(2), process.env));

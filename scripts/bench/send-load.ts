@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { repeatWork, type Rate } from './rounds.js';
 
 export interface Load {
@@ -9,9 +10,12 @@ export interface Load {
   seconds: number;
   /** Requests per second of all callers together, where they do not go as fast as they can. */
   perSecond?: number;
+  /** A refusal that asks to try again later is heeded; otherwise the rate would mean nothing. */
+  mayRefuse?: boolean;
 }
 
 const PATH = '/face/v1/passive-liveness';
+const RETRY_MS = 1000;
 const credentials = {
   authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
   'x-api-key': 'default-api-key',
@@ -19,14 +23,15 @@ const credentials = {
 
 /**
  * Callers that each send the next image when the last is answered, from this process. Resolves when
- * nothing is on its way any more. Rejects if an answer is not 200: then the rate means nothing.
+ * nothing is on its way any more. Rejects if an answer is not 200.
  */
 export async function sendLoad(url: string, load: Load): Promise<Rate> {
   const { connections: concurrency, seconds, perSecond } = load;
   const send = await createSender(url, load.image, concurrency);
   const sendOk = async () => {
     const { status, body } = await send();
-    if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+    if (status === 503 && load.mayRefuse) await sleep(RETRY_MS);
+    else if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
   };
   return await repeatWork(sendOk, { concurrency, seconds, ...(perSecond && { perSecond }) });
 }

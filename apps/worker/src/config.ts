@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { executionProviders } from './onnx/execution-providers.js';
 import type { PipelineConfig } from './pipeline.js';
 
+/** Long enough for the images in work, 12 MP photos on a slow core. */
+export const SHUTDOWN_GRACE_MS = 20_000;
+
 /** The worker's part of the environment; `.env.example` explains every key. */
 export const workerConfigSchema = z
   .object({

@@ -1,11 +1,8 @@
 import { closeOnSignal, createLog } from '@livegate/core';
-import { readWorkerConfig, toPipelineConfig, type WorkerConfig } from './config.js';
+import { readWorkerConfig, SHUTDOWN_GRACE_MS, toPipelineConfig, type WorkerConfig } from './config.js';
 import { serveHealth, type HealthDeps } from './health.js';
 import { openWorker } from './open-worker.js';
 import { createPipeline } from './pipeline.js';
-
-/** Long enough for the images in work, 12 MP photos on a slow core. */
-const SHUTDOWN_GRACE_MS = 20_000;
 
 async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);

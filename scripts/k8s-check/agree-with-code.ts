@@ -1,0 +1,146 @@
+import { apiConfigSchema } from '@livegate/api/config';
+import { createOpenApiDocument } from '@livegate/api/openapi/create-document';
+import { SHUTDOWN_GRACE_MS, workerConfigSchema } from '@livegate/worker/config';
+import { serveHealth } from '@livegate/worker/health';
+import type { Manifest } from './render-overlay.js';
+
+/** Read by Node and the C library, not by Livegate; the OpenTelemetry SDK has names of its own. */
+const FOREIGN_KEY = /^(UV_THREADPOOL_SIZE|MALLOC_ARENA_MAX|OTEL_[A-Z_]+)$/;
+const METRICS_PORT = 9464;
+
+/** Whether the manifests speak of the settings, ports and paths that the programs have. */
+export async function checkAgreement(manifests: Manifest[]): Promise<string[]> {
+  const [api, worker] = ['api', 'worker'].map((app) => findApp(manifests, app));
+  return [
+    ...checkApi(api!, manifests),
+    ...(await checkWorker(worker!)),
+    ...[api!, worker!].flatMap((app) => checkPort(app, 'metrics', METRICS_PORT)),
+  ];
+}
+
+interface App {
+  name: string;
+  pod: Manifest['spec'];
+  container: Manifest['spec'];
+  env: Record<string, string>;
+}
+
+function findApp(manifests: Manifest[], name: string): App {
+  const deployment = manifests.find(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === `livegate-${name}`,
+  );
+  const pod = deployment!.spec.template.spec;
+  const [container] = pod.containers;
+  const maps = (container.envFrom ?? []).map((from: { configMapRef: { name: string } }) =>
+    manifests.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === from.configMapRef.name,
+    ),
+  );
+  const plain = (container.env ?? []).map((entry: { name: string; value?: string }) => [
+    entry.name,
+    // What a Secret holds is not known here; it has to be something that can be read.
+    entry.value ?? 'redis://from-a-secret:6379',
+  ]);
+  const env = Object.assign(
+    {},
+    ...maps.map((map: Manifest) => map.data),
+    Object.fromEntries(plain),
+  );
+  return { name, pod, container, env };
+}
+
+function checkApi(api: App, manifests: Manifest[]): string[] {
+  const { config, problems } = readEnv(api, apiConfigSchema);
+  if (!config) return problems;
+  const graceMs = 1000 * (api.pod.terminationGracePeriodSeconds - preStopSeconds(api));
+  const waits = config.LIVEGATE_UPLOAD_TIMEOUT_MS + config.LIVEGATE_WAIT_LIMIT_MS;
+  const limits = {
+    maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
+    maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
+  };
+  const { paths } = createOpenApiDocument({
+    limits,
+    waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
+    publicUrl: undefined,
+    pageAssets: [],
+  });
+  return [
+    ...problems,
+    ...checkPort(api, 'http', config.PORT),
+    ...probePaths(api)
+      .filter((path) => !(path in paths))
+      .map((path) => `api: no route ${path}`),
+    ...(graceMs > config.LIVEGATE_WAIT_LIMIT_MS
+      ? []
+      : ['api: is killed before its callers are answered']),
+    ...routeTimeoutsMs(manifests)
+      .filter((ms) => ms <= waits)
+      .map((ms) => `HTTPRoute: gives up after ${ms} ms, a caller may take ${waits}`),
+  ];
+}
+
+async function checkWorker(worker: App): Promise<string[]> {
+  const { config, problems } = readEnv(worker, workerConfigSchema);
+  if (!config) return problems;
+  const health = await serveHealth(
+    { host: '127.0.0.1', port: 0 },
+    { longestRunMs: () => 0, isHeard: () => true },
+  );
+  const answers = await Promise.all(
+    probePaths(worker).map(async (path) => {
+      const { status } = await fetch(`http://127.0.0.1:${health.port}${path}`);
+      return status === 200 ? [] : [`worker: ${path} answers ${status}`];
+    }),
+  );
+  health.close();
+  const graceMs = 1000 * worker.pod.terminationGracePeriodSeconds;
+  return [
+    ...problems,
+    ...answers.flat(),
+    ...checkPort(worker, 'health', config.LIVEGATE_WORKER_HEALTH_PORT),
+    ...(graceMs > SHUTDOWN_GRACE_MS
+      ? []
+      : ['worker: is killed before it has finished what it took']),
+  ];
+}
+
+interface Schema<Config> {
+  shape: object;
+  safeParse(env: unknown): { success: boolean; data?: Config; error?: { message: string } };
+}
+
+function readEnv<Config>({ name, env }: App, schema: Schema<Config>) {
+  const known = new Set(Object.keys(schema.shape));
+  const problems = Object.keys(env)
+    .filter((key) => !known.has(key) && !FOREIGN_KEY.test(key))
+    .map((key) => `${name}: no setting is called ${key}`);
+  const set = Object.entries(env).filter(([, value]) => value !== '');
+  const parsed = schema.safeParse(Object.fromEntries(set));
+  if (parsed.success) return { config: parsed.data!, problems };
+  return { problems: [...problems, `${name}: ${parsed.error?.message}`] };
+}
+
+function checkPort({ name, container }: App, port: string, expected: number | undefined): string[] {
+  const found = container.ports.find((declared: { name: string }) => declared.name === port);
+  return found?.containerPort === expected ? [] : [`${name}: port ${port} is not ${expected}`];
+}
+
+/** A probe that is missing is for the policies to find. */
+function probePaths({ container }: App): string[] {
+  const { startupProbe, livenessProbe, readinessProbe } = container;
+  return [startupProbe, livenessProbe, readinessProbe].flatMap(
+    (probe) => probe?.httpGet.path ?? [],
+  );
+}
+
+function preStopSeconds({ container }: App): number {
+  return container.lifecycle?.preStop?.sleep?.seconds ?? 0;
+}
+
+function routeTimeoutsMs(manifests: Manifest[]): number[] {
+  return manifests
+    .filter(({ kind }) => kind === 'HTTPRoute')
+    .flatMap(({ spec }) =>
+      spec.rules.map((rule: Manifest['spec']) => 1000 * parseFloat(rule.timeouts?.request ?? '0')),
+    );
+}
