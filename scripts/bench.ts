@@ -72,7 +72,9 @@ async function measureParts(names: string[], setting: Bench): Promise<Figure[]> 
   const figures: Figure[] = [];
   for (const name of names) {
     console.log(`\n${name}`);
-    figures.push(...(await parts[name]!(setting, console.log)));
+    const ofPart = await parts[name]!(setting, console.log);
+    if (ofPart.length > 0) console.log(describeFigures(ofPart));
+    figures.push(...ofPart);
   }
   return figures;
 }

@@ -1,6 +1,8 @@
 import { loadModels } from '@livegate/worker/load-models';
 import { openSession, type ModelSession } from '@livegate/worker/onnx/open-session';
-import { allocateBatch } from '@livegate/worker/stages/image-tensor';
+import type { ModelInput } from '@livegate/worker/model-manifest';
+import { allocateBatch, normalize, planesOf } from '@livegate/worker/stages/image-tensor';
+import sharp from 'sharp';
 import { fetchPublishedFiles } from '../models/fetch-published-files.js';
 import { freeBatchOf } from '../models/rewrite-model.js';
 import type { Part } from './bench.js';
@@ -10,15 +12,14 @@ const VIEWS = 4;
 const RUNS = 30;
 
 /** What the rewriting of the classifier saves, on one thread, for the four views of an image. */
-export const measureClassifier: Part = async ({ modelsDir }) => {
+export const measureClassifier: Part = async ({ modelsDir, photos }) => {
   const [model] = (await loadModels(modelsDir)).classifiers;
   if (!model?.source) throw new Error('the bench compares the default models: your own are in use');
   const [published] = await fetchPublishedFiles([model.source]);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const prepared = await openSession(model, options);
   const original = await openSession({ ...model, bytes: freeBatchOf(published!) }, options);
-  const { batch } = allocateBatch(model.input, VIEWS);
-  for (let i = 0; i < batch.length; i++) batch[i] = (i * 31) % 256;
+  const batch = await cutViews(photos.selfie, model.input);
   const times = await interleave(RUNS, {
     prepared: () => timeRun(prepared, batch),
     published: () => timeRun(original, batch),
@@ -39,6 +40,24 @@ export const measureClassifier: Part = async ({ modelsDir }) => {
     },
   ];
 };
+
+/** Four squares of the selfie, each smaller than the last, as the model reads them. */
+async function cutViews(selfie: Buffer, input: ModelInput): Promise<Float32Array> {
+  const { batch, images } = allocateBatch(input, VIEWS);
+  for (const [i, image] of images.entries()) {
+    const size = 500 - 80 * i;
+    const pixels = await sharp(selfie)
+      .extract({ left: 40 * i, top: 60 * i, width: size, height: size })
+      .resize(input.width, input.height)
+      .raw()
+      .toBuffer();
+    for (const [channel, plane] of planesOf(image).entries()) {
+      for (let at = 0; at < plane.values.length; at++) plane.values[at] = pixels[3 * at + channel]!;
+      normalize(plane);
+    }
+  }
+  return batch;
+}
 
 async function timeRun(session: ModelSession, batch: Float32Array): Promise<number> {
   const started = performance.now();

@@ -18,14 +18,11 @@ test('work is repeated, so many at a time, and none is under way at the end', as
 });
 
 test('at a pace, no more is done than the pace allows', async () => {
-  const { latenciesMs } = await repeatWork(async () => undefined, {
-    concurrency: 2,
-    seconds: 0.1,
-    perSecond: 40,
-  });
-  // Two callers, each with a turn at 0, 50 and perhaps 100 ms.
+  const pace = { concurrency: 2, seconds: 0.1, perSecond: 40 };
+  const { latenciesMs } = await repeatWork(async () => undefined, pace);
+  // Two callers, each with a turn at 0 and, on a machine with time for it, one at 50 ms.
   expect(latenciesMs.length).toBeGreaterThanOrEqual(2);
-  expect(latenciesMs.length).toBeLessThanOrEqual(6);
+  expect(latenciesMs.length).toBeLessThanOrEqual(4);
 });
 
 test('a failure ends the measurement', async () => {

@@ -20,18 +20,19 @@ export async function repeatWork(
 ): Promise<Rate> {
   const latenciesMs: number[] = [];
   const started = performance.now();
+  const elapsedMs = () => performance.now() - started;
+  const endMs = 1000 * seconds;
   const turnMs = (1000 * concurrency) / perSecond;
   const repeat = async () => {
-    for (let turn = 0; performance.now() - started < 1000 * seconds; turn++) {
-      const earlyMs = started + turn * turnMs - performance.now();
-      if (earlyMs > 0) await sleep(earlyMs);
+    for (let dueMs = 0; Math.max(dueMs, elapsedMs()) < endMs; dueMs += turnMs) {
+      if (dueMs > elapsedMs()) await sleep(dueMs - elapsedMs());
       const begun = performance.now();
       await work();
       latenciesMs.push(performance.now() - begun);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, repeat));
-  return { perSecond: (1000 * latenciesMs.length) / (performance.now() - started), latenciesMs };
+  return { perSecond: (1000 * latenciesMs.length) / elapsedMs(), latenciesMs };
 }
 
 /**
