@@ -1,14 +1,13 @@
-import { describeError, type Log } from '@livegate/core';
+import { describeError, describeTrace, type Log } from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
-
-const probes = new Set(['/livez', '/readyz']);
+import { isProbe } from './is-probe.js';
 
 /** One line per request. No header, query or body is in it: they hold secrets and faces. */
 export function logRequests(log: Log): RequestHandler {
   return pinoHttp<Request, Response>({
     logger: log,
-    autoLogging: { ignore: (req) => probes.has(req.path) },
+    autoLogging: { ignore: isProbe },
     serializers: {
       err: describeError,
       req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
@@ -31,6 +30,8 @@ function describeRequest(req: Request, { locals }: Response) {
     tenant: locals.credential?.tenant,
     outcome: locals.outcome,
     timings: locals.timings,
+    // The line is written when the answer has been sent, in no trace's context any more.
+    ...describeTrace(locals.span?.spanContext()),
   };
 }
 

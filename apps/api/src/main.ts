@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { closeOnSignal, createLog } from '@livegate/core';
+import { closeOnSignal, createLog, startTelemetry } from '@livegate/core';
 import { createAwaitCheck } from './await-check.js';
 import { createClaimKey } from './claim-key.js';
 import { readApiConfig, type ApiConfig } from './config.js';
@@ -9,6 +9,7 @@ import { closeHttpServer, createHttpServer } from './http-server.js';
 import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
 import { createSubmitCheck } from './submit-check.js';
+import { observeGateway } from './telemetry/observe-gateway.js';
 import { sweepResults } from './sweep-results.js';
 import { createUploadPermits } from './upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
@@ -16,6 +17,8 @@ import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks
 async function main(): Promise<void> {
   const config = readApiConfig(process.env);
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
+  // Before everything that records something.
+  const telemetry = await startTelemetry({ service: 'livegate-api', env: process.env, log });
   const production = config.NODE_ENV === 'production';
   let closing = false;
 
@@ -32,6 +35,7 @@ async function main(): Promise<void> {
 
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT);
   const checking = { ...store, fleet, uploads, webhooks, awaitCheck, submitCheck };
+  observeGateway(checking);
   const app = createServer(toServerOptions(config), {
     ...checking,
     credentials,
@@ -50,6 +54,7 @@ async function main(): Promise<void> {
       () => webhooks.close(),
       () => [sweeper, fleet, credentials].forEach((watcher) => watcher.close()),
       () => store.close(),
+      () => telemetry.close(),
     ],
     Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
     log,

@@ -1,3 +1,4 @@
+import type { Span } from '@opentelemetry/api';
 import type { Credential } from './credentials/credential-file.js';
 import type { Place } from './fleet.js';
 import type { UploadPermit } from './upload-permits.js';
@@ -11,6 +12,8 @@ declare global {
       requestId: string;
       /** `performance.now()` when the request's head had been read. */
       receivedAt: number;
+      /** Of the request, for its log line; probes have none. */
+      span?: Span;
       /** Who asks; set by `authenticate`. */
       credential: Credential;
       /** In the queue, for the check to come; set by `requireCapacity`. */

@@ -10,6 +10,7 @@ import { limitRate } from './limit-rate.js';
 import { logRequests } from './log-requests.js';
 import { collapseSlashes } from './collapse-slashes.js';
 import { requireCapacity } from './require-capacity.js';
+import { observeRequests } from './telemetry/observe-requests.js';
 import './response-locals.js';
 import { pageAssets, sendDocsAsset, showDocs } from './routes/docs.js';
 import { livez, readyz } from './routes/health.js';
@@ -53,6 +54,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.disable('etag');
 
   app.use(identifyRequest);
+  app.use(observeRequests());
   app.use(logRequests(deps.log));
   app.use(collapseSlashes);
 

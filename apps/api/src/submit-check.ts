@@ -1,5 +1,6 @@
 import {
   SCHEMA_VERSION,
+  traceWork,
   type CheckOutcome,
   type CheckQueue,
   type ImageStore,
@@ -88,7 +89,7 @@ async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<v
   const { id, tenant, image, isAwaited, webhookUrl } = submission;
   const { imageStore, queue, replies } = deps;
   try {
-    await imageStore.put(id, image);
+    await traceWork('store image', () => imageStore.put(id, image));
     await queue.add(id, {
       version: SCHEMA_VERSION,
       tenant,

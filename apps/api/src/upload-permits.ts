@@ -12,6 +12,8 @@ export interface UploadPermit {
 export interface UploadPermits {
   /** Now set aside for uploads. */
   readonly bytesInFlight: number;
+  /** No more are set aside than these. */
+  readonly maxBytesInFlight: number;
   /** Throws `overloaded` at once where that much is not free: nobody waits while holding a socket. */
   take(bytes: number): UploadPermit;
 }
@@ -20,6 +22,7 @@ export function createUploadPermits(maxBytesInFlight: number): UploadPermits {
   let bytesInFlight = 0;
 
   return {
+    maxBytesInFlight,
     get bytesInFlight() {
       return bytesInFlight;
     },

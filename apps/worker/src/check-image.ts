@@ -10,6 +10,7 @@ import {
 } from '@livegate/core';
 import { createBatcher, type RunBatch } from './batcher.js';
 import type { Pipeline } from './pipeline.js';
+import { createObserveStages } from './telemetry/observe-stages.js';
 
 /** One check that this worker has taken. */
 export interface TakenCheck {
@@ -36,11 +37,12 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const { imageStore, cancellations, pipeline, cutPoints } = deps;
   const model = describeModels(pipeline.models);
+  const stages = createObserveStages();
   const claims = createLookup(claimImages);
   const cancels = createLookup(async (ids) => dropCanceled(ids, await cancellations.find(ids)));
 
   return async ({ id, takenAt, beforeRun }) => {
-    const image = await claims.submit(id);
+    const image = await stages.around('claim', () => claims.submit(id));
     const { assessment, timings } = await pipeline.assess(image, beforeRun);
     // Asked again: who cancelled meanwhile must not get a result.
     await cancels.submit(id);

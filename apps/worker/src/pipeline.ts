@@ -1,4 +1,4 @@
-import { inspectHeader, type Assessment, type ModelFacts } from '@livegate/core';
+import { inspectHeader, type Assessment, type Log, type ModelFacts } from '@livegate/core';
 import { Semaphore } from 'async-mutex';
 import { createBatcher } from './batcher.js';
 import type { EngineLayout } from './engine/choose-layout.js';
@@ -7,7 +7,8 @@ import { EngineCrash } from './engine/open-engine.js';
 import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
 import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
-import type { DecodedImage } from './stages/picture.js';
+import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
+import { createObserveStages } from './telemetry/observe-stages.js';
 
 export interface PipelineConfig extends Omit<EnginesConfig, 'models'> {
   /** A prepared folder: `manifest.json` and the files it names. */
@@ -58,12 +59,12 @@ export async function createPipeline(
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
   const concurrency = config.concurrency ?? 2 * layout.engines * layout.maxBatch;
-  const batcher = createBatcher((images: DecodedImage[]) => runBatch(engines, images, deps), {
-    ...layout,
-    maxRuns: layout.engines,
-    lingerMs,
-    capacity: concurrency,
-  });
+  const decodeRules = { maxImagePixels, frame: models.detector.input };
+  const stages = createObserveStages();
+  const runs = createObserveRuns(engines);
+  const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
+  const rules = { ...layout, maxRuns: layout.engines, lingerMs, capacity: concurrency };
+  const batcher = createBatcher(run, rules);
   // In megapixels: a semaphore's release takes a step for each unit that is free.
   const room = new Semaphore(MAX_MEGAPIXELS_AT_ONCE);
   const allRoom = MAX_MEGAPIXELS_AT_ONCE;
@@ -92,15 +93,19 @@ export async function createPipeline(
 
   async function assess(bytes: Uint8Array): Promise<AssessedImage> {
     const started = performance.now();
-    const image = await decodeImage(bytes, { maxImagePixels, frame: models.detector.input });
+    const image = await stages.around('decode', () => decodeImage(bytes, decodeRules));
     const decodeMs = performance.now() - started;
-    const { assessment, timings } = await batcher.submit(image);
+    const { assessment, timings } = await batcher.submit(runs.enqueue(image));
     return { assessment, timings: { decodeMs, ...timings } };
   }
 }
 
-async function runBatch(engines: Engines, images: DecodedImage[], { log }: KeepEngineDeps) {
-  const { answers, broken } = await engines.assess(images);
+async function runBatch(
+  queued: QueuedImage[],
+  { engines, runs, log }: { engines: Engines; runs: ObserveRuns; log: Log },
+) {
+  const images = queued.map(({ image }) => image);
+  const { answers, broken } = await runs.around(queued, () => engines.assess(images));
   if (broken) log.warn({ err: broken, images: images.length }, 'a run failed; took it one by one');
   return answers;
 }

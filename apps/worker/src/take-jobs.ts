@@ -12,9 +12,11 @@ import {
   type Log,
   type Redis,
 } from '@livegate/core';
-import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { UnrecoverableError, Worker, type Job, type WorkerOptions } from 'bullmq';
 import type { CheckImage } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
+import { createObserveChecks } from './telemetry/observe-checks.js';
+import { createTraceJobs } from './telemetry/trace-jobs.js';
 
 /** A killed worker's jobs are taken over after at most lock + interval, within a caller's wait. */
 const LOCK_MS = 10_000;
@@ -42,24 +44,23 @@ export interface TakeJobsDeps {
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
 export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
-  const { redis, keys, concurrency, resultLifeSeconds, log } = options;
+  const { redis, log } = options;
   const finishing = new Set<Promise<void>>();
-  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, (job) => runCheck(job, deps, log), {
-    connection: redis,
-    prefix: keys.prefix,
-    concurrency,
-    lockDuration: LOCK_MS,
-    stalledInterval: STALLED_CHECK_MS,
-    maxStalledCount: MAX_STALLS,
-    removeOnComplete: { age: resultLifeSeconds },
-    removeOnFail: { age: resultLifeSeconds },
-  });
+  const observed = createObserveChecks();
+  const traced = createTraceJobs();
+  const takeJob = (job: Job<CheckJob>) => {
+    observed.taken(job);
+    return traced.process(job, () => runCheck(job, deps, log));
+  };
+  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, takeJob, describeWorker(options));
 
-  worker.on('completed', (job, result) => track(endCheck(job, { result }, deps)));
+  worker.on('completed', (job, result) => end(job, { result }));
   worker.on('failed', (job, error) => {
     // Without `finishedOn` the job is only waiting for its next attempt.
-    if (job?.finishedOn) track(endCheck(job, { error: toErrorCode(error) }, deps));
+    if (job?.finishedOn) end(job, { error: toErrorCode(error) });
+    else observed.retried();
   });
+  worker.on('stalled', observed.stalled);
   worker.on('error', (error) => {
     // While the connection is down it says so itself, once.
     if (redis.status === 'ready') log.warn({ err: error }, 'queue trouble');
@@ -73,12 +74,31 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
     },
   };
 
+  function end(job: Job<CheckJob>, outcome: CheckOutcome): void {
+    observed.ended(outcome);
+    track(traced.follow(job, () => endCheck(job, outcome, deps)));
+  }
+
   function track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => log.error({ err: error }, 'finishing failed'))
       .finally(() => finishing.delete(tracked));
     finishing.add(tracked);
   }
+}
+
+function describeWorker(options: TakeJobsOptions): WorkerOptions {
+  const { redis, keys, concurrency, resultLifeSeconds } = options;
+  return {
+    connection: redis,
+    prefix: keys.prefix,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_STALLS,
+    removeOnComplete: { age: resultLifeSeconds },
+    removeOnFail: { age: resultLifeSeconds },
+  };
 }
 
 async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promise<CheckResult> {

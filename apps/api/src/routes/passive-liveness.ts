@@ -1,4 +1,4 @@
-import { LivegateError, type CheckQueue, type ImageLimits } from '@livegate/core';
+import { LivegateError, traceWork, type CheckQueue, type ImageLimits } from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import { baseUrlOf } from '../base-url.js';
 import { presentCheck } from '../present-check.js';
@@ -42,7 +42,7 @@ export function checkPassiveLiveness(
     const applied = presentPreference(preference);
     if (applied) res.set('Preference-Applied', applied);
 
-    const outcome = await awaitOutcome(waitMs);
+    const outcome = await traceWork('await outcome', () => awaitOutcome(waitMs));
     if (outcome) return presentCheck(res, outcome, submittedAt);
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
@@ -53,7 +53,9 @@ export function checkPassiveLiveness(
   async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
     try {
       // The submission is kept in no variable: its image must not stay in memory while we wait.
-      return await submitCheck(await readSubmission(req, res, isAwaited));
+      return await submitCheck(
+        await traceWork('read upload', () => readSubmission(req, res, isAwaited)),
+      );
     } finally {
       res.locals.uploadPermit?.release();
     }

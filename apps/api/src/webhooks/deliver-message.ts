@@ -11,6 +11,7 @@ import {
   type WebhookSecret,
   type WebhookStore,
 } from '@livegate/core';
+import { createObserveAttempts } from '../telemetry/observe-attempts.js';
 import type { SendMessage } from './send-message.js';
 
 export interface DeliverMessageDeps {
@@ -28,6 +29,7 @@ export type DeliverMessage = (deliveryId: string) => Promise<number | undefined>
 /** Makes one attempt, unless the delivery has ended, and writes it to the log. */
 export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
   const { store, send, now, random, log } = deps;
+  const attempts = createObserveAttempts();
 
   return async (deliveryId) => {
     const delivery = await store.readDelivery(deliveryId);
@@ -35,11 +37,13 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
     const receiver = await findReceiver(delivery, store);
     if (typeof receiver === 'string') {
       await store.updateDelivery(deliveryId, (latest) => failDelivery(latest, receiver));
+      attempts.givenUp(receiver);
       return undefined;
     }
     const { id, payload } = delivery;
     const secrets = activeSecrets(receiver.secrets, now()).map(({ secret }) => secret);
-    const attempt = await send({ id, payload, url: receiver.url, secrets });
+    const { url } = receiver;
+    const attempt = await attempts.around(delivery, () => send({ id, payload, url, secrets }));
     return conclude(delivery, attempt);
   };
 
@@ -49,6 +53,7 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
     const recorded = await store.updateDelivery(id, (latest) =>
       recordAttempt(latest, attempt, jitter),
     );
+    attempts.concluded(attempt, recorded);
     if (recorded?.failure === 'endpoint_gone' && 'endpointId' in target) {
       const at = { tenant, id: target.endpointId };
       await store.updateEndpoint(at, (latest) => disableEndpoint(latest, 'gone'));

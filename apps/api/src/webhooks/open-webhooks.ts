@@ -5,6 +5,7 @@ import {
   type CheckQueue,
   type Keys,
   type Log,
+  type ReadBacklog,
   type Redis,
 } from '@livegate/core';
 import { createAcceptWebhookUrl, type AcceptWebhookUrl } from './accept-webhook-url.js';
@@ -42,6 +43,8 @@ export interface Webhooks {
   /** For `webhookRoutes`. */
   routes: WebhookRoutesDeps;
   acceptUrl: AcceptWebhookUrl;
+  /** What is on its way, for metrics. */
+  readBacklog: ReadBacklog;
   /** Tells of a check that ended here, by cancellation. */
   announce(check: AnnouncedCheck): Promise<void>;
   erase: EraseMessages;
@@ -79,6 +82,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     announce: (check) => queue.announce(check),
     erase: createEraseMessages(store),
+    readBacklog: queue.readBacklog,
     stop: () => deliveries.close(),
     async close() {
       await queue.close();

@@ -1,4 +1,12 @@
-import { WEBHOOK_QUEUE, type Keys, type Log, type Redis, type WebhookJob } from '@livegate/core';
+import {
+  createCountStall,
+  createTraceProcess,
+  WEBHOOK_QUEUE,
+  type Keys,
+  type Log,
+  type Redis,
+  type WebhookJob,
+} from '@livegate/core';
 import { DelayedError, Worker, type Job } from 'bullmq';
 import type { AnnounceCheck } from './announce-check.js';
 import type { DeliverMessage } from './deliver-message.js';
@@ -39,6 +47,8 @@ export function takeDeliveries(
   { announce, deliver, resume }: TakeDeliveriesDeps,
 ) {
   const slots = createReceiverSlots(PER_RECEIVER);
+  const traceProcess = createTraceProcess({ system: 'bullmq', destination: WEBHOOK_QUEUE });
+  const countStall = createCountStall(WEBHOOK_QUEUE);
   const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
     connection: redis,
     prefix: keys.prefix,
@@ -51,6 +61,7 @@ export function takeDeliveries(
     if (data.kind !== 'deliver') return;
     resume(data.deliveryId).catch((error: unknown) => log.warn({ err: error }, 'replay delayed'));
   });
+  worker.on('stalled', countStall);
   worker.on('error', (error) => {
     // While the connection is down it says so itself, once.
     if (redis.status === 'ready') log.warn({ err: error }, 'webhook queue trouble');
@@ -62,9 +73,15 @@ export function takeDeliveries(
 
   async function runJob(job: Job<WebhookJob>, token?: string): Promise<void> {
     const { data, timestamp, attemptsStarted } = job;
-    if (data.kind === 'announce') return putOff(job, await announce(data.check, timestamp), token);
+    if (data.kind === 'announce') {
+      const nextAt = await traceProcess(job, () => announce(data.check, timestamp));
+      return putOff(job, nextAt, token);
+    }
     const leave = slots.enter(data.receiver);
-    if (leave) return putOff(job, await deliver(data.deliveryId).finally(leave), token);
+    if (leave) {
+      const nextAt = await traceProcess(job, () => deliver(data.deliveryId)).finally(leave);
+      return putOff(job, nextAt, token);
+    }
     const parkMs = Math.min(PARK_MS * attemptsStarted, MAX_PARK_MS);
     await job.moveToDelayed(Date.now() + parkMs, token);
     slots.awaitSlot(data.receiver, data.deliveryId, () => wake(job));

@@ -9,8 +9,11 @@ import {
 } from '../domain/check.js';
 import { isErrorCode } from '../domain/errors.js';
 import type { CheckQueue } from '../ports.js';
+import { traceSend } from '../telemetry/messages.js';
 import { readCancellations, requestCancellation } from './cancellations.js';
+import { withCarrier } from './carry-trace.js';
 import { CHECK_QUEUE, type Keys } from './keys.js';
+import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
 
 /** Job data holds ids and small facts; more than this in it is a bug. */
@@ -26,6 +29,7 @@ const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 export interface RedisCheckQueue extends CheckQueue {
   /** Removes finished checks that have lived their time. */
   sweep(): Promise<void>;
+  readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
 
@@ -60,7 +64,9 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
 
   return {
     async add(id, job) {
-      await reach(() => queue.add('check', job, { jobId: id }));
+      await traceSend({ system: 'bullmq', destination: CHECK_QUEUE, id }, (carrier) =>
+        reach(() => queue.add('check', job, { jobId: id, ...withCarrier(carrier) })),
+      );
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
     cancel: (id) => reach(() => requestCancellation(options, id, 'canceled')),
@@ -72,6 +78,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'completed'));
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'failed'));
     },
+    readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
 

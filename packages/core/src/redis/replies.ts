@@ -5,6 +5,7 @@ import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';
 import type { Log } from '../runtime/log.js';
 import type { Keys } from './keys.js';
+import { traceReceive, traceSend } from '../telemetry/messages.js';
 import { reachRedis } from './translate-errors.js';
 
 /** About this many replies are kept for a gateway that is too slow to read them. */
@@ -25,11 +26,15 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
       await reachRedis(async () => {
         const attached = await redis.smembers(keys.attached(id));
         const addresses = new Set(address === undefined ? attached : [...attached, address]);
-        const entry = [id, JSON.stringify(outcome)];
-        await Promise.all([
-          ...[...addresses].map((to) => addEntry(keys.replies(to), entry)),
-          attached.length > 0 && redis.unlink(keys.attached(id)),
-        ]);
+        if (addresses.size === 0) return;
+        await traceSend({ ...tracedStream, id }, (carrier) => {
+          const trace = carrier === undefined ? [] : ['carrier', carrier];
+          const entry = [id, JSON.stringify(outcome), ...trace];
+          return Promise.all([
+            ...[...addresses].map((to) => addEntry(keys.replies(to), entry)),
+            attached.length > 0 && redis.unlink(keys.attached(id)),
+          ]);
+        });
       });
     },
   };
@@ -41,6 +46,9 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
     ]);
   }
 }
+
+/** All gateways' streams are one to whoever looks at a trace. */
+const tracedStream = { system: 'redis', destination: 'replies' } as const;
 
 export interface RedisReplyInboxOptions {
   /** For short commands. */
@@ -81,9 +89,12 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   }
 
   async function deliverReplies(): Promise<void> {
-    for await (const [id = '', outcome = ''] of readReplies(options, closing.signal)) {
+    for await (const fields of readReplies(options, closing.signal)) {
+      const [id = '', outcome = '', , carrier] = fields;
       try {
-        waiters.deliver(id, JSON.parse(outcome) as CheckOutcome);
+        traceReceive({ ...tracedStream, id, carrier }, () =>
+          waiters.deliver(id, JSON.parse(outcome) as CheckOutcome),
+        );
       } catch (error) {
         // It must not keep the others from their callers.
         log.error({ requestId: id, err: error }, 'a reply cannot be read');

@@ -1,8 +1,11 @@
-import { Queue, type Job } from 'bullmq';
+import { Queue, type Job, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { receiverOf } from '../domain/webhook-delivery.js';
 import type { WebhookJob, WebhookQueue } from '../ports.js';
+import { traceSend } from '../telemetry/messages.js';
+import { withCarrier } from './carry-trace.js';
 import { WEBHOOK_QUEUE, type Keys } from './keys.js';
+import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
 
 /** Job data holds ids and small facts; more than this in it is a bug. */
@@ -17,6 +20,7 @@ const NOTHING_STAYS = { removeOnComplete: true, removeOnFail: true };
 const FIRST_LOOK_MS = 100;
 
 export interface RedisWebhookQueue extends WebhookQueue {
+  readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
 
@@ -45,7 +49,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
         if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
         const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
         const options = { jobId: `announce-${id}`, delay: FIRST_LOOK_MS };
-        await queue.add('announce', { kind: 'announce', check }, options);
+        await send(queue, { kind: 'announce', check }, options);
       }),
     async deliver(delivery) {
       await reach(() => addDelivery(delivery));
@@ -53,6 +57,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     async deliverNow(delivery) {
       await reach(async () => hasten(await addDelivery(delivery)));
     },
+    readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
 
@@ -63,8 +68,15 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
       deliveryId: delivery.id,
       receiver: receiverOf(delivery),
     } as const;
-    return queue.add('deliver', job, { jobId: delivery.id });
+    return send(queue, job, { jobId: delivery.id });
   }
+}
+
+function send(queue: Queue<WebhookJob>, job: WebhookJob, options: JobsOptions & { jobId: string }) {
+  const message = { system: 'bullmq', destination: WEBHOOK_QUEUE, id: options.jobId } as const;
+  return traceSend(message, (carrier) =>
+    queue.add(job.kind, job, { ...options, ...withCarrier(carrier) }),
+  );
 }
 
 async function hasten(job: Job<WebhookJob>): Promise<void> {

@@ -1,12 +1,23 @@
+import { trace } from '@opentelemetry/api';
 import { pino, stdSerializers, type Logger } from 'pino';
 import pretty from 'pino-pretty';
+import { describeTrace } from '../telemetry/spans.js';
 
 /** pino's logger, under the name it has here. */
 export type Log = Logger;
 
-/** JSON lines, one per request and per job; readable text when a person watches at a terminal. */
+/**
+ * JSON lines, one per request and per job; readable text when a person watches at a terminal. A line
+ * that is written on behalf of something traced carries the ids of its trace.
+ */
 export function createLog(name: 'api' | 'worker', level: string): Log {
-  const options = { name, level, base: { pid: process.pid }, serializers: { err: describeError } };
+  const options = {
+    name,
+    level,
+    base: { pid: process.pid },
+    serializers: { err: describeError },
+    mixin: () => describeTrace(trace.getActiveSpan()?.spanContext()),
+  };
   if (!process.stdout.isTTY) return pino(options);
   return pino(options, pretty(forPeople));
 }

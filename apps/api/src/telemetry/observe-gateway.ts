@@ -1,0 +1,75 @@
+import { getMeter, type ReadBacklog } from '@livegate/core';
+import type { Fleet } from '../fleet.js';
+import { findProblem } from '../fleet.js';
+import type { UploadPermits } from '../upload-permits.js';
+
+export interface ObserveGatewayDeps {
+  /** Of checks. */
+  queue: { readBacklog: ReadBacklog };
+  /** Of announcements and deliveries. */
+  webhooks: { readBacklog: ReadBacklog };
+  fleet: Pick<Fleet, 'view'>;
+  uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
+}
+
+/** What is told when somebody collects metrics, and costs nothing between. */
+export function observeGateway(deps: ObserveGatewayDeps): void {
+  observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
+  observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
+  observeFleet(deps.fleet);
+  observeUploads(deps.uploads);
+}
+
+/** Every gateway tells the same of the one queue there is: take the maximum of them, not the sum. */
+function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string; unit: string }) {
+  const meter = getMeter();
+  const depth = meter.createObservableGauge(`${name}.depth`, {
+    description: 'Jobs in the queue that have not ended, by state.',
+    unit,
+  });
+  const age = meter.createObservableGauge(`${name}.oldest.age`, {
+    description: 'How long ago the oldest job of a state was first queued.',
+    unit: 's',
+  });
+  meter.addBatchObservableCallback(
+    async (observe) => {
+      // Without Redis nothing is known: the series ends, and what alerts is `livegate.ready`.
+      for (const part of await readBacklog().catch(() => [])) {
+        observe.observe(depth, part.depth, { state: part.state });
+        observe.observe(age, part.oldestAgeMs / 1000, { state: part.state });
+      }
+    },
+    [depth, age],
+  );
+}
+
+function observeFleet(fleet: Pick<Fleet, 'view'>): void {
+  const meter = getMeter();
+  meter
+    .createObservableGauge('livegate.ready', {
+      description: '1 while this gateway takes checks: Redis answers, and a worker is alive.',
+    })
+    .addCallback((observe) => observe.observe(findProblem(fleet.view()) ? 0 : 1));
+  meter
+    .createObservableGauge('livegate.worker.count', {
+      description: 'Workers that are alive, as this gateway sees them.',
+      unit: '{worker}',
+    })
+    .addCallback((observe) => observe.observe(fleet.view()?.workers.length ?? 0));
+}
+
+function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
+  const meter = getMeter();
+  meter
+    .createObservableGauge('livegate.upload.in_flight', {
+      description: 'Memory set aside for images that are between their callers and Redis.',
+      unit: 'By',
+    })
+    .addCallback((observe) => observe.observe(uploads.bytesInFlight));
+  meter
+    .createObservableGauge('livegate.upload.limit', {
+      description: 'Where in-flight uploads are refused: LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT.',
+      unit: 'By',
+    })
+    .addCallback((observe) => observe.observe(uploads.maxBytesInFlight));
+}

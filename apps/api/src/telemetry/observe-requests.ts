@@ -1,0 +1,82 @@
+import { createSecondsHistogram, getTracer } from '@livegate/core';
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Context,
+  type Span,
+} from '@opentelemetry/api';
+import type { Request, RequestHandler, Response } from 'express';
+import { isProbe } from '../is-probe.js';
+
+/**
+ * One span per request, in the caller's trace if it sent a `traceparent`, and how long it took. The
+ * span is the active one in all that follows.
+ *
+ * Neither path nor query is in it, but the route: ids and what a caller adds are not for a trace.
+ */
+export function observeRequests(): RequestHandler {
+  const duration = createSecondsHistogram('http.server.request.duration', {
+    description: 'Duration of HTTP server requests.',
+  });
+
+  return (req, res, next) => {
+    const { receivedAt } = res.locals;
+    const parent = propagation.extract(ROOT_CONTEXT, req.headers);
+    const span = isProbe(req) ? undefined : startSpan(req, parent);
+    res.once('close', () => {
+      const facts = describe(req, res);
+      duration.record((performance.now() - receivedAt) / 1000, facts);
+      if (span) endSpan(span, res, facts);
+    });
+    if (!span) return next();
+    res.locals.span = span;
+    context.with(trace.setSpan(parent, span), next);
+  };
+}
+
+function startSpan(req: Request, parent: Context): Span {
+  const attributes = { 'http.request.method': methodOf(req), 'url.scheme': req.protocol };
+  return getTracer().startSpan(methodOf(req), { kind: SpanKind.SERVER, attributes }, parent);
+}
+
+/** Few values each: the metric has a time series for every combination that occurs. */
+function describe(req: Request, res: Response) {
+  const route = routeOf(req);
+  const isAnswered = res.writableFinished;
+  return {
+    'http.request.method': methodOf(req),
+    'url.scheme': req.protocol,
+    ...(route !== undefined && { 'http.route': route }),
+    ...(isAnswered && { 'http.response.status_code': res.statusCode }),
+    ...(isAnswered && res.statusCode >= 500 && { 'error.type': outcomeOf(res) }),
+    outcome: isAnswered ? outcomeOf(res) : 'aborted',
+  };
+}
+
+function endSpan(span: Span, { locals }: Response, facts: ReturnType<typeof describe>): void {
+  const route = facts['http.route'];
+  if (route !== undefined) span.updateName(`${facts['http.request.method']} ${route}`);
+  span.setAttributes({ ...facts, 'livegate.request.id': locals.requestId });
+  if (facts['error.type'] !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
+
+/** A template such as `/v1/jobs/:id`. `undefined` where no route, or one of several, answered. */
+function routeOf({ route }: Request): string | undefined {
+  const { path } = (route ?? {}) as { path?: unknown };
+  return typeof path === 'string' ? path : undefined;
+}
+
+function outcomeOf({ locals, statusCode }: Response): string {
+  return locals.outcome ?? (statusCode < 400 ? 'ok' : String(statusCode));
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
+
+function methodOf({ method }: Request): string {
+  return methods.has(method) ? method : '_OTHER';
+}

@@ -1,0 +1,56 @@
+import { metrics, type Attributes, type Histogram, type Meter } from '@opentelemetry/api';
+
+/** Bounds of the buckets that the semantic conventions advise for HTTP requests. */
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+/** The same, and below: for what takes a millisecond or two. */
+const FINE_SECONDS = [0.0005, 0.001, 0.0025, ...SECONDS];
+const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64];
+
+/**
+ * Of every instrument here. Ask after `startTelemetry`: an instrument that is older than the SDK
+ * measures nothing, for ever.
+ */
+export function getMeter(): Meter {
+  return metrics.getMeter('livegate');
+}
+
+export interface HistogramOptions {
+  description: string;
+  /** Whether it is usually below 5 ms. */
+  fine?: boolean;
+}
+
+export function createSecondsHistogram(name: string, options: HistogramOptions): Histogram {
+  const explicitBucketBoundaries = options.fine ? FINE_SECONDS : SECONDS;
+  const { description } = options;
+  return getMeter().createHistogram(name, {
+    description,
+    unit: 's',
+    advice: { explicitBucketBoundaries },
+  });
+}
+
+export function createBatchSizeHistogram(name: string, description: string): Histogram {
+  return getMeter().createHistogram(name, {
+    description,
+    unit: '{image}',
+    advice: { explicitBucketBoundaries: BATCH_SIZES },
+  });
+}
+
+export interface CounterOptions {
+  description: string;
+  /** What is counted, in braces: it is no part of the name that Prometheus sees. */
+  unit: string;
+  /** All that can happen: each is 0 from the start, for a rate can be told only from a change. */
+  cases: Attributes[];
+}
+
+/** Counts one more of a case. */
+export type Count = (attributes?: Attributes) => void;
+
+export function createCount(name: string, { cases, ...options }: CounterOptions): Count {
+  const counter = getMeter().createCounter(name, options);
+  for (const attributes of cases) counter.add(0, attributes);
+  return (attributes) => counter.add(1, attributes);
+}

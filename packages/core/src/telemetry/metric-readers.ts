@@ -1,0 +1,95 @@
+import { OTLPMetricExporter as GrpcExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
+import { OTLPMetricExporter as JsonExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { OTLPMetricExporter as ProtobufExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { metrics } from '@opentelemetry/sdk-node';
+import { addUnits } from './prometheus-names.js';
+
+/** The standard's defaults. */
+const EXPORT_INTERVAL_MS = 60_000;
+const EXPORT_TIMEOUT_MS = 30_000;
+const PROMETHEUS_ADDRESS = { host: '127.0.0.1', port: 9464 };
+
+/**
+ * What NodeSDK would open by itself, but for one thing: names for Prometheus carry their units.
+ * Rejects when the port for Prometheus is taken.
+ */
+export function openMetricReaders(
+  exporters: string[],
+  env: NodeJS.ProcessEnv,
+): Promise<metrics.IMetricReader[]> {
+  return Promise.all(exporters.map((exporter) => openMetricReader(exporter, env)));
+}
+
+async function openMetricReader(
+  exporter: string,
+  env: NodeJS.ProcessEnv,
+): Promise<metrics.IMetricReader> {
+  switch (exporter) {
+    case 'prometheus':
+      return openPrometheus(env);
+    case 'otlp':
+      return readPeriodically(createOtlpExporter(env), env);
+    case 'console':
+      return readPeriodically(new metrics.ConsoleMetricExporter(), env);
+    default:
+      throw new Error(
+        `OTEL_METRICS_EXPORTER: otlp, prometheus, console or none, not "${exporter}"`,
+      );
+  }
+}
+
+async function openPrometheus(env: NodeJS.ProcessEnv): Promise<metrics.IMetricReader> {
+  const host = env['OTEL_EXPORTER_PROMETHEUS_HOST'] || PROMETHEUS_ADDRESS.host;
+  const port = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT']) || PROMETHEUS_ADDRESS.port;
+  const { promise: listening, resolve, reject } = withResolvers();
+  const reader = new PrometheusExporter({ host, port }, (error) =>
+    error ? reject(error) : resolve(),
+  );
+  await listening;
+  const collect = reader.collect.bind(reader);
+  reader.collect = async (options) => {
+    const { errors, resourceMetrics } = await collect(options);
+    return { errors, resourceMetrics: addUnits(resourceMetrics) };
+  };
+  return reader;
+}
+
+/** `Promise.withResolvers` comes with Node 22. */
+function withResolvers() {
+  let resolve!: () => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<void>((...settle) => ([resolve, reject] = settle));
+  return { promise, resolve, reject };
+}
+
+function readPeriodically(exporter: metrics.PushMetricExporter, env: NodeJS.ProcessEnv) {
+  const exportIntervalMillis = Number(env['OTEL_METRIC_EXPORT_INTERVAL']) || EXPORT_INTERVAL_MS;
+  const timeoutMs = Number(env['OTEL_METRIC_EXPORT_TIMEOUT']) || EXPORT_TIMEOUT_MS;
+  const exportTimeoutMillis = Math.min(timeoutMs, exportIntervalMillis);
+  return new metrics.PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis,
+    exportTimeoutMillis,
+  });
+}
+
+/** Addresses, headers and the rest they read from the environment themselves. */
+function createOtlpExporter(env: NodeJS.ProcessEnv): metrics.PushMetricExporter {
+  const protocol =
+    env['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ||
+    env['OTEL_EXPORTER_OTLP_PROTOCOL'] ||
+    'http/protobuf';
+  switch (protocol.trim()) {
+    case 'http/protobuf':
+      return new ProtobufExporter();
+    case 'http/json':
+      return new JsonExporter();
+    case 'grpc':
+      return new GrpcExporter();
+    default:
+      throw new Error(
+        `OTEL_EXPORTER_OTLP_PROTOCOL: http/protobuf, http/json or grpc, not "${protocol}"`,
+      );
+  }
+}
