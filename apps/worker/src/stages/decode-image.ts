@@ -2,6 +2,7 @@ import { inspectHeader, LivegateError } from '@livegate/core';
 import sharp from 'sharp';
 import { placeInFrame } from './letterbox.js';
 import type { DecodedImage, Picture, Size } from './picture.js';
+import { readPixels } from './read-pixels.js';
 import { shrinkPicture } from './shrink-picture.js';
 import { stripPng } from './strip-png.js';
 
@@ -42,19 +43,18 @@ async function decodePicture(bytes: Uint8Array, maxImagePixels: number): Promise
   }
 }
 
-async function decodePixels(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
-  // A Buffer's memory cannot be transferred to another thread, a Uint8Array's can.
+function decodePixels(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
   // 'error' refuses truncated files and broken PNG checksums, but not mere warnings: some phones'
   // selfie cameras write JPEGs with invalid scan parameters that every viewer shows.
-  const { data, info } = await sharp(bytes, {
+  const image = sharp(bytes, {
     failOn: 'error',
     limitInputPixels: maxImagePixels,
     autoOrient: true,
-  })
-    .flatten({ background: 'white' })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .timeout({ seconds: DECODE_TIMEOUT_SECONDS })
-    .toUint8Array();
-  return { pixels: data, width: info.width, height: info.height };
+  });
+  return readPixels(
+    image
+      .flatten({ background: 'white' })
+      .toColourspace('srgb')
+      .timeout({ seconds: DECODE_TIMEOUT_SECONDS }),
+  );
 }

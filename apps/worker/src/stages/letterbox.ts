@@ -1,5 +1,5 @@
 import { planesOf } from './image-tensor.js';
-import type { ImageTensor } from './image-tensor.js';
+import type { ImageTensor, Plane } from './image-tensor.js';
 import type { Box, Picture, Size } from './picture.js';
 
 /** Where a picture lies in the detector's frame, in pixels of that frame. */
@@ -32,16 +32,28 @@ export function centre({ width, height }: Size, frame: Size): Placement {
 /** Fills the tensor with a picture shrunk for it, centred on black. */
 export function letterbox(small: Picture, tensor: ImageTensor): void {
   const { left, top } = centre(small, tensor.input);
-  for (const [colour, { values, subtract, multiply }] of planesOf(tensor).entries()) {
-    values.fill((0 - subtract) * multiply);
-    for (let y = 0; y < small.height; y++) {
-      const start = (top + y) * tensor.input.width + left;
-      let from = 3 * y * small.width + colour;
-      for (let at = start; at < start + small.width; at++, from += 3) {
-        values[at] = (small.pixels[from]! - subtract) * multiply;
-      }
+  const planes = planesOf(tensor);
+  const [reds, greens, blues] = planes.map(({ values }) => values) as Triple;
+  const [ofRed, ofGreen, ofBlue] = planes.map(tabulate) as Triple;
+  reds.fill(ofRed[0]!);
+  greens.fill(ofGreen[0]!);
+  blues.fill(ofBlue[0]!);
+  const { pixels } = small;
+  for (let y = 0, from = 0; y < small.height; y++) {
+    const start = (top + y) * tensor.input.width + left;
+    for (let at = start; at < start + small.width; at++, from += 3) {
+      reds[at] = ofRed[pixels[from]!]!;
+      greens[at] = ofGreen[pixels[from + 1]!]!;
+      blues[at] = ofBlue[pixels[from + 2]!]!;
     }
   }
+}
+
+type Triple = [Float32Array, Float32Array, Float32Array];
+
+/** What the model reads, for each of the 256 values of a pixel. */
+function tabulate({ subtract, multiply }: Plane): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, value) => (value - subtract) * multiply);
 }
 
 /** From shares (0..1) of the frame to pixels of the picture. */

@@ -23,18 +23,22 @@ const ATTACHMENT_LIFE_SECONDS = 600;
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
     async send(id, outcome, address) {
-      await reachRedis(async () => {
-        const attached = await redis.smembers(keys.attached(id));
-        const addresses = new Set(address === undefined ? attached : [...attached, address]);
-        if (addresses.size === 0) return;
-        await traceSend({ ...tracedStream, id }, (carrier) => {
+      const sendTo = (to: string) =>
+        traceSend({ ...tracedStream, id }, (carrier) => {
           const trace = carrier === undefined ? [] : ['carrier', carrier];
-          const entry = [id, JSON.stringify(outcome), ...trace];
-          return Promise.all([
-            ...[...addresses].map((to) => addEntry(keys.replies(to), entry)),
-            attached.length > 0 && redis.unlink(keys.attached(id)),
-          ]);
+          return addEntry(keys.replies(to), [id, JSON.stringify(outcome), ...trace]);
         });
+      await reachRedis(async () => {
+        // In one round trip: who submitted the check is told, and who else waits is asked for.
+        const [attached] = await Promise.all([
+          redis.smembers(keys.attached(id)),
+          address !== undefined && sendTo(address),
+        ]);
+        const others = attached.filter((to) => to !== address);
+        await Promise.all([
+          ...others.map(sendTo),
+          attached.length > 0 && redis.unlink(keys.attached(id)),
+        ]);
       });
     },
   };
