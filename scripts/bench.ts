@@ -13,6 +13,7 @@ import { measureGateways } from './bench/gateways.js';
 import { measureKnobs } from './bench/knobs.js';
 import { measureLatency } from './bench/latency.js';
 import { measureMemory, measureUploads } from './bench/memory.js';
+import { measureOwnCores } from './bench/own-cores.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
 import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
@@ -25,6 +26,7 @@ import { startOwnRedis } from './redis/start-own-redis.js';
 const parts: Record<string, Part> = {
   classifier: measureClassifier,
   throughput: measureThroughput,
+  'own-cores': measureOwnCores,
   latency: measureLatency,
   photos: measurePhotoSizes,
   knobs: measureKnobs,

@@ -22,7 +22,8 @@ closeOnSignal(worker.closers, 20_000, log);
 async function createDouble(): Promise<Pipeline> {
   const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
   const engine = new Worker(new URL('./double-engine.js', import.meta.url));
-  const concurrency = 4 * maxBatch;
+  // As a pipeline holds by default, with one engine.
+  const concurrency = 2 * maxBatch;
   const rules = { maxBatch, maxRuns: 1, lingerMs: 0, capacity: concurrency };
   const batcher = createBatcher(async (images: Uint8Array[]) => {
     const ms = runMs + itemMs * images.length;

@@ -1,14 +1,16 @@
 import { formatTable } from '../format-table.js';
 import type { Bench, Part } from './bench.js';
-import { formatNumber } from './figure.js';
+import { formatNumber, type Figure } from './figure.js';
 import { makeGreySquare } from './photos.js';
-import { readUsage, startProduct } from './product.js';
+import { readUsage, startProduct, type Product } from './product.js';
+import { interleave, medianRatio, median } from './rounds.js';
 import { sendLoad } from './send-load.js';
 
 const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;
 /** Checks per second of each gateway where their CPU is compared: all of them leave cores idle. */
 const RATE_EACH = 60;
+const NO_OP_WORKER = ['scripts/dist/bench/double-worker.js', '16', '0', '0'];
 
 /** The whole path with an engine that takes no time: what the gateways and the queue can do. */
 export const measureGateways: Part = async (bench, say) => {
@@ -21,47 +23,76 @@ export const measureGateways: Part = async (bench, say) => {
     ...[perSecond, gatewayMs, workerMs].map(formatNumber),
   ]);
   say(formatTable(header, lines));
-  const [one, , four] = rows;
-  const name = 'gateway CPU per job, 4 gateways / 1';
   return [
-    { name: 'no-op engine, one gateway', value: one!.perSecond, unit: 'jobs/s' },
-    { name, value: four!.gatewayMs / one!.gatewayMs, unit: 'x', aim: { atMost: 1.25 } },
+    { name: 'no-op engine, one gateway', value: rows[0]!.perSecond, unit: 'jobs/s' },
+    await compareNeighbours(bench),
   ];
 };
 
 async function measure(bench: Bench, gateways: number) {
-  const worker = ['scripts/dist/bench/double-worker.js', '16', '0', '0'];
-  const product = await startProduct(bench, { gateways, worker });
+  const product = await startProduct(bench, { gateways, worker: NO_OP_WORKER });
   try {
-    const image = await makeGreySquare();
-    const load = async (seconds: number, pace: { perSecond?: number } = {}) => {
-      const connections = CALLERS / gateways;
-      const rates = await Promise.all(
-        product.urls.map((url) => sendLoad(url, { image, connections, seconds, ...pace })),
-      );
-      return {
-        perSecond: rates.reduce((sum, rate) => sum + rate.perSecond, 0),
-        jobs: rates.reduce((sum, rate) => sum + rate.latenciesMs.length, 0),
-      };
-    };
-    const { perSecond } = await load(bench.seconds);
-    const before = await cpuMs(product);
-    const { jobs } = await load(bench.seconds, { perSecond: RATE_EACH });
-    const after = await cpuMs(product);
-    return {
-      perSecond,
-      gatewayMs: (after.gateways - before.gateways) / jobs,
-      workerMs: (after.worker - before.worker) / jobs,
-    };
+    const { perSecond } = await load([product], { seconds: bench.seconds });
+    return { perSecond, ...(await measureCpu([product], bench.seconds)) };
   } finally {
     await product.stop();
   }
 }
 
-async function cpuMs({ gateways, worker }: Awaited<ReturnType<typeof startProduct>>) {
-  const usages = await Promise.all(gateways.map(readUsage));
+/**
+ * Does a gateway pay for the traffic of others? Each of four has the same load on the same machine:
+ * once with a queue in common, and once with a queue and a worker for each.
+ */
+async function compareNeighbours(bench: Bench): Promise<Figure> {
+  const start = (gateways: number) => startProduct(bench, { gateways, worker: NO_OP_WORKER });
+  const together = [await start(4)];
+  const apart = await Promise.all([start(1), start(1), start(1), start(1)]);
+  try {
+    await load([...together, ...apart], { seconds: bench.seconds / 2 });
+    const cpu = await interleave(bench.rounds, {
+      together: () => measureCpu(together, bench.seconds),
+      apart: () => measureCpu(apart, bench.seconds),
+    });
+    const msOf = (name: keyof typeof cpu) => cpu[name].map(({ gatewayMs }) => gatewayMs);
+    return {
+      name: `gateway CPU per job, one queue for four (${formatNumber(median(msOf('together')))} ms) / four queues`,
+      value: medianRatio(msOf('together'), msOf('apart')),
+      unit: 'x',
+      aim: { atMost: 1.1 },
+    };
+  } finally {
+    await Promise.all([...together, ...apart].map((product) => product.stop()));
+  }
+}
+
+async function measureCpu(products: Product[], seconds: number) {
+  const before = await cpuMs(products);
+  const { jobs } = await load(products, { seconds, perSecond: RATE_EACH });
+  const after = await cpuMs(products);
   return {
-    gateways: usages.reduce((sum, usage) => sum + usage.cpuMs, 0),
-    worker: (await readUsage(worker)).cpuMs,
+    gatewayMs: (after.gateways - before.gateways) / jobs,
+    workerMs: (after.workers - before.workers) / jobs,
+  };
+}
+
+async function load(products: Product[], pace: { seconds: number; perSecond?: number }) {
+  const image = await makeGreySquare();
+  const urls = products.flatMap((product) => product.urls);
+  const connections = CALLERS / urls.length;
+  const rates = await Promise.all(
+    urls.map((url) => sendLoad(url, { image, connections, ...pace })),
+  );
+  return {
+    perSecond: rates.reduce((sum, rate) => sum + rate.perSecond, 0),
+    jobs: rates.reduce((sum, rate) => sum + rate.latenciesMs.length, 0),
+  };
+}
+
+async function cpuMs(products: Product[]) {
+  const sum = async (services: Product['gateways']) =>
+    (await Promise.all(services.map(readUsage))).reduce((total, { cpuMs: ms }) => total + ms, 0);
+  return {
+    gateways: await sum(products.flatMap(({ gateways }) => gateways)),
+    workers: await sum(products.map(({ worker }) => worker)),
   };
 }

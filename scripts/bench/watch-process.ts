@@ -9,8 +9,16 @@ export interface ProcessUsage {
   loopDelayP99Ms: number;
 }
 
+const SAMPLE_MS = 20;
+const MIB = 2 ** 20;
+
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
+
+// The kernel's own peak would be that of the parent, if that is larger: it is passed on.
+let peakRss = 0;
+const samplePeak = () => (peakRss = Math.max(peakRss, process.memoryUsage.rss()));
+setInterval(samplePeak, SAMPLE_MS).unref();
 
 process.on('message', (message) => {
   if (message === 'usage') process.send?.(readUsage());
@@ -23,8 +31,8 @@ function readUsage(): ProcessUsage {
   delay.reset();
   return {
     cpuMs: (user + system) / 1000,
-    rssMiB: process.memoryUsage.rss() / 2 ** 20,
-    peakRssMiB: process.resourceUsage().maxRSS / 1024,
+    rssMiB: process.memoryUsage.rss() / MIB,
+    peakRssMiB: samplePeak() / MIB,
     loopDelayP99Ms,
   };
 }
