@@ -14,7 +14,7 @@ export async function checkAgreement(manifests: Manifest[]): Promise<string[]> {
   return [
     ...checkApi(api!, manifests),
     ...(await checkWorker(worker!)),
-    ...[api!, worker!].flatMap((app) => checkPort(app, 'metrics', METRICS_PORT)),
+    ...[api!, worker!].flatMap(checkMetrics),
   ];
 }
 
@@ -118,6 +118,16 @@ function readEnv<Config>({ name, env }: App, schema: Schema<Config>) {
   const parsed = schema.safeParse(Object.fromEntries(set));
   if (parsed.success) return { config: parsed.data!, problems };
   return { problems: [...problems, `${name}: ${parsed.error?.message}`] };
+}
+
+/** A port that is scraped must also be served, and not to the pod alone. */
+function checkMetrics(app: App): string[] {
+  const { OTEL_METRICS_EXPORTER: exporter, OTEL_EXPORTER_PROMETHEUS_HOST: host } = app.env;
+  const isServed = exporter?.split(',').includes('prometheus') && host === '0.0.0.0';
+  return [
+    ...checkPort(app, 'metrics', METRICS_PORT),
+    ...(isServed ? [] : [`${app.name}: serves no metrics at its port ${METRICS_PORT}`]),
+  ];
 }
 
 function checkPort({ name, container }: App, port: string, expected: number | undefined): string[] {

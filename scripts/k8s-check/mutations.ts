@@ -10,6 +10,8 @@ export const mutations: Record<string, (manifests: Manifest[]) => void> = {
   'a root user': (manifests) => void (podOf(manifests).securityContext.runAsUser = 0),
   'an unknown setting': (manifests) => void (configOf(manifests)['LIVEGATE_LINGER'] = '3'),
   'another port': (manifests) => void (configOf(manifests)['LIVEGATE_WORKER_HEALTH_PORT'] = '9000'),
+  'metrics that nobody serves': (manifests) =>
+    void delete configOf(manifests)['OTEL_METRICS_EXPORTER'],
   'a path that is not there': (manifests) =>
     void (containerOf(manifests).livenessProbe.httpGet.path = '/healthz'),
 };

@@ -262,6 +262,16 @@ describe('metrics', () => {
     expect([...recorded.metricNames].filter((name) => !isScraped(name))).toEqual([]);
   });
 
+  it('are those that the documentation lists', async () => {
+    const documented = (await readText('docs/telemetry.md')).matchAll(/^\| `([a-z]\w+)` /gm);
+    const emitted = recorded.scrapes
+      .join('\n')
+      .matchAll(/^# TYPE ((livegate|http|messaging)_\w+)/gm);
+    const names = (matches: Iterable<RegExpMatchArray>) =>
+      new Set([...matches].map(([, name]) => name));
+    expect(names(documented)).toEqual(names(emitted));
+  });
+
   it('tell what happened', () => {
     const [api = '', worker = ''] = recorded.scrapes;
     expect(api).toMatch(/livegate_webhook_attempts_total\{outcome="5xx",.*\} 1\n/);
