@@ -5,6 +5,7 @@ import { openSession } from '@livegate/worker/onnx/open-session';
 import { chooseFace } from '@livegate/worker/stages/choose-face';
 import { decodeImage } from '@livegate/worker/stages/decode-image';
 import { detectFaces } from '@livegate/worker/stages/detect-faces';
+import { reuseBatch } from '@livegate/worker/stages/image-tensor';
 import { distinctViews } from '@livegate/worker/stages/distinct-views';
 import type { Bench } from './bench.js';
 import type { Rate } from './rounds.js';
@@ -49,7 +50,9 @@ export async function countViews(modelsDir: string, image: Buffer): Promise<numb
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const session = await openSession(detector, options);
   const decoded = await decodeImage(image, { maxImagePixels: 50_000_000, frame: detector.input });
-  const found = await detectFaces({ model: detector, session, scoreThreshold: 0.9 }, [decoded]);
+  const takeBatch = reuseBatch(detector.input);
+  const faceDetector = { model: detector, session, takeBatch, scoreThreshold: 0.9 };
+  const found = await detectFaces(faceDetector, [decoded]);
   await session.close();
   const face = chooseFace(found[0]!, 0.25);
   if (face.kind !== 'one') return 0;

@@ -5,8 +5,6 @@ import type { Bench, Part } from './bench.js';
 import { formatNumber } from './figure.js';
 import { interleave, median, percentile, repeatWork } from './rounds.js';
 
-const CROWD = 16;
-
 /** The default, and one knob turned at a time. */
 const VARIANTS: Record<string, Record<string, string>> = {
   default: {},
@@ -18,6 +16,9 @@ const VARIANTS: Record<string, Record<string, string>> = {
   'batch of 4': { LIVEGATE_MAX_BATCH: '4' },
   'batch of 8': { LIVEGATE_MAX_BATCH: '8' },
   'batch of 4, linger 3 ms': { LIVEGATE_MAX_BATCH: '4', LIVEGATE_LINGER_MS: '3' },
+  '2 images in work': { LIVEGATE_CONCURRENCY: '2' },
+  '4 images in work': { LIVEGATE_CONCURRENCY: '4' },
+  '8 images in work': { LIVEGATE_CONCURRENCY: '8' },
 };
 
 /** What each knob of the engines does on this machine, in the pipeline without HTTP and Redis. */
@@ -31,12 +32,13 @@ export const measureKnobs: Part = async (bench, say) => {
 
 async function measure(bench: Bench, name: string, env: Record<string, string>) {
   const { selfie } = bench.photos;
-  // The same number in work for all, or a smaller batch would also have fewer at hand.
-  const settings = { ...bench.env, LIVEGATE_CONCURRENCY: `${CROWD}`, ...env };
+  // The same number in work for all but the last, or a smaller batch would also have fewer at hand.
+  const settings = { ...bench.env, LIVEGATE_CONCURRENCY: '16', ...env };
+  const crowd = Number(settings.LIVEGATE_CONCURRENCY);
   const pipeline = await openPipeline(readWorkerConfig(settings));
   const load = (concurrency: number) => () =>
     repeatWork(() => pipeline.assess(selfie), { concurrency, seconds: bench.seconds / 2 });
-  const rates = await interleave(bench.rounds, { crowd: load(CROWD), one: load(1) });
+  const rates = await interleave(bench.rounds, { crowd: load(crowd), one: load(1) });
   await pipeline.close();
   const latencies = rates.crowd.flatMap(({ latenciesMs }) => latenciesMs);
   const alone = rates.one.flatMap(({ latenciesMs }) => latenciesMs);

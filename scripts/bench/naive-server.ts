@@ -3,6 +3,7 @@
 import { loadModels } from '@livegate/worker/load-models';
 import { assessPictures } from '@livegate/worker/engine/assess-pictures';
 import { openSession } from '@livegate/worker/onnx/open-session';
+import { allocateBatch } from '@livegate/worker/stages/image-tensor';
 import { decodeImage } from '@livegate/worker/stages/decode-image';
 import express from 'express';
 import multer from 'multer';
@@ -13,10 +14,15 @@ const stages = {
   detector: {
     model: detector,
     session: await openSession(detector, options),
+    takeBatch: (count: number) => allocateBatch(detector.input, count),
     scoreThreshold: 0.9,
   },
   classifiers: await Promise.all(
-    classifiers.map(async (model) => ({ model, session: await openSession(model, options) })),
+    classifiers.map(async (model) => ({
+      model,
+      session: await openSession(model, options),
+      takeBatch: (count: number) => allocateBatch(model.input, count),
+    })),
   ),
   minFaceRatio: 0.25,
 };

@@ -11,7 +11,7 @@ import { cropView } from './stages/crop-view.js';
 import { decodeImage } from './stages/decode-image.js';
 import { detectFaces } from './stages/detect-faces.js';
 import { distinctViews } from './stages/distinct-views.js';
-import { allocateBatch } from './stages/image-tensor.js';
+import { allocateBatch, reuseBatch } from './stages/image-tensor.js';
 import type { Box, Picture } from './stages/picture.js';
 import { scoreFaces } from './stages/score-faces.js';
 
@@ -81,8 +81,17 @@ const { detector: detectorModel, classifiers } = await loadModels(await prepared
 const model = classifiers[0]!;
 const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 const session = await openSession(detectorModel, cpu);
-const detector = { model: detectorModel, session, scoreThreshold: 0.9 };
-const classifier = { model, session: await openSession(model, cpu) };
+const detector = {
+  model: detectorModel,
+  session,
+  takeBatch: reuseBatch(detectorModel.input),
+  scoreThreshold: 0.9,
+};
+const classifier = {
+  model,
+  session: await openSession(model, cpu),
+  takeBatch: reuseBatch(model.input),
+};
 
 const decoding = { maxImagePixels: 1_000_000, frame: detectorModel.input };
 

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ModelInput } from '../model-manifest.js';
 import { openSession, type ModelSession } from '../onnx/open-session.js';
-import { allocateBatch } from '../stages/image-tensor.js';
+import { allocateBatch, reuseBatch } from '../stages/image-tensor.js';
 import { assessPictures, type Stages } from './assess-pictures.js';
 import { isolateFailures } from './isolate-failures.js';
 import type { EngineReply, EngineRequest, EngineSpec } from './messages.js';
@@ -23,10 +23,16 @@ async function openStages(spec: EngineSpec): Promise<Stages> {
     models.classifiers.map(async (model) => ({
       model,
       session: await openSession(model, options),
+      takeBatch: reuseBatch(model.input),
     })),
   );
   return {
-    detector: { model: models.detector, session, scoreThreshold: faceScoreThreshold },
+    detector: {
+      model: models.detector,
+      session,
+      takeBatch: reuseBatch(models.detector.input),
+      scoreThreshold: faceScoreThreshold,
+    },
     classifiers,
     minFaceRatio,
   };

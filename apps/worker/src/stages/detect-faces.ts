@@ -1,6 +1,6 @@
 import type { Detector } from '../model-manifest.js';
 import type { ModelSession } from '../onnx/open-session.js';
-import { allocateBatch } from './image-tensor.js';
+import type { TakeBatch } from './image-tensor.js';
 import { centre, letterbox, placeInFrame, toPictureBox } from './letterbox.js';
 import type { DecodedImage, Face, Picture } from './picture.js';
 import { shrinkPicture } from './shrink-picture.js';
@@ -9,6 +9,7 @@ import { suppressOverlaps } from './suppress-overlaps.js';
 export interface FaceDetector {
   model: Detector;
   session: ModelSession;
+  takeBatch: TakeBatch;
   /** Candidates the model is less sure of are no faces, 0..1. */
   scoreThreshold: number;
 }
@@ -48,7 +49,7 @@ function isUpright({ box }: Face): boolean {
 async function look(detector: FaceDetector, looks: DecodedImage[]): Promise<Face[][]> {
   if (looks.length === 0) return [];
   const { input, output } = detector.model;
-  const { batch, images } = allocateBatch(input, looks.length);
+  const { batch, images } = detector.takeBatch(looks.length);
   for (const [i, { frame }] of looks.entries()) letterbox(frame, images[i]!);
   const outputs = await detector.session.run(batch);
   const scores = splitEvenly(outputs[output.scores]!, looks.length);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Classifier, View } from '../model-manifest.js';
 import { cropView } from './crop-view.js';
 import type { FaceInPicture } from './distinct-views.js';
-import { allocateBatch } from './image-tensor.js';
+import { allocateBatch, reuseBatch } from './image-tensor.js';
 import { calibrate, scoreFaces } from './score-faces.js';
 
 test('slope 1 and intercept 0 leave a probability as it is', () => {
@@ -92,6 +92,16 @@ function scoreEveryView({ picture, face }: FaceInPicture): number {
 test('faces share a run without their identical views, and score as with all views', async () => {
   const { runs, session } = createSession();
   const faces = [faceInPicture(15), faceInPicture(40), faceInPicture(20)];
-  expect(await scoreFaces({ model, session }, faces)).toEqual(faces.map(scoreEveryView));
+  const classifier = { model, session, takeBatch: reuseBatch(model.input) };
+  expect(await scoreFaces(classifier, faces)).toEqual(faces.map(scoreEveryView));
   expect(runs).toEqual([4 + 2 + 3]);
+});
+
+test('a run in the memory of another scores as the first of all', async () => {
+  const { session } = createSession();
+  const classifier = { model, session, takeBatch: reuseBatch(model.input) };
+  const faces = [faceInPicture(40), faceInPicture(15)];
+  for (const face of faces) {
+    expect(await scoreFaces(classifier, [face])).toEqual([scoreEveryView(face)]);
+  }
 });

@@ -3,23 +3,24 @@ import type { ModelSession } from '../onnx/open-session.js';
 import { cropView } from './crop-view.js';
 import { distinctViews } from './distinct-views.js';
 import type { FaceInPicture } from './distinct-views.js';
-import { allocateBatch } from './image-tensor.js';
+import type { TakeBatch } from './image-tensor.js';
 
 export interface SpoofClassifier {
   model: Classifier;
   session: ModelSession;
+  takeBatch: TakeBatch;
 }
 
 /** Calibrated P(spoof) of each face by one classifier: the mean over its views, all in one run. */
 export async function scoreFaces(
-  { model, session }: SpoofClassifier,
+  { model, session, takeBatch }: SpoofClassifier,
   faces: FaceInPicture[],
 ): Promise<number[]> {
   const viewsByFace = faces.map((face) => distinctViews(face, model));
   const crops = faces.flatMap(({ picture, face }, i) =>
     viewsByFace[i]!.views.map((view) => ({ picture, face, view, resize: model.resize })),
   );
-  const { batch, images } = allocateBatch(model.input, crops.length);
+  const { batch, images } = takeBatch(crops.length);
   for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
   const outputs = (await session.run(batch))[model.output.name]!;
   const spoofByCrop = readSpoofProbabilities(outputs, crops.length, model.output);
