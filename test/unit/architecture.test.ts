@@ -30,8 +30,8 @@ const rules: { why: string; from: RegExp; only?: RegExp; never?: RegExp }[] = [
     never: /^(ioredis|rate-limiter-flexible)$/,
   },
   {
-    why: 'only redis/, take-jobs and take-deliveries know BullMQ',
-    from: /^(?!packages\/core\/src\/redis\/|apps\/(worker\/src\/take-jobs|api\/src\/webhooks\/take-deliveries))/,
+    why: 'only redis/, take-jobs, give-back and take-deliveries know BullMQ',
+    from: /^(?!packages\/core\/src\/redis\/|apps\/(worker\/src\/(take-jobs|give-back)|api\/src\/webhooks\/take-deliveries))/,
     never: /^bullmq$/,
   },
   {
