@@ -47,16 +47,17 @@ async function main(): Promise<void> {
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
 
+  const drainMs = config.LIVEGATE_DRAIN_MS;
   closeOnSignal(
     [
       () => (closing = true),
-      () => Promise.all([closeHttpServer(server), webhooks.stop()]),
+      () => Promise.all([closeHttpServer(server, drainMs), webhooks.stop()]),
       () => webhooks.close(),
       () => [sweeper, fleet, credentials].forEach((watcher) => watcher.close()),
       () => store.close(),
       () => telemetry.close(),
     ],
-    Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
+    drainMs + Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
     log,
   );
 }
