@@ -35,6 +35,11 @@ const rules: { why: string; from: RegExp; only?: RegExp; never?: RegExp }[] = [
     never: /^bullmq$/,
   },
   {
+    why: 'only operator/ knows bull-board',
+    from: /^(?!apps\/api\/src\/operator\/)/,
+    never: /^@bull-board\//,
+  },
+  {
     why: 'core knows no app',
     from: /^packages\/core\//,
     never: /^(apps\/|@livegate\/)/,

@@ -14,6 +14,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
+  LIVEGATE_QUEUE_BOARD: z.stringbool().default(false),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
   LIVEGATE_DRAIN_MS: milliseconds(0).default(1000),
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
