@@ -10,6 +10,7 @@ const former = [JOB_VERSION];
 const next = [JOB_VERSION, JOB_VERSION + 1];
 const newerJob = { ...exampleJob, version: JOB_VERSION + 1 };
 const patience = { timeout: 10_000, interval: 20 };
+vi.setConfig({ testTimeout: 20_000 });
 
 /** One queue, with any number of workers that read what they are told to. */
 async function setUp() {
@@ -42,11 +43,12 @@ async function setUp() {
         },
       },
     );
-    onTestFinished(async () => {
+    const close = async () => {
       await jobs.close();
       redis.disconnect();
-    });
-    return seen;
+    };
+    onTestFinished(close);
+    return { ...seen, close };
   }
 
   const outcomeOf = async (id: string) => (await queue.read(id))?.outcome;
@@ -78,6 +80,7 @@ describe('a worker of the former version', () => {
     expect(lines).toMatchObject([
       { requestId: 'a', jobVersion: JOB_VERSION + 1, jobVersions: former },
     ]);
+    await old.close();
     startWorker(next);
     await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
   });
