@@ -6,7 +6,7 @@ import {
   createLog,
   createRedisCheckQueue,
   createRedisImageStore,
-  SCHEMA_VERSION,
+  JOB_VERSION,
 } from '@livegate/core';
 
 const LIFE_SECONDS = 600;
@@ -50,6 +50,6 @@ export async function openBacklog(url: string) {
   async function add(image: Buffer): Promise<void> {
     const id = randomUUID();
     await images.put(id, image);
-    await queue.add(id, { version: SCHEMA_VERSION, tenant: 'bench', imageBytes: image.length });
+    await queue.add(id, { version: JOB_VERSION, tenant: 'bench', imageBytes: image.length });
   }
 }

@@ -70,7 +70,7 @@ function checkApi(api: App, manifests: Manifest[]): string[] {
     ...probePaths(api)
       .filter((path) => !(path in paths))
       .map((path) => `api: no route ${path}`),
-    ...(graceMs > config.LIVEGATE_WAIT_LIMIT_MS
+    ...(graceMs > config.LIVEGATE_DRAIN_MS + config.LIVEGATE_WAIT_LIMIT_MS
       ? []
       : ['api: is killed before its callers are answered']),
     ...routeTimeoutsMs(manifests)

@@ -8,7 +8,8 @@ export interface Answer {
   };
 }
 
-const credentials = {
+/** Of the development tenant. */
+export const credentials = {
   Authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
   'x-api-key': 'default-api-key',
 };

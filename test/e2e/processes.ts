@@ -30,6 +30,8 @@ export function createEnv(overrides: Env = {}): Env {
     LIVEGATE_ENGINES: '1',
     LIVEGATE_INTRA_OP_THREADS: '1',
     LIVEGATE_MAX_BATCH: '2',
+    // Nobody balances a load here, but where that is tested.
+    LIVEGATE_DRAIN_MS: '0',
     ...overrides,
   };
 }

@@ -7,6 +7,14 @@ import { connectRaw } from './raw-http.js';
 
 const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
+const lastAnswer = {
+  status: 200,
+  body: { ok: true },
+  headers: expect.toSatisfy(
+    (headers: Map<string, string>) => headers.get('connection') === 'close',
+  ),
+};
+
 /** A server whose one route is answered by the test. */
 async function startServer() {
   const asked: Response[] = [];
@@ -38,7 +46,24 @@ it('a request that has begun gets its answer, and the connection ends with it', 
   await expect.poll(() => asked).toHaveLength(1);
   const closed = closeHttpServer(server);
   asked[0]?.json({ ok: true });
-  expect(await client.next()).toMatchObject({ status: 200, body: { ok: true } });
+  expect(await client.next()).toMatchObject(lastAnswer);
   expect(await client.next()).toBeUndefined();
   await closed;
+});
+
+it('while it drains, nobody meets a closed port or a connection that was cut off', async () => {
+  const { server, asked, port } = await startServer();
+  server.on('request', () => asked.at(-1)?.json({ ok: true }));
+  const kept = connectRaw(port);
+  kept.send(request);
+  expect((await kept.next())?.headers.get('connection')).toBe('keep-alive');
+  const closed = closeHttpServer(server, 1000);
+  const late = connectRaw(port);
+  for (const client of [kept, late]) {
+    client.send(request);
+    expect(await client.next()).toMatchObject(lastAnswer);
+    expect(await client.next()).toBeUndefined();
+  }
+  await closed;
+  expect(server.listening).toBe(false);
 });

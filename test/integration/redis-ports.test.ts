@@ -102,6 +102,16 @@ describe('what only Redis can do', () => {
     expect(await sandbox.redis.scard(sandbox.keys.workers)).toBe(0);
   });
 
+  it('takes a worker that does not say what it reads for one of the first version', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
+    await registry.announce(exampleWorker);
+    const { jobVersions: _, ...former } = exampleWorker;
+    await sandbox.redis.set(sandbox.keys.worker(exampleWorker.id), JSON.stringify(former));
+    expect(await registry.list()).toEqual([{ ...exampleWorker, jobVersions: [1] }]);
+  });
+
   it('brings a reply that was sent while the connection of the inbox was down', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);

@@ -1,4 +1,4 @@
-import { createRedisCheckQueue } from '@livegate/core';
+import { createRedisCheckQueue, JOB_VERSION } from '@livegate/core';
 import { exampleJob, exampleResult } from '@livegate/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { TakenCheck } from '../../apps/worker/src/check-image.js';
@@ -16,7 +16,8 @@ async function setUp() {
   const taken: TakenCheck[] = [];
   function start() {
     const redis = sandbox.redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
-    const options = { concurrency: 1, resultLifeSeconds: 60, log: silentLog };
+    const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+    const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
     const jobs = takeJobs(
       { ...options, redis, keys: sandbox.keys },
       {

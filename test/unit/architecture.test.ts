@@ -30,9 +30,14 @@ const rules: { why: string; from: RegExp; only?: RegExp; never?: RegExp }[] = [
     never: /^(ioredis|rate-limiter-flexible)$/,
   },
   {
-    why: 'only redis/, take-jobs and take-deliveries know BullMQ',
-    from: /^(?!packages\/core\/src\/redis\/|apps\/(worker\/src\/take-jobs|api\/src\/webhooks\/take-deliveries))/,
+    why: 'only redis/, take-jobs, give-back and take-deliveries know BullMQ',
+    from: /^(?!packages\/core\/src\/redis\/|apps\/(worker\/src\/(take-jobs|give-back)|api\/src\/webhooks\/take-deliveries))/,
     never: /^bullmq$/,
+  },
+  {
+    why: 'only operator/ knows bull-board',
+    from: /^(?!apps\/api\/src\/operator\/)/,
+    never: /^@bull-board\//,
   },
   {
     why: 'core knows no app',

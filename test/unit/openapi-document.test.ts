@@ -1,6 +1,6 @@
 import { errorMessages, type ErrorCode } from '@livegate/core';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import type { Express } from 'express';
+import { Router, type Express } from 'express';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
@@ -35,9 +35,9 @@ function listRoutes({ stack }: { stack: Layer[] }): string[] {
   });
 }
 
-function createApp(): Express {
+function createApp(more: Partial<ServerDeps> = {}): Express {
   // No request is made, so nothing behind the routes is asked.
-  const deps = { webhooks: { routes: {} }, log: pino({ level: 'silent' }) };
+  const deps = { webhooks: { routes: {} }, log: pino({ level: 'silent' }), ...more };
   return createServer(options, deps as unknown as ServerDeps);
 }
 
@@ -55,6 +55,13 @@ describe('the OpenAPI document', () => {
     const routes = listRoutes(createApp().router as unknown as { stack: Layer[] });
     expect(routes.length).toBeGreaterThan(15);
     expect(documented.toSorted()).toEqual(routes.toSorted());
+  });
+
+  it('has no page for operators, which is no part of the API', () => {
+    const queueBoard = Router().get('/board', () => undefined);
+    const routes = listRoutes(createApp({ queueBoard }).router as unknown as { stack: Layer[] });
+    expect(routes).toContain('get /board');
+    expect(operations.filter(({ path }) => /operator|board/.test(path))).toEqual([]);
   });
 
   it('names each operation once', () => {

@@ -1,23 +1,43 @@
 import { LivegateError } from '@livegate/core';
 import type { Request, RequestHandler } from 'express';
 import type { CredentialBook } from './credentials/credential-book.js';
-import type { Permission } from './credentials/credential-file.js';
+import type { Credential, Permission } from './credentials/credential-file.js';
 import { hashSecret, matchesHash } from './credentials/hash-secret.js';
 
 /** HTTP Basic and x-api-key, both of one credential. Throws `unauthorized` or `forbidden`. */
 export function authenticate(book: CredentialBook, permission: Permission): RequestHandler {
   return (req, res, next) => {
-    const { username, password } = readBasic(req);
-    const credential = book.find(username);
-    // An unknown name costs the same work as a known one, and both secrets are always compared.
-    const { password_sha256, api_key_sha256 } = credential ?? nobody;
-    const passwordMatches = matchesHash(password, password_sha256);
+    const { credential, api_key_sha256 } = findByPassword(req, book);
     const apiKeyMatches = matchesHash(req.get('x-api-key') ?? '', api_key_sha256);
-    if (!credential || !passwordMatches || !apiKeyMatches) throw new LivegateError('unauthorized');
-    if (!credential.permissions.includes(permission)) throw new LivegateError('forbidden');
-    res.locals.credential = credential;
+    res.locals.credential = requirePermission(apiKeyMatches ? credential : undefined, permission);
     next();
   };
+}
+
+/**
+ * HTTP Basic alone, for a page: a browser asks for it by itself, and cannot send an x-api-key. The
+ * password is as long as the key, so it does not become any easier to guess.
+ */
+export function authenticatePage(book: CredentialBook, permission: Permission): RequestHandler {
+  return (req, res, next) => {
+    res.locals.credential = requirePermission(findByPassword(req, book).credential, permission);
+    next();
+  };
+}
+
+function findByPassword(req: Request, book: CredentialBook) {
+  const { username, password } = readBasic(req);
+  const named = book.find(username);
+  // An unknown name costs the same work as a known one, and both secrets are always compared.
+  const { password_sha256, api_key_sha256 } = named ?? nobody;
+  const credential = matchesHash(password, password_sha256) ? named : undefined;
+  return { credential, api_key_sha256 };
+}
+
+function requirePermission(credential: Credential | undefined, permission: Permission): Credential {
+  if (!credential) throw new LivegateError('unauthorized');
+  if (!credential.permissions.includes(permission)) throw new LivegateError('forbidden');
+  return credential;
 }
 
 const nobody = { password_sha256: hashSecret(''), api_key_sha256: hashSecret('') };

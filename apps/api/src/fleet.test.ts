@@ -1,3 +1,4 @@
+import { JOB_VERSION } from '@livegate/core';
 import {
   createFakeCheckQueue,
   createFakeImageStore,
@@ -98,6 +99,17 @@ describe('fleet', () => {
     queue.readSchemaVersion = async () => 2;
     await nextLook();
     expect(() => fleet.admit()).toThrow(/schema 2/);
+  });
+
+  it('takes no checks that no worker reads, until one does', async () => {
+    const { fleet, registry } = await watch(1);
+    await registry.announce({ ...exampleWorker, jobVersions: [JOB_VERSION - 1] });
+    await nextLook();
+    expect(() => fleet.admit()).toThrow(`no worker reads checks of version ${JOB_VERSION}`);
+    const newer = { ...exampleWorker, id: 'newer', jobVersions: [JOB_VERSION, JOB_VERSION + 1] };
+    await registry.announce(newer);
+    await nextLook();
+    expect(() => fleet.admit()).not.toThrow();
   });
 
   it('stops looking when closed', async () => {

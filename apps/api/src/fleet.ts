@@ -1,4 +1,5 @@
 import {
+  JOB_VERSION,
   LivegateError,
   SCHEMA_VERSION,
   type CheckQueue,
@@ -141,5 +142,8 @@ export function findProblem(view: FleetView | undefined): string | undefined {
     return `the queue holds schema ${view.schemaVersion}, this gateway speaks ${SCHEMA_VERSION}`;
   }
   if (view.workers.length === 0) return 'no worker is alive';
+  if (!view.workers.some(({ jobVersions }) => jobVersions.includes(JOB_VERSION))) {
+    return `no worker reads checks of version ${JOB_VERSION}`;
+  }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express, Request, Response } from 'express';
 import { answerBrokenHttp } from './answer-broken-http.js';
 import { answerBare } from './bare-answer.js';
@@ -7,11 +8,16 @@ import { trackConnections } from './track-connections.js';
 /** Longer than the idle time-out of the usual load balancers, which must be the first to close. */
 const KEEP_ALIVE_MS = 75_000;
 
+export interface HttpServer extends Server {
+  /** From now on every answer is the last of its connection, and says so. */
+  endWithAnswers(): void;
+}
+
 /**
  * An HTTP server that answers in JSON with a `Request-Id` also where Node, left alone, would answer
  * with bare status lines: broken HTTP, oversized headers, a body that stops half-way or never ends.
  */
-export function createHttpServer(app: Express, uploadTimeoutMs: number): Server {
+export function createHttpServer(app: Express, uploadTimeoutMs: number): HttpServer {
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: uploadTimeoutMs,
@@ -35,11 +41,17 @@ export function createHttpServer(app: Express, uploadTimeoutMs: number): Server 
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   server.on('checkExpectation', (_req, res) => answerBare(res, 'unsupported_expectation'));
   answerBrokenHttp(server, connections);
-  return server;
+  return Object.assign(server, { endWithAnswers: connections.endWithAnswers });
 }
 
-/** Stops listening, lets every request that has begun get its answer, and then lets go. */
-export async function closeHttpServer(server: Server): Promise<void> {
+/**
+ * Serves on for `drainMs`, then stops listening, lets every request that has begun get its answer, and
+ * lets go. To close a connection that was to be kept alive loses the request that is just on its way:
+ * while it drains, the answers end the connections, and who balances the load notices.
+ */
+export async function closeHttpServer(server: HttpServer, drainMs = 0): Promise<void> {
+  server.endWithAnswers();
+  await sleep(drainMs);
   // A connection whose last answer is still on its way is idle, and closable, only afterwards.
   const sweep = setInterval(() => server.closeIdleConnections(), 100);
   await new Promise((resolve) => server.close(resolve));

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { closeOnSignal, createLog, startTelemetry } from '@livegate/core';
+import { closeOnSignal, createLog, startTelemetry, type BullQueue } from '@livegate/core';
 import { createAwaitCheck } from './await-check.js';
 import { createClaimKey } from './claim-key.js';
 import { readApiConfig, type ApiConfig } from './config.js';
 import { openCredentialBook } from './credentials/credential-book.js';
-import { watchFleet } from './fleet.js';
+import { watchFleet, type Fleet } from './fleet.js';
 import { closeHttpServer, createHttpServer } from './http-server.js';
 import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   observeGateway(checking);
   const app = createServer(toServerOptions(config), {
     ...checking,
+    queueBoard: await openBoard(config, checking),
     credentials,
     log,
     isClosing: () => closing,
@@ -47,18 +48,35 @@ async function main(): Promise<void> {
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
 
+  const drainMs = config.LIVEGATE_DRAIN_MS;
   closeOnSignal(
     [
       () => (closing = true),
-      () => Promise.all([closeHttpServer(server), webhooks.stop()]),
+      () => Promise.all([closeHttpServer(server, drainMs), webhooks.stop()]),
       () => webhooks.close(),
       () => [sweeper, fleet, credentials].forEach((watcher) => watcher.close()),
       () => store.close(),
       () => telemetry.close(),
     ],
-    Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
+    drainMs + Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS) + 5000,
     log,
   );
+}
+
+async function openBoard(config: ApiConfig, { queue, webhooks, fleet }: BoardDeps) {
+  if (!config.LIVEGATE_QUEUE_BOARD) return undefined;
+  const { openQueueBoard } = await import('./operator/queue-board.js');
+  return openQueueBoard({
+    queues: [queue.bullQueue, webhooks.bullQueue],
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+    isReachable: () => fleet.view() !== undefined,
+  });
+}
+
+interface BoardDeps {
+  queue: { bullQueue: BullQueue };
+  webhooks: { bullQueue: BullQueue };
+  fleet: Pick<Fleet, 'view'>;
 }
 
 function toServerOptions(config: ApiConfig): ServerOptions {

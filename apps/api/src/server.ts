@@ -1,6 +1,6 @@
 import type { CheckQueue, ImageLimits, ImageStore, Log, RateLimiter } from '@livegate/core';
-import express, { type Express } from 'express';
-import { authenticate } from './authenticate.js';
+import express, { type Express, type Router } from 'express';
+import { authenticate, authenticatePage } from './authenticate.js';
 import type { AwaitCheck } from './await-check.js';
 import type { CredentialBook } from './credentials/credential-book.js';
 import { handleError, refuseMethod, refusePath } from './error-handler.js';
@@ -43,6 +43,8 @@ export interface ServerDeps {
   queue: CheckQueue;
   imageStore: ImageStore;
   webhooks: Pick<Webhooks, 'routes' | 'acceptUrl' | 'announce' | 'erase'>;
+  /** A page for operators, if there is to be one. */
+  queueBoard?: Router | undefined;
   log: Log;
   isClosing: () => boolean;
 }
@@ -86,6 +88,9 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
 
   const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
   app.use(webhookRoutes(deps.webhooks.routes, forWebhooks));
+
+  const forOperators = authenticatePage(deps.credentials, 'queue-board');
+  if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);
 
   app.use(refusePath);
   app.use(handleError);

@@ -1,5 +1,5 @@
 import {
-  SCHEMA_VERSION,
+  JOB_VERSION,
   traceWork,
   type CheckOutcome,
   type CheckQueue,
@@ -91,7 +91,7 @@ async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<v
   try {
     await traceWork('store image', () => imageStore.put(id, image));
     await queue.add(id, {
-      version: SCHEMA_VERSION,
+      version: JOB_VERSION,
       tenant,
       imageBytes: image.length,
       ...(isAwaited && { replyTo: replies.address }),

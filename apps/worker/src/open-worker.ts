@@ -8,6 +8,7 @@ import {
   createRedisReplyOutbox,
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
+  READABLE_JOB_VERSIONS,
   type Log,
 } from '@livegate/core';
 import { createCheckImage } from './check-image.js';
@@ -25,6 +26,8 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
     {
       ...store,
       concurrency: pipeline.concurrency,
+      jobVersions: READABLE_JOB_VERSIONS,
+      imageLifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
       resultLifeSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
       log,
     },
@@ -36,7 +39,13 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
   );
 
   const { models, executionProvider, layout, concurrency } = pipeline;
-  const facts = { id: createWorkerId(), models, executionProvider, cutPoints };
+  const facts = {
+    id: createWorkerId(),
+    jobVersions: READABLE_JOB_VERSIONS,
+    models,
+    executionProvider,
+    cutPoints,
+  };
   const heartbeat = await startHeartbeat(store.registry, facts, log);
   log.info({ ...facts, layout, concurrency }, 'ready');
   return {

@@ -2,7 +2,6 @@ import {
   asRefusal,
   CHECK_QUEUE,
   isErrorCode,
-  SCHEMA_VERSION,
   type CheckJob,
   type CheckOutcome,
   type AnnouncedCheck,
@@ -15,6 +14,7 @@ import {
 import { UnrecoverableError, Worker, type Job, type WorkerOptions } from 'bullmq';
 import type { CheckImage } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
+import { createGiveBack } from './give-back.js';
 import { createObserveChecks } from './telemetry/observe-checks.js';
 import { createTraceJobs } from './telemetry/trace-jobs.js';
 
@@ -29,6 +29,9 @@ export interface TakeJobsOptions {
   keys: Keys;
   /** How many jobs this process holds at once, in the engines and on their way there. */
   concurrency: number;
+  /** Versions of the checks that this worker reads; others are for other workers. */
+  jobVersions: readonly number[];
+  imageLifeSeconds: number;
   /** How long a finished job stays readable, in seconds. */
   resultLifeSeconds: number;
   log: Log;
@@ -44,11 +47,13 @@ export interface TakeJobsDeps {
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
 export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
-  const { redis, log } = options;
+  const { redis, jobVersions, log } = options;
   const finishing = new Set<Promise<void>>();
   const observed = createObserveChecks();
   const traced = createTraceJobs();
-  const takeJob = (job: Job<CheckJob>) => {
+  const giveBack = createGiveBack(options, deps);
+  const takeJob = (job: Job<CheckJob>, token?: string) => {
+    if (!jobVersions.includes(job.data.version)) return giveBack(job, token);
     observed.taken(job);
     return traced.process(job, () => runCheck(job, deps, log));
   };
@@ -102,7 +107,6 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
 }
 
 async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promise<CheckResult> {
-  requireKnownVersion(job);
   const id = requireId(job);
   try {
     requireHarmless(job);
@@ -147,12 +151,6 @@ async function endCheck(
 function requireId({ id }: Job): string {
   if (id === undefined) throw new UnrecoverableError('a job without an id');
   return id;
-}
-
-function requireKnownVersion({ data }: Job<CheckJob>): void {
-  if (data.version === SCHEMA_VERSION) return;
-  // Not unrecoverable: a worker of the other version may take the next attempt.
-  throw new Error(`job version ${data.version}; this worker reads ${SCHEMA_VERSION}`);
 }
 
 function toErrorCode({ message }: Error): ErrorCode {

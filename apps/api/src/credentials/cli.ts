@@ -3,15 +3,17 @@ import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import {
-  permissions,
   readCredentialFile,
   requireCredentials,
+  tenantPermissions,
   type Credential,
+  type Permission,
 } from './credential-file.js';
 import { hashSecret } from './hash-secret.js';
 
 const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once
+    --permission NAME     that it may do this only, and not all that tenants may; may be repeated
   list                    show who has one
   revoke --username NAME  remove one
 The file is --file PATH, else LIVEGATE_CREDENTIALS_FILE, else ./credentials.json. A running
@@ -24,21 +26,30 @@ export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv):
     allowPositionals: true,
     options: {
       tenant: { type: 'string' },
+      permission: { type: 'string', multiple: true, default: [...tenantPermissions] },
       username: { type: 'string' },
       file: { type: 'string', default: env['LIVEGATE_CREDENTIALS_FILE'] ?? 'credentials.json' },
     },
   });
-  const { file, tenant, username } = values;
+  const { file, tenant, username, permission } = values;
   const credentials = existsSync(file) ? await readCredentialFile(file) : [];
 
   const [command] = positionals;
-  if (command === 'create' && tenant) return create(file, credentials, tenant);
+  if (command === 'create' && tenant) {
+    return create(file, credentials, { tenant, permissions: permission as Permission[] });
+  }
   if (command === 'revoke' && username) return revoke(file, credentials, username);
   if (command === 'list') return credentials.map(describe).join('\n') || `${file} is empty`;
   throw new Error(USAGE);
 }
 
-async function create(file: string, credentials: Credential[], tenant: string): Promise<string> {
+type Applicant = Pick<Credential, 'tenant' | 'permissions'>;
+
+async function create(
+  file: string,
+  credentials: Credential[],
+  { tenant, permissions }: Applicant,
+): Promise<string> {
   const username = `${tenant}-${randomBytes(4).toString('hex')}`;
   const password = createSecret();
   const apiKey = createSecret();
@@ -47,7 +58,7 @@ async function create(file: string, credentials: Credential[], tenant: string): 
     username,
     password_sha256: hashSecret(password),
     api_key_sha256: hashSecret(apiKey),
-    permissions: [...permissions],
+    permissions,
     created_at: new Date().toISOString(),
   };
   await writeCredentialFile(file, [...credentials, credential]);

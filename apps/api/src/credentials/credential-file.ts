@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { hashSecret } from './hash-secret.js';
 
 /** What a tenant may ask for. */
-export const permissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
+export const tenantPermissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
+/** And what only operators may: the queues hold the jobs of all tenants. */
+export const permissions = [...tenantPermissions, 'queue-board'] as const;
 export type Permission = (typeof permissions)[number];
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCredentialsCli } from './cli.js';
 import { openCredentialBook } from './credential-book.js';
-import { permissions } from './credential-file.js';
+import { tenantPermissions } from './credential-file.js';
 import { matchesHash } from './hash-secret.js';
 
 const log = pino({ level: 'silent' });
@@ -23,8 +23,9 @@ async function openBook(file: string | undefined, production = false) {
 }
 
 /** Runs the CLI and reads the secrets it printed. */
-async function create(file: string, tenant: string) {
-  const printed = await runCredentialsCli(['create', '--tenant', tenant, '--file', file], {});
+async function create(file: string, tenant: string, ...options: string[]) {
+  const args = ['create', '--tenant', tenant, '--file', file, ...options];
+  const printed = await runCredentialsCli(args, {});
   const read = (name: string) => new RegExp(`${name} +(\\S+)`).exec(printed)?.[1] ?? '';
   return { username: read('username'), password: read('password'), apiKey: read('x-api-key') };
 }
@@ -37,7 +38,7 @@ describe('credentials', () => {
     expect(content).not.toContain(password);
     expect(content).not.toContain(apiKey);
     const found = (await openBook(file, true)).find(username);
-    expect(found).toMatchObject({ tenant: 'acme', permissions });
+    expect(found).toMatchObject({ tenant: 'acme', permissions: tenantPermissions });
     expect(matchesHash(password, found?.password_sha256 ?? '')).toBe(true);
     expect(matchesHash(apiKey, found?.api_key_sha256 ?? '')).toBe(true);
   });
@@ -72,6 +73,15 @@ describe('credentials', () => {
     const file = await createFile();
     await expect(create(file, 'a b/c')).rejects.toThrow(/tenant/);
     expect(await readdir(dirname(file))).toEqual([]);
+  });
+
+  it('permit what tenants may, or what is named alone', async () => {
+    const file = await createFile();
+    const { username } = await create(file, 'operations', '--permission', 'queue-board');
+    const permissions = ['queue-board'];
+    expect((await openBook(file)).find(username)).toMatchObject({ permissions });
+    expect(tenantPermissions).not.toContain('queue-board');
+    await expect(create(file, 'acme', '--permission', 'everything')).rejects.toThrow(/queue-board/);
   });
 
   it('are asked for by a usage text when the command is wrong', async () => {

@@ -6,7 +6,7 @@ export const livez: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' });
 };
 
-/** Checks can be taken: Redis is reachable, its schema is ours, at least one worker is alive. */
+/** Checks can be taken: Redis is reachable, its schema is ours, a live worker reads our checks. */
 export function readyz(fleet: Fleet, isClosing: () => boolean): RequestHandler {
   return (_req, res) => {
     const problem = isClosing() ? 'this gateway is stopping' : findProblem(fleet.view());

@@ -47,7 +47,8 @@ function observeFleet(fleet: Pick<Fleet, 'view'>): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.ready', {
-      description: '1 while this gateway takes checks: Redis answers, and a worker is alive.',
+      description:
+        '1 while this gateway takes checks: Redis answers, and a live worker reads its checks.',
     })
     .addCallback((observe) => observe.observe(findProblem(fleet.view()) ? 0 : 1));
   meter

@@ -66,9 +66,9 @@ function endSpan(span: Span, { locals }: Response, facts: ReturnType<typeof desc
 }
 
 /** A template such as `/v1/jobs/:id`. `undefined` where no route, or one of several, answered. */
-function routeOf({ route }: Request): string | undefined {
+function routeOf({ baseUrl, route }: Request): string | undefined {
   const { path } = (route ?? {}) as { path?: unknown };
-  return typeof path === 'string' ? path : undefined;
+  return typeof path === 'string' ? baseUrl + path : undefined;
 }
 
 function outcomeOf({ locals, statusCode }: Response): string {

@@ -2,6 +2,7 @@ import {
   createRedisWebhookQueue,
   createRedisWebhookStore,
   type AnnouncedCheck,
+  type BullQueue,
   type CheckQueue,
   type Keys,
   type Log,
@@ -43,6 +44,8 @@ export interface Webhooks {
   /** For `webhookRoutes`. */
   routes: WebhookRoutesDeps;
   acceptUrl: AcceptWebhookUrl;
+  /** Of announcements and deliveries. */
+  bullQueue: BullQueue;
   /** What is on its way, for metrics. */
   readBacklog: ReadBacklog;
   /** Tells of a check that ended here, by cancellation. */
@@ -82,6 +85,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     announce: (check) => queue.announce(check),
     erase: createEraseMessages(store),
+    bullQueue: queue.bullQueue,
     readBacklog: queue.readBacklog,
     stop: () => deliveries.close(),
     async close() {

@@ -2,13 +2,26 @@ import type { ErrorCode } from './errors.js';
 import type { Verdict } from './verdict.js';
 
 /**
- * Version of everything that api and worker exchange through Redis: job data, blobs, replies.
- * A process that finds another version in Redis refuses to work rather than misread it.
+ * Version of where everything is in Redis, and of all that is kept there but a queued check. A gateway
+ * that finds another one refuses to work rather than misread it, so such a change needs a migration.
  */
 export const SCHEMA_VERSION = 1;
 
+/**
+ * Version of the checks that a gateway of this code queues. It changes when a worker of the former one
+ * would misread them: what that may ignore is no new version. See docs/decisions/0007.
+ */
+export const JOB_VERSION = 1;
+
+/**
+ * Versions of checks that a worker of this code reads: its own and the former one, so that workers can
+ * be replaced before gateways.
+ */
+export const READABLE_JOB_VERSIONS: readonly number[] = [JOB_VERSION];
+
 /** What travels in the queue for one check: ids and small facts, never image bytes. */
 export interface CheckJob {
+  /** The `JOB_VERSION` of the gateway that queued it. */
   version: number;
   /** The tenant whose credentials sent the image. */
   tenant: string;

@@ -12,6 +12,8 @@ export interface ModelFacts {
 /** What a live worker tells the gateways about itself. */
 export interface WorkerFacts {
   id: string;
+  /** Of the checks that it reads. */
+  jobVersions: readonly number[];
   models: ModelFacts[];
   /** The ONNX Runtime execution provider in use. */
   executionProvider: string;

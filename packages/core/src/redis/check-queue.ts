@@ -25,8 +25,12 @@ const MAX_SWEPT = 1000;
 /** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
+/** BullMQ's own, for a board that shows it. */
+export type BullQueue = Queue;
+
 /** The BullMQ queue behind the port; whoever opened it closes it. */
 export interface RedisCheckQueue extends CheckQueue {
+  bullQueue: BullQueue;
   /** Removes finished checks that have lived their time. */
   sweep(): Promise<void>;
   readBacklog: ReadBacklog;
@@ -63,6 +67,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     });
 
   return {
+    bullQueue: queue,
     async add(id, job) {
       await traceSend({ system: 'bullmq', destination: CHECK_QUEUE, id }, (carrier) =>
         reach(() => queue.add('check', job, { jobId: id, ...withCarrier(carrier) })),

@@ -4,6 +4,7 @@ import { receiverOf } from '../domain/webhook-delivery.js';
 import type { WebhookJob, WebhookQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
 import { withCarrier } from './carry-trace.js';
+import type { BullQueue } from './check-queue.js';
 import { WEBHOOK_QUEUE, type Keys } from './keys.js';
 import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
@@ -20,6 +21,7 @@ const NOTHING_STAYS = { removeOnComplete: true, removeOnFail: true };
 const FIRST_LOOK_MS = 100;
 
 export interface RedisWebhookQueue extends WebhookQueue {
+  bullQueue: BullQueue;
   readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
@@ -44,6 +46,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     });
 
   return {
+    bullQueue: queue,
     announce: ({ id, tenant, webhookUrl }) =>
       reach(async () => {
         if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;

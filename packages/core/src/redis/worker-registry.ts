@@ -36,7 +36,11 @@ async function listWorkers(redis: Redis, keys: Keys): Promise<WorkerFacts[]> {
   const announcements = await redis.mget(ids.map(keys.worker));
   const lapsed = ids.filter((_, index) => announcements[index] === null);
   if (lapsed.length > 0) await redis.srem(keys.workers, ...lapsed);
-  return announcements
-    .filter((announcement) => announcement !== null)
-    .map((announcement) => JSON.parse(announcement) as WorkerFacts);
+  return announcements.filter((announcement) => announcement !== null).map(readAnnouncement);
+}
+
+/** The first workers did not say what they read, as there was one version only. */
+function readAnnouncement(announcement: string): WorkerFacts {
+  const facts = JSON.parse(announcement) as WorkerFacts | Omit<WorkerFacts, 'jobVersions'>;
+  return { jobVersions: [1], ...facts };
 }

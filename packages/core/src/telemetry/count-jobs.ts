@@ -10,6 +10,16 @@ export function createCountStall(queue: string): () => void {
   return () => count({ queue });
 }
 
+/** Counts what a worker that cannot read it has put back for another. */
+export function createCountReturn(queue: string): () => void {
+  const count = createCount('livegate.queue.returns', {
+    description: 'Jobs of a version that this process does not read, put back for another.',
+    unit: '{job}',
+    cases: [{ queue }],
+  });
+  return () => count({ queue });
+}
+
 /** Counts attempts that failed and are followed by another. */
 export function createCountRetry(queue: string): () => void {
   const count = createCount('livegate.queue.retries', {

@@ -1,8 +1,8 @@
-import { SCHEMA_VERSION, type CheckJob, type CheckResult } from '../domain/check.js';
+import { JOB_VERSION, type CheckJob, type CheckResult } from '../domain/check.js';
 import type { WorkerFacts } from '../domain/models.js';
 
 export const exampleJob: CheckJob = {
-  version: SCHEMA_VERSION,
+  version: JOB_VERSION,
   tenant: 'acme',
   replyTo: 'gateway-1',
   imageBytes: 3,
@@ -16,6 +16,7 @@ export const exampleResult: CheckResult = {
 
 export const exampleWorker: WorkerFacts = {
   id: 'worker-1',
+  jobVersions: [JOB_VERSION],
   models: [
     { name: 'fr-detect', version: '0.0.1', sha256: '01234567', task: 'detect' },
     { name: 'fr-liveness', version: '0.0.1', sha256: '89abcdef', task: 'classify' },

@@ -1,0 +1,56 @@
+import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { describe, expect, it } from 'vitest';
+import { concealJobs } from './conceal-jobs.js';
+
+const marks = ['0.02611', 'secret-mark', 'gateway-1', 'image-mark'];
+
+/** What the board is told of a job, by both ways that it reads one. */
+async function show(job: object): Promise<Record<string, unknown>> {
+  const read = () => ({ id: 'a', name: 'check', opts: {}, ...job });
+  const queue = { getJob: async () => read(), getJobs: async () => [read()] };
+  const concealed = concealJobs(queue as unknown as BullMQAdapter);
+  const [first] = await concealed.getJobs(['completed']);
+  const shown = JSON.stringify(first);
+  expect(JSON.stringify(await concealed.getJob('a'))).toBe(shown);
+  for (const mark of marks) expect(shown).not.toContain(mark);
+  return JSON.parse(shown) as Record<string, unknown>;
+}
+
+describe('of a job the board shows', () => {
+  it('the class of a verdict and not its score, nor who is told of it', async () => {
+    const data = { ...exampleJob, webhookUrl: 'https://example.com/secret-mark' };
+    expect(await show({ data, returnvalue: exampleResult })).toMatchObject({
+      data: { version: 1, tenant: 'acme', imageBytes: 3 },
+      returnvalue: { outcome: 'LOW', classifyMs: 22 },
+    });
+  });
+
+  it.each([
+    [{ kind: 'announce', check: { id: 'a', tenant: 'acme', webhookUrl: 'https://x/secret-mark' } }],
+    [{ kind: 'deliver', deliveryId: 'a', receiver: 'https://secret-mark' }],
+  ])('no URL of a tenant: %j', async (data) => {
+    const shown = await show({ data, opts: { telemetry: { metadata: 'secret-mark' } } });
+    expect(shown['data']).toMatchObject({ kind: data.kind });
+  });
+
+  it('the code of an error, and no other words of it', async () => {
+    const data = exampleJob;
+    const faulty = { data, failedReason: 'no secret-mark', stacktrace: ['at secret-mark'] };
+    expect(await show(faulty)).toMatchObject({ failedReason: 'internal_error', stacktrace: [] });
+    const refused = await show({ data, failedReason: 'invalid_image' });
+    expect(refused).toMatchObject({ failedReason: 'invalid_image' });
+  });
+
+  it('nothing that is new to it', async () => {
+    const data = { ...exampleJob, image: 'image-mark' };
+    const returnvalue = { ...exampleResult, image: 'image-mark' };
+    const shown = await show({ data, returnvalue, image: 'image-mark' });
+    expect(Object.keys(shown['data'] as object)).toEqual(['version', 'tenant', 'imageBytes']);
+  });
+});
+
+it('a job that is not there is not shown', async () => {
+  const queue = { getJob: async () => undefined, getJobs: async () => [] };
+  expect(await concealJobs(queue as unknown as BullMQAdapter).getJob('a')).toBeUndefined();
+});

@@ -1,0 +1,59 @@
+import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { isErrorCode, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
+
+type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
+
+/**
+ * Lets a queue tell of its jobs only what a log line tells, too: a job's result holds a person's score,
+ * webhook jobs hold URLs with tenants' secrets in them, and the message of an error may quote anything.
+ */
+export function concealJobs(queue: BullMQAdapter): BullMQAdapter {
+  const read = { one: queue.getJob.bind(queue), many: queue.getJobs.bind(queue) };
+  return Object.assign(queue, {
+    async getJob(id: string) {
+      const job = await read.one(id);
+      return job && conceal(job);
+    },
+    async getJobs(...which: Parameters<typeof read.many>) {
+      return (await read.many(...which)).map(conceal);
+    },
+  });
+}
+
+/** All that the board shows of a job comes from its `toJSON`. */
+function conceal(job: BoardJob): BoardJob {
+  const { opts, returnvalue, failedReason } = job;
+  const shown = {
+    ...pickFacts(job),
+    opts: { attempts: opts.attempts, backoff: opts.backoff },
+    data: showData(job.data),
+    returnvalue: returnvalue && summarise(returnvalue),
+    ...(failedReason && {
+      failedReason: isErrorCode(failedReason) ? failedReason : 'internal_error',
+    }),
+    stacktrace: [],
+  };
+  return Object.assign(job, { toJSON: () => shown });
+}
+
+function pickFacts(job: BoardJob) {
+  const { id, name, progress, attemptsMade, attemptsStarted, stalledCounter, delay } = job;
+  const { timestamp, processedOn, finishedOn } = job;
+  const counts = { attemptsMade, attemptsStarted, stalledCounter, delay };
+  return { id, name, progress, ...counts, timestamp, processedOn, finishedOn };
+}
+
+function showData(data: CheckJob | WebhookJob): object {
+  if (!('kind' in data)) {
+    const { version, tenant, imageBytes } = data;
+    return { version, tenant, imageBytes };
+  }
+  if (data.kind === 'deliver') return { kind: data.kind, deliveryId: data.deliveryId };
+  const { id, tenant } = data.check;
+  return { kind: data.kind, check: { id, tenant } };
+}
+
+/** The class of the verdict but not its score. */
+function summarise({ verdict, timings }: CheckResult): object {
+  return { outcome: verdict.result.status, ...timings };
+}

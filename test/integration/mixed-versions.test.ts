@@ -1,0 +1,113 @@
+import { createRedisCheckQueue, JOB_VERSION, type AnnouncedCheck } from '@livegate/core';
+import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { EndedCheck } from '../../apps/worker/src/finish-check.js';
+import { takeJobs } from '../../apps/worker/src/take-jobs.js';
+import { openSandbox } from './redis.js';
+
+const former = [JOB_VERSION];
+const next = [JOB_VERSION, JOB_VERSION + 1];
+const newerJob = { ...exampleJob, version: JOB_VERSION + 1 };
+const patience = { timeout: 10_000, interval: 20 };
+vi.setConfig({ testTimeout: 20_000 });
+
+/** One queue, with any number of workers that read what they are told to. */
+async function setUp() {
+  const sandbox = await openSandbox();
+  onTestFinished(sandbox.close);
+  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  onTestFinished(() => queue.close());
+
+  function startWorker(jobVersions: number[]) {
+    const seen = {
+      checked: [] as string[],
+      announced: [] as AnnouncedCheck[],
+      ended: [] as EndedCheck[],
+      log: [] as string[],
+    };
+    const redis = sandbox.redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+    const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+    const log = pino({}, { write: (line) => seen.log.push(line) });
+    const jobs = takeJobs(
+      { ...lives, redis, keys: sandbox.keys, concurrency: 1, jobVersions, log },
+      {
+        async checkImage({ id }) {
+          seen.checked.push(id);
+          return exampleResult;
+        },
+        announce: async (check) => void seen.announced.push(check),
+        async finish(ended) {
+          seen.ended.push(ended);
+          return 'kept';
+        },
+      },
+    );
+    const close = async () => {
+      await jobs.close();
+      redis.disconnect();
+    };
+    onTestFinished(close);
+    return { ...seen, close };
+  }
+
+  const outcomeOf = async (id: string) => (await queue.read(id))?.outcome;
+  const readJob = (id: string) => sandbox.redis.hgetall(sandbox.keys.job(id));
+  return { sandbox, queue, startWorker, outcomeOf, readJob };
+}
+
+describe('a worker of the former version', () => {
+  it('gives a newer check back, and a worker that reads it answers at its first attempt', async () => {
+    const { queue, startWorker, outcomeOf } = await setUp();
+    await queue.add('a', newerJob);
+    const old = startWorker(former);
+    await vi.waitUntil(() => old.log.length > 0, patience);
+    const updated = startWorker(next);
+    await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
+    await expect.poll(() => updated.ended, patience).toMatchObject([{ id: 'a', attempts: 1 }]);
+    expect(updated.checked).toEqual(['a']);
+    expect([old.checked, old.announced, old.ended]).toEqual([[], [], []]);
+  });
+
+  it('alone, leaves it queued however often it meets it, and says so once', async () => {
+    const { queue, startWorker, outcomeOf, readJob } = await setUp();
+    await queue.add('a', newerJob);
+    const old = startWorker(former);
+    // More often than there are attempts.
+    await vi.waitUntil(async () => Number((await readJob('a'))['ats']) > 3, patience);
+    await expect.poll(() => queue.read('a'), patience).toMatchObject({ status: 'queued' });
+    const lines = old.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toMatchObject([
+      { requestId: 'a', jobVersion: JOB_VERSION + 1, jobVersions: former },
+    ]);
+    await old.close();
+    startWorker(next);
+    await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
+  });
+
+  it('goes on with what it reads meanwhile', async () => {
+    const { queue, startWorker, outcomeOf } = await setUp();
+    await queue.add('a', newerJob);
+    await queue.add('b', exampleJob);
+    const old = startWorker(former);
+    await expect.poll(() => outcomeOf('b'), patience).toEqual({ result: exampleResult });
+    expect(old.checked).toEqual(['b']);
+  });
+
+  it('ends a newer check whose image nobody read in time', async () => {
+    const { sandbox, queue, startWorker, outcomeOf } = await setUp();
+    await queue.add('a', newerJob);
+    await sandbox.redis.hset(sandbox.keys.job('a'), { timestamp: Date.now() - 61_000 });
+    const old = startWorker(former);
+    await expect.poll(() => outcomeOf('a'), patience).toEqual({ error: 'image_expired' });
+    await expect.poll(() => old.ended, patience).toMatchObject([{ id: 'a' }]);
+    expect(old.announced).toMatchObject([{ id: 'a', tenant: exampleJob.tenant }]);
+  });
+});
+
+it('a worker of the next version reads the checks of the former one', async () => {
+  const { queue, startWorker, outcomeOf } = await setUp();
+  await queue.add('a', exampleJob);
+  startWorker(next);
+  await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
+});
