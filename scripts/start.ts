@@ -66,13 +66,13 @@ function readPort(): number {
 function startServices(env: NodeJS.ProcessEnv): Service[] {
   const watch = process.argv.includes('--watch');
   const nodeArgs = watch ? ['--watch', '--watch-preserve-output'] : [];
-  const start = (app: string, own: NodeJS.ProcessEnv = {}) =>
+  const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
     startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { ...env, ...own });
   // Each of them is scraped, if at all, at a port of its own.
   const scrapePort = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT'] || 9464);
   const services = [
-    start('api'),
-    start('worker', { OTEL_EXPORTER_PROMETHEUS_PORT: `${scrapePort + 1}` }),
+    startApp('api'),
+    startApp('worker', { OTEL_EXPORTER_PROMETHEUS_PORT: `${scrapePort + 1}` }),
   ];
   const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
   return watch ? [...services, startService('compiler', tsc, env)] : services;
