@@ -1,6 +1,6 @@
 // npm run containers:check: holds the Dockerfile and docker-compose.yml against their rules, our
 // policies, the code and Kubernetes. bootstrap.mjs has built, and changed to the repository's root.
-// What they build and start is tested by test/e2e/containers.test.ts.
+// What they build and start is tested by npm run test:containers.
 import { findProblems } from './containers-check/find-problems.js';
 import { mutations } from './containers-check/mutations.js';
 import { readSources } from './containers-check/read-sources.js';

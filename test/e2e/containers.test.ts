@@ -30,8 +30,7 @@ beforeAll(async () => {
   const { stage } = await replay.make('node');
   const [, version = ''] = /:([\d.]+)-/.exec(stage.base) ?? [];
   await copyFile(`${await fetchNode(version)}/node`, join(bin(), 'node'));
-  api = await replay.make('api');
-  worker = await replay.make('worker');
+  [api, worker] = await Promise.all([replay.make('api'), replay.make('worker')]);
   // Read-only, but for what a volume would be.
   await run('chmod', ['-R', 'a-w,a+rX', folder]);
   await chmod(join(api.root, 'etc/livegate'), 0o755);
@@ -48,7 +47,7 @@ function fromImage({ root, workdir, env, stage }: Image, command: string[], own 
   return {
     command: command as Program['command'],
     cwd: join(root, workdir),
-    env: { ...env, PATH: `${bin()}:${process.env['PATH']}`, ...own },
+    env: { ...env, ...own, PATH: `${bin()}:${process.env['PATH']}` },
     // Only root may become somebody else.
     ...(process.getuid?.() === 0 && { uid: uid!, gid: gid! }),
   };
@@ -100,13 +99,11 @@ describe('the images that the Dockerfile makes', () => {
     const ports = [await findFreePort(), await findFreePort()];
     const workerProgram = fromImage(worker, findStep(worker.stage, 'CMD')!.args, {
       ...shared,
-      PATH: `${bin()}:${process.env['PATH']}`,
       LIVEGATE_WORKER_HEALTH_PORT: `${ports[0]}`,
       LIVEGATE_MODELS_DIR: join(worker.root, worker.env['LIVEGATE_MODELS_DIR']!),
     });
     const apiProgram = fromImage(api, findStep(api.stage, 'CMD')!.args, {
       ...shared,
-      PATH: `${bin()}:${process.env['PATH']}`,
       PORT: `${ports[1]}`,
       LIVEGATE_CREDENTIALS_FILE: credentials.file,
     });

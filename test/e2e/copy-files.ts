@@ -5,6 +5,8 @@ import { promisify } from 'node:util';
 import dockerignore from '@balena/dockerignore';
 import type { Step } from '../../scripts/containers-check/parse-dockerfile.js';
 
+const run = promisify(execFile);
+
 /** A folder that stands for the root of a file system, and where relative paths in it begin. */
 export interface Place {
   root: string;
@@ -24,19 +26,25 @@ export async function readContext(root: string): Promise<Place> {
 
 /** One COPY: a file as or into the last of the paths, of a folder what is in it. */
 export async function copyFiles(step: Step, from: Place, to: Place): Promise<void> {
-  const { isVisible = () => true } = from;
+  const { isVisible } = from;
   const target = resolveIn(to, step.args.at(-1)!);
   for (const argument of step.args.slice(0, -1)) {
     const source = resolveIn(from, argument);
-    if (!isVisible(source)) throw new Error(`.dockerignore hides ${argument}`);
+    if (isVisible?.(source) === false) throw new Error(`.dockerignore hides ${argument}`);
     const isIntoFolder = target.endsWith('/') && (await stat(source)).isFile();
     const path = isIntoFolder ? join(target, basename(source)) : target;
     await mkdir(dirname(path), { recursive: true });
-    await cp(source, path, { recursive: true, verbatimSymlinks: true, filter: isVisible });
+    if (isVisible) await cp(source, path, { recursive: true, filter: isVisible });
+    else await linkFiles(source, path);
   }
   const owner = step.flags['chown'];
   // Only root may give files away.
-  if (owner && process.getuid?.() === 0) await promisify(execFile)('chown', ['-R', owner, target]);
+  if (owner && process.getuid?.() === 0) await run('chown', ['-R', owner, target]);
+}
+
+/** Far faster than a copy of node_modules, and as good: no step changes a file that it did not make. */
+export async function linkFiles(source: string, path: string): Promise<void> {
+  await run('cp', ['--archive', '--link', '--no-target-directory', source, path]);
 }
 
 function resolveIn({ root, workdir }: Place, path: string): string {

@@ -8,7 +8,7 @@ import {
   type Stage,
   type Step,
 } from '../../scripts/containers-check/parse-dockerfile.js';
-import { copyFiles, readContext, type Place } from './copy-files.js';
+import { copyFiles, linkFiles, readContext, type Place } from './copy-files.js';
 
 const run = promisify(execFile);
 const repository = resolve(import.meta.dirname, '../..');
@@ -39,18 +39,22 @@ export interface Image extends Place {
 export async function replayDockerfile({ folder, nodeBin }: ReplayOptions) {
   const stages = parseDockerfile(await readFile(join(repository, 'Dockerfile'), 'utf8'));
   const context = await readContext(repository);
-  const images = new Map<string, Image>();
+  const images = new Map<string, Promise<Image>>();
   return { make };
 
-  /** Makes a stage, and what it needs before it. */
-  async function make(name: string): Promise<Image> {
-    const made = images.get(name);
-    if (made) return made;
+  /** Makes a stage once, and what it needs, as a builder does: side by side. */
+  function make(name: string): Promise<Image> {
+    const image = images.get(name) ?? build(name);
+    images.set(name, image);
+    return image;
+  }
+
+  async function build(name: string): Promise<Image> {
     const stage = stages.find((candidate) => candidate.name === name);
     if (!stage) throw new Error(`the Dockerfile has no stage ${name}`);
-    const image = await startFrom(stage);
+    const sources = stage.steps.flatMap(({ flags }) => flags['from'] ?? []);
+    const [image] = await Promise.all([startFrom(stage), ...sources.map(make)]);
     for (const step of stage.steps) await take(step, image);
-    images.set(name, image);
     return image;
   }
 
@@ -62,12 +66,12 @@ export async function replayDockerfile({ folder, nodeBin }: ReplayOptions) {
       return { stage, root, workdir: '/', env };
     }
     const base = await make(stage.base);
-    await run('cp', ['-a', base.root, root]);
+    await linkFiles(base.root, root);
     return { stage, root, workdir: base.workdir, env };
   }
 
   async function take(step: Step, image: Image): Promise<void> {
-    const { from } = step.flags;
+    const from = step.flags['from'];
     if (step.keyword === 'COPY') await copyFiles(step, from ? await make(from) : context, image);
     else if (step.keyword === 'RUN') await runStep(step, image);
     else if (step.keyword === 'WORKDIR') await enter(step, image);
