@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/** Makes the images in folders; needs no other product. */
+const images = 'test/e2e/containers.test.ts';
+
 export default defineConfig({
   resolve: {
     alias: {
@@ -25,7 +28,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: [images],
           globalSetup: 'test/e2e/shared-product.ts',
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'containers',
+          include: [images],
+          // It installs and builds for a minute: after the others, some of which measure time.
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
         },
       },

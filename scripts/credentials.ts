@@ -1,8 +1,2 @@
-import { runCredentialsCli } from '@livegate/api/credentials/cli';
-
-try {
-  console.log(await runCredentialsCli(process.argv.slice(2), process.env));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-}
+// npm run credentials: the same program that the api's image brings along.
+import '@livegate/api/credentials/main';

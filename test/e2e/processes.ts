@@ -15,6 +15,15 @@ export interface AppProcess {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
+/** How to start one; as another user if there is a `uid`. */
+export interface Program {
+  command: [string, ...string[]];
+  cwd: string;
+  env: Env;
+  uid?: number;
+  gid?: number;
+}
+
 export interface ApiProcess extends AppProcess {
   url: string;
 }
@@ -61,11 +70,12 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 
 function startApp(app: 'api' | 'worker', env: Env): AppProcess {
   const root = resolve(import.meta.dirname, '../..');
-  const child = spawn(process.execPath, [`apps/${app}/dist/main.js`], {
-    cwd: root,
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return startProgram({ command: [process.execPath, `apps/${app}/dist/main.js`], cwd: root, env });
+}
+
+export function startProgram({ command, ...options }: Program): AppProcess {
+  const [file, ...args] = command;
+  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
   const log: Record<string, unknown>[] = [];
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
@@ -75,7 +85,9 @@ function startApp(app: 'api' | 'worker', env: Env): AppProcess {
     for (;;) {
       const found = log.find((line) => line['msg'] === msg);
       if (found) return found;
-      const ended = once(child, 'exit').then(() => Promise.reject(new Error(`${app} ended`)));
+      const ended = once(child, 'exit').then(() =>
+        Promise.reject(new Error(`${command.join(' ')} ended`)),
+      );
       await Promise.race([once(lines, 'line'), ended]);
     }
   }

@@ -130,6 +130,7 @@ describe('architecture', () => {
     const readers = sources.filter(({ text }) => /process\.env(?!\['\w+'\] =)/.test(text));
     expect(readers.map(({ path }) => path)).toEqual([
       'apps/api/src/main.js',
+      'apps/api/src/credentials/main.js',
       'apps/worker/src/main.js',
     ]);
   });

@@ -1,4 +1,6 @@
 import { Worker, type TransferListItem } from 'node:worker_threads';
+// Here, not only in the thread: what a thread changes in its environment is a copy of its own.
+import '../onnx/disable-telemetry.js';
 import type { DecodedImage } from '../stages/picture.js';
 import type { AssessedRun, EngineReply, EngineRequest, EngineSpec } from './messages.js';
 

@@ -1,0 +1,106 @@
+# Three images: docker build --target api .   (or worker, or worker-gpu)
+#
+# Debian, as ONNX Runtime and sharp need glibc. The tag is renewed when Debian has updates: build with
+# --pull to get them.
+FROM node:24.21.0-trixie-slim AS node
+WORKDIR /app
+
+# What npm needs to know, without the code: a layer that only new dependencies make anew.
+FROM node AS manifests
+COPY .npmrc package.json package-lock.json ./
+COPY packages/core/package.json packages/core/
+COPY apps/api/package.json apps/api/
+COPY apps/worker/package.json apps/worker/
+
+FROM manifests AS build
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.base.json ./
+COPY models models
+COPY packages packages
+COPY apps apps
+COPY scripts scripts
+# Fetches the models, verifies the hashes in models/manifest.json, and prepares them in .data/models.
+RUN npm run models
+# A volume that is new takes over its owner from here: see the credentials in docker-compose.yml.
+RUN mkdir -p .data/etc/livegate
+
+FROM manifests AS api-dependencies
+RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/api
+
+FROM manifests AS worker-dependencies
+RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/worker
+# ONNX Runtime brings 245 MB of libraries for other systems and processors.
+RUN find node_modules/onnxruntime-node/bin -mindepth 3 -maxdepth 3 \
+      ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} +
+
+FROM worker-dependencies AS worker-gpu-dependencies
+# Fetches the CUDA provider of the same version from nuget.org, for x64 only. The script does not mind
+# when there is none.
+RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js \
+    && ls node_modules/onnxruntime-node/bin/*/linux/x64/libonnxruntime_providers_cuda.so
+
+# In all three, node is process 1 and no tini stands before it: it handles SIGTERM itself, and has no
+# child processes that it could leave behind. Layers go from what seldom changes to what often does.
+FROM node AS api
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="livegate-api" \
+      org.opencontainers.image.description="Livegate's gateway: passive liveness over HTTP" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 PORT=8080
+COPY --from=api-dependencies /app ./
+COPY --from=build --chown=10001:10001 /app/.data/etc /etc
+COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY --from=build /app/packages/core/dist packages/core/dist
+COPY --from=build /app/apps/api/dist apps/api/dist
+USER 10001:10001
+EXPOSE 8080 9464
+# Alive, not ready: whoever restarts unhealthy containers must not do so because Redis is away.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+  CMD node probe.mjs "http://127.0.0.1:$PORT/livez"
+CMD ["node", "apps/api/dist/main.js"]
+
+FROM node AS worker
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="livegate-worker" \
+      org.opencontainers.image.description="Livegate's worker: checks images on CPUs" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+# The last two are for libuv and glibc: threads that decode, and no memory lost between arenas.
+ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
+    LIVEGATE_MODELS_DIR=/app/models UV_THREADPOOL_SIZE=4 MALLOC_ARENA_MAX=2
+COPY --from=worker-dependencies /app ./
+COPY --from=build /app/.data/models models
+COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY --from=build /app/packages/core/dist packages/core/dist
+COPY --from=build /app/apps/worker/dist apps/worker/dist
+USER 10001:10001
+EXPOSE 9464 9465
+HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
+  CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
+CMD ["node", "apps/worker/dist/main.js"]
+
+# CUDA 12 and cuDNN 9 for the provider; Ubuntu 24.04 has the glibc for the Node of Debian.
+FROM nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04 AS worker-gpu
+WORKDIR /app
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="livegate-worker-gpu" \
+      org.opencontainers.image.description="Livegate's worker: checks images on an NVIDIA GPU" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
+    LIVEGATE_MODELS_DIR=/app/models UV_THREADPOOL_SIZE=4 MALLOC_ARENA_MAX=2 \
+    LIVEGATE_EXECUTION_PROVIDER=cuda
+COPY --from=node /usr/local/bin/node /usr/local/bin/
+COPY --from=worker-gpu-dependencies /app ./
+COPY --from=build /app/.data/models models
+COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY --from=build /app/packages/core/dist packages/core/dist
+COPY --from=build /app/apps/worker/dist apps/worker/dist
+USER 10001:10001
+EXPOSE 9464 9465
+HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
+  CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
+# NVIDIA's entry point prints a banner into the log.
+ENTRYPOINT []
+CMD ["node", "apps/worker/dist/main.js"]

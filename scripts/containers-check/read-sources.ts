@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+
+const FILES = {
+  dockerfile: 'Dockerfile',
+  compose: 'docker-compose.yml',
+  telemetry: 'observability/compose.env',
+  prometheus: 'observability/prometheus/prometheus.yml',
+  collector: 'observability/collector.yaml',
+  dataSources: 'observability/grafana/provisioning/datasources/livegate.yaml',
+  dashboards: 'observability/grafana/provisioning/dashboards/livegate.yaml',
+  kustomization: 'k8s/base/kustomization.yaml',
+  apiDeployment: 'k8s/base/api/deployment.yaml',
+  apiSettings: 'k8s/base/api/settings.env',
+  workerDeployment: 'k8s/base/worker/deployment.yaml',
+  workerSettings: 'k8s/base/worker/settings.env',
+  redis: 'k8s/components/redis/stateful-set.yaml',
+};
+
+/** The text of every file that is held against another. */
+export type Sources = Record<keyof typeof FILES, string>;
+
+/** Of the repository in the working directory. */
+export async function readSources(): Promise<Sources> {
+  const read = Object.entries(FILES).map(async ([name, path]) => [
+    name,
+    await readFile(path, 'utf8'),
+  ]);
+  return Object.fromEntries(await Promise.all(read)) as Sources;
+}

@@ -1,0 +1,13 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { createEnv, startWorker } from './processes.js';
+
+it('a worker leaves nothing in its home: ONNX Runtime neither collects nor reports', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'livegate-home-'));
+  onTestFinished(() => rm(home, { recursive: true }));
+  const worker = await startWorker(createEnv({ HOME: home }));
+  await worker.stop();
+  expect(await readdir(home)).toEqual([]);
+});
