@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
-  connectForBackground,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -25,7 +24,7 @@ import {
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openSandbox, redisUrl, silentLog, type Sandbox } from './redis.js';
+import { connectWorker, openSandbox, serversOf, silentLog, type Sandbox } from './redis.js';
 
 describe('the Redis adapters keep the contracts of the ports', () => {
   describeImageStore(async () => {
@@ -165,8 +164,8 @@ const createQueue = (sandbox: Sandbox) =>
   createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
 
 /** Takes and ends jobs one by one, through BullMQ's own worker. */
-function createManualWorker({ redis, keys }: Sandbox) {
-  const connection = redis.duplicate({ maxRetriesPerRequest: null });
+function createManualWorker({ keys }: Sandbox) {
+  const connection = connectWorker();
   const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
   let taken: Job | undefined;
   return {
@@ -186,12 +185,16 @@ function createManualWorker({ redis, keys }: Sandbox) {
 }
 
 function createInbox({ redis, keys }: Sandbox, gatewayId: string) {
-  const blockingRedis = connectForBackground({ url: redisUrl, name: gatewayId }, silentLog);
+  const blockingRedis = connectWorker(gatewayId);
   return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, log: silentLog });
 }
 
+/** In a cluster it may be connected to more nodes than the one that has the keys. */
 async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
-  const clients = (await redis.client('LIST')) as string;
-  const id = new RegExp(`id=(\\d+) .*name=${name} `).exec(clients)?.[1];
-  expect(await redis.client('KILL', 'ID', id ?? '')).toBe(1);
+  const kills = serversOf(redis).map(async (server) => {
+    const clients = (await server.client('LIST')) as string;
+    const id = new RegExp(`id=(\\d+) .*name=${name} `).exec(clients)?.[1];
+    return id === undefined ? 0 : await server.client('KILL', 'ID', id);
+  });
+  expect(await Promise.all(kills)).toContain(1);
 }

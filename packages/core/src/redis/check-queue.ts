@@ -1,5 +1,5 @@
 import { Queue, type Job } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import {
   SCHEMA_VERSION,
