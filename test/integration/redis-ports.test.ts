@@ -150,6 +150,18 @@ describe('what only Redis can do', () => {
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
+  it('lets a check that nobody waits for yield to others for a minute, and no longer', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    for (const id of ['old', 'young']) await queue.add(id, unawaitedJob);
+    await sandbox.redis.hset(sandbox.keys.job('old'), 'timestamp', Date.now() - 61_000);
+    await queue.hastenOld();
+    await queue.add('awaited', exampleJob);
+    for (const id of ['old', 'awaited', 'young']) expect(await worker.takeNext()).toBe(id);
+  });
+
   it('refuses job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
@@ -160,6 +172,8 @@ describe('what only Redis can do', () => {
   });
 });
 
+const { replyTo: _, ...unawaitedJob } = exampleJob;
+
 const createQueue = (sandbox: Sandbox) =>
   createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
 
@@ -168,10 +182,14 @@ function createManualWorker({ keys }: Sandbox) {
   const connection = connectWorker();
   const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
   let taken: Job | undefined;
+  const takeNext = async () => {
+    taken = await worker.getNextJob('token', { block: false });
+    return taken?.id;
+  };
   return {
+    takeNext,
     async begin(id: string) {
-      taken = await worker.getNextJob('token');
-      expect(taken?.id).toBe(id);
+      expect(await takeNext()).toBe(id);
     },
     async finish(_id: string, outcome: CheckOutcome) {
       if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);
