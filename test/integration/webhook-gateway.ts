@@ -111,6 +111,8 @@ export async function startWebhooks() {
   const queueEvents = new QueueEvents('webhooks', {
     connection: eventsRedis,
     prefix: keys.prefix,
+    // From the first on, whenever it begins to read.
+    lastEventId: '0',
   });
   await queueEvents.waitUntilReady();
   const delayed = createEvents<string>();
