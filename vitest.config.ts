@@ -26,6 +26,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'cluster',
+          // All that is tested against a Redis, once more, with the keys on one of three nodes.
+          include: [
+            'test/integration/{redis-ports,take-jobs,webhook-delivery,webhook-ports}.test.ts',
+            'test/cluster/**/*.test.ts',
+          ],
+          globalSetup: 'test/cluster/three-nodes.ts',
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: [images],

@@ -18,6 +18,7 @@ import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
 import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
 import { measureThroughput } from './bench/throughput.js';
+import { measureTurns } from './bench/turns.js';
 import { prepareModels } from './models/prepare-models.js';
 import { nativeEnv } from './native-env.js';
 import { openPipeline } from './open-pipeline.js';
@@ -33,6 +34,7 @@ const parts: Record<string, Part> = {
   'gpu-like': measureGpuLike,
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,
+  turns: measureTurns,
   uploads: measureUploads,
   curve: measureCurve,
   memory: measureMemory,

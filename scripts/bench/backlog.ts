@@ -24,9 +24,10 @@ export async function openBacklog(url: string) {
   const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: LIFE_SECONDS });
   return {
     prefix,
-    async fill(checks: number, image: Buffer) {
+    /** With a gateway to reply to, a check is one that somebody waits for. */
+    async fill(checks: number, image: Buffer, replyTo?: string) {
       for (let added = 0; added < checks; added += AT_ONCE) {
-        await Promise.all(Array.from({ length: AT_ONCE }, () => add(image)));
+        await Promise.all(Array.from({ length: AT_ONCE }, () => add(image, replyTo)));
       }
     },
     async untilWaiting(most: number) {
@@ -47,9 +48,10 @@ export async function openBacklog(url: string) {
     },
   };
 
-  async function add(image: Buffer): Promise<void> {
+  async function add(image: Buffer, replyTo?: string): Promise<void> {
     const id = randomUUID();
     await images.put(id, image);
-    await queue.add(id, { version: JOB_VERSION, tenant: 'bench', imageBytes: image.length });
+    const job = { version: JOB_VERSION, tenant: 'bench', imageBytes: image.length };
+    await queue.add(id, { ...job, ...(replyTo !== undefined && { replyTo }) });
   }
 }

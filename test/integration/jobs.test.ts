@@ -96,6 +96,14 @@ describe('Prefer', () => {
     expect(await post(url, formOf(image))).toMatchObject({ status: 504 });
   });
 
+  it('respond-async: 503 while only the places of those who wait are free', async () => {
+    const { url } = await startGateway({ outcome: 'never', maxWaiting: 10, waitLimitMs: 5 });
+    const ask = () => post(url, formOf(image), respondAsync);
+    for (let accepted = 0; accepted < 9; accepted++) expect((await ask()).status).toBe(202);
+    expect(await ask()).toMatchObject({ status: 503, body: { error_code: 'overloaded' } });
+    expect((await post(url, formOf(image))).status).toBe(504);
+  });
+
   it('a bad image is refused at once also for who does not wait', async () => {
     const { url } = await startGateway();
     expect(await post(url, formOf(Buffer.from('x')), respondAsync)).toMatchObject({
@@ -337,6 +345,19 @@ describe('Idempotency-Key', () => {
       expect(answer).toMatchObject({ status: 200, body: exampleResult.verdict });
     }
     expect(queue.jobs.size).toBe(1);
+  });
+
+  it('who waits for a job that nobody waited for brings it forward', async () => {
+    const { url, queue, looks, finish } = await startGateway({ outcome: 'never' });
+    await post(url, formOf(image), respondAsync);
+    const { body } = await post(url, formOf(image), { ...key, ...respondAsync });
+    const { id } = body as Job;
+    looks.count = 0;
+    const answer = post(url, formOf(image), key);
+    await expect.poll(() => looks.count).toBeGreaterThanOrEqual(2);
+    expect(queue.takeNext()).toBe(id);
+    await finish(id, { result: exampleResult });
+    expect(await answer).toMatchObject({ status: 200 });
   });
 
   it('the same key and another image: 422', async () => {

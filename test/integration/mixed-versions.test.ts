@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { EndedCheck } from '../../apps/worker/src/finish-check.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
-import { openSandbox } from './redis.js';
+import { connectWorker, openSandbox } from './redis.js';
 
 const former = [JOB_VERSION];
 const next = [JOB_VERSION, JOB_VERSION + 1];
@@ -26,7 +26,7 @@ async function setUp() {
       ended: [] as EndedCheck[],
       log: [] as string[],
     };
-    const redis = sandbox.redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+    const redis = connectWorker();
     const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
     const log = pino({}, { write: (line) => seen.log.push(line) });
     const jobs = takeJobs(

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
-  connectForBackground,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -25,7 +24,7 @@ import {
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openSandbox, redisUrl, silentLog, type Sandbox } from './redis.js';
+import { connectWorker, openSandbox, serversOf, silentLog, type Sandbox } from './redis.js';
 
 describe('the Redis adapters keep the contracts of the ports', () => {
   describeImageStore(async () => {
@@ -161,6 +160,18 @@ describe('what only Redis can do', () => {
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
+  it('lets a check that nobody waits for yield to others for a minute, and no longer', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    for (const id of ['old', 'young']) await queue.add(id, unawaitedJob);
+    await sandbox.redis.hset(sandbox.keys.job('old'), 'timestamp', Date.now() - 61_000);
+    await queue.hastenOld();
+    await queue.add('awaited', exampleJob);
+    for (const id of ['old', 'awaited', 'young']) expect(await worker.takeNext()).toBe(id);
+  });
+
   it('refuses job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
@@ -171,18 +182,24 @@ describe('what only Redis can do', () => {
   });
 });
 
+const { replyTo: _, ...unawaitedJob } = exampleJob;
+
 const createQueue = (sandbox: Sandbox) =>
   createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
 
 /** Takes and ends jobs one by one, through BullMQ's own worker. */
-function createManualWorker({ redis, keys }: Sandbox) {
-  const connection = redis.duplicate({ maxRetriesPerRequest: null });
+function createManualWorker({ keys }: Sandbox) {
+  const connection = connectWorker();
   const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
   let taken: Job | undefined;
+  const takeNext = async () => {
+    taken = await worker.getNextJob('token', { block: false });
+    return taken?.id;
+  };
   return {
+    takeNext,
     async begin(id: string) {
-      taken = await worker.getNextJob('token');
-      expect(taken?.id).toBe(id);
+      expect(await takeNext()).toBe(id);
     },
     async finish(_id: string, outcome: CheckOutcome) {
       if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);
@@ -196,12 +213,16 @@ function createManualWorker({ redis, keys }: Sandbox) {
 }
 
 function createInbox({ redis, keys }: Sandbox, gatewayId: string) {
-  const blockingRedis = connectForBackground({ url: redisUrl, name: gatewayId }, silentLog);
+  const blockingRedis = connectWorker(gatewayId);
   return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, log: silentLog });
 }
 
+/** In a cluster it may be connected to more nodes than the one that has the keys. */
 async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
-  const clients = (await redis.client('LIST')) as string;
-  const id = new RegExp(`id=(\\d+) .*name=${name} `).exec(clients)?.[1];
-  expect(await redis.client('KILL', 'ID', id ?? '')).toBe(1);
+  const kills = serversOf(redis).map(async (server) => {
+    const clients = (await server.client('LIST')) as string;
+    const id = new RegExp(`id=(\\d+) .*name=${name} `).exec(clients)?.[1];
+    return id === undefined ? 0 : await server.client('KILL', 'ID', id);
+  });
+  expect(await Promise.all(kills)).toContain(1);
 }

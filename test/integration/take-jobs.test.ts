@@ -3,7 +3,7 @@ import { exampleJob, exampleResult } from '@livegate/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { TakenCheck } from '../../apps/worker/src/check-image.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
-import { openSandbox, silentLog } from './redis.js';
+import { connectWorker, openSandbox, silentLog } from './redis.js';
 
 /** A queue with one job in it, and a worker that is started on demand. */
 async function setUp() {
@@ -15,7 +15,7 @@ async function setUp() {
 
   const taken: TakenCheck[] = [];
   function start() {
-    const redis = sandbox.redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+    const redis = connectWorker();
     const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
     const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
     const jobs = takeJobs(

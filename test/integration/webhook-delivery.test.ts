@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import {
-  connectForBackground,
   createRedisWebhookQueue,
   createRedisWebhookStore,
   recordAttempt,
@@ -14,7 +13,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { createResumeDelivery } from '../../apps/api/src/webhooks/deliver-message.js';
 import { takeDeliveries } from '../../apps/api/src/webhooks/take-deliveries.js';
-import { openSandbox, redisUrl, silentLog } from './redis.js';
+import { connectWorker, findKeys, openSandbox, silentLog } from './redis.js';
 import {
   createEvents,
   startReceiver,
@@ -138,7 +137,7 @@ describe('the end of a check', () => {
     await gateway.attempts.take();
     await gateway.webhooks.erase(check);
     expect(await listDeliveries(gateway, id)).toEqual([]);
-    expect(await gateway.redis.keys(`${gateway.keys.delivery('')}*`)).toEqual([]);
+    expect(await findKeys(gateway.redis, `${gateway.keys.delivery('')}*`)).toEqual([]);
   });
 });
 
@@ -250,7 +249,7 @@ describe('a replay', () => {
     const { redis, keys, close } = await openSandbox();
     const store = createRedisWebhookStore(redis, keys);
     const queue = createRedisWebhookQueue(redis, keys);
-    const backgroundRedis = connectForBackground({ url: redisUrl, name: 'test' }, silentLog);
+    const backgroundRedis = connectWorker();
     const attempts = createEvents<number>();
     let count = 0;
     const deliveries = takeDeliveries(
@@ -336,6 +335,6 @@ describe('Redis', () => {
     const { keys, redis, queue } = gateway;
     await expect.poll(() => queue.getJob(id)).toBeUndefined();
     expect(await queue.getJobCounts()).toMatchObject({ active: 0, completed: 0, failed: 0 });
-    expect(await redis.keys(`${keys.prefix}:webhooks:*${check.id}*`)).toEqual([]);
+    expect(await findKeys(redis, `${keys.prefix}:webhooks:*${check.id}*`)).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { connectForBackground, type CheckRecord, type Log } from '@livegate/core';
+import type { CheckRecord, Log } from '@livegate/core';
 import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
@@ -21,7 +21,7 @@ import {
   type WebhookRoutesDeps,
 } from '../../apps/api/src/webhooks/webhook-routes.js';
 import { defaultAuth } from './gateway.js';
-import { openSandbox, redisUrl, silentLog } from './redis.js';
+import { connectWorker, openSandbox } from './redis.js';
 
 /** Another tenant, and one who may not manage webhooks; all with the development password. */
 const credentials: Credential[] = [
@@ -80,7 +80,7 @@ export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
 export async function startWebhooks() {
   const sandbox = await openSandbox();
   const { redis, keys } = sandbox;
-  const backgroundRedis = connectForBackground({ url: redisUrl, name: 'test-webhooks' }, silentLog);
+  const backgroundRedis = connectWorker('test-webhooks');
   const checks = new Map<string, CheckRecord>();
   const outage = { checks: false };
   const attempts = createEvents<{ status: string }>();
@@ -107,9 +107,12 @@ export async function startWebhooks() {
     },
   );
   const queue = new Queue('webhooks', { connection: redis, prefix: keys.prefix });
+  const eventsRedis = connectWorker('test-events');
   const queueEvents = new QueueEvents('webhooks', {
-    connection: redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true }),
+    connection: eventsRedis,
     prefix: keys.prefix,
+    // From the first on, whenever it begins to read.
+    lastEventId: '0',
   });
   await queueEvents.waitUntilReady();
   const delayed = createEvents<string>();
@@ -120,6 +123,7 @@ export async function startWebhooks() {
     await webhooks.close();
     await queueEvents.close();
     await queue.close();
+    eventsRedis.disconnect();
     backgroundRedis.disconnect();
     await sandbox.close();
   });

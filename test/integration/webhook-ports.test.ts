@@ -12,7 +12,7 @@ import {
 } from '@livegate/core/testing';
 import { Queue } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openSandbox } from './redis.js';
+import { findKeys, openSandbox } from './redis.js';
 
 describe('the Redis adapters keep the contracts of the webhook ports', () => {
   describeWebhookStore(async () => {
@@ -49,7 +49,7 @@ describe('what only Redis can do for webhooks', () => {
     await store.addEndpoint(endpoint, 16);
     await store.addDelivery(exampleDelivery());
     await store.removeEndpoint(endpoint);
-    expect(await redis.keys(`${keys.prefix}*`)).toEqual([keys.delivery(exampleDelivery().id)]);
+    expect(await findKeys(redis, `${keys.prefix}*`)).toEqual([keys.delivery(exampleDelivery().id)]);
   });
 
   it('brings a delivery that waits for its time to the front when it is wanted now', async () => {

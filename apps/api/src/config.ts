@@ -1,4 +1,4 @@
-import { integer, milliseconds, readConfig, sharedConfig } from '@livegate/core';
+import { integer, milliseconds, readConfig, requireOneSlot, sharedConfig } from '@livegate/core';
 import { z } from 'zod';
 import { bytesInMemory, maxBodyBytes } from './upload-memory.js';
 import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.js';
@@ -26,7 +26,8 @@ export const apiConfigSchema = z.object({
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return readConfig(apiConfigSchema.superRefine(requireRoomForOne), env);
+  const rules = apiConfigSchema.superRefine(requireRoomForOne).superRefine(requireOneSlot);
+  return readConfig(rules, env);
 }
 
 /** Otherwise the largest images would be refused for ever, and their callers told to try again. */

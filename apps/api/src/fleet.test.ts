@@ -11,6 +11,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { watchFleet } from './fleet.js';
 
+const [awaited, unawaited] = [{ isAwaited: true }, { isAwaited: false }];
 const log = pino({ level: 'silent' });
 const nextLook = () => vi.advanceTimersByTimeAsync(1000);
 
@@ -31,41 +32,49 @@ afterEach(() => void vi.useRealTimers());
 describe('fleet', () => {
   it('lets in no more than the queue may hold between two looks', async () => {
     const { fleet } = await watch(2);
-    fleet.admit();
-    fleet.admit();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    fleet.admit(awaited);
+    fleet.admit(awaited);
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('keeps the last tenth of the queue for checks that somebody waits for', async () => {
+    const { fleet } = await watch(10);
+    for (let i = 0; i < 9; i++) fleet.admit(unawaited);
+    expect(() => fleet.admit(unawaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    fleet.admit(awaited);
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('counts what other gateways have queued', async () => {
     const { fleet, queue } = await watch(1);
     await queue.add('a', exampleJob);
     await nextLook();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('lets in again once the queue has been worked off', async () => {
     const { fleet } = await watch(1);
-    fleet.admit().queued();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    fleet.admit(awaited).queued();
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
     await nextLook();
-    expect(() => fleet.admit()).not.toThrow();
+    expect(() => fleet.admit(awaited)).not.toThrow();
   });
 
   it('keeps the place of a slow upload over any number of looks', async () => {
     const { fleet } = await watch(1);
-    fleet.admit();
+    fleet.admit(awaited);
     await nextLook();
     await nextLook();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('gives the place of a refused request to the next one', async () => {
     const { fleet } = await watch(1);
-    const place = fleet.admit();
+    const place = fleet.admit(awaited);
     place.release();
     place.release();
-    fleet.admit();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    fleet.admit(awaited);
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('takes one failed look for no outage', async () => {
@@ -73,7 +82,7 @@ describe('fleet', () => {
     outage.away = true;
     await vi.advanceTimersByTimeAsync(600);
     outage.away = false;
-    expect(() => fleet.admit()).not.toThrow();
+    expect(() => fleet.admit(awaited)).not.toThrow();
   });
 
   it('notices that Redis went away, and that it is back', async () => {
@@ -81,35 +90,35 @@ describe('fleet', () => {
     outage.away = true;
     await vi.advanceTimersByTimeAsync(3000);
     expect(fleet.view()).toBeUndefined();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'unavailable' }));
     outage.away = false;
     await nextLook();
-    expect(() => fleet.admit()).not.toThrow();
+    expect(() => fleet.admit(awaited)).not.toThrow();
   });
 
   it('notices that the last worker is gone', async () => {
     const { fleet, registry } = await watch(1);
     await registry.withdraw(exampleWorker.id);
     await nextLook();
-    expect(() => fleet.admit()).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'unavailable' }));
   });
 
   it('takes no checks into a queue of another schema', async () => {
     const { fleet, queue } = await watch(1);
     queue.readSchemaVersion = async () => 2;
     await nextLook();
-    expect(() => fleet.admit()).toThrow(/schema 2/);
+    expect(() => fleet.admit(awaited)).toThrow(/schema 2/);
   });
 
   it('takes no checks that no worker reads, until one does', async () => {
     const { fleet, registry } = await watch(1);
     await registry.announce({ ...exampleWorker, jobVersions: [JOB_VERSION - 1] });
     await nextLook();
-    expect(() => fleet.admit()).toThrow(`no worker reads checks of version ${JOB_VERSION}`);
+    expect(() => fleet.admit(awaited)).toThrow(`no worker reads checks of version ${JOB_VERSION}`);
     const newer = { ...exampleWorker, id: 'newer', jobVersions: [JOB_VERSION, JOB_VERSION + 1] };
     await registry.announce(newer);
     await nextLook();
-    expect(() => fleet.admit()).not.toThrow();
+    expect(() => fleet.admit(awaited)).not.toThrow();
   });
 
   it('stops looking when closed', async () => {

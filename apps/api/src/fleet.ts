@@ -9,6 +9,9 @@ import {
   type WorkerRegistry,
 } from '@livegate/core';
 
+/** Of the queue's places, for checks that nobody waits for: a backlog of them leaves room for the others. */
+const UNAWAITED_SHARE = 0.9;
+
 const WATCH_MS = 500;
 /** After a look that failed the next one comes sooner, ... */
 const RETRY_MS = 100;
@@ -34,7 +37,7 @@ export interface Fleet {
   /** `undefined` while Redis cannot be reached. */
   view(): FleetView | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
-  admit(): Place;
+  admit(check: { isAwaited: boolean }): Place;
   close(): void;
 }
 
@@ -60,10 +63,10 @@ export async function watchFleet(options: FleetOptions): Promise<Fleet> {
 
   return {
     view: () => view,
-    admit() {
+    admit({ isAwaited }) {
       const problem = findProblem(view);
       if (problem) throw new LivegateError('unavailable', { detail: problem });
-      return places.take();
+      return places.take(isAwaited ? 1 : UNAWAITED_SHARE);
     },
     close() {
       closed = true;
@@ -112,8 +115,10 @@ function createPlaces(maxWaiting: number) {
   let underWay = 0;
 
   return {
-    take(): Place {
-      if (waiting + queuedSince + underWay >= maxWaiting) throw new LivegateError('overloaded');
+    /** Of `share` of the places, if one of those is free. */
+    take(share: number): Place {
+      const taken = waiting + queuedSince + underWay;
+      if (taken >= share * maxWaiting) throw new LivegateError('overloaded');
       underWay += 1;
       let isOpen = true;
       const leave = (queued: number) => {

@@ -10,7 +10,7 @@ import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
 import { createSubmitCheck } from './submit-check.js';
 import { observeGateway } from './telemetry/observe-gateway.js';
-import { sweepResults } from './sweep-results.js';
+import { tendQueue } from './tend-queue.js';
 import { createUploadPermits } from './upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
 
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
   const fleet = await watchFleet({ ...store, maxWaiting, log });
   const webhooks = openWebhooks(toWebhooksOptions(config), { ...store, checks: store.queue, log });
-  const sweeper = sweepResults(store.queue, log);
+  const tender = tendQueue(store.queue, log);
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
   const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey });
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
       () => (closing = true),
       () => Promise.all([closeHttpServer(server, drainMs), webhooks.stop()]),
       () => webhooks.close(),
-      () => [sweeper, fleet, credentials].forEach((watcher) => watcher.close()),
+      () => [tender, fleet, credentials].forEach((watcher) => watcher.close()),
       () => store.close(),
       () => telemetry.close(),
     ],

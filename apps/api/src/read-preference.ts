@@ -20,6 +20,11 @@ export function readPreference(req: Request, waitLimitMs: number): Preference {
   };
 }
 
+/** How long this caller is kept waiting, in milliseconds; 0 if a job resource will do at once. */
+export function waitOf({ respondAsync, waitMs }: Preference, waitLimitMs: number): number {
+  return waitMs ?? (respondAsync ? 0 : waitLimitMs);
+}
+
 /** For `Preference-Applied`; `undefined` if nothing was preferred. */
 export function presentPreference({ respondAsync, waitMs }: Preference): string | undefined {
   const applied = [

@@ -74,7 +74,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
     '/face/v1/passive-liveness',
     forChecks,
     limitRate(deps.rateLimiter, options.rateLimitPerMinute),
-    requireCapacity(deps.fleet),
+    requireCapacity(deps.fleet, options.waitLimitMs),
     checkPassiveLiveness(options, deps),
   );
   app.all('/face/v1/passive-liveness', refuseMethod('POST'));

@@ -73,7 +73,8 @@ async function join(
   // Its first sender may have died between claiming the key and queueing the job, or be about to
   // queue it: the queue keeps one job of each id, whoever comes first.
   const isMissing = (await queue.read(id)) === undefined;
-  if (isMissing) await enqueue({ ...submission, id, isAwaited: false }, deps);
+  if (isMissing) await enqueue({ ...submission, id }, deps);
+  else if (submission.isAwaited) await queue.hasten(id);
   return {
     id,
     async awaitOutcome(waitMs) {

@@ -1,4 +1,11 @@
-import { fraction, integer, milliseconds, readConfig, sharedConfig } from '@livegate/core';
+import {
+  fraction,
+  integer,
+  milliseconds,
+  readConfig,
+  requireOneSlot,
+  sharedConfig,
+} from '@livegate/core';
 import { z } from 'zod';
 import { executionProviders } from './onnx/execution-providers.js';
 import type { PipelineConfig } from './pipeline.js';
@@ -28,7 +35,8 @@ export const workerConfigSchema = z
   .refine((config) => config.LIVEGATE_MODERATE_FROM <= config.LIVEGATE_HIGH_FROM, {
     path: ['LIVEGATE_MODERATE_FROM'],
     message: 'must not be above LIVEGATE_HIGH_FROM',
-  });
+  })
+  .superRefine(requireOneSlot);
 
 export type WorkerConfig = z.output<typeof workerConfigSchema>;
 

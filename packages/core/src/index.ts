@@ -25,4 +25,5 @@ export * from './redis/worker-registry.js';
 export * from './runtime/log.js';
 export * from './runtime/read-config.js';
 export * from './runtime/shutdown.js';
+export * from './runtime/store-url.js';
 export * from './telemetry/index.js';

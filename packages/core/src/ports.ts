@@ -23,7 +23,10 @@ export interface ImageStore {
   delete(id: string): Promise<void>;
 }
 
-/** The gateway's end of the queue. */
+/**
+ * The gateway's end of the queue. A check that somebody waits for, whose job has a `replyTo`, runs before
+ * those that nobody waits for.
+ */
 export interface CheckQueue {
   /** A second job of the same id is ignored. */
   add(id: string, job: CheckJob): Promise<void>;
@@ -33,6 +36,8 @@ export interface CheckQueue {
   cancel(id: string): Promise<boolean>;
   /** From now on the check is not known; an unfinished one is cancelled, too. */
   erase(id: string): Promise<void>;
+  /** Somebody waits for it now. Does nothing for a check that is not queued. */
+  hasten(id: string): Promise<void>;
   /** How many checks no worker has taken yet. */
   countWaiting(): Promise<number>;
   /** Version of the data in the queue; the first process to ask on an empty store sets it. */

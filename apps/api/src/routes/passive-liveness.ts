@@ -4,7 +4,7 @@ import { baseUrlOf } from '../base-url.js';
 import { presentCheck } from '../present-check.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 import { jobUrl, presentJob } from '../present-job.js';
-import { presentPreference, readPreference } from '../read-preference.js';
+import { presentPreference, readPreference, waitOf } from '../read-preference.js';
 import { createReadSubmission } from '../read-submission.js';
 import type { SubmitCheck, SubmittedCheck } from '../submit-check.js';
 import type { UploadPermits } from '../upload-permits.js';
@@ -32,7 +32,7 @@ export function checkPassiveLiveness(
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
-    const waitMs = preference.waitMs ?? (preference.respondAsync ? 0 : waitLimitMs);
+    const waitMs = waitOf(preference, waitLimitMs);
     const { id, awaitOutcome } = await submit(req, res, waitMs > 0);
     const submittedAt = performance.now();
     res.locals.place.queued();

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import type { Cancellation, Cancellations } from '../ports.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';

@@ -1,5 +1,5 @@
 import { Queue, type Job } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import {
   SCHEMA_VERSION,
@@ -15,6 +15,7 @@ import { withCarrier } from './carry-trace.js';
 import { CHECK_QUEUE, type Keys } from './keys.js';
 import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
+import { hasten, hastenOld, turnOf } from './turns.js';
 
 /** Job data holds ids and small facts; more than this in it is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
@@ -33,6 +34,8 @@ export interface RedisCheckQueue extends CheckQueue {
   bullQueue: BullQueue;
   /** Removes finished checks that have lived their time. */
   sweep(): Promise<void>;
+  /** Bounds how long checks that nobody waits for let others pass. */
+  hastenOld(): Promise<void>;
   readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
@@ -70,12 +73,15 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     bullQueue: queue,
     async add(id, job) {
       await traceSend({ system: 'bullmq', destination: CHECK_QUEUE, id }, (carrier) =>
-        reach(() => queue.add('check', job, { jobId: id, ...withCarrier(carrier) })),
+        reach(() =>
+          queue.add('check', job, { jobId: id, ...turnOf(job), ...withCarrier(carrier) }),
+        ),
       );
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
     cancel: (id) => reach(() => requestCancellation(options, id, 'canceled')),
     erase: (id) => reach(() => erase(id)),
+    hasten: (id) => reach(async () => hasten(await queue.getJob(id))),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
     async sweep() {
@@ -83,6 +89,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'completed'));
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'failed'));
     },
+    hastenOld: () => reach(() => hastenOld(queue)),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 
 /** KEYS: the key. ARGV: what it should hold, what it shall hold, its life in seconds or 0. */
 const SET_IF_SAME = `

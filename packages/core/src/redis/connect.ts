@@ -1,12 +1,14 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis as Server, type Cluster } from 'ioredis';
 import type { Log } from '../runtime/log.js';
+import { parseStoreUrl } from '../runtime/store-url.js';
+import { openGroup, type ConnectionOptions, type Patience } from './open-group.js';
 
-/** A connection, for those who only pass it on. */
-export type { Redis };
+/** A connection to one server, to whoever leads behind sentinels, or to a cluster. */
+export type Redis = Server | Cluster;
 
 /** Where a connection goes, and what it is called there. */
 export interface RedisAddress {
-  /** redis:// or rediss:// */
+  /** See `parseStoreUrl`. */
   url: string;
   /** Names the connection in CLIENT LIST. */
   name: string;
@@ -37,26 +39,35 @@ export function connectForBackground(address: RedisAddress, log: Log): Redis {
   return connect(address, log, { maxRetriesPerRequest: null });
 }
 
-type Options = Pick<
-  RedisOptions,
-  'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest' | 'socketTimeout'
->;
-
-function connect({ url, name }: RedisAddress, log: Log, options: Options): Redis {
-  const redis = new Redis(url, {
-    ...options,
+function connect({ url, name }: RedisAddress, log: Log, patience: Patience): Redis {
+  const options: ConnectionOptions = {
+    ...patience,
     connectionName: name,
     retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
-  });
-  // One line when it goes and one when it is back, not one for each failed attempt.
+    // A server that has become a replica, which a managed Redis does without closing connections.
+    reconnectOnError: ({ message }) => message.startsWith('READONLY') && RESEND,
+  };
+  const address = parseStoreUrl(url);
+  const redis = address.kind === 'server' ? new Server(url, options) : openGroup(address, options);
+  reportOutages(redis, { log, name });
+  return redis;
+}
+
+/** ioredis's number for: connect anew, and then send the refused command again. */
+const RESEND = 2;
+
+/** One line when it goes and one when it is back, not one for each failed attempt. */
+function reportOutages(redis: Redis, { log, name }: { log: Log; name: string }): void {
   let connected = true;
-  redis.on('ready', () => {
+  const back = () => {
     if (!connected) log.info({ connection: name }, 'redis is back');
     connected = true;
-  });
-  redis.on('error', (error) => {
+  };
+  const away = (error: Error) => {
     if (connected) log.warn({ connection: name, err: error }, 'redis is away');
     connected = false;
-  });
-  return redis;
+  };
+  redis.on('ready', back).on('error', away);
+  // A cluster is 'ready' for as long as any node is; the one with our keys may be away by itself.
+  redis.on('node error', away).on('+node', (node: Server) => node.on('ready', back));
 }

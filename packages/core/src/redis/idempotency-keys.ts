@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import type { IdempotencyKeys, KeyClaim } from '../ports.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';

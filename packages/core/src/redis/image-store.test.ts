@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { describe, expect, it } from 'vitest';
 import { createKeys } from './keys.js';
 import { createRedisImageStore } from './image-store.js';

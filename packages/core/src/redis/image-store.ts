@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import pLimit from 'p-limit';
 import type { ImageStore } from '../ports.js';
 import type { Keys } from './keys.js';

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { LivegateError } from '../domain/errors.js';
 import type { RateLimiter } from '../ports.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import type { CheckOutcome } from '../domain/check.js';
 import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js';
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';

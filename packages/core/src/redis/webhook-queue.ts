@@ -1,5 +1,5 @@
 import { Queue, type Job, type JobsOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { receiverOf } from '../domain/webhook-delivery.js';
 import type { WebhookJob, WebhookQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';

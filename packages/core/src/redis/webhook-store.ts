@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import { LivegateError } from '../domain/errors.js';
 import type { Delivery } from '../domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';

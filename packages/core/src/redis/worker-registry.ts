@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Redis } from './connect.js';
 import type { WorkerFacts } from '../domain/models.js';
 import type { WorkerRegistry } from '../ports.js';
 import type { Keys } from './keys.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ConfigError, integer, readConfig, sharedConfig } from './read-config.js';
+import { ConfigError, integer, readConfig, requireOneSlot, sharedConfig } from './read-config.js';
 
 const schema = z.object({ ...sharedConfig, PORT: integer(1).default(8080) });
 
@@ -20,4 +20,15 @@ describe('readConfig', () => {
   it('gives a value that cannot be changed', () => {
     expect(Object.isFrozen(readConfig(schema, {}))).toBe(true);
   });
+
+  it.each(['REDIS_URL', 'BLOB_REDIS_URL'])(
+    'wants keys in one slot where %s is a cluster',
+    (key) => {
+      const strict = schema.superRefine(requireOneSlot);
+      const read = (prefix: string) =>
+        readConfig(strict, { [key]: 'redis+cluster://a?addr=b', LIVEGATE_KEY_PREFIX: prefix });
+      expect(() => read('livegate')).toThrow(/LIVEGATE_KEY_PREFIX: must have a part in braces/);
+      expect(read('{livegate}')).toMatchObject({ LIVEGATE_KEY_PREFIX: '{livegate}' });
+    },
+  );
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hasHashTag, parseStoreUrl } from './store-url.js';
 
 /** The environment is wrong; the message lists how. */
 export class ConfigError extends Error {}
@@ -35,10 +36,21 @@ export function fraction() {
   return z.coerce.number().min(0).max(1);
 }
 
+/** The address of a Redis in the environment. */
+function storeUrl() {
+  return z.string().superRefine((url, context) => {
+    try {
+      parseStoreUrl(url);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  });
+}
+
 /** What api and worker must agree on, and how both listen and log. */
 export const sharedConfig = {
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
-  BLOB_REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  REDIS_URL: storeUrl().default('redis://127.0.0.1:6379'),
+  BLOB_REDIS_URL: storeUrl().optional(),
   LIVEGATE_HOST: z.string().default('127.0.0.1'),
   LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
   LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
@@ -47,3 +59,17 @@ export const sharedConfig = {
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info'),
 };
+
+type SharedConfig = z.output<z.ZodObject<typeof sharedConfig>>;
+
+/** A cluster refuses commands and scripts over keys that are not all in one slot. */
+export function requireOneSlot(config: SharedConfig, context: z.RefinementCtx): void {
+  const urls = [config.REDIS_URL, config.BLOB_REDIS_URL ?? config.REDIS_URL];
+  if (!urls.some((url) => parseStoreUrl(url).kind === 'cluster')) return;
+  if (hasHashTag(config.LIVEGATE_KEY_PREFIX)) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['LIVEGATE_KEY_PREFIX'],
+    message: 'must have a part in braces, such as {livegate}: Redis is a cluster',
+  });
+}

@@ -46,6 +46,8 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
 export interface FakeCheckQueue extends CheckQueue, Cancellations {
   /** What a worker would find. */
   readonly jobs: ReadonlyMap<string, CheckJob>;
+  /** The id of the check that a worker would take next; it takes it. */
+  takeNext(): string | undefined;
   /** Takes a check as a worker would. */
   begin(id: string): void;
   /** Ends a check as a worker would. */
@@ -54,6 +56,7 @@ export interface FakeCheckQueue extends CheckQueue, Cancellations {
 
 interface FakeCheck {
   job: CheckJob;
+  isAwaited: boolean;
   state: JobState;
   cancellation?: Cancellation;
   outcome?: CheckOutcome;
@@ -72,6 +75,12 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     get jobs() {
       return new Map([...checks].map(([id, { job }]) => [id, job]));
     },
+    takeNext() {
+      const waiting = [...checks].filter(([, { state }]) => state === 'waiting');
+      const [id] = waiting.find(([, { isAwaited }]) => isAwaited) ?? waiting[0] ?? [];
+      if (id !== undefined) change(id, { state: 'running' });
+      return id;
+    },
     begin: (id) => change(id, { state: 'running' }),
     finish(id, outcome) {
       change(id, { state: 'result' in outcome ? 'completed' : 'failed', outcome });
@@ -79,7 +88,8 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     },
     async add(id, job) {
       requirePresent(outage);
-      if (!checks.has(id)) checks.set(id, { job, state: 'waiting' });
+      const isAwaited = job.replyTo !== undefined;
+      if (!checks.has(id)) checks.set(id, { job, isAwaited, state: 'waiting' });
     },
     async read(id) {
       requirePresent(outage);
@@ -102,6 +112,14 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       requirePresent(outage);
       const marks = ids.map((id) => [id, checks.get(id)?.cancellation] as const);
       return new Map(marks.filter((mark): mark is [string, Cancellation] => mark[1] !== undefined));
+    },
+    async hasten(id) {
+      requirePresent(outage);
+      const check = checks.get(id);
+      if (check?.state !== 'waiting' || check.isAwaited) return;
+      // Behind those that are awaited already: a Map keeps the order of insertion.
+      checks.delete(id);
+      checks.set(id, { ...check, isAwaited: true });
     },
     async countWaiting() {
       requirePresent(outage);

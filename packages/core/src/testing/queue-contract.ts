@@ -7,9 +7,12 @@ import { open, type Create } from './subject.js';
 
 /** A queue together with the means to take and end a check as a worker would. */
 export interface WorkableQueue extends CheckQueue, Cancellations {
+  takeNext(): Promise<string | undefined> | string | undefined;
   begin(id: string): Promise<void> | void;
   finish(id: string, outcome: CheckOutcome): Promise<void> | void;
 }
+
+const { replyTo: _, ...unawaitedJob } = exampleJob;
 
 export function describeCheckQueue(create: Create<WorkableQueue>): void {
   async function openWithCheck() {
@@ -60,6 +63,38 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
         outcome,
         finishedAt: expect.any(Number),
       });
+    });
+
+    it('runs a check that somebody waits for before those that nobody waits for', async () => {
+      const queue = await open(create);
+      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+      await queue.add('awaited', exampleJob);
+      expect(await queue.countWaiting()).toBe(3);
+      expect(await queue.read('early')).toMatchObject({ status: 'queued' });
+      for (const id of ['awaited', 'early', 'late']) expect(await queue.takeNext()).toBe(id);
+      expect(await queue.takeNext()).toBeUndefined();
+    });
+
+    it('runs a check before the others once somebody waits for it', async () => {
+      const queue = await open(create);
+      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+      await queue.add('awaited', exampleJob);
+      await queue.hasten('late');
+      await queue.hasten('late');
+      await queue.hasten(randomUUID());
+      for (const id of ['awaited', 'late', 'early']) expect(await queue.takeNext()).toBe(id);
+      await queue.hasten('early');
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it('cancels and erases a check that nobody waits for like any other', async () => {
+      const queue = await open(create);
+      for (const id of ['a', 'b']) await queue.add(id, unawaitedJob);
+      expect(await queue.cancel('a')).toBe(true);
+      expect(await queue.read('a')).toMatchObject({ status: 'canceled' });
+      await queue.erase('b');
+      expect(await queue.read('b')).toBeUndefined();
+      expect(await queue.countWaiting()).toBe(1);
     });
 
     it('remembers where a check is to be announced', async () => {

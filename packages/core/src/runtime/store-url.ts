@@ -1,0 +1,97 @@
+/** One server, as an address names it. */
+export interface StoreHost {
+  host: string;
+  port: number;
+}
+
+/** Where a Redis is. What else a single server's URL may say, ioredis reads by itself. */
+export type StoreAddress = { kind: 'server'; hosts: [StoreHost] } | StoreGroup;
+
+/** Several servers that are one Redis, and how to log in there. */
+export interface StoreGroup {
+  kind: 'cluster' | 'sentinel';
+  /** Some nodes of the cluster, or sentinels: one that answers tells of the others. */
+  hosts: StoreHost[];
+  tls: boolean;
+  username?: string;
+  password?: string;
+  /** Of the servers behind sentinels; a cluster has only number 0. */
+  database: number;
+  /** What the sentinels call the group. */
+  master: string;
+  /** For the sentinels themselves. */
+  sentinelUsername?: string;
+  sentinelPassword?: string;
+}
+
+const PROTOCOL = /^rediss?(?:\+(cluster|sentinel))?:$/;
+const DEFAULT_PORTS = { server: 6379, cluster: 6379, sentinel: 26_379 };
+const PARAMETERS = {
+  cluster: ['addr'],
+  sentinel: ['addr', 'master', 'sentinel_username', 'sentinel_password'],
+};
+
+/**
+ * Reads `redis://user:password@host:6379/0`, `redis+cluster://…?addr=host2:6379&addr=host3` and
+ * `redis+sentinel://…?master=name&addr=…`; with `rediss`, over TLS. Throws what is wrong with it, and
+ * never the URL itself: it may hold a password.
+ */
+export function parseStoreUrl(text: string): StoreAddress {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const protocol = PROTOCOL.exec(url?.protocol ?? '');
+  if (!url?.host || !protocol) {
+    throw new Error('expected redis://, redis+cluster:// or redis+sentinel://, or rediss for TLS');
+  }
+  const kind = protocol[1] as StoreGroup['kind'] | undefined;
+  return kind ? parseGroup(url, kind) : { kind: 'server', hosts: [parseHost(url.host, 'server')] };
+}
+
+function parseGroup(url: URL, kind: StoreGroup['kind']): StoreGroup {
+  const query = readQuery(url, kind);
+  const master = query.get('master') ?? '';
+  if (kind === 'sentinel' && !master) throw new Error('sentinels need ?master=NAME');
+  return {
+    kind,
+    hosts: [url.host, ...query.getAll('addr')].map((addr) => parseHost(addr, kind)),
+    tls: url.protocol.startsWith('rediss'),
+    ...given('username', decodeURIComponent(url.username)),
+    ...given('password', decodeURIComponent(url.password)),
+    database: readDatabase(url, kind),
+    master,
+    ...given('sentinelUsername', query.get('sentinel_username')),
+    ...given('sentinelPassword', query.get('sentinel_password')),
+  };
+}
+
+/** A misspelt parameter would be a node, or a password, that is silently missing. */
+function readQuery({ searchParams }: URL, kind: StoreGroup['kind']): URLSearchParams {
+  const unknown = [...searchParams.keys()].find((name) => !PARAMETERS[kind].includes(name));
+  if (unknown !== undefined) throw new Error(`no parameter of a ${kind} is called ${unknown}`);
+  return searchParams;
+}
+
+function parseHost(addr: string, kind: StoreAddress['kind']): StoreHost {
+  const text = `redis://${addr}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url?.host || url.host !== addr) throw new Error('an addr is HOST or HOST:PORT');
+  // An IPv6 address has brackets in a URL, and none where it is connected to.
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return { host, port: Number(url.port || DEFAULT_PORTS[kind]) };
+}
+
+function readDatabase({ pathname }: URL, kind: StoreGroup['kind']): number {
+  const path = /^\/?(\d*)$/.exec(pathname);
+  if (!path) throw new Error('after the hosts may come only the number of a database');
+  const database = Number(path[1]);
+  if (kind === 'cluster' && database > 0) throw new Error('a cluster has only database 0');
+  return database;
+}
+
+function given<Name extends string>(name: Name, value: string | null) {
+  return value ? ({ [name]: value } as Record<Name, string>) : {};
+}
+
+/** Whether a Redis Cluster puts all keys with this prefix into one slot: by what its braces hold. */
+export function hasHashTag(prefix: string): boolean {
+  return /^[^{]*\{[^}]+\}/.test(prefix);
+}
