@@ -16,6 +16,7 @@ import { measureMemory, measureUploads } from './bench/memory.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
 import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
+import { measureRedisCost } from './bench/redis-cost.js';
 import { measureThroughput } from './bench/throughput.js';
 import { measureTurns } from './bench/turns.js';
 import { prepareModels } from './models/prepare-models.js';
@@ -33,6 +34,7 @@ const parts: Record<string, Part> = {
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,
   turns: measureTurns,
+  redis: measureRedisCost,
   uploads: measureUploads,
   curve: measureCurve,
   memory: measureMemory,
