@@ -17,6 +17,7 @@ import { measureOwnCores } from './bench/own-cores.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
 import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
+import { measureRedisCost } from './bench/redis-cost.js';
 import { measureThroughput } from './bench/throughput.js';
 import { measureTurns } from './bench/turns.js';
 import { prepareModels } from './models/prepare-models.js';
@@ -35,6 +36,7 @@ const parts: Record<string, Part> = {
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,
   turns: measureTurns,
+  redis: measureRedisCost,
   uploads: measureUploads,
   curve: measureCurve,
   memory: measureMemory,

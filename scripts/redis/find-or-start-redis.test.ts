@@ -66,6 +66,12 @@ describe('a Redis is found', () => {
     expect(await pingRedis(portOf(url))).toBe(true);
   });
 
+  test('at the URL of a group, if one of its addresses answers', async () => {
+    const port = portOf((await start()).url);
+    const url = `redis+cluster://127.0.0.1:${wellKnownPort}?addr=127.0.0.1:${port}`;
+    expect(await findOrStartRedis({ dataDir, say, url })).toMatchObject({ url });
+  });
+
   test('never at a REDIS_URL where nothing answers', async () => {
     const url = `redis://127.0.0.1:${wellKnownPort}`;
     await expect(findOrStartRedis({ dataDir, say, url })).rejects.toThrow('unset REDIS_URL');

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { parseStoreUrl, type StoreHost } from '@livegate/core';
 import { pingRedis } from './ask-redis.js';
 import type { Redis, RedisOptions } from './start-own-redis.js';
 import { startOwnRedis } from './start-own-redis.js';
@@ -24,19 +25,24 @@ export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
   return await startOwnRedis(options);
 }
 
+/** Of several, one that answers knows the others. */
 async function requireReachable(url: string): Promise<string> {
-  const { hostname, port, host } = new URL(url);
-  const socket = connect({
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || defaultPort),
-  });
+  const { hosts } = parseStoreUrl(url);
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(connectWithinMs) });
+    await Promise.any(hosts.map(requireConnection));
     return url;
   } catch (error) {
-    throw new Error(`nothing answers at ${host}: start that Redis, or unset REDIS_URL`, {
+    const places = hosts.map(({ host, port }) => `${host}:${port}`).join(' or ');
+    throw new Error(`nothing answers at ${places}: start that Redis, or unset REDIS_URL`, {
       cause: error,
     });
+  }
+}
+
+async function requireConnection(place: StoreHost): Promise<void> {
+  const socket = connect(place);
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(connectWithinMs) });
   } finally {
     socket.destroy();
   }

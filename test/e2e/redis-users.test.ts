@@ -41,9 +41,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+/** The block of the page that is an ACL file. */
 async function readDocumentedUsers(): Promise<string[]> {
   const page = await readFile(new URL('docs/kubernetes.md', root), 'utf8');
-  return page.split('\n').filter((line) => line.startsWith('user '));
+  const [, users = ''] = /^```\n(user [^`]+)\n```$/m.exec(page) ?? [];
+  return users.split('\n');
 }
 
 /** What Redis has refused so far, and to whom. */

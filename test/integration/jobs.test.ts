@@ -98,9 +98,9 @@ describe('Prefer', () => {
 
   it('respond-async: 503 while only the places of those who wait are free', async () => {
     const { url } = await startGateway({ outcome: 'never', maxWaiting: 10, waitLimitMs: 5 });
-    const ask = () => post(url, formOf(image), respondAsync);
-    for (let accepted = 0; accepted < 9; accepted++) expect((await ask()).status).toBe(202);
-    expect(await ask()).toMatchObject({ status: 503, body: { error_code: 'overloaded' } });
+    const submit = () => post(url, formOf(image), respondAsync);
+    for (let accepted = 0; accepted < 9; accepted++) expect((await submit()).status).toBe(202);
+    expect(await submit()).toMatchObject({ status: 503, body: { error_code: 'overloaded' } });
     expect((await post(url, formOf(image))).status).toBe(504);
   });
 

@@ -2,6 +2,7 @@ import { Redis as Server, type Cluster } from 'ioredis';
 import type { Log } from '../runtime/log.js';
 import { parseStoreUrl } from '../runtime/store-url.js';
 import { openGroup, type ConnectionOptions, type Patience } from './open-group.js';
+import { reportOutages } from './report-outages.js';
 
 /** A connection to one server, to whoever leads behind sentinels, or to a cluster. */
 export type Redis = Server | Cluster;
@@ -49,25 +50,9 @@ function connect({ url, name }: RedisAddress, log: Log, patience: Patience): Red
   };
   const address = parseStoreUrl(url);
   const redis = address.kind === 'server' ? new Server(url, options) : openGroup(address, options);
-  reportOutages(redis, { log, name });
+  reportOutages(redis, log.child({ connection: name }));
   return redis;
 }
 
 /** ioredis's number for: connect anew, and then send the refused command again. */
 const RESEND = 2;
-
-/** One line when it goes and one when it is back, not one for each failed attempt. */
-function reportOutages(redis: Redis, { log, name }: { log: Log; name: string }): void {
-  let connected = true;
-  const back = () => {
-    if (!connected) log.info({ connection: name }, 'redis is back');
-    connected = true;
-  };
-  const away = (error: Error) => {
-    if (connected) log.warn({ connection: name, err: error }, 'redis is away');
-    connected = false;
-  };
-  redis.on('ready', back).on('error', away);
-  // A cluster is 'ready' for as long as any node is; the one with our keys may be away by itself.
-  redis.on('node error', away).on('+node', (node: Server) => node.on('ready', back));
-}

@@ -13,15 +13,15 @@ export interface StoreGroup {
   /** Some nodes of the cluster, or sentinels: one that answers tells of the others. */
   hosts: StoreHost[];
   tls: boolean;
-  username?: string;
-  password?: string;
+  username: string | undefined;
+  password: string | undefined;
   /** Of the servers behind sentinels; a cluster has only number 0. */
   database: number;
   /** What the sentinels call the group. */
   master: string;
   /** For the sentinels themselves. */
-  sentinelUsername?: string;
-  sentinelPassword?: string;
+  sentinelUsername: string | undefined;
+  sentinelPassword: string | undefined;
 }
 
 const PROTOCOL = /^rediss?(?:\+(cluster|sentinel))?:$/;
@@ -54,12 +54,12 @@ function parseGroup(url: URL, kind: StoreGroup['kind']): StoreGroup {
     kind,
     hosts: [url.host, ...query.getAll('addr')].map((addr) => parseHost(addr, kind)),
     tls: url.protocol.startsWith('rediss'),
-    ...given('username', decodeURIComponent(url.username)),
-    ...given('password', decodeURIComponent(url.password)),
+    username: decodeURIComponent(url.username) || undefined,
+    password: decodeURIComponent(url.password) || undefined,
     database: readDatabase(url, kind),
     master,
-    ...given('sentinelUsername', query.get('sentinel_username')),
-    ...given('sentinelPassword', query.get('sentinel_password')),
+    sentinelUsername: query.get('sentinel_username') ?? undefined,
+    sentinelPassword: query.get('sentinel_password') ?? undefined,
   };
 }
 
@@ -85,10 +85,6 @@ function readDatabase({ pathname }: URL, kind: StoreGroup['kind']): number {
   const database = Number(path[1]);
   if (kind === 'cluster' && database > 0) throw new Error('a cluster has only database 0');
   return database;
-}
-
-function given<Name extends string>(name: Name, value: string | null) {
-  return value ? ({ [name]: value } as Record<Name, string>) : {};
 }
 
 /** Whether a Redis Cluster puts all keys with this prefix into one slot: by what its braces hold. */

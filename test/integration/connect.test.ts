@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { findFreePort } from '../../scripts/ports.js';
+import { redisArgs, startRedisServer } from '../fixtures/redis-server.js';
+import { connectWorker } from './redis.js';
+
+it('what is refused by a server that became a replica is sent again, on another connection', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'livegate-replica-'));
+  const port = await findFreePort();
+  const server = await startRedisServer(redisArgs({ port: `${port}`, dir }));
+  const redis = connectWorker('test', `redis://127.0.0.1:${port}`);
+  onTestFinished(async () => {
+    redis.disconnect();
+    await server.stop();
+    await rm(dir, { recursive: true });
+  });
+  await redis.replicaof('127.0.0.1', 1);
+  const writing = redis.set('a', '1');
+  await vi.waitUntil(() => redis.status !== 'ready');
+  await redis.replicaof('NO', 'ONE');
+  expect(await writing).toBe('OK');
+});
