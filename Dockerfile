@@ -26,6 +26,8 @@ RUN mkdir -p .data/etc/livegate
 
 FROM manifests AS api-dependencies
 RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/api
+# An optional peer of a library of bull-board's, which npm takes along because the build needs it.
+RUN rm -r node_modules/typescript node_modules/@typescript
 
 FROM manifests AS worker-dependencies
 RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/worker

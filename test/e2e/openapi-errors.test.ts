@@ -189,10 +189,8 @@ describe('a waiting caller is told', () => {
 
   it('that we failed', async () => {
     const { id, answer } = await holdCheck();
-    // As if it had been queued by a later release, whose jobs this worker cannot read.
-    const key = product.keys.job(id);
-    const job = JSON.parse((await product.client.hget(key, 'data')) ?? '') as object;
-    await product.client.hset(key, 'data', JSON.stringify({ ...job, version: 99 }));
+    // As if a worker had died while it ran this check and no other.
+    await product.client.hset(product.keys.job(id), 'progress', JSON.stringify('running alone'));
     product.thawWorker();
     expectDocumented(check, 'internal_error', await answer);
   });
