@@ -1,10 +1,23 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode } from './error-code.js';
 
-/** A loopback port that is free now; another process may still take it first. */
+/** Below those that systems give to outgoing connections: such a one would soon be taken by one. */
+const FIRST_PORT = 20_000;
+const PAST_LAST_PORT = 32_768;
+
+/** A loopback port that is free now; another server may still take it first. */
 export async function findFreePort(): Promise<number> {
-  return await bindBriefly(0, '127.0.0.1');
+  for (;;) {
+    const port = randomInt(FIRST_PORT, PAST_LAST_PORT);
+    try {
+      await bindBriefly(port, '127.0.0.1');
+      return port;
+    } catch (error) {
+      if (errorCode(error) !== 'EADDRINUSE') throw error;
+    }
+  }
 }
 
 /** Throws what to do when no server could listen there. */
@@ -20,11 +33,9 @@ export async function requireFreePort(port: number, host: string): Promise<void>
   }
 }
 
-async function bindBriefly(port: number, host: string): Promise<number> {
+async function bindBriefly(port: number, host: string): Promise<void> {
   const server = createServer().listen(port, host);
   await once(server, 'listening');
-  const address = server.address();
   server.close();
   await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : port;
 }
