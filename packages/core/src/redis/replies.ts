@@ -44,10 +44,9 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   };
 
   async function addEntry(stream: string, entry: string[]): Promise<void> {
-    await Promise.all([
-      redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry),
-      redis.expire(stream, STREAM_LIFE_SECONDS),
-    ]);
+    await redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry);
+    // Not at once: a cluster that redirects the first would be sent the second before it.
+    await redis.expire(stream, STREAM_LIFE_SECONDS);
   }
 }
 
