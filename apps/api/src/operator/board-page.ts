@@ -1,5 +1,6 @@
 import type { UIConfig } from '@bull-board/api/typings/app';
 import type { RequestHandler } from 'express';
+import { pageHeaders } from '../page-headers.js';
 
 export interface BoardPageOptions {
   /** bull-board's own page, which is a template. */
@@ -8,19 +9,6 @@ export interface BoardPageOptions {
   /** Its path comes before that of the board in the page's links. */
   publicUrl: string | undefined;
 }
-
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'self'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-const pageHeaders = { 'Content-Security-Policy': policy, 'Referrer-Policy': 'no-referrer' };
 
 /** Scripts and styles of the package itself: the fonts that its page also names are Google's. */
 const ownAsset = /<(?:script|link) [^>]*"static\/[^>]+>(?:<\/script>)?/g;
@@ -53,6 +41,6 @@ export function createBoardPage({
   </body>
 </html>
 `;
-    res.set(pageHeaders).type('html').send(page);
+    res.set(pageHeaders('self')).type('html').send(page);
   };
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { LivegateError } from '@livegate/core';
 import type { RequestHandler } from 'express';
+import { pageHeaders } from '../page-headers.js';
 
 // The page is Swagger UI from node_modules. Nothing on it comes from another host, and its policy
 // would not let it: it works without a network. It is for browsers, so it is not JSON.
@@ -48,23 +49,10 @@ const openPage = `SwaggerUIBundle({
 });
 `;
 
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-const pageHeaders = { 'Content-Security-Policy': policy, 'Referrer-Policy': 'no-referrer' };
-
 export const showDocs: RequestHandler = (req, res) => {
   // From "/docs/" the relative paths would lead elsewhere.
   if (req.path.endsWith('/')) return res.redirect(301, '../docs');
-  res.set(pageHeaders).type('html').send(page);
+  res.set(pageHeaders('none')).type('html').send(page);
 };
 
 export const sendDocsAsset: RequestHandler = (req, res) => {
