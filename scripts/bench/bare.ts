@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
+import { inspectHeader } from '@livegate/core';
 import { loadModels } from '@livegate/worker/load-models';
 import { openSession } from '@livegate/worker/onnx/open-session';
 import { chooseFace } from '@livegate/worker/stages/choose-face';
@@ -49,13 +50,12 @@ export async function countViews(modelsDir: string, image: Buffer): Promise<numb
   const { detector, classifiers } = await loadModels(modelsDir);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const session = await openSession(detector, options);
-  const decoded = await decodeImage(image, { maxImagePixels: 50_000_000, frame: detector.input });
+  const picture = await decodeImage(image, inspectHeader(image, 50_000_000));
   const takeBatch = reuseBatch(detector.input);
   const faceDetector = { model: detector, session, takeBatch, scoreThreshold: 0.9 };
-  const found = await detectFaces(faceDetector, [decoded]);
+  const found = await detectFaces(faceDetector, [picture]);
   await session.close();
   const face = chooseFace(found[0]!, 0.25);
   if (face.kind !== 'one') return 0;
-  const { picture } = decoded;
   return distinctViews({ picture, face: face.box }, classifiers[0]!).views.length;
 }

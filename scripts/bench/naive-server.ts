@@ -1,5 +1,6 @@
 // What Livegate is compared with: Express calls ONNX Runtime inline, one image at a time. The models
 // and the work on pixels are the same, and ONNX Runtime chooses its threads by itself.
+import { inspectHeader } from '@livegate/core';
 import { loadModels } from '@livegate/worker/load-models';
 import { assessPictures } from '@livegate/worker/engine/assess-pictures';
 import { openSession } from '@livegate/worker/onnx/open-session';
@@ -31,9 +32,8 @@ const upload = multer({ storage: multer.memoryStorage() }).single('image');
 express()
   .get('/readyz', (_request, response) => void response.json({}))
   .post('/face/v1/passive-liveness', upload, async ({ file }, response) => {
-    const frame = detector.input;
-    const image = await decodeImage(file!.buffer, { maxImagePixels: 50_000_000, frame });
-    const [assessed] = await assessPictures(stages, [image]);
+    const picture = await decodeImage(file!.buffer, inspectHeader(file!.buffer, 50_000_000));
+    const [assessed] = await assessPictures(stages, [picture]);
     response.json(assessed);
   })
   .listen(Number(process.env['PORT']), '127.0.0.1');

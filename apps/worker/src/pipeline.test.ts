@@ -6,7 +6,7 @@ import type { AssessedRun } from './engine/messages.js';
 import { EngineCrash } from './engine/open-engine.js';
 import type { Engines } from './engine/open-engines.js';
 import { createPipeline } from './pipeline.js';
-import type { DecodedImage } from './stages/picture.js';
+import type { Picture } from './stages/picture.js';
 
 const timings = { detectMs: 1, classifyMs: 2 };
 const modelsDir = await preparedModels();
@@ -16,8 +16,8 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
   const runs: number[][] = [];
   const engines: Engines = {
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 8 },
-    async assess(images: DecodedImage[]) {
-      const widths = images.map(({ picture }) => picture.width);
+    async assess(pictures: Picture[]) {
+      const widths = pictures.map(({ width }) => width);
       runs.push(widths);
       const answers = widths.map((width) => ({
         assessment: { kind: 'scored' as const, spoofProbability: width / 100 },

@@ -1,4 +1,10 @@
-import { inspectHeader, type Assessment, type Log, type ModelFacts } from '@livegate/core';
+import {
+  inspectHeader,
+  type Assessment,
+  type ImageHeader,
+  type Log,
+  type ModelFacts,
+} from '@livegate/core';
 import { Semaphore } from 'async-mutex';
 import { createBatcher } from './batcher.js';
 import type { EngineLayout } from './engine/choose-layout.js';
@@ -59,7 +65,6 @@ export async function createPipeline(
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
   const concurrency = config.concurrency ?? 2 * layout.engines * layout.maxBatch;
-  const decodeRules = { maxImagePixels, frame: models.detector.input };
   const stages = createObserveStages();
   const runs = createObserveRuns(engines);
   const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
@@ -75,15 +80,16 @@ export async function createPipeline(
     layout,
     concurrency,
     async assess(image, alone) {
-      if (alone) return await room.runExclusive(() => alone().then(() => assess(image)), allRoom);
-      const { width, height } = inspectHeader(image, maxImagePixels);
-      const megapixels = Math.ceil((width * height) / 1e6);
+      const header = inspectHeader(image, maxImagePixels);
+      const take = () => assess(image, header);
+      if (alone) return await room.runExclusive(() => alone().then(take), allRoom);
+      const megapixels = Math.ceil((header.width * header.height) / 1e6);
       try {
-        return await room.runExclusive(() => assess(image), Math.min(megapixels, allRoom));
+        return await room.runExclusive(take, Math.min(megapixels, allRoom));
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
         // It may be what killed the engine: nobody else is to be there when it does so again.
-        return await room.runExclusive(() => assess(image), allRoom);
+        return await room.runExclusive(take, allRoom);
       }
     },
     drain: batcher.drain,
@@ -91,11 +97,11 @@ export async function createPipeline(
     close: engines.close,
   };
 
-  async function assess(bytes: Uint8Array): Promise<AssessedImage> {
+  async function assess(bytes: Uint8Array, header: ImageHeader): Promise<AssessedImage> {
     const started = performance.now();
-    const image = await stages.around('decode', () => decodeImage(bytes, decodeRules));
+    const picture = await stages.around('decode', () => decodeImage(bytes, header));
     const decodeMs = performance.now() - started;
-    const { assessment, timings } = await batcher.submit(runs.enqueue(image));
+    const { assessment, timings } = await batcher.submit(runs.enqueue(picture));
     return { assessment, timings: { decodeMs, ...timings } };
   }
 }
@@ -104,8 +110,9 @@ async function runBatch(
   queued: QueuedImage[],
   { engines, runs, log }: { engines: Engines; runs: ObserveRuns; log: Log },
 ) {
-  const images = queued.map(({ image }) => image);
-  const { answers, broken } = await runs.around(queued, () => engines.assess(images));
-  if (broken) log.warn({ err: broken, images: images.length }, 'a run failed; took it one by one');
+  const pictures = queued.map(({ picture }) => picture);
+  const { answers, broken } = await runs.around(queued, () => engines.assess(pictures));
+  if (broken)
+    log.warn({ err: broken, images: pictures.length }, 'a run failed; took it one by one');
   return answers;
 }

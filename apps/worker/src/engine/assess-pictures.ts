@@ -3,7 +3,7 @@ import { chooseFace } from '../stages/choose-face.js';
 import { detectFaces } from '../stages/detect-faces.js';
 import type { FaceDetector } from '../stages/detect-faces.js';
 import { judgeFaces } from '../stages/judge-faces.js';
-import type { DecodedImage } from '../stages/picture.js';
+import type { Picture } from '../stages/picture.js';
 import type { SpoofClassifier } from '../stages/score-faces.js';
 
 /** What an engine holds: the open models, and the rules for faces. */
@@ -23,12 +23,12 @@ export interface AssessedPicture {
 /** The straight line of a run: detect, choose the face of each picture, judge those chosen. */
 export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
-  images: DecodedImage[],
+  pictures: Picture[],
 ): Promise<AssessedPicture[]> {
-  const detect = await timed(() => detectFaces(detector, images));
+  const detect = await timed(() => detectFaces(detector, pictures));
   const choices = detect.result.map((faces) => chooseFace(faces, minFaceRatio));
   const chosen = choices.flatMap((choice, i) =>
-    choice.kind === 'one' ? [{ picture: images[i]!.picture, face: choice.box }] : [],
+    choice.kind === 'one' ? [{ picture: pictures[i]!, face: choice.box }] : [],
   );
   const classify = await timed(() => judgeFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };

@@ -40,7 +40,7 @@ async function openStages(spec: EngineSpec): Promise<Stages> {
 
 async function answer(request: EngineRequest): Promise<EngineReply> {
   if (request.kind === 'assess') {
-    const run = await isolateFailures(request.images, (images) => assessPictures(stages, images));
+    const run = await isolateFailures(request.pictures, (some) => assessPictures(stages, some));
     return { kind: 'assessed', ...run };
   }
   if (request.kind === 'close') await close();

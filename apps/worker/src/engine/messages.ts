@@ -1,6 +1,6 @@
 import type { LoadedModels } from '../load-models.js';
 import type { ExecutionProvider } from '../onnx/execution-providers.js';
-import type { DecodedImage } from '../stages/picture.js';
+import type { Picture } from '../stages/picture.js';
 import type { AssessedPicture } from './assess-pictures.js';
 
 /** All that an engine thread is started with. */
@@ -19,7 +19,7 @@ export interface EngineSpec {
 
 /** One at a time: the next request follows the reply to the last. */
 export type EngineRequest =
-  | { kind: 'assess'; images: DecodedImage[] }
+  | { kind: 'assess'; pictures: Picture[] }
   | { kind: 'rehearse'; images: number }
   | { kind: 'warmUp'; images: number }
   | { kind: 'close' };

@@ -1,7 +1,7 @@
 import { Worker, type TransferListItem } from 'node:worker_threads';
 // Here, not only in the thread: what a thread changes in its environment is a copy of its own.
 import '../onnx/disable-telemetry.js';
-import type { DecodedImage } from '../stages/picture.js';
+import type { Picture } from '../stages/picture.js';
 import type { AssessedRun, EngineReply, EngineRequest, EngineSpec } from './messages.js';
 
 /** The thread died during a request. Whoever made it may make it again, of the next engine. */
@@ -12,7 +12,7 @@ export class EngineCrash extends Error {
 /** One thread with its own open models. It does one thing at a time. */
 export interface Engine {
   /** Takes the pixels: their buffers are transferred, and empty afterwards. */
-  assess(images: DecodedImage[]): Promise<AssessedRun>;
+  assess(pictures: Picture[]): Promise<AssessedRun>;
   /** The models' part of a run of so many images, on empty tensors: to measure it. */
   rehearse(images: number): Promise<void>;
   /** Every size of tensor that runs of up to so many images can have, once. */
@@ -34,8 +34,9 @@ export const openEngine: OpenEngine = async (spec) => {
   await replies.next().catch(({ cause }: EngineCrash) => Promise.reject(cause as Error));
 
   return {
-    async assess(images) {
-      return (await ask({ kind: 'assess', images }, listBuffers(images))) as AssessedRun;
+    async assess(pictures) {
+      const buffers = pictures.map(({ pixels }) => pixels.buffer as ArrayBuffer);
+      return (await ask({ kind: 'assess', pictures }, buffers)) as AssessedRun;
     },
     async rehearse(images) {
       await ask({ kind: 'rehearse', images });
@@ -79,10 +80,4 @@ function createReplies(thread: Worker) {
         if (crash) reject(crash);
       }),
   };
-}
-
-function listBuffers(images: DecodedImage[]): ArrayBuffer[] {
-  return images.flatMap(({ picture, frame }) =>
-    [picture, frame].map(({ pixels }) => pixels.buffer as ArrayBuffer),
-  );
 }

@@ -3,7 +3,7 @@ import { countCpus } from './count-cpus.js';
 import { keepEngine, type KeepEngineDeps } from './keep-engine.js';
 import type { AssessedRun, EngineSpec } from './messages.js';
 import { openEngine, type Engine } from './open-engine.js';
-import type { DecodedImage } from '../stages/picture.js';
+import type { Picture } from '../stages/picture.js';
 
 export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThreads'> {
   /** What it leaves open is chosen by measuring. */
@@ -15,7 +15,7 @@ export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThr
 export interface Engines {
   layout: EngineLayout;
   /** One run, of at most `layout.maxBatch` images; as many runs at once as there are engines. */
-  assess(images: DecodedImage[]): Promise<AssessedRun>;
+  assess(pictures: Picture[]): Promise<AssessedRun>;
   /** How long the longest of the present runs has been going; 0 where none is. */
   longestRunMs(): number;
   close(): Promise<void>;
@@ -49,11 +49,11 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
 
   return {
     layout,
-    async assess(images) {
+    async assess(pictures) {
       const engine = idle.pop();
       if (!engine) throw new Error('more runs at once than engines');
       try {
-        return await engine.assess(images);
+        return await engine.assess(pictures);
       } finally {
         idle.push(engine);
       }

@@ -1,31 +1,22 @@
-import { inspectHeader, LivegateError } from '@livegate/core';
+import { LivegateError, type ImageHeader } from '@livegate/core';
 import sharp from 'sharp';
-import { placeInFrame } from './letterbox.js';
-import type { DecodedImage, Picture, Size } from './picture.js';
+import type { Picture } from './picture.js';
 import { readPixels } from './read-pixels.js';
-import { shrinkPicture } from './shrink-picture.js';
 import { stripPng } from './strip-png.js';
 
 /** The last resort: by the limits that are checked before, a decode takes some two seconds. */
 const DECODE_TIMEOUT_SECONDS = 10;
 
-export interface DecodeOptions {
-  /** Largest accepted picture, width times height. */
-  maxImagePixels: number;
-  /** The face detector's input. */
-  frame: Size;
-}
-
 /**
- * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The file is judged as the gateway judges it
- * before any pixel is decoded. Throws LivegateError `image_dimensions_exceeded` or `invalid_image`.
+ * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The header is what `inspectHeader` found good,
+ * as the gateway did before. Throws LivegateError `invalid_image`.
  */
-export async function decodeImage(
-  bytes: Uint8Array,
-  { maxImagePixels, frame }: DecodeOptions,
-): Promise<DecodedImage> {
-  const picture = await decodePicture(bytes, maxImagePixels);
-  return { picture, frame: await shrinkPicture(picture, placeInFrame(picture, frame, 0)) };
+export async function decodeImage(bytes: Uint8Array, header: ImageHeader): Promise<Picture> {
+  try {
+    return await decodePixels(header.kind === 'png' ? stripPng(bytes) : bytes, header);
+  } catch (cause) {
+    throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });
+  }
 }
 
 /** Leaves libvips only its JPEG and PNG loaders, in this whole process: less code to attack. */
@@ -34,21 +25,12 @@ export function allowOnlyJpegAndPng(): void {
   sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng'] });
 }
 
-async function decodePicture(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
-  const { kind } = inspectHeader(bytes, maxImagePixels);
-  try {
-    return await decodePixels(kind === 'png' ? stripPng(bytes) : bytes, maxImagePixels);
-  } catch (cause) {
-    throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });
-  }
-}
-
-function decodePixels(bytes: Uint8Array, maxImagePixels: number): Promise<Picture> {
+function decodePixels(bytes: Uint8Array, { width, height }: ImageHeader): Promise<Picture> {
   // 'error' refuses truncated files and broken PNG checksums, but not mere warnings: some phones'
   // selfie cameras write JPEGs with invalid scan parameters that every viewer shows.
   const image = sharp(bytes, {
     failOn: 'error',
-    limitInputPixels: maxImagePixels,
+    limitInputPixels: width * height,
     autoOrient: true,
   });
   return readPixels(

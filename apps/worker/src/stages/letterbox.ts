@@ -1,5 +1,5 @@
 import { planesOf } from './image-tensor.js';
-import type { ImageTensor, Plane } from './image-tensor.js';
+import type { ImageTensor } from './image-tensor.js';
 import type { Box, Picture, Size } from './picture.js';
 
 /** Where a picture lies in the detector's frame, in pixels of that frame. */
@@ -17,10 +17,6 @@ export function placeInFrame(picture: Size, frame: Size, padShare: number): Plac
   const scale = fit / (1 + 2 * padShare);
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
-  return centre({ width, height }, frame);
-}
-
-export function centre({ width, height }: Size, frame: Size): Placement {
   return {
     left: Math.floor((frame.width - width) / 2),
     top: Math.floor((frame.height - height) / 2),
@@ -29,31 +25,68 @@ export function centre({ width, height }: Size, frame: Size): Placement {
   };
 }
 
-/** Fills the tensor with a picture shrunk for it, centred on black. */
-export function letterbox(small: Picture, tensor: ImageTensor): void {
-  const { left, top } = centre(small, tensor.input);
-  const planes = planesOf(tensor);
-  const [reds, greens, blues] = planes.map(({ values }) => values) as Triple;
-  const [ofRed, ofGreen, ofBlue] = planes.map(tabulate) as Triple;
-  reds.fill(ofRed[0]!);
-  greens.fill(ofGreen[0]!);
-  blues.fill(ofBlue[0]!);
-  const { pixels } = small;
-  for (let y = 0, from = 0; y < small.height; y++) {
-    const start = (top + y) * tensor.input.width + left;
-    for (let at = start; at < start + small.width; at++, from += 3) {
-      reds[at] = ofRed[pixels[from]!]!;
-      greens[at] = ofGreen[pixels[from + 1]!]!;
-      blues[at] = ofBlue[pixels[from + 2]!]!;
+/** Where the four points of a pixel lie across it and down, in shares of its side. */
+const ACROSS = [1 / 8, 3 / 8, 5 / 8, 7 / 8];
+const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
+
+/**
+ * Fills the tensor with the picture at its place, on black. Each pixel there is the mean of four
+ * points of the area that it shows, or of a source pixel's where that is larger. On this rotated grid
+ * no two of them share a row or a column: edges come out nearly as if the whole area were averaged,
+ * for four reads instead of dozens.
+ */
+export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
+  const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
+    const black = (0 - subtract) * multiply;
+    values.fill(black);
+    return { values, black, ofPoint: multiply / ACROSS.length };
+  });
+  const [red, green, blue] = planes as [FramePlane, FramePlane, FramePlane];
+  const { pixels, width, height } = picture;
+  const columns = placePoints(ACROSS, placement.width, { length: width, stride: 3 });
+  const rows = placePoints(DOWN, placement.height, { length: height, stride: 3 * width });
+  for (let y = 0; y < placement.height; y++) {
+    const [rowA, rowB, rowC, rowD] = rows.subarray(4 * y, 4 * y + 4) as unknown as Four;
+    let at = (placement.top + y) * tensor.input.width + placement.left;
+    for (let column = 0; column < columns.length; column += 4, at++) {
+      const a = rowA + columns[column]!;
+      const b = rowB + columns[column + 1]!;
+      const c = rowC + columns[column + 2]!;
+      const d = rowD + columns[column + 3]!;
+      const reds = pixels[a]! + pixels[b]! + pixels[c]! + pixels[d]!;
+      const greens = pixels[a + 1]! + pixels[b + 1]! + pixels[c + 1]! + pixels[d + 1]!;
+      const blues = pixels[a + 2]! + pixels[b + 2]! + pixels[c + 2]! + pixels[d + 2]!;
+      red.values[at] = reds * red.ofPoint + red.black;
+      green.values[at] = greens * green.ofPoint + green.black;
+      blue.values[at] = blues * blue.ofPoint + blue.black;
     }
   }
 }
 
-type Triple = [Float32Array, Float32Array, Float32Array];
+interface FramePlane {
+  values: Float32Array;
+  /** What the model reads for black, and how much more for each step of each of the four points. */
+  black: number;
+  ofPoint: number;
+}
 
-/** What the model reads, for each of the 256 values of a pixel. */
-function tabulate({ subtract, multiply }: Plane): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, value) => (value - subtract) * multiply);
+type Four = [number, number, number, number];
+
+/** The four points of each pixel along one axis, in places of the picture's array. */
+function placePoints(
+  shares: number[],
+  count: number,
+  { length, stride }: { length: number; stride: number },
+): Int32Array {
+  const step = length / count;
+  const spread = Math.max(1, step);
+  const points = new Int32Array(shares.length * count);
+  for (let i = 0; i < points.length; i++) {
+    const middle = (Math.floor(i / shares.length) + 0.5) * step;
+    const pixel = Math.floor(middle + (shares[i % shares.length]! - 0.5) * spread);
+    points[i] = stride * Math.min(Math.max(pixel, 0), length - 1);
+  }
+  return points;
 }
 
 /** From shares (0..1) of the frame to pixels of the picture. */

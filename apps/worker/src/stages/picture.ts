@@ -1,17 +1,9 @@
-/** A decoded image: 8-bit RGB, three bytes a pixel, row by row from the top left. */
+/** A decoded image, upright: 8-bit RGB, three bytes a pixel, row by row from the top left. */
 export interface Picture {
   /** The whole of its ArrayBuffer, which may be transferred to another thread. */
   pixels: Uint8Array;
   width: number;
   height: number;
-}
-
-/** Plain data, so that one thread can decode what another one judges. */
-export interface DecodedImage {
-  /** Full resolution, upright. */
-  picture: Picture;
-  /** The same, at the size of its place in the face detector's input. */
-  frame: Picture;
 }
 
 export interface Size {

@@ -8,13 +8,13 @@ import { context, type Context } from '@opentelemetry/api';
 import type { AssessedPicture } from '../engine/assess-pictures.js';
 import type { AssessedRun } from '../engine/messages.js';
 import type { Engines } from '../engine/open-engines.js';
-import type { DecodedImage } from '../stages/picture.js';
+import type { Picture } from '../stages/picture.js';
 import { createObserveStages, type ObserveStages } from './observe-stages.js';
 import { recordRunStages, startRunSpan } from './run-span.js';
 
 /** An image on its way into a run. */
 export interface QueuedImage {
-  image: DecodedImage;
+  picture: Picture;
   /** Where the trace of its check goes on. */
   check: Context;
   /** `performance.now()` when it was ready to run. */
@@ -23,7 +23,7 @@ export interface QueuedImage {
 
 export interface ObserveRuns {
   /** For an image that is ready now, on behalf of the active trace. */
-  enqueue(image: DecodedImage): QueuedImage;
+  enqueue(picture: Picture): QueuedImage;
   /** Traces and measures one run, whose images are in the order of their coming. */
   around(images: QueuedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
 }
@@ -44,7 +44,7 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   observeEngines(engines);
 
   return {
-    enqueue: (image) => ({ image, check: context.active(), queuedAt: performance.now() }),
+    enqueue: (picture) => ({ picture, check: context.active(), queuedAt: performance.now() }),
     around(images, run) {
       const startedAt = performance.now();
       batchSize.record(images.length);
