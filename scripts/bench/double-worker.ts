@@ -1,13 +1,12 @@
 // A real worker whose engine is a double: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A run takes
 // RUN_MS and ITEM_MS more for each image, in a thread of its own, as on a GPU; images are not looked at.
 import { Worker } from 'node:worker_threads';
-import { once } from 'node:events';
 import { closeOnSignal, createLog } from '@livegate/core';
 import { createBatcher } from '@livegate/worker/batcher';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { loadModels } from '@livegate/worker/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
-import type { AssessedImage, Pipeline } from '@livegate/worker/pipeline';
+import { planBatches, type AssessedImage, type Pipeline } from '@livegate/worker/pipeline';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {
@@ -22,22 +21,24 @@ closeOnSignal(worker.closers, 20_000, log);
 async function createDouble(): Promise<Pipeline> {
   const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
   const engine = new Worker(new URL('./double-engine.js', import.meta.url));
-  // As a pipeline holds by default, with one engine.
-  const concurrency = 2 * maxBatch;
-  const rules = { maxBatch, maxRuns: 1, lingerMs: 0, capacity: concurrency };
+  const layout = { engines: 1, intraOpThreads: 1, maxBatch };
+  // As for an accelerator, but for the linger: these queues are never short.
+  const rules = planBatches(layout, { lingerMs: 0, runAhead: true });
+  const awaited: (() => void)[] = [];
+  engine.on('message', () => awaited.shift()?.());
   const batcher = createBatcher(async (images: Uint8Array[]) => {
     const ms = runMs + itemMs * images.length;
     if (ms > 0) {
       engine.postMessage(ms, []);
-      await once(engine, 'message');
+      await new Promise<void>((resolve) => awaited.push(resolve));
     }
     return images.map(() => answer);
   }, rules);
   return {
     models: facts,
     executionProvider: 'cpu',
-    layout: { engines: 1, intraOpThreads: 1, maxBatch },
-    concurrency,
+    layout,
+    concurrency: rules.capacity,
     assess: batcher.submit,
     drain: batcher.drain,
     longestRunMs: () => 0,

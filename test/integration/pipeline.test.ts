@@ -20,6 +20,7 @@ const config: PipelineConfig = {
   devices: 1,
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 4 },
   lingerMs: 0,
+  runAhead: false,
   concurrency: 16,
 };
 const deps = { log: silentLog, onLost: () => expect.unreachable() };
@@ -75,6 +76,15 @@ test('many images at once get exactly what each gets alone', async () => {
   }
 });
 
+test('runs that wait in the engine’s thread get what each gets alone', async () => {
+  const { own } = await open({ runAhead: true, layout: { ...config.layout, maxBatch: 1 } });
+  const images = [...(await faces()), await noFace(), await groupPhoto()];
+  const together = await Promise.all(images.map((image) => own.assess(image)));
+  for (const [i, image] of images.entries()) {
+    expect(together[i]?.assessment).toEqual((await pipeline.assess(image)).assessment);
+  }
+});
+
 test('the eight EXIF orientations of a photo score the same within 0.001', async () => {
   const photo = await selfie();
   const images = await Promise.all(odd.orientations.map((o) => odd.oriented(photo, o)));
@@ -122,8 +132,12 @@ test('timings are given for each stage', async () => {
   expect(timings).toEqual({ decodeMs: someTime, detectMs: someTime, classifyMs: someTime });
 });
 
-test('an engine thread that dies is replaced, and its images are assessed by the next', async () => {
-  const { own, threads } = await open({});
+test.each([
+  { maxBatch: 4, runAhead: false },
+  { maxBatch: 1, runAhead: true },
+])('a dead engine thread is replaced, its images assessed by the next: %j', async (given) => {
+  const { maxBatch, runAhead } = given;
+  const { own, threads } = await open({ runAhead, layout: { ...config.layout, maxBatch } });
   const photos = [await selfie(), await noFace(), await selfie()];
   const expected = ['scored', 'no_face', 'scored'];
   const inWork = photos.map((photo) => own.assess(photo));

@@ -39,6 +39,23 @@ describe('batcher', () => {
     expect(runs.map(({ items }) => items)).toEqual([[1, 2], [3]]);
   });
 
+  it('hands over ahead what fills a batch, and keeps the rest for company', async () => {
+    const { runs, run } = createHeldEngine();
+    const batcher = createBatcher(run, { ...rules, maxBatch: 2, maxAhead: 1 });
+    for (const item of [1, 2, 3, 4, 5]) void batcher.submit(item);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(runs.map(({ items }) => items)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    runs[0]?.finish();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(runs).toHaveLength(2);
+    void batcher.submit(6);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(runs[2]?.items).toEqual([5, 6]);
+  });
+
   it('lets one bad item fail alone', async () => {
     const batcher = createBatcher(
       async (items: number[]) => items.map((item) => (item === 2 ? new Error('bad') : item)),

@@ -9,6 +9,8 @@ export interface BatchRules {
   maxBatch: number;
   /** Runs at the same time: one for each engine. */
   maxRuns: number;
+  /** Full batches that may be handed over while all engines are busy, to follow without a pause. */
+  maxAhead?: number;
   /** How long an item may wait for company while an engine is idle. */
   lingerMs: number;
   /** Items here at once, waiting and running. When all are here, nothing more can arrive. */
@@ -34,11 +36,12 @@ interface Waiting<Item, Answer> {
  *
  * It is work-conserving: an idle engine takes what is there, and waits for company no longer than
  * the linger, nor when the batch is full, nor when nothing more can arrive. Idle engines share what
- * is there evenly, as an engine at work is worth more than a full batch.
+ * is there evenly, as an engine at work is worth more than a full batch. What is handed over ahead is
+ * always full, as company could still come to anything less.
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  { maxBatch, maxRuns, lingerMs, capacity }: BatchRules,
+  { maxBatch, maxRuns, maxAhead = 0, lingerMs, capacity }: BatchRules,
 ): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
   let held = 0;
@@ -71,15 +74,15 @@ export function createBatcher<Item, Answer>(
         lingering = setTimeout(startRuns, lingerLeftMs);
         return;
       }
-      const share = Math.ceil(waiting.length / (maxRuns - runs));
-      void runOne(waiting.splice(0, Math.min(share, maxBatch)));
+      void runNext(Math.min(maxBatch, Math.ceil(waiting.length / (maxRuns - runs))));
     }
+    while (runs < maxRuns + maxAhead && waiting.length >= maxBatch) void runNext(maxBatch);
   }
 
-  async function runOne(batch: Waiting<Item, Answer>[]): Promise<void> {
+  async function runNext(size: number): Promise<void> {
+    const batch = waiting.splice(0, size);
     runs++;
-    const items = batch.map(({ item }) => item);
-    const answers = await runSafely(run, items);
+    const answers = await runSafely(run, batch);
     runs--;
     held -= batch.length;
     settle(batch, answers);
@@ -89,13 +92,13 @@ export function createBatcher<Item, Answer>(
 
 async function runSafely<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  items: Item[],
+  batch: Waiting<Item, Answer>[],
 ): Promise<(Answer | Error)[]> {
   try {
-    return await run(items);
+    return await run(batch.map(({ item }) => item));
   } catch (error) {
     const failure = error instanceof Error ? error : new Error(String(error));
-    return items.map(() => failure);
+    return batch.map(() => failure);
   }
 }
 

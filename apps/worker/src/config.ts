@@ -62,6 +62,8 @@ export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
       maxBatch: given(config.LIVEGATE_MAX_BATCH),
     },
     lingerMs: given(config.LIVEGATE_LINGER_MS) ?? (onCpu ? LINGER_MS.cpu : LINGER_MS.accelerator),
+    // A CPU has other work between two runs, and what waits at one engine is lost for another.
+    runAhead: !onCpu,
     concurrency: given(config.LIVEGATE_CONCURRENCY),
   };
 }

@@ -5,7 +5,7 @@ import { preparedModels } from '../../../test/fixtures/prepared-models.js';
 import type { AssessedRun } from './engine/messages.js';
 import { EngineCrash } from './engine/open-engine.js';
 import type { Engines } from './engine/open-engines.js';
-import { createPipeline } from './pipeline.js';
+import { createPipeline, planBatches } from './pipeline.js';
 import type { Picture } from './stages/picture.js';
 
 const timings = { detectMs: 1, classifyMs: 2 };
@@ -23,7 +23,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
         assessment: { kind: 'scored' as const, spoofProbability: width / 100 },
         timings,
       }));
-      return { answers, ...beforeRun(widths) };
+      return { answers, runMs: 3, ...beforeRun(widths) };
     },
     longestRunMs: () => 0,
     close: async () => undefined,
@@ -35,6 +35,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       modelsDir,
       maxImagePixels: 1e6,
       lingerMs: 1000,
+      runAhead: false,
       executionProvider: 'cpu',
       devices: 1,
       layout,
@@ -55,6 +56,16 @@ function imageOf(width: number): Promise<Buffer> {
   const create = { width, height: 10, channels: 3 as const, background: 'white' };
   return sharp({ create }).png().toBuffer();
 }
+
+test.each([
+  { runAhead: false, concurrency: undefined, plan: { maxAhead: 0, capacity: 16 } },
+  { runAhead: true, concurrency: undefined, plan: { maxAhead: 2, capacity: 24 } },
+  { runAhead: true, concurrency: 5, plan: { maxAhead: 2, capacity: 5 } },
+])('what engines hold, and as much decoded, is in work: %j', ({ plan, ...wishes }) => {
+  const layout = { engines: 2, intraOpThreads: 1, maxBatch: 4 };
+  const planned = planBatches(layout, { lingerMs: 3, ...wishes });
+  expect(planned).toEqual({ maxBatch: 4, maxRuns: 2, lingerMs: 3, ...plan });
+});
 
 test('images that are there together go in one run', async () => {
   const { runs, scoreOf } = await open();

@@ -6,7 +6,7 @@ import {
   type ModelFacts,
 } from '@livegate/core';
 import { Semaphore } from 'async-mutex';
-import { createBatcher } from './batcher.js';
+import { createBatcher, type BatchRules } from './batcher.js';
 import type { EngineLayout } from './engine/choose-layout.js';
 import type { KeepEngineDeps } from './engine/keep-engine.js';
 import { EngineCrash } from './engine/open-engine.js';
@@ -16,14 +16,19 @@ import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
 import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
 import { createObserveStages } from './telemetry/observe-stages.js';
 
-export interface PipelineConfig extends Omit<EnginesConfig, 'models'> {
+export interface PipelineConfig extends Omit<EnginesConfig, 'models'>, BatchWishes {
   /** A prepared folder: `manifest.json` and the files it names. */
   modelsDir: string;
   /** Largest accepted picture, width times height. */
   maxImagePixels: number;
+}
+
+export interface BatchWishes {
   /** How long a decoded image may wait for company while an engine is idle. */
   lingerMs: number;
-  /** Images in work at once, decoded ahead of the engines; twice what they can run if not given. */
+  /** Whether each engine has a full batch waiting in its thread while it runs another. */
+  runAhead: boolean;
+  /** Images in work at once; if not given, what engines hold and as much decoded as they can run. */
   concurrency?: number | undefined;
 }
 
@@ -57,18 +62,17 @@ const MAX_MEGAPIXELS_AT_ONCE = 100;
 
 /** Throws an Error when a model is missing or changed, or the execution provider is not there. */
 export async function createPipeline(
-  { modelsDir, maxImagePixels, lingerMs, ...config }: PipelineConfig,
+  { modelsDir, maxImagePixels, ...config }: PipelineConfig,
   { open = openEngines, ...deps }: KeepEngineDeps & { open?: typeof openEngines },
 ): Promise<Pipeline> {
   allowOnlyJpegAndPng();
   const { facts, ...models } = await loadModels(modelsDir);
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
-  const concurrency = config.concurrency ?? 2 * layout.engines * layout.maxBatch;
   const stages = createObserveStages();
   const runs = createObserveRuns(engines);
   const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
-  const rules = { ...layout, maxRuns: layout.engines, lingerMs, capacity: concurrency };
+  const rules = planBatches(layout, config);
   const batcher = createBatcher(run, rules);
   // In megapixels: a semaphore's release takes a step for each unit that is free.
   const room = new Semaphore(MAX_MEGAPIXELS_AT_ONCE);
@@ -78,7 +82,7 @@ export async function createPipeline(
     models: facts,
     executionProvider: config.executionProvider,
     layout,
-    concurrency,
+    concurrency: rules.capacity,
     async assess(image, alone) {
       const header = inspectHeader(image, maxImagePixels);
       const take = () => assess(image, header);
@@ -104,6 +108,16 @@ export async function createPipeline(
     const { assessment, timings } = await batcher.submit(runs.enqueue(picture));
     return { assessment, timings: { decodeMs, ...timings } };
   }
+}
+
+/** How the images in work come to the engines. */
+export function planBatches(
+  { engines, maxBatch }: EngineLayout,
+  { lingerMs, runAhead, concurrency }: BatchWishes,
+): BatchRules {
+  const maxAhead = runAhead ? engines : 0;
+  const capacity = concurrency ?? (2 * engines + maxAhead) * maxBatch;
+  return { maxBatch, maxRuns: engines, maxAhead, lingerMs, capacity };
 }
 
 async function runBatch(

@@ -9,8 +9,11 @@ import type { EngineReply, EngineRequest, EngineSpec } from './messages.js';
 
 const port = parentPort!;
 const stages = await openStages(workerData as EngineSpec);
+let last = Promise.resolve();
 port.on('message', (request: EngineRequest) => {
-  void answer(request)
+  // Not beside the one before: all runs have the same tensors.
+  last = last
+    .then(() => answer(request))
     .catch((error: unknown): EngineReply => ({ kind: 'failed', error: error as Error }))
     .then((reply) => port.postMessage(reply));
 });
@@ -40,8 +43,9 @@ async function openStages(spec: EngineSpec): Promise<Stages> {
 
 async function answer(request: EngineRequest): Promise<EngineReply> {
   if (request.kind === 'assess') {
+    const started = performance.now();
     const run = await isolateFailures(request.pictures, (some) => assessPictures(stages, some));
-    return { kind: 'assessed', ...run };
+    return { kind: 'assessed', ...run, runMs: performance.now() - started };
   }
   if (request.kind === 'close') await close();
   else if (request.kind === 'warmUp') await warmUp(request.images);

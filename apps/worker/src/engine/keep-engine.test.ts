@@ -1,6 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { keepEngine } from './keep-engine.js';
-import type { AssessedRun } from './messages.js';
 import { EngineCrash, type Engine } from './open-engine.js';
 
 const log = { error: () => undefined, fatal: () => undefined } as never;
@@ -13,7 +12,7 @@ function createEngines(crashes: number) {
     return {
       async assess() {
         if (number <= crashes) throw new EngineCrash('dead');
-        return { answers: [new Error(`of engine ${number}`)] };
+        return { answers: [new Error(`of engine ${number}`)], runMs: 0 };
       },
       rehearse: async () => undefined,
       warmUp: async () => undefined,
@@ -27,26 +26,62 @@ test('a crashed engine is replaced; who was in it is told, and who comes next is
   const { open, countOpened } = createEngines(1);
   const engine = await keepEngine(open, { log, onLost: () => expect.unreachable() });
   await expect(engine.assess([])).rejects.toThrow(EngineCrash);
-  expect(await engine.assess([])).toEqual({ answers: [new Error('of engine 2')] });
+  expect(await engine.assess([])).toMatchObject({ answers: [new Error('of engine 2')] });
   expect(countOpened()).toBe(2);
 });
 
-test('tells how long a run has been going, so that a hung one is seen', async () => {
+test('a run that waited in a crashed engine crashes with it, and one engine takes its place', async () => {
+  const { open, countOpened } = createEngines(1);
+  const engine = await keepEngine(open, { log, onLost: () => expect.unreachable() });
+  const runs = await Promise.allSettled([engine.assess([]), engine.assess([])]);
+  expect(runs.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(await engine.assess([])).toMatchObject({ answers: [new Error('of engine 2')] });
+  expect(countOpened()).toBe(2);
+});
+
+test('tells how many runs it has and how long the present one goes, so that a hung one is seen', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  let end = (_answer: AssessedRun) => undefined as void;
+  const ends: (() => void)[] = [];
   const slow: Engine = {
     ...(await createEngines(0).open()),
-    assess: () => new Promise((resolve) => (end = resolve)),
+    assess: () =>
+      new Promise((resolve) => {
+        ends.push(() => resolve({ answers: [], runMs: 0 }));
+      }),
   };
   const engine = await keepEngine(async () => slow, { log, onLost: () => expect.unreachable() });
-  expect(engine.runMs()).toBe(0);
-  const run = engine.assess([]);
+  const state = () => [engine.runs(), engine.runMs()];
+  expect(state()).toEqual([0, 0]);
+  const runs = [engine.assess([]), engine.assess([])];
   await vi.advanceTimersByTimeAsync(5000);
-  expect(engine.runMs()).toBe(5000);
-  end({ answers: [] });
-  await run;
-  expect(engine.runMs()).toBe(0);
+  expect(state()).toEqual([2, 5000]);
+  ends[0]!();
+  await runs[0];
+  expect(state()).toEqual([1, 0]);
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(state()).toEqual([1, 3000]);
+  ends[1]!();
+  await runs[1];
+  expect(state()).toEqual([0, 0]);
+});
+
+test('a run that waits for another engine to open is not a hung one', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { open } = createEngines(1);
+  let isFirst = true;
+  const slowly = async () => {
+    if (!isFirst) await new Promise((resolve) => setTimeout(resolve, 60_000));
+    isFirst = false;
+    return await open();
+  };
+  const engine = await keepEngine(slowly, { log, onLost: () => expect.unreachable() });
+  const crashed = engine.assess([]).catch(() => engine.assess([]));
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect([engine.runs(), engine.runMs()]).toEqual([1, 0]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await crashed).toMatchObject({ answers: [new Error('of engine 2')] });
 });
 
 test('a run that merely fails keeps its engine', async () => {

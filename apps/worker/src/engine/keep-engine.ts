@@ -2,6 +2,8 @@ import type { Log } from '@livegate/core';
 import { EngineCrash, type Engine } from './open-engine.js';
 
 export interface KeptEngine extends Pick<Engine, 'assess' | 'close'> {
+  /** Runs that it was given and has not answered; all but one of them wait. */
+  runs(): number;
   /** How long the present run has been going; 0 between runs. */
   runMs(): number;
 }
@@ -21,21 +23,28 @@ export async function keepEngine(
   { log, onLost }: KeepEngineDeps,
 ): Promise<KeptEngine> {
   let current = Promise.resolve(await open());
+  let runs = 0;
   let runningSince: number | undefined;
 
   return {
-    async assess(images) {
-      const engine = await current;
-      runningSince = performance.now();
+    async assess(pictures) {
+      runs++;
+      const asked = current;
       try {
-        return await engine.assess(images);
+        const engine = await asked;
+        runningSince ??= performance.now();
+        return await engine.assess(pictures);
       } catch (error) {
-        if (error instanceof EngineCrash) replace(error);
+        // What waited in it crashes as well; the first one sees to the next engine.
+        if (error instanceof EngineCrash && asked === current) replace(error);
         throw error;
       } finally {
-        runningSince = undefined;
+        runs--;
+        // Not what waits for another engine to open, which may take minutes.
+        runningSince = runs > 0 && asked === current ? performance.now() : undefined;
       }
     },
+    runs: () => runs,
     runMs: () => (runningSince === undefined ? 0 : performance.now() - runningSince),
     async close() {
       await (await current).close();

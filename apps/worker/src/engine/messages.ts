@@ -17,7 +17,7 @@ export interface EngineSpec {
   minFaceRatio: number;
 }
 
-/** One at a time: the next request follows the reply to the last. */
+/** Answered one after the other, in the order of their coming. */
 export type EngineRequest =
   | { kind: 'assess'; pictures: Picture[] }
   | { kind: 'rehearse'; images: number }
@@ -29,6 +29,8 @@ export interface AssessedRun {
   answers: (AssessedPicture | Error)[];
   /** Given when the run failed and its images were assessed one by one: why. */
   broken?: Error;
+  /** How long the engine was at it, without what the run waited for. */
+  runMs: number;
 }
 
 /** `done` is also the first word of a thread whose models are open. */

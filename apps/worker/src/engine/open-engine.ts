@@ -9,7 +9,7 @@ export class EngineCrash extends Error {
   override name = 'EngineCrash';
 }
 
-/** One thread with its own open models. It does one thing at a time. */
+/** One thread with its own open models. It does one thing at a time; what else is asked of it waits. */
 export interface Engine {
   /** Takes the pixels: their buffers are transferred, and empty afterwards. */
   assess(pictures: Picture[]): Promise<AssessedRun>;
@@ -59,25 +59,25 @@ export const openEngine: OpenEngine = async (spec) => {
   }
 };
 
-/** The thread's replies, each of which somebody awaits before it comes. */
+/** The thread's replies, in the order of what was asked: each has somebody who awaits it. */
 function createReplies(thread: Worker) {
-  let pending: { resolve(reply: EngineReply): void; reject(error: Error): void } | undefined;
+  const awaited: { resolve(reply: EngineReply): void; reject(error: Error): void }[] = [];
   let failure: unknown;
   let crash: EngineCrash | undefined;
 
-  thread.on('message', (reply: EngineReply) => pending?.resolve(reply));
+  thread.on('message', (reply: EngineReply) => awaited.shift()?.resolve(reply));
   thread.once('error', (error) => (failure = error));
   thread.once('exit', (code) => {
     const cause = failure ?? new Error(`exit code ${code}`);
     crash = new EngineCrash('the engine thread died', { cause });
-    pending?.reject(crash);
+    for (const { reject } of awaited) reject(crash);
   });
 
   return {
     next: () =>
       new Promise<EngineReply>((resolve, reject) => {
-        pending = { resolve, reject };
         if (crash) reject(crash);
+        else awaited.push({ resolve, reject });
       }),
   };
 }

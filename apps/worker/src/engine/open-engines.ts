@@ -1,6 +1,6 @@
 import { chooseLayout, type EngineLayout, type LayoutWishes } from './choose-layout.js';
 import { countCpus } from './count-cpus.js';
-import { keepEngine, type KeepEngineDeps } from './keep-engine.js';
+import { keepEngine, type KeepEngineDeps, type KeptEngine } from './keep-engine.js';
 import type { AssessedRun, EngineSpec } from './messages.js';
 import { openEngine, type Engine } from './open-engine.js';
 import type { Picture } from '../stages/picture.js';
@@ -14,7 +14,7 @@ export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThr
 
 export interface Engines {
   layout: EngineLayout;
-  /** One run, of at most `layout.maxBatch` images; as many runs at once as there are engines. */
+  /** One run, of at most `layout.maxBatch` images; with more runs than engines, some of them wait. */
   assess(pictures: Picture[]): Promise<AssessedRun>;
   /** How long the longest of the present runs has been going; 0 where none is. */
   longestRunMs(): number;
@@ -45,23 +45,19 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
     return engine;
   };
   const engines = await repeat(layout.engines, (index) => keepEngine(() => openWarm(index), deps));
-  const idle = [...engines];
 
   return {
     layout,
-    async assess(pictures) {
-      const engine = idle.pop();
-      if (!engine) throw new Error('more runs at once than engines');
-      try {
-        return await engine.assess(pictures);
-      } finally {
-        idle.push(engine);
-      }
-    },
+    assess: (pictures) => chooseEngine(engines).assess(pictures),
     longestRunMs: () => Math.max(...engines.map((engine) => engine.runMs())),
     close: () => closeAll(engines),
   };
 };
+
+/** An idle one, or else the one that has been at its run for the longest. */
+function chooseEngine(engines: KeptEngine[]): KeptEngine {
+  return engines.toSorted((a, b) => a.runs() - b.runs() || b.runMs() - a.runMs())[0]!;
+}
 
 function repeat<Result>(count: number, make: (index: number) => Promise<Result>) {
   return Promise.all(Array.from({ length: count }, (_, index) => make(index)));

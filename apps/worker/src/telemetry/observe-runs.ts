@@ -46,14 +46,14 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   return {
     enqueue: (picture) => ({ picture, check: context.active(), queuedAt: performance.now() }),
     around(images, run) {
-      const startedAt = performance.now();
       batchSize.record(images.length);
-      linger.record((startedAt - images[0]!.queuedAt) / 1000);
       const checks = images.map(({ check }) => check);
       const runSpan = startRunSpan(checks);
       return runInSpan(runSpan.span, async () => {
-        const countBusy = () => busy.add((performance.now() - startedAt) / 1000);
-        const result = await run().finally(countBusy);
+        const result = await run();
+        const passedMs = performance.now() - images[0]!.queuedAt;
+        linger.record((passedMs - result.runMs) / 1000);
+        busy.add(result.runMs / 1000);
         recordRunStages(runSpan, checks, result.answers);
         measureStages(result, stages);
         return result;
