@@ -7,6 +7,7 @@ import {
 } from '@livegate/core';
 import { Semaphore } from 'async-mutex';
 import { createBatcher, type BatchRules } from './batcher.js';
+import { collectLessOften } from './collect-less-often.js';
 import type { EngineLayout } from './engine/choose-layout.js';
 import type { KeepEngineDeps } from './engine/keep-engine.js';
 import { EngineCrash } from './engine/open-engine.js';
@@ -66,6 +67,7 @@ export async function createPipeline(
   { open = openEngines, ...deps }: KeepEngineDeps & { open?: typeof openEngines },
 ): Promise<Pipeline> {
   allowOnlyJpegAndPng();
+  collectLessOften();
   const { facts, ...models } = await loadModels(modelsDir);
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;

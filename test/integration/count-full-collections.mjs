@@ -1,0 +1,27 @@
+// Assesses the selfie of its standard input, SELFIES times, and prints how often all of the heap was
+// collected meanwhile: `node --expose-gc count-full-collections.mjs CONFIG SELFIES`.
+import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { buffer } from 'node:stream/consumers';
+import { createPipeline } from '@livegate/worker/pipeline';
+
+const [config, selfies] = process.argv.slice(2).map((argument) => JSON.parse(argument));
+const selfie = await buffer(process.stdin);
+const pipeline = await createPipeline(config, { log: console, onLost: () => process.exit(1) });
+await assess(10);
+// V8 now knows how little survives, as after a worker's first minutes.
+for (let i = 0; i < 4; i++) globalThis.gc();
+
+let full = 0;
+const isFull = ({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
+const observer = new PerformanceObserver((list) => {
+  full += list.getEntries().filter(isFull).length;
+});
+observer.observe({ entryTypes: ['gc'] });
+await Promise.all([assess(selfies / 2), assess(selfies / 2)]);
+await new Promise(setImmediate);
+console.log(full);
+process.exit();
+
+async function assess(count) {
+  for (let i = 0; i < count; i++) await pipeline.assess(selfie);
+}
