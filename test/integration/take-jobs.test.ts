@@ -1,6 +1,11 @@
-import { createRedisCheckQueue, JOB_VERSION } from '@livegate/core';
+import {
+  createRedisCheckQueue,
+  JOB_VERSION,
+  LivegateError,
+  type CheckOutcome,
+} from '@livegate/core';
 import { exampleJob, exampleResult } from '@livegate/core/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, test } from 'vitest';
 import type { TakenCheck } from '../../apps/worker/src/check-image.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
 import { connectWorker, openSandbox, silentLog } from './redis.js';
@@ -14,7 +19,8 @@ async function setUp() {
   await queue.add('a', exampleJob);
 
   const taken: TakenCheck[] = [];
-  function start() {
+  const announced: { id: string; outcome: CheckOutcome | undefined }[] = [];
+  function start(failure?: Error) {
     const redis = connectWorker();
     const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
     const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
@@ -24,9 +30,11 @@ async function setUp() {
         async checkImage(check) {
           taken.push(check);
           await check.beforeRun?.();
+          if (failure) throw failure;
+          await check.beforeResult();
           return exampleResult;
         },
-        announce: async () => undefined,
+        announce: async ({ id }) => void announced.push({ id, outcome: await ended() }),
         finish: async () => 'kept',
       },
     );
@@ -38,8 +46,22 @@ async function setUp() {
   const change = (fields: Record<string, string | number>) =>
     sandbox.redis.hset(sandbox.keys.job('a'), fields);
   const ended = async () => (await queue.read('a'))?.outcome;
-  return { sandbox, taken, start, change, ended };
+  return { sandbox, taken, announced, start, change, ended };
 }
+
+test('a check is announced before it ends', async () => {
+  const { announced, start, ended } = await setUp();
+  start();
+  await expect.poll(ended).toEqual({ result: exampleResult });
+  expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+});
+
+test('a check is announced before it ends as refused', async () => {
+  const { announced, start, ended } = await setUp();
+  start(new LivegateError('invalid_image'));
+  await expect.poll(ended).toEqual({ error: 'invalid_image' });
+  expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+});
 
 describe('a check that a dead worker held', () => {
   it('is no suspect if it never was', async () => {

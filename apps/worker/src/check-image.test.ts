@@ -5,7 +5,7 @@ import {
   exampleJob,
   exampleWorker,
 } from '@livegate/core/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createCheckImage } from './check-image.js';
 import type { Pipeline } from './pipeline.js';
 
@@ -33,6 +33,7 @@ function setUp(images: Record<string, number>) {
   const reads: string[][] = [];
   const assessed: number[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
+  const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
       ...imageStore,
@@ -58,10 +59,12 @@ function setUp(images: Record<string, number>) {
       await queue.add(id, exampleJob);
     }
     return Promise.all(
-      ids.map((id) => checkImage({ id, takenAt: 0 }).catch((error: unknown) => error)),
+      ids.map((id) =>
+        checkImage({ id, takenAt: 0, beforeResult }).catch((error: unknown) => error),
+      ),
     );
   };
-  return { run, queue, assessed, reads, duringRun };
+  return { run, queue, assessed, reads, duringRun, beforeResult };
 }
 
 describe('check image', () => {
@@ -86,6 +89,23 @@ describe('check image', () => {
     const { run, reads } = setUp({ a: 10, b: 20, c: 30 });
     await run('a', 'b', 'c');
     expect(reads).toEqual([['a', 'b', 'c']]);
+  });
+
+  it('has no result before what must come before it', async () => {
+    const { run, beforeResult } = setUp({ a: 10 });
+    const order: string[] = [];
+    let go = () => undefined as void;
+    beforeResult.mockImplementation(() => {
+      order.push('before');
+      return new Promise((resolve) => (go = resolve));
+    });
+    const result = run('a').then(() => order.push('result'));
+    await vi.waitFor(() => expect(order).toEqual(['before']));
+    await new Promise(setImmediate);
+    order.push('waited');
+    go();
+    await result;
+    expect(order).toEqual(['before', 'waited', 'result']);
   });
 
   it('lets a missing and a bad image fail alone', async () => {

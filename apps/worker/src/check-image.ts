@@ -19,6 +19,8 @@ export interface TakenCheck {
   takenAt: number;
   /** Given when a worker died holding this check. Called right before it runs, alone. */
   beforeRun?: () => Promise<void>;
+  /** Called and awaited before there is a result. */
+  beforeResult(): Promise<void>;
 }
 
 export interface CheckImageDeps {
@@ -41,11 +43,11 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const claims = createLookup(claimImages);
   const cancels = createLookup(async (ids) => dropCanceled(ids, await cancellations.find(ids)));
 
-  return async ({ id, takenAt, beforeRun }) => {
+  return async ({ id, takenAt, beforeRun, beforeResult }) => {
     const image = await stages.around('claim', () => claims.submit(id));
     const { assessment, timings } = await pipeline.assess(image, beforeRun);
     // Asked again: who cancelled meanwhile must not get a result.
-    await cancels.submit(id);
+    await Promise.all([cancels.submit(id), beforeResult()]);
     return {
       verdict: decideVerdict(assessment, cutPoints),
       model,

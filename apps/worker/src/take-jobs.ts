@@ -108,18 +108,19 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
 
 async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promise<CheckResult> {
   const id = requireId(job);
+  const announce = () => deps.announce({ id, ...job.data });
   try {
     requireHarmless(job);
     const suspicion = job.stalledCounter > 0 && { beforeRun: () => markRun(job) };
-    return await deps.checkImage({ id, takenAt: performance.now(), ...suspicion });
+    const check = { id, takenAt: performance.now(), beforeResult: announce, ...suspicion };
+    return await deps.checkImage(check);
   } catch (error) {
+    await announce();
     // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
     const refusal = asRefusal(error);
     if (refusal) throw new UnrecoverableError(refusal.code);
     log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
     throw error;
-  } finally {
-    await deps.announce({ id, ...job.data });
   }
 }
 
