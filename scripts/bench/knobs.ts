@@ -3,7 +3,7 @@ import { formatTable } from '../format-table.js';
 import { openPipeline } from '../open-pipeline.js';
 import type { Bench, Part } from './bench.js';
 import { formatNumber } from './figure.js';
-import { interleave, median, percentile, repeatWork } from './rounds.js';
+import { interleave, median, percentile, repeatWork, type Rate } from './rounds.js';
 
 /** The default, and one knob turned at a time. */
 const VARIANTS: Record<string, Record<string, string>> = {
@@ -23,30 +23,41 @@ const VARIANTS: Record<string, Record<string, string>> = {
 
 /** What each knob of the engines does on this machine, in the pipeline without HTTP and Redis. */
 export const measureKnobs: Part = async (bench, say) => {
-  const lines = [];
-  for (const [name, env] of Object.entries(VARIANTS)) lines.push(await measure(bench, name, env));
+  const measurements = Object.entries(VARIANTS).map(
+    ([name, env]) => [name, () => measure(bench, env)] as const,
+  );
+  const measured = await interleave<string, Loads>(bench.rounds, Object.fromEntries(measurements));
   const header = ['selfie, in process', 'images/s', 'p50 ms', 'p99 ms', 'p50 ms of one caller'];
-  say(formatTable(header, lines));
+  say(formatTable(header, Object.entries(measured).map(describe)));
   return [];
 };
 
-async function measure(bench: Bench, name: string, env: Record<string, string>) {
+interface Loads {
+  crowd: Rate;
+  one: Rate;
+}
+
+async function measure(bench: Bench, env: Record<string, string>): Promise<Loads> {
   const { selfie } = bench.photos;
   // The same number in work for all but the last, or a smaller batch would also have fewer at hand.
   const settings = { ...bench.env, LIVEGATE_CONCURRENCY: '16', ...env };
-  const crowd = Number(settings.LIVEGATE_CONCURRENCY);
   const pipeline = await openPipeline(readWorkerConfig(settings));
-  const load = (concurrency: number) => () =>
+  const load = (concurrency: number) =>
     repeatWork(() => pipeline.assess(selfie), { concurrency, seconds: bench.seconds / 2 });
-  const rates = await interleave(bench.rounds, { crowd: load(crowd), one: load(1) });
+  const crowd = await load(Number(settings.LIVEGATE_CONCURRENCY));
+  const one = await load(1);
   await pipeline.close();
-  const latencies = rates.crowd.flatMap(({ latenciesMs }) => latenciesMs);
-  const alone = rates.one.flatMap(({ latenciesMs }) => latenciesMs);
-  return [
-    name,
-    formatNumber(median(rates.crowd.map(({ perSecond }) => perSecond))),
-    ...[percentile(latencies, 0.5), percentile(latencies, 0.99), percentile(alone, 0.5)].map(
-      formatNumber,
-    ),
+  return { crowd, one };
+}
+
+function describe([name, rounds]: [string, Loads[]]): string[] {
+  const latencies = rounds.flatMap(({ crowd }) => crowd.latenciesMs);
+  const alone = rounds.flatMap(({ one }) => one.latenciesMs);
+  const figures = [
+    median(rounds.map(({ crowd }) => crowd.perSecond)),
+    percentile(latencies, 0.5),
+    percentile(latencies, 0.99),
+    percentile(alone, 0.5),
   ];
+  return [name, ...figures.map(formatNumber)];
 }
