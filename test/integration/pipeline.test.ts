@@ -8,19 +8,12 @@ import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import * as odd from '../fixtures/odd-images.js';
 import { faces, groupPhoto, noFace, roundThing, selfie, tightCrop } from '../fixtures/photos.js';
-import { preparedModels } from '../fixtures/prepared-models.js';
+import { pipelineConfig } from '../fixtures/pipeline-config.js';
 import { silentLog } from './redis.js';
 
 const config: PipelineConfig = {
-  modelsDir: await preparedModels(),
-  maxImagePixels: 50_000_000,
-  faceScoreThreshold: 0.9,
-  minFaceRatio: 0.25,
-  executionProvider: 'cpu',
-  devices: 1,
+  ...pipelineConfig,
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 4 },
-  lingerMs: 0,
-  runAhead: false,
   concurrency: 16,
 };
 const deps = { log: silentLog, onLost: () => expect.unreachable() };
