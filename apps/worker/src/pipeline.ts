@@ -128,7 +128,6 @@ async function runBatch(
 ) {
   const pictures = queued.map(({ picture }) => picture);
   const { answers, broken } = await runs.around(queued, () => engines.assess(pictures));
-  if (broken)
-    log.warn({ err: broken, images: pictures.length }, 'a run failed; took it one by one');
+  if (broken) log.warn({ err: broken, images: queued.length }, 'a run failed; took it one by one');
   return answers;
 }
