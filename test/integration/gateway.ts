@@ -25,6 +25,7 @@ import {
 } from '../../apps/api/src/credentials/credential-file.js';
 import { watchFleet } from '../../apps/api/src/fleet.js';
 import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
+import { createCancelCheck, createEraseCheck } from '../../apps/api/src/end-check.js';
 import { createServer, type ServerOptions } from '../../apps/api/src/server.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
@@ -82,7 +83,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     routes: { store: webhookStore, queue: webhookQueue, urlRules, now: Date.now },
     acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
     announce: webhookQueue.announce,
-    erase: createEraseMessages(webhookStore),
+    erase: createEraseMessages({ store: webhookStore, queue: webhookQueue }),
   };
 
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
@@ -95,7 +96,10 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   });
   const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024);
   const awaitCheck = createAwaitCheck({ queue, replies });
-  const claimKey = createClaimKey({ queue, idempotencyKeys: createFakeIdempotencyKeys(outage) });
+  const idempotencyKeys = createFakeIdempotencyKeys(outage);
+  const claimKey = createClaimKey({ queue, idempotencyKeys });
+  const submitting = { imageStore, queue, replies, idempotencyKeys, claimKey, awaitCheck };
+  const ending = { queue, imageStore, idempotencyKeys, webhooks };
   const server = createHttpServer(
     createServer(
       {
@@ -111,10 +115,11 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         fleet,
         uploads,
         queue,
-        imageStore,
         awaitCheck,
         webhooks,
-        submitCheck: createSubmitCheck({ imageStore, queue, replies, claimKey, awaitCheck }),
+        submitCheck: createSubmitCheck(submitting),
+        cancelCheck: createCancelCheck(ending),
+        eraseCheck: createEraseCheck(ending),
         log,
         isClosing: () => false,
       },
@@ -136,6 +141,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     queue,
     looks,
     imageStore,
+    idempotencyKeys,
     uploads,
     finish,
   };

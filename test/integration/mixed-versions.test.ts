@@ -43,6 +43,7 @@ async function setUp() {
           seen.ended.push(ended);
           return 'kept';
         },
+        forget: async () => undefined,
       },
     );
     const close = async () => {

@@ -40,7 +40,7 @@ describe('the Redis adapters keep the contracts of the ports', () => {
       port: {
         ...queue,
         ...worker,
-        find: createRedisCancellations(sandbox.redis, sandbox.keys).find,
+        ...createRedisCancellations(sandbox.redis, sandbox.keys),
       },
       async close() {
         await worker.close();

@@ -36,6 +36,7 @@ async function setUp() {
         },
         announce: async ({ id }) => void announced.push({ id, outcome: await ended() }),
         finish: async () => 'kept',
+        forget: async () => undefined,
       },
     );
     onTestFinished(async () => {

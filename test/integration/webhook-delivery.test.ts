@@ -7,7 +7,7 @@ import {
   type CheckRecord,
   type Delivery,
 } from '@livegate/core';
-import { exampleDelivery, exampleResult } from '@livegate/core/testing';
+import { exampleDelivery, exampleEndpoint, exampleResult } from '@livegate/core/testing';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
@@ -276,6 +276,7 @@ describe('a replay', () => {
       backgroundRedis.disconnect();
       await close();
     });
+    await store.addEndpoint(exampleEndpoint(), 16);
     await store.addDelivery(exampleDelivery());
     await queue.deliver(exampleDelivery());
     expect([await attempts.take(), await attempts.take()]).toEqual([1, 2]);

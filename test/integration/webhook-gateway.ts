@@ -5,7 +5,7 @@ import type { CheckRecord, Log } from '@livegate/core';
 import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { authenticate } from '../../apps/api/src/authenticate.js';
 import {
   developmentCredential,
@@ -83,6 +83,7 @@ export async function startWebhooks() {
   const backgroundRedis = connectWorker('test-webhooks');
   const checks = new Map<string, CheckRecord>();
   const outage = { checks: false };
+  const writes = [redis, backgroundRedis].map((client) => vi.spyOn(client, 'hset'));
   const attempts = createEvents<{ status: string }>();
 
   const webhooks = openWebhooks(
@@ -115,6 +116,10 @@ export async function startWebhooks() {
     lastEventId: '0',
   });
   await queueEvents.waitUntilReady();
+  // The product's queues keep no events. Each writes so once, as it opens.
+  await vi.waitFor(() => writes.forEach((write) => expect(write).toHaveBeenCalled()));
+  await Promise.all(writes.flatMap(({ mock }) => mock.results.map(({ value }) => value)));
+  await redis.hset(`${keys.prefix}:webhooks:meta`, 'opts.maxLenEvents', 10_000);
   const delayed = createEvents<string>();
   queueEvents.on('delayed', ({ jobId }) => delayed.push(jobId));
 

@@ -1,4 +1,5 @@
 import {
+  recordAttempt,
   createRedisWebhookQueue,
   createRedisWebhookStore,
   WEBHOOK_QUEUE,
@@ -33,12 +34,27 @@ describe('what only Redis can do for webhooks', () => {
     const store = createRedisWebhookStore(redis, keys);
     const { id } = exampleDelivery();
     const week = 7 * 24 * 60 * 60;
+    await store.addEndpoint(exampleEndpoint(), 16);
     await store.addDelivery(exampleDelivery());
     expect(await redis.ttl(keys.delivery(id))).toBeCloseTo(week, -1);
     expect(await redis.ttl(keys.deliveries('whe_1'))).toBeCloseTo(week, -1);
     await redis.expire(keys.delivery(id), 60);
     await store.updateDelivery(id, (latest) => ({ ...latest, failures: 1 }));
     expect(await redis.ttl(keys.delivery(id))).toBeCloseTo(week, -1);
+  });
+
+  it('lets a delivery that has ended expire with its list: accepted after a day', async () => {
+    const { redis, keys, close } = await openSandbox();
+    onTestFinished(close);
+    const store = createRedisWebhookStore(redis, keys);
+    const { id } = exampleDelivery();
+    const day = 24 * 60 * 60;
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await store.addDelivery(exampleDelivery());
+    const accepted = { at: 0, latencyMs: 0, statusCode: 200 };
+    await store.updateDelivery(id, (latest) => recordAttempt(latest, accepted, 0));
+    expect(await redis.ttl(keys.delivery(id))).toBeCloseTo(day, -1);
+    expect(await redis.ttl(keys.endedDeliveries('whe_1'))).toBeCloseTo(7 * day, -1);
   });
 
   it('leaves nothing of an endpoint that was removed', async () => {
@@ -49,7 +65,7 @@ describe('what only Redis can do for webhooks', () => {
     await store.addEndpoint(endpoint, 16);
     await store.addDelivery(exampleDelivery());
     await store.removeEndpoint(endpoint);
-    expect(await findKeys(redis, `${keys.prefix}*`)).toEqual([keys.delivery(exampleDelivery().id)]);
+    expect(await findKeys(redis, `${keys.prefix}*`)).toEqual([]);
   });
 
   it('brings a delivery that waits for its time to the front when it is wanted now', async () => {

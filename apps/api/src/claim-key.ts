@@ -1,40 +1,58 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   LivegateError,
   type CheckQueue,
+  type CheckRecord,
   type IdempotencyKeys,
   type KeyClaim,
 } from '@livegate/core';
 import type { Submission } from './submit-check.js';
+
+/** A key whose check is not queued after this was claimed by a gateway that died. */
+const CLAIM_MS = 3000;
+/** Between two looks for a check that another gateway is about to queue. */
+const LOOK_MS = 50;
 
 export interface ClaimKeyDeps {
   idempotencyKeys: IdempotencyKeys;
   queue: CheckQueue;
 }
 
-/** Resolves with the id of the check that this submission is: its own, or an earlier one's. */
-export type ClaimKey = (submission: Submission) => Promise<string>;
+export type KeyedSubmission = Submission & { keySha256: string };
 
-/** Throws `idempotency_key_reused` when the key stands for another image. */
+/**
+ * Resolves with the submission's own id, which is then to be queued, or with that of an earlier check
+ * that is in the queue. Throws `idempotency_key_reused` when that one has another image.
+ */
+export type ClaimKey = (submission: KeyedSubmission) => Promise<string>;
+
+/** A key stands for one check, as long as that runs or has a verdict: all others leave it free. */
 export function createClaimKey({ idempotencyKeys, queue }: ClaimKeyDeps): ClaimKey {
-  return async ({ id, tenant, image, idempotencyKey: key }) => {
-    if (key === undefined) return id;
+  return async ({ id, tenant, image, keySha256 }) => {
+    const at = { tenant, keySha256 };
     const own = { id, imageSha256: createHash('sha256').update(image).digest('hex') };
-    const held = requireSameImage(await idempotencyKeys.claim(tenant, key, own), own);
-    if (held.id === id || !(await failedByUs(held.id))) return held.id;
-    // A fault of ours is no answer: the caller may try again under the same key. Of several that
-    // do so at once, one gets its way and the others join it.
-    return requireSameImage(await idempotencyKeys.replace(held, own, { tenant, key }), own).id;
+    const lapsesAt = performance.now() + CLAIM_MS;
+    for (;;) {
+      const held = await idempotencyKeys.claim(at, own);
+      if (held.id === id) return id;
+      const record = await queue.read(held.id);
+      if (record ? endedWithoutVerdict(record) : performance.now() > lapsesAt) {
+        // Of several that do so at once, one gets its way and the others join it.
+        await idempotencyKeys.replace(at, held, own);
+      } else {
+        requireSameImage(held, own);
+        if (record) return held.id;
+        await delay(LOOK_MS);
+      }
+    }
   };
-
-  async function failedByUs(id: string): Promise<boolean> {
-    const record = await queue.read(id);
-    if (!record?.outcome || !('error' in record.outcome)) return false;
-    return ['internal_error', 'image_expired'].includes(record.outcome.error);
-  }
 }
 
-function requireSameImage(held: KeyClaim, own: KeyClaim): KeyClaim {
-  if (held.imageSha256 === own.imageSha256) return held;
-  throw new LivegateError('idempotency_key_reused');
+function endedWithoutVerdict({ outcome }: CheckRecord): boolean {
+  return outcome !== undefined && 'error' in outcome;
+}
+
+function requireSameImage(held: KeyClaim, own: KeyClaim): void {
+  if (held.imageSha256 !== own.imageSha256) throw new LivegateError('idempotency_key_reused');
 }

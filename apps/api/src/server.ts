@@ -1,4 +1,4 @@
-import type { CheckQueue, ImageLimits, ImageStore, Log, RateLimiter } from '@livegate/core';
+import type { CheckQueue, ImageLimits, Log, RateLimiter } from '@livegate/core';
 import express, { type Express, type Router } from 'express';
 import { authenticate, authenticatePage } from './authenticate.js';
 import type { AwaitCheck } from './await-check.js';
@@ -9,6 +9,7 @@ import { identifyRequest } from './identify-request.js';
 import { limitRate } from './limit-rate.js';
 import { logRequests } from './log-requests.js';
 import { collapseSlashes } from './collapse-slashes.js';
+import type { CancelCheck, EraseCheck } from './end-check.js';
 import { requireCapacity } from './require-capacity.js';
 import { observeRequests } from './telemetry/observe-requests.js';
 import './response-locals.js';
@@ -40,9 +41,10 @@ export interface ServerDeps {
   uploads: UploadPermits;
   submitCheck: SubmitCheck;
   awaitCheck: AwaitCheck;
+  cancelCheck: CancelCheck;
+  eraseCheck: EraseCheck;
   queue: CheckQueue;
-  imageStore: ImageStore;
-  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl' | 'announce' | 'erase'>;
+  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl'>;
   /** A page for operators, if there is to be one. */
   queueBoard?: Router | undefined;
   log: Log;

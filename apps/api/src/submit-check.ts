@@ -1,13 +1,15 @@
+import { createHash } from 'node:crypto';
 import {
   JOB_VERSION,
   traceWork,
   type CheckOutcome,
   type CheckQueue,
+  type IdempotencyKeys,
   type ImageStore,
   type ReplyInbox,
 } from '@livegate/core';
 import { awaitReply, type AwaitCheck } from './await-check.js';
-import type { ClaimKey } from './claim-key.js';
+import type { ClaimKey, KeyedSubmission } from './claim-key.js';
 
 export interface Submission {
   /** The Request-Id; also the id of the job and of the image, unless a key says otherwise. */
@@ -32,6 +34,7 @@ export interface SubmitCheckDeps {
   imageStore: ImageStore;
   queue: CheckQueue;
   replies: ReplyInbox;
+  idempotencyKeys: IdempotencyKeys;
   claimKey: ClaimKey;
   awaitCheck: AwaitCheck;
 }
@@ -41,20 +44,40 @@ export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
 /** Stores the image and queues its check, or joins the one that its idempotency key stands for. */
 export function createSubmitCheck(deps: SubmitCheckDeps): SubmitCheck {
   return async (submission) => {
-    const id = await deps.claimKey(submission);
-    return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
+    const { idempotencyKey: key } = submission;
+    if (key === undefined) return submitNew(submission, deps);
+    const keySha256 = createHash('sha256').update(key).digest('hex');
+    return submitUnderKey({ ...submission, keySha256 }, deps);
   };
 }
 
-async function submitNew(submission: Submission, deps: SubmitCheckDeps): Promise<SubmittedCheck> {
+async function submitUnderKey(
+  submission: KeyedSubmission,
+  deps: SubmitCheckDeps,
+): Promise<SubmittedCheck> {
+  const id = await deps.claimKey(submission);
+  return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
+}
+
+/** With a key, the submission has claimed it. */
+async function submitNew(
+  submission: Submission | KeyedSubmission,
+  deps: SubmitCheckDeps,
+): Promise<SubmittedCheck> {
   const { id } = submission;
   const { queue, replies } = deps;
   const reply = replies.expect(id);
+  let queued: string;
   try {
-    await enqueue(submission, deps);
+    queued = await enqueue(submission, deps);
   } catch (error) {
     reply.forget();
+    void withdraw(submission, deps);
     throw error;
+  }
+  if (queued !== id) {
+    reply.forget();
+    return join(queued, submission, deps);
   }
   return {
     id,
@@ -63,45 +86,51 @@ async function submitNew(submission: Submission, deps: SubmitCheckDeps): Promise
   };
 }
 
-/** The same check was submitted before: perhaps this very millisecond, on another gateway. */
+/** The same check was submitted before, perhaps at another gateway, and is in the queue. */
 async function join(
   id: string,
-  submission: Submission,
-  deps: SubmitCheckDeps,
+  { isAwaited }: Submission,
+  { queue, awaitCheck }: SubmitCheckDeps,
 ): Promise<SubmittedCheck> {
-  const { queue, imageStore, awaitCheck } = deps;
-  // Its first sender may have died between claiming the key and queueing the job, or be about to
-  // queue it: the queue keeps one job of each id, whoever comes first.
-  const isMissing = (await queue.read(id)) === undefined;
-  if (isMissing) await enqueue({ ...submission, id }, deps);
-  else if (submission.isAwaited) await queue.hasten(id);
+  if (isAwaited) await queue.hasten(id);
+  return { id, awaitOutcome: async (waitMs) => (await awaitCheck(id, waitMs))?.outcome };
+}
+
+/** Resolves with the id of the check that is queued: its own, but where its key was taken over. */
+async function enqueue(
+  submission: Submission | KeyedSubmission,
+  deps: SubmitCheckDeps,
+): Promise<string> {
+  const { id } = submission;
+  await traceWork('store image', () => deps.imageStore.put(id, submission.image));
+  // Storing it may have taken so long that another gateway took this one for dead.
+  const holder = 'keySha256' in submission ? await deps.claimKey(submission) : id;
+  if (holder === id) await deps.queue.add(id, describeJob(submission, deps));
+  else await deps.imageStore.delete(id);
+  return holder;
+}
+
+function describeJob(submission: Submission | KeyedSubmission, { replies }: SubmitCheckDeps) {
+  const { tenant, image, isAwaited, webhookUrl } = submission;
   return {
-    id,
-    async awaitOutcome(waitMs) {
-      const record = await awaitCheck(id, waitMs);
-      // It may have ended while our copy of its image was on the way.
-      if (isMissing && record?.outcome) await imageStore.delete(id);
-      return record?.outcome;
-    },
+    version: JOB_VERSION,
+    tenant,
+    imageBytes: image.length,
+    ...(isAwaited && { replyTo: replies.address }),
+    ...(webhookUrl !== undefined && { webhookUrl }),
+    ...('keySha256' in submission && { keySha256: submission.keySha256 }),
   };
 }
 
-async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<void> {
-  const { id, tenant, image, isAwaited, webhookUrl } = submission;
-  const { imageStore, queue, replies } = deps;
-  try {
-    await traceWork('store image', () => imageStore.put(id, image));
-    await queue.add(id, {
-      version: JOB_VERSION,
-      tenant,
-      imageBytes: image.length,
-      ...(isAwaited && { replyTo: replies.address }),
-      ...(webhookUrl !== undefined && { webhookUrl }),
-    });
-  } catch (error) {
-    // Best effort, also for a write that timed out here and still arrived there: an image nobody will
-    // check should not wait for its expiry.
-    await imageStore.delete(id).catch(() => undefined);
-    throw error;
-  }
+/**
+ * Best effort, also for commands that timed out here and still arrived there: nobody will ask for this
+ * check. Redis may be away, so its caller does not wait.
+ */
+async function withdraw(
+  submission: Submission | KeyedSubmission,
+  { imageStore, queue, idempotencyKeys }: SubmitCheckDeps,
+): Promise<void> {
+  const { id } = submission;
+  const freeKey = 'keySha256' in submission && idempotencyKeys.release(submission, id);
+  await Promise.allSettled([queue.erase(id), imageStore.delete(id), freeKey]);
 }

@@ -1,23 +1,37 @@
 import type { Log, RedisCheckQueue } from '@livegate/core';
+import type { EraseCheck } from './end-check.js';
 
 const SWEEP_MS = 60_000;
 const HASTEN_MS = 5000;
+/** How long BullMQ's events outlive what a tenant deletes, and a score its retention. */
+const EVENTS_MS = 1000;
+
+export interface TendQueueDeps {
+  queue: Pick<RedisCheckQueue, 'sweep' | 'hastenOld' | 'dropEvents' | 'listHidden'>;
+  eraseCheck: EraseCheck;
+}
 
 /**
  * What somebody has to do for the queue from time to time, until stopped. Every gateway does it; once or
  * several times is the same.
  */
-export function tendQueue(
-  queue: Pick<RedisCheckQueue, 'sweep' | 'hastenOld'>,
-  log: Log,
-): { close(): void } {
+export function tendQueue({ queue, eraseCheck }: TendQueueDeps, log: Log): { close(): void } {
   const timers = [
     // BullMQ removes old results only when another job of their kind ends: on a quiet day, never.
     repeat(queue.sweep, SWEEP_MS, (error) => log.warn({ err: error }, 'sweeping results failed')),
+    repeat(eraseHidden, SWEEP_MS, (error) => log.warn({ err: error }, 'erasing checks failed')),
     // The next time comes soon, and a Redis that is away reports itself.
     repeat(queue.hastenOld, HASTEN_MS, (error) => log.debug({ err: error }, 'hastening failed')),
+    repeat(queue.dropEvents, EVENTS_MS, (error) =>
+      log.debug({ err: error }, 'dropping BullMQ events failed'),
+    ),
   ];
   return { close: () => timers.forEach((timer) => clearInterval(timer)) };
+
+  /** Goes on with what a gateway or a worker left behind as it died. */
+  async function eraseHidden(): Promise<void> {
+    for (const check of await queue.listHidden()) await eraseCheck(check);
+  }
 }
 
 function repeat(work: () => Promise<void>, everyMs: number, fail: (error: unknown) => void) {

@@ -63,8 +63,12 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   /** Those images that are still there and still wanted. */
   async function claimImages(ids: string[]): Promise<(Uint8Array | Error)[]> {
     const [canceled, images] = await Promise.all([cancellations.find(ids), imageStore.get(ids)]);
-    const found = images.map((image) => image ?? new LivegateError('image_expired'));
-    return found.map((image, i) => (canceled.has(ids[i]!) ? new LivegateError('canceled') : image));
+    // A cancellation deletes the image, and may have come between the two.
+    const justCanceled = await cancellations.find(ids.filter((_, i) => !images[i]));
+    return images.map((image, i) => {
+      if (canceled.has(ids[i]!) || justCanceled.has(ids[i]!)) return new LivegateError('canceled');
+      return image ?? new LivegateError('image_expired');
+    });
   }
 }
 

@@ -35,6 +35,7 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
       checkImage: createCheckImage({ ...store, pipeline, cutPoints }),
       announce: store.announce,
       finish: (ended) => finishCheck(ended, { ...store, log }),
+      forget: store.cancellations.forget,
     },
   );
 

@@ -43,6 +43,8 @@ export interface TakeJobsDeps {
   announce(check: AnnouncedCheck): Promise<void>;
   /** Called once for each ended check, and rarely again after a crash: must be idempotent. */
   finish(ended: EndedCheck): Promise<'kept' | 'erased'>;
+  /** Called when the job of an erased check has been removed. */
+  forget(id: string): Promise<void>;
 }
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
@@ -142,11 +144,13 @@ function requireHarmless(job: Job<CheckJob>): void {
 async function endCheck(
   job: Job<CheckJob>,
   outcome: CheckOutcome,
-  { finish }: TakeJobsDeps,
+  { finish, forget }: TakeJobsDeps,
 ): Promise<void> {
   const id = job.id ?? '';
   const fate = await finish({ id, job: job.data, outcome, attempts: job.attemptsMade });
-  if (fate === 'erased') await job.remove();
+  if (fate !== 'erased') return;
+  await job.remove();
+  await forget(id);
 }
 
 function requireId({ id }: Job): string {

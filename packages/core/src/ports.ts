@@ -35,7 +35,11 @@ export interface CheckQueue {
   /** A queued check never runs; a running one is marked when it ends. False: it had ended. */
   cancel(id: string): Promise<boolean>;
   /** From now on the check is not known; an unfinished one is cancelled, too. */
+  hide(id: string): Promise<void>;
+  /** Hides the check and removes it; a worker removes a running one when it ends. */
   erase(id: string): Promise<void>;
+  /** Checks that are hidden and not removed yet. */
+  listHidden(): Promise<ErasableCheck[]>;
   /** Somebody waits for it now. Does nothing for a check that is not queued. */
   hasten(id: string): Promise<void>;
   /** How many checks no worker has taken yet. */
@@ -50,6 +54,8 @@ export type Cancellation = 'canceled' | 'erased';
 export interface Cancellations {
   /** Those of the ids that were cancelled or erased before their end. */
   find(ids: string[]): Promise<Map<string, Cancellation>>;
+  /** Deletes every trace of an erased check whose job has been removed. */
+  forget(id: string): Promise<void>;
 }
 
 /** Where one gateway receives the outcomes of checks. */
@@ -76,12 +82,20 @@ export interface KeyClaim {
   imageSha256: string;
 }
 
+/** One key of one tenant. A caller's key may be long or hold anything; its hash is neither. */
+export interface KeyAddress {
+  tenant: string;
+  keySha256: string;
+}
+
 /** Idempotency keys, by tenant. A claim lives as long as a result does. */
 export interface IdempotencyKeys {
   /** Claims a free key. Resolves to the claim in force, which may be an earlier one. */
-  claim(tenant: string, key: string, claim: KeyClaim): Promise<KeyClaim>;
+  claim(at: KeyAddress, claim: KeyClaim): Promise<KeyClaim>;
   /** Puts `next` in the place of `held`, if that is still in force. Resolves like `claim`. */
-  replace(held: KeyClaim, next: KeyClaim, at: { tenant: string; key: string }): Promise<KeyClaim>;
+  replace(at: KeyAddress, held: KeyClaim, next: KeyClaim): Promise<KeyClaim>;
+  /** Frees the key if it stands for this check. */
+  release(at: KeyAddress, id: string): Promise<void>;
 }
 
 /** What is told of a check before and after it ends, for its webhooks. */
@@ -89,6 +103,11 @@ export interface AnnouncedCheck {
   id: string;
   tenant: string;
   webhookUrl?: string;
+}
+
+/** What leads from a check to all that is kept about it. */
+export interface ErasableCheck extends AnnouncedCheck {
+  keySha256?: string;
 }
 
 /** Which workers are alive. An announcement lapses by itself when it is not repeated. */
@@ -122,7 +141,7 @@ export interface WebhookStore {
     at: EndpointAddress,
     change: (latest: WebhookEndpoint) => WebhookEndpoint,
   ): Promise<WebhookEndpoint | undefined>;
-  /** With its log. False if there is none. */
+  /** With all its deliveries. False if there is none. */
   removeEndpoint(at: EndpointAddress): Promise<boolean>;
 
   /** The secrets that sign what goes to a check's own `webhook_url`; empty before the first. */
@@ -132,11 +151,11 @@ export interface WebhookStore {
     change: (latest: WebhookSecret[]) => WebhookSecret[],
   ): Promise<WebhookSecret[]>;
 
-  /** False, and nothing changes, when there is one of this id. Kept 7 days after its last change. */
+  /** False, and nothing changes, when there is one of this id, or its endpoint is gone. */
   addDelivery(delivery: Delivery): Promise<boolean>;
   readDelivery(id: string): Promise<Delivery | undefined>;
   updateDelivery(id: string, change: (latest: Delivery) => Delivery): Promise<Delivery | undefined>;
-  /** The latest 100 of one endpoint, newest first. */
+  /** The latest 100 of one endpoint, newest first. Of those that have ended no more are kept. */
   listDeliveries(endpointId: string): Promise<Delivery[]>;
   /** With their payloads. What is pending is not sent any more. */
   eraseDeliveries(ids: string[]): Promise<void>;
@@ -158,4 +177,6 @@ export interface WebhookQueue {
   deliver(delivery: Delivery): Promise<void>;
   /** The same, and an attempt that waits for its time is made now. */
   deliverNow(delivery: Delivery): Promise<void>;
+  /** Removes the check's announcement and the deliveries; what is under way ends by itself. */
+  withdraw(checkId: string, deliveryIds: string[]): Promise<void>;
 }

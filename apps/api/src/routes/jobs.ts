@@ -4,15 +4,14 @@ import {
   LivegateError,
   type CheckQueue,
   type CheckRecord,
-  type ImageStore,
 } from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import type { AwaitCheck } from '../await-check.js';
 import { baseUrlOf } from '../base-url.js';
+import type { CancelCheck, EraseCheck } from '../end-check.js';
 import { presentJob } from '../present-job.js';
 import { readPreference } from '../read-preference.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
-import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface JobRoutesOptions {
   /** How long a poll is held open at most. */
@@ -22,16 +21,16 @@ export interface JobRoutesOptions {
 
 export interface JobRoutesDeps {
   queue: CheckQueue;
-  imageStore: ImageStore;
   awaitCheck: AwaitCheck;
-  webhooks: Pick<Webhooks, 'announce' | 'erase'>;
+  cancelCheck: CancelCheck;
+  eraseCheck: EraseCheck;
 }
 
 const jobId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The handlers of `/v1/jobs/{id}`: read (with a long poll), cancel, erase. */
 export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) {
-  const { queue, imageStore, awaitCheck, webhooks } = deps;
+  const { queue, awaitCheck, cancelCheck, eraseCheck } = deps;
 
   const read: RequestHandler = async (req, res) => {
     const { waitMs } = readPreference(req, options.waitLimitMs);
@@ -45,19 +44,15 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
 
   const cancel: RequestHandler = async (req, res) => {
     const record = await findOwn(req, res);
-    const canceled = canMove(record.status, 'canceled') && (await queue.cancel(record.id));
+    const canceled = canMove(record.status, 'canceled') && (await cancelCheck(record));
     if (!canceled) throw new LivegateError('already_finished');
-    await webhooks.announce(record);
     sendJob(req, res, await findOwn(req, res));
   };
 
   const erase: RequestHandler = async (req, res) => {
     const record = await findOwn(req, res);
-    const { id } = record;
-    await queue.erase(id);
-    await webhooks.erase(record);
-    await imageStore.delete(id);
-    res.json({ id, deleted: true });
+    await eraseCheck(record);
+    res.json({ id: record.id, deleted: true });
   };
 
   return { read, cancel, erase };

@@ -11,6 +11,7 @@ import {
   type WebhookStore,
 } from '@livegate/core';
 import { presentJob } from '../present-job.js';
+import { createEraseMessages } from './erase-messages.js';
 
 /** A check is announced again when it ends: one that takes longer needs no watching. */
 const GIVE_UP_MS = 10 * 60_000;
@@ -35,6 +36,7 @@ export type AnnounceCheck = (
 /** Makes one message for each receiver that wants to hear of the check. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
   const { checks, store, queue, baseUrl, now } = deps;
+  const eraseMessages = createEraseMessages(deps);
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
@@ -44,6 +46,8 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
     if (!type) return planNextLook(announcedAt, now());
     const targets = await findTargets(check, type);
     await Promise.all(targets.map((target) => addMessage(record, type, target)));
+    // Erased meanwhile, perhaps before the messages were there.
+    if (!(await checks.read(check.id))) await eraseMessages(check);
     return undefined;
   };
 

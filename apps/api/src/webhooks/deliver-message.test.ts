@@ -85,13 +85,20 @@ describe('a message that is not accepted', () => {
 describe('a message with nowhere to go', () => {
   it.each([
     ['endpoint_disabled', { endpointId: 'whe_1' }],
-    ['endpoint_deleted', { endpointId: 'whe_2' }],
     ['secret_missing', { url: 'https://example.com/' }],
   ])('fails for a reason: %s', async (failure, target) => {
     const { sent, store, deliver } = await setUp({}, exampleDelivery({ target }));
     await store.updateEndpoint(at, (latest) => ({ ...latest, enabled: false }));
     expect(await deliver(id)).toBeUndefined();
     expect(await store.readDelivery(id)).toMatchObject({ status: 'failed', failure });
+    expect(sent).toEqual([]);
+  });
+
+  it('is dropped when its endpoint was deleted', async () => {
+    const { sent, store, deliver } = await setUp({ statusCode: 200 });
+    await store.removeEndpoint(at);
+    expect(await deliver(id)).toBeUndefined();
+    expect(await store.readDelivery(id)).toBeUndefined();
     expect(sent).toEqual([]);
   });
 

@@ -84,7 +84,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     routes: { store, queue, urlRules, now },
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     announce: (check) => queue.announce(check),
-    erase: createEraseMessages(store),
+    erase: createEraseMessages({ store, queue }),
     bullQueue: queue.bullQueue,
     readBacklog: queue.readBacklog,
     stop: () => deliveries.close(),

@@ -47,6 +47,8 @@ export interface CheckRecord {
   finishedAt?: number;
   /** Where this check is announced, beside the tenant's own webhook endpoints. */
   webhookUrl?: string;
+  /** SHA-256 of the Idempotency-Key that stands for this check. */
+  keySha256?: string;
   /** Of a finished check. */
   outcome?: CheckOutcome;
 }

@@ -29,6 +29,8 @@ export interface CheckJob {
   replyTo?: string;
   /** Where this one check is to be announced, beside the tenant's own webhook endpoints. */
   webhookUrl?: string;
+  /** SHA-256 of the Idempotency-Key that stands for this check, for erasing it. */
+  keySha256?: string;
   imageBytes: number;
 }
 

@@ -43,7 +43,10 @@ export interface Delivery {
   tenant: string;
   target: DeliveryTarget;
   type: WebhookMessageType;
-  /** The JSON body, kept as text: every attempt signs and sends the same bytes. */
+  /**
+   * The JSON body, kept as text: every attempt signs and sends the same bytes. Empty once a delivery to
+   * a check's own URL has ended, as nobody can replay that.
+   */
   payload: string;
   createdAt: number;
   status: DeliveryStatus;
@@ -57,6 +60,18 @@ export interface Delivery {
 
 /** Ten attempts make a schedule; the log has room for a few replays. */
 const maxLoggedAttempts = 30;
+
+const hourSeconds = 60 * 60;
+
+/** How long a delivery is kept after its last change, in seconds. */
+export function deliveryLifeSeconds({ status, target }: Delivery): number {
+  // For the longest: what was only announced twice must not be sent twice.
+  if (status !== 'pending' && 'url' in target) return hourSeconds;
+  if (status === 'succeeded') return 24 * hourSeconds;
+  // Longer than a whole schedule of attempts, so that nothing pending is forgotten; and as long again
+  // for a tenant to replay what failed.
+  return 7 * 24 * hourSeconds;
+}
 
 export type NewDelivery = Pick<
   Delivery,
@@ -88,7 +103,9 @@ export function recordAttempt(
   attempt: DeliveryAttempt,
   random: number,
 ): Delivery {
-  const attempts = [...delivery.attempts, attempt].slice(-maxLoggedAttempts);
+  // The answers of a receiver that is down are alike, and most of what such a delivery takes.
+  const earlier = delivery.attempts.map(({ responseExcerpt: _, ...facts }) => facts);
+  const attempts = [...earlier, attempt].slice(-maxLoggedAttempts);
   const logged = { ...delivery, attempts };
   if (delivery.status !== 'pending') return logged;
   const judgement = judgeStatus(attempt.statusCode);
@@ -113,5 +130,6 @@ export function replayDelivery(delivery: Delivery, now: number): Delivery {
 }
 
 function end(delivery: Delivery, outcome: Pick<Delivery, 'status' | 'failure'>): Delivery {
-  return { ...delivery, ...outcome, nextAttemptAt: undefined };
+  const payload = 'url' in delivery.target ? '' : delivery.payload;
+  return { ...delivery, ...outcome, payload, nextAttemptAt: undefined };
 }

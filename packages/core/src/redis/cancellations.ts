@@ -1,10 +1,16 @@
 import type { Redis } from './connect.js';
 import type { Cancellation, Cancellations } from '../ports.js';
-import type { Keys } from './keys.js';
+import { CHECK_QUEUE, WEBHOOK_QUEUE, type Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
+/** A mark outlives the result of a check that waits for this long before a worker meets it. */
+const QUEUE_LIFE_SECONDS = 24 * 60 * 60;
+
 export function createRedisCancellations(redis: Redis, keys: Keys): Cancellations {
-  return { find: (ids) => reachRedis(() => readCancellations(redis, keys, ids)) };
+  return {
+    find: (ids) => reachRedis(() => readCancellations(redis, keys, ids)),
+    forget: (id) => reachRedis(() => forgetErased(redis, keys, id)),
+  };
 }
 
 export async function readCancellations(
@@ -31,22 +37,39 @@ export interface CancellationOptions {
 export async function requestCancellation(
   { redis, keys, resultLifeSeconds }: CancellationOptions,
   id: string,
-  cancellation: Cancellation,
 ): Promise<boolean> {
-  const marked = await redis.eval(
-    MARK_UNLESS_ENDED,
-    2,
-    keys.job(id),
-    keys.cancellation(id),
-    cancellation,
-    resultLifeSeconds,
-  );
-  return marked === 1;
+  const lifeSeconds = resultLifeSeconds + QUEUE_LIFE_SECONDS;
+  const [job, mark] = [keys.job(id), keys.cancellation(id)];
+  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, lifeSeconds)) === 1;
 }
 
-const MARK_UNLESS_ENDED = `
+const CANCEL_UNLESS_ENDED = `
   if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 then
     return 0
   end
-  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+  redis.call('SET', KEYS[2], 'canceled', 'EX', ARGV[1], 'NX')
   return 1`;
+
+/** Marks a check, finished or not, as one that is being erased. Does nothing for an unknown one. */
+export async function requestErasure(
+  { redis, keys, resultLifeSeconds }: CancellationOptions,
+  id: string,
+): Promise<void> {
+  const lifeSeconds = resultLifeSeconds + QUEUE_LIFE_SECONDS;
+  const used = [keys.job(id), keys.cancellation(id), keys.erasing];
+  await redis.eval(MARK_ERASED, used.length, ...used, lifeSeconds, id);
+}
+
+const MARK_ERASED = `
+  if redis.call('EXISTS', KEYS[1]) == 1 then
+    redis.call('SET', KEYS[2], 'erased', 'EX', ARGV[1])
+    redis.call('SADD', KEYS[3], ARGV[2])
+  end`;
+
+/** The events as well: BullMQ writes ids and results there, and nobody reads them. */
+export async function forgetErased(redis: Redis, keys: Keys, id: string): Promise<void> {
+  const { erasing } = keys;
+  const events = [CHECK_QUEUE, WEBHOOK_QUEUE].map(keys.events);
+  const traces = [keys.cancellation(id), keys.attached(id), ...events];
+  await redis.multi().unlink(traces).srem(erasing, id).exec();
+}

@@ -8,11 +8,16 @@ import {
   type CheckResult,
 } from '../domain/check.js';
 import { isErrorCode } from '../domain/errors.js';
-import type { CheckQueue } from '../ports.js';
+import type { CheckQueue, ErasableCheck } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
-import { readCancellations, requestCancellation } from './cancellations.js';
+import {
+  forgetErased,
+  readCancellations,
+  requestCancellation,
+  requestErasure,
+} from './cancellations.js';
 import { withCarrier } from './carry-trace.js';
-import { CHECK_QUEUE, type Keys } from './keys.js';
+import { CHECK_QUEUE, WEBHOOK_QUEUE, type Keys } from './keys.js';
 import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
 import { hasten, hastenOld, turnOf } from './turns.js';
@@ -26,6 +31,15 @@ const MAX_SWEPT = 1000;
 /** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
+/**
+ * Events hold ids and results, outlive their jobs, and nobody reads them. BullMQ trims by whole nodes of
+ * the stream, which leaves up to a hundred: hence `dropEvents`.
+ */
+export const NO_EVENTS = { events: { maxLen: 0 } };
+
+/** The worker's log has the stack; in Redis it would be most of a failed job. */
+export const NO_STACKS = { stackTraceLimit: 0 };
+
 /** BullMQ's own, for a board that shows it. */
 export type BullQueue = Queue;
 
@@ -34,6 +48,8 @@ export interface RedisCheckQueue extends CheckQueue {
   bullQueue: BullQueue;
   /** Removes finished checks that have lived their time. */
   sweep(): Promise<void>;
+  /** Deletes BullMQ's events of both queues. */
+  dropEvents(): Promise<void>;
   /** Bounds how long checks that nobody waits for let others pass. */
   hastenOld(): Promise<void>;
   readBacklog: ReadBacklog;
@@ -56,8 +72,8 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
-    defaultJobOptions: { ...RETRIES, sizeLimit: MAX_JOB_DATA_BYTES },
-    streams: { events: { maxLen: 1000 } },
+    defaultJobOptions: { ...RETRIES, ...NO_STACKS, sizeLimit: MAX_JOB_DATA_BYTES },
+    streams: NO_EVENTS,
   });
   // The connection reports its own errors; an unheard 'error' event would end the process.
   queue.on('error', () => undefined);
@@ -79,8 +95,10 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
       );
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
-    cancel: (id) => reach(() => requestCancellation(options, id, 'canceled')),
+    cancel: (id) => reach(() => requestCancellation(options, id)),
+    hide: (id) => reach(() => requestErasure(options, id)),
     erase: (id) => reach(() => erase(id)),
+    listHidden: () => reach(listHidden),
     hasten: (id) => reach(async () => hasten(await queue.getJob(id))),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
@@ -89,16 +107,27 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'completed'));
       await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'failed'));
     },
+    async dropEvents() {
+      await reach(() => redis.unlink(keys.events(CHECK_QUEUE), keys.events(WEBHOOK_QUEUE)));
+    },
     hastenOld: () => reach(() => hastenOld(queue)),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
 
   async function erase(id: string): Promise<void> {
+    await requestErasure(options, id);
     // Where a worker has the job, removing it fails; the worker removes it when it ends.
-    await requestCancellation(options, id, 'erased');
     const removed = await queue.remove(id);
-    if (removed > 0) await redis.unlink(keys.cancellation(id));
+    if (removed > 0) await forgetErased(redis, keys, id);
+  }
+
+  async function listHidden(): Promise<ErasableCheck[]> {
+    const ids = await redis.smembers(keys.erasing);
+    const jobs = await Promise.all(ids.map((id) => queue.getJob(id)));
+    const gone = ids.filter((_, index) => !jobs[index]);
+    await Promise.all(gone.map((id) => forgetErased(redis, keys, id)));
+    return jobs.filter((job) => job !== undefined).map(toErasable);
   }
 }
 
@@ -137,8 +166,19 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
     createdAt: job.timestamp,
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
-    ...(job.data.webhookUrl !== undefined && { webhookUrl: job.data.webhookUrl }),
+    ...pickReferences(job.data),
     ...(outcome && { outcome }),
+  };
+}
+
+function toErasable({ id = '', data }: CheckQueueJob): ErasableCheck {
+  return { id, tenant: data.tenant, ...pickReferences(data) };
+}
+
+function pickReferences({ webhookUrl, keySha256 }: CheckJob) {
+  return {
+    ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(keySha256 !== undefined && { keySha256 }),
   };
 }
 

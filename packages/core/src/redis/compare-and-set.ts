@@ -1,10 +1,9 @@
 import type { Redis } from './connect.js';
 
-/** KEYS: the key. ARGV: what it should hold, what it shall hold, its life in seconds or 0. */
+/** KEYS: the key. ARGV: what it should hold, what it shall hold. */
 const SET_IF_SAME = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[3] == '0' then redis.call('set', KEYS[1], ARGV[2])
-else redis.call('set', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+redis.call('set', KEYS[1], ARGV[2])
 return 1`;
 
 /** KEYS: the hash. ARGV: what its field should hold, what it shall hold, the field. */
@@ -13,21 +12,15 @@ if redis.call('hget', KEYS[1], ARGV[3]) ~= ARGV[1] then return 0 end
 redis.call('hset', KEYS[1], ARGV[3], ARGV[2])
 return 1`;
 
-export interface KeySlot {
-  key: string;
-  /** From this change on; unset, the value stays for ever. */
-  lifeSeconds?: number;
-}
-
 /** Changes the JSON at a key atomically; `undefined` if there is none. */
 export function updateKey<T>(
   redis: Redis,
-  { key, lifeSeconds = 0 }: KeySlot,
+  key: string,
   change: (latest: T) => T,
 ): Promise<T | undefined> {
   return changeUntilSet(change, {
     read: () => redis.get(key),
-    set: (from, to) => redis.eval(SET_IF_SAME, 1, key, from, to, lifeSeconds),
+    set: (from, to) => redis.eval(SET_IF_SAME, 1, key, from, to),
   });
 }
 

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Redis } from './connect.js';
-import type { IdempotencyKeys, KeyClaim } from '../ports.js';
+import type { IdempotencyKeys, KeyAddress, KeyClaim } from '../ports.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
@@ -12,30 +11,20 @@ export interface RedisIdempotencyKeysOptions {
 
 export function createRedisIdempotencyKeys(options: RedisIdempotencyKeysOptions): IdempotencyKeys {
   const { redis, keys, resultLifeSeconds } = options;
+  const keyOf = ({ tenant, keySha256 }: KeyAddress) => keys.idempotency(tenant, keySha256);
 
   return {
-    claim: (tenant, key, claim) => put({ tenant, key }, '', claim),
-    replace: (held, next, at) => put(at, JSON.stringify(held), next),
+    claim: (at, claim) => put(at, '', claim),
+    replace: (at, held, next) => put(at, JSON.stringify(held), next),
+    async release(at, id) {
+      await reachRedis(() => redis.eval(UNLINK_IF_OF_CHECK, 1, keyOf(at), id));
+    },
   };
 
   /** Two gateways may try in the same millisecond; inside Redis one of them is first. */
-  async function put(
-    { tenant, key }: { tenant: string; key: string },
-    expected: string,
-    claim: KeyClaim,
-  ): Promise<KeyClaim> {
-    // A caller's key may be long or hold anything; its hash is neither.
-    const keySha256 = createHash('sha256').update(key).digest('hex');
-    const inForce = await reachRedis(() =>
-      redis.eval(
-        PUT_IF_AS_EXPECTED,
-        1,
-        keys.idempotency(tenant, keySha256),
-        expected,
-        JSON.stringify(claim),
-        resultLifeSeconds,
-      ),
-    );
+  async function put(at: KeyAddress, expected: string, claim: KeyClaim): Promise<KeyClaim> {
+    const args = [expected, JSON.stringify(claim), resultLifeSeconds];
+    const inForce = await reachRedis(() => redis.eval(PUT_IF_AS_EXPECTED, 1, keyOf(at), ...args));
     return JSON.parse(String(inForce)) as KeyClaim;
   }
 }
@@ -47,3 +36,9 @@ const PUT_IF_AS_EXPECTED = `
   end
   redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
   return ARGV[2]`;
+
+const UNLINK_IF_OF_CHECK = `
+  local held = redis.call('GET', KEYS[1])
+  if held and cjson.decode(held).id == ARGV[1] then
+    redis.call('UNLINK', KEYS[1])
+  end`;

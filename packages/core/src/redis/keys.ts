@@ -14,6 +14,10 @@ export function createKeys(prefix: string) {
     /** BullMQ's own hash of one job. */
     job: (id: string) => `${prefix}:${CHECK_QUEUE}:${id}`,
     cancellation: (id: string) => `${prefix}:canceled:${id}`,
+    /** Ids of checks that are being erased. */
+    erasing: `${prefix}:erasing`,
+    /** BullMQ's own stream of what happened in one queue. */
+    events: (queue: string) => `${prefix}:${queue}:events`,
     /** Addresses of the gateways that attached to a check. */
     attached: (id: string) => `${prefix}:attached:${id}`,
     idempotency: (tenant: string, keySha256: string) => `${prefix}:key:${tenant}:${keySha256}`,
@@ -28,6 +32,8 @@ export function createKeys(prefix: string) {
     delivery: (id: string) => `${prefix}:delivery:${id}`,
     /** Sorted set of one endpoint's delivery ids, by time. */
     deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,
+    /** Those of them that have ended. */
+    endedDeliveries: (endpointId: string) => `${prefix}:ended-deliveries:${endpointId}`,
   };
 }
 

@@ -44,11 +44,19 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   };
 
   async function addEntry(stream: string, entry: string[]): Promise<void> {
-    await redis.xadd(stream, 'MAXLEN', '~', MAX_REPLIES, '*', ...entry);
-    // Not at once: a cluster that redirects the first would be sent the second before it.
-    await redis.expire(stream, STREAM_LIFE_SECONDS);
+    await redis.eval(ADD_REPLY, 1, stream, MAX_REPLIES, STREAM_LIFE_SECONDS, ...entry);
   }
 }
+
+/** One step: a stream whose writer dies in between would have no expiry. */
+const ADD_REPLY = `
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
+  redis.call('EXPIRE', KEYS[1], ARGV[2])`;
+
+/** One step, for the same reason. */
+const ATTACH = `
+  redis.call('SADD', KEYS[1], ARGV[1])
+  redis.call('EXPIRE', KEYS[1], ARGV[2])`;
 
 /** All gateways' streams are one to whoever looks at a trace. */
 const tracedStream = { system: 'redis', destination: 'replies' } as const;
@@ -71,6 +79,8 @@ export interface RedisReplyInboxOptions {
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
   const { redis, blockingRedis, keys, gatewayId, log } = options;
   const waiters = createReplyWaiters();
+  /** How many wait for each check of another's. */
+  const attached = new Map<string, number>();
   const closing = new AbortController();
   void deliverReplies();
 
@@ -85,10 +95,34 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   };
 
   async function attach(id: string): Promise<ReplyWaiter> {
-    const waiter = waiters.expect(id);
-    await redis.sadd(keys.attached(id), gatewayId);
-    await redis.expire(keys.attached(id), ATTACHMENT_LIFE_SECONDS);
-    return waiter;
+    const { within, forget } = waiters.expect(id);
+    let isAttached = true;
+    attached.set(id, (attached.get(id) ?? 0) + 1);
+    const waiter = {
+      within,
+      forget() {
+        forget();
+        if (isAttached) detach(id);
+        isAttached = false;
+      },
+    };
+    try {
+      await redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_LIFE_SECONDS);
+      return waiter;
+    } catch (error) {
+      waiter.forget();
+      throw error;
+    }
+  }
+
+  /** The last one leaves no trace: the check may have ended before it attached. */
+  function detach(id: string): void {
+    const others = (attached.get(id) ?? 1) - 1;
+    if (others > 0) return void attached.set(id, others);
+    attached.delete(id);
+    redis.srem(keys.attached(id), gatewayId).catch((error: unknown) => {
+      log.debug({ requestId: id, err: error }, 'detaching from a check failed, it expires');
+    });
   }
 
   async function deliverReplies(): Promise<void> {
@@ -106,9 +140,9 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   }
 }
 
-/** The entries of a gateway's stream, each once, until closing. */
+/** The entries of a gateway's stream, each once, until closing. What was read is deleted. */
 async function* readReplies(
-  { blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
+  { redis, blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
   closing: AbortSignal,
 ): AsyncGenerator<string[]> {
   const stream = keys.replies(gatewayId);
@@ -120,10 +154,18 @@ async function* readReplies(
         lastId = entryId;
         yield fields;
       }
+      // An outcome holds a score. What cannot be deleted now is with the next, or expires.
+      if (read) redis.xtrim(stream, 'MINID', nextId(lastId)).catch(() => undefined);
     } catch (error) {
       if (closing.aborted) return;
       log.warn({ err: error }, 'reading replies failed, trying again');
       await delay(RETRY_MS);
     }
   }
+}
+
+/** The least id above this one. */
+function nextId(entryId: string): string {
+  const [ms, sequence] = entryId.split('-');
+  return `${ms}-${BigInt(sequence ?? 0) + 1n}`;
 }

@@ -4,7 +4,7 @@ import { receiverOf } from '../domain/webhook-delivery.js';
 import type { WebhookJob, WebhookQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
 import { withCarrier } from './carry-trace.js';
-import type { BullQueue } from './check-queue.js';
+import { NO_EVENTS, NO_STACKS, type BullQueue } from './check-queue.js';
 import { WEBHOOK_QUEUE, type Keys } from './keys.js';
 import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
@@ -31,8 +31,13 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     connection: redis,
     prefix: keys.prefix,
     // The delivery's own record is the log: of a job that is done nothing needs to stay.
-    defaultJobOptions: { ...OWN_FAULTS, ...NOTHING_STAYS, sizeLimit: MAX_JOB_DATA_BYTES },
-    streams: { events: { maxLen: 1000 } },
+    defaultJobOptions: {
+      ...OWN_FAULTS,
+      ...NOTHING_STAYS,
+      ...NO_STACKS,
+      sizeLimit: MAX_JOB_DATA_BYTES,
+    },
+    streams: NO_EVENTS,
   });
   // The connection reports its own errors; an unheard 'error' event would end the process.
   queue.on('error', () => undefined);
@@ -51,7 +56,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
       reach(async () => {
         if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
         const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
-        const options = { jobId: `announce-${id}`, delay: FIRST_LOOK_MS };
+        const options = { jobId: announcementOf(id), delay: FIRST_LOOK_MS };
         await send(queue, { kind: 'announce', check }, options);
       }),
     async deliver(delivery) {
@@ -59,6 +64,10 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     },
     async deliverNow(delivery) {
       await reach(async () => hasten(await addDelivery(delivery)));
+    },
+    async withdraw(checkId, deliveryIds) {
+      const jobs = [announcementOf(checkId), ...deliveryIds];
+      await reach(() => Promise.all(jobs.map((id) => queue.remove(id))));
     },
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
@@ -74,6 +83,8 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     return send(queue, job, { jobId: delivery.id });
   }
 }
+
+const announcementOf = (checkId: string) => `announce-${checkId}`;
 
 function send(queue: Queue<WebhookJob>, job: WebhookJob, options: JobsOptions & { jobId: string }) {
   const message = { system: 'bullmq', destination: WEBHOOK_QUEUE, id: options.jobId } as const;

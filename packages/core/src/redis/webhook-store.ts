@@ -1,20 +1,73 @@
 import type { Redis } from './connect.js';
 import { LivegateError } from '../domain/errors.js';
-import type { Delivery } from '../domain/webhook-delivery.js';
+import {
+  deliveryLifeSeconds,
+  type Delivery,
+  type DeliveryTarget,
+} from '../domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
 import type { WebhookStore } from '../ports.js';
 import { updateField, updateKey } from './compare-and-set.js';
 import type { Keys } from './keys.js';
 import { reachRedis } from './translate-errors.js';
 
-/** Longer than a whole schedule of attempts, so that nothing pending is forgotten. */
-const DELIVERY_LIFE_SECONDS = 7 * 24 * 60 * 60;
+/** How many of one endpoint's deliveries are shown, and how many of those that have ended are kept. */
 const MAX_LISTED = 100;
+/** Of the lists themselves; what they list has lives of its own, none longer. */
+const LIST_LIFE_SECONDS = 7 * 24 * 60 * 60;
 
 /** KEYS: the tenant's endpoints. ARGV: id, endpoint, limit. */
 const ADD_BELOW_LIMIT = `
 if redis.call('hlen', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
+return 1`;
+
+/** KEYS: the tenant's endpoints, the lists of one. ARGV: its id, what a delivery's key starts with. */
+const REMOVE_ENDPOINT = `
+if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return 0 end
+for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
+  redis.call('unlink', ARGV[2] .. id)
+end
+redis.call('unlink', KEYS[2], KEYS[3])
+return 1`;
+
+/**
+ * KEYS: the delivery; for one to an endpoint, the tenant's endpoints and the list of this one's. ARGV:
+ * the record, its life, its id, when it was made, the life of the list, the endpoint's id.
+ */
+const ADD_DELIVERY = `
+if KEYS[2] and redis.call('hexists', KEYS[2], ARGV[6]) == 0 then return 0 end
+if not redis.call('set', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+if KEYS[3] then
+  redis.call('zadd', KEYS[3], ARGV[4], ARGV[3])
+  redis.call('expire', KEYS[3], ARGV[5])
+end
+return 1`;
+
+/**
+ * KEYS: the delivery; for one to an endpoint, its lists: all, and those that have ended. ARGV: the
+ * record as it was and as it shall be, its life, its id, when it was made, the life of the lists,
+ * whether it has ended, how many of these are kept, what a delivery's key starts with.
+ */
+const UPDATE_DELIVERY = `
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[2], 'EX', ARGV[3])
+if not KEYS[2] then return 1 end
+redis.call('expire', KEYS[2], ARGV[6])
+if ARGV[7] == '0' then
+  redis.call('zrem', KEYS[3], ARGV[4])
+  return 1
+end
+redis.call('zadd', KEYS[3], ARGV[5], ARGV[4])
+redis.call('expire', KEYS[3], ARGV[6])
+local excess = redis.call('zcard', KEYS[3]) - ARGV[8]
+if excess > 0 then
+  local oldest = redis.call('zpopmin', KEYS[3], excess)
+  for i = 1, #oldest, 2 do
+    redis.call('zrem', KEYS[2], oldest[i])
+    redis.call('unlink', ARGV[9] .. oldest[i])
+  end
+end
 return 1`;
 
 export function createRedisWebhookStore(redis: Redis, keys: Keys): WebhookStore {
@@ -42,8 +95,11 @@ function createEndpoints(redis: Redis, keys: Keys) {
       return reachRedis(() => updateField(redis, field, change));
     },
     async removeEndpoint({ tenant, id }) {
-      const removed = await reachRedis(() => redis.hdel(keys.webhookEndpoints(tenant), id));
-      if (removed === 1) await reachRedis(() => redis.unlink(keys.deliveries(id)));
+      const used = [keys.webhookEndpoints(tenant), keys.deliveries(id), keys.endedDeliveries(id)];
+      const args = [id, keys.delivery('')];
+      const removed = await reachRedis(() =>
+        redis.eval(REMOVE_ENDPOINT, used.length, ...used, ...args),
+      );
       return removed === 1;
     },
     async readTenantSecrets(tenant) {
@@ -53,7 +109,7 @@ function createEndpoints(redis: Redis, keys: Keys) {
     async updateTenantSecrets(tenant, change) {
       const key = keys.webhookSecrets(tenant);
       await reachRedis(() => redis.setnx(key, '[]'));
-      return (await reachRedis(() => updateKey(redis, { key }, change))) ?? [];
+      return (await reachRedis(() => updateKey(redis, key, change))) ?? [];
     },
   } satisfies Partial<WebhookStore>;
 }
@@ -65,32 +121,60 @@ function createDeliveries(redis: Redis, keys: Keys) {
       const delivery = await reachRedis(() => redis.get(keys.delivery(id)));
       return delivery === null ? undefined : parseDelivery(delivery);
     },
-    updateDelivery(id, change) {
-      const slot = { key: keys.delivery(id), lifeSeconds: DELIVERY_LIFE_SECONDS };
-      return reachRedis(() => updateKey(redis, slot, change));
-    },
+    updateDelivery: (id, change) => reachRedis(() => updateDelivery({ redis, keys }, id, change)),
     listDeliveries: (endpointId) => reachRedis(() => listDeliveries(redis, keys, endpointId)),
-    async eraseDeliveries(ids) {
-      if (ids.length > 0) await reachRedis(() => redis.unlink(ids.map(keys.delivery)));
-    },
+    eraseDeliveries: (ids) => reachRedis(() => eraseDeliveries(redis, keys, ids)),
   } satisfies Partial<WebhookStore>;
 }
 
-/** The log first: an id in it whose delivery is missing is passed over when it is read. */
 async function addDelivery(redis: Redis, keys: Keys, delivery: Delivery): Promise<boolean> {
-  const { id, target, createdAt } = delivery;
-  if ('endpointId' in target) {
-    const log = keys.deliveries(target.endpointId);
-    await redis
-      .multi()
-      .zadd(log, 'NX', createdAt, id)
-      .zremrangebyrank(log, 0, -1 - MAX_LISTED)
-      .expire(log, DELIVERY_LIFE_SECONDS)
-      .exec();
+  const { id, tenant, target, createdAt } = delivery;
+  const endpointId = endpointOf(target);
+  const lists =
+    endpointId === undefined ? [] : [keys.webhookEndpoints(tenant), keys.deliveries(endpointId)];
+  const used = [keys.delivery(id), ...lists];
+  const record = [JSON.stringify(delivery), deliveryLifeSeconds(delivery), id, createdAt];
+  const args = [...record, LIST_LIFE_SECONDS, endpointId ?? ''];
+  return (await redis.eval(ADD_DELIVERY, used.length, ...used, ...args)) === 1;
+}
+
+/** Starts over with the newer record when another process has changed it in between. */
+async function updateDelivery(
+  { redis, keys }: { redis: Redis; keys: Keys },
+  id: string,
+  change: (latest: Delivery) => Delivery,
+): Promise<Delivery | undefined> {
+  for (;;) {
+    const from = await redis.get(keys.delivery(id));
+    if (from === null) return undefined;
+    const changed = change(parseDelivery(from));
+    const endpointId = endpointOf(changed.target);
+    const lists =
+      endpointId === undefined
+        ? []
+        : [keys.deliveries(endpointId), keys.endedDeliveries(endpointId)];
+    const used = [keys.delivery(id), ...lists];
+    const record = [JSON.stringify(changed), deliveryLifeSeconds(changed), id, changed.createdAt];
+    const hasEnded = changed.status === 'pending' ? 0 : 1;
+    const args = [from, ...record, LIST_LIFE_SECONDS, hasEnded, MAX_LISTED, keys.delivery('')];
+    if ((await redis.eval(UPDATE_DELIVERY, used.length, ...used, ...args)) === 1) return changed;
   }
-  const record = JSON.stringify(delivery);
-  const life = DELIVERY_LIFE_SECONDS;
-  return (await redis.set(keys.delivery(id), record, 'EX', life, 'NX')) === 'OK';
+}
+
+function endpointOf(target: DeliveryTarget): string | undefined {
+  return 'endpointId' in target ? target.endpointId : undefined;
+}
+
+async function eraseDeliveries(redis: Redis, keys: Keys, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const records = await redis.mget(ids.map(keys.delivery));
+  const erasing = redis.multi().unlink(ids.map(keys.delivery));
+  for (const { id, target } of records.filter((record) => record !== null).map(parseDelivery)) {
+    const endpointId = endpointOf(target);
+    if (endpointId === undefined) continue;
+    erasing.zrem(keys.deliveries(endpointId), id).zrem(keys.endedDeliveries(endpointId), id);
+  }
+  await erasing.exec();
 }
 
 async function listDeliveries(redis: Redis, keys: Keys, endpointId: string): Promise<Delivery[]> {

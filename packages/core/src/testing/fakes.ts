@@ -7,8 +7,10 @@ import type {
   Cancellation,
   Cancellations,
   CheckQueue,
+  ErasableCheck,
   IdempotencyKeys,
   ImageStore,
+  KeyAddress,
   KeyClaim,
   RateLimiter,
   ReplyInbox,
@@ -100,13 +102,26 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       requirePresent(outage);
       const check = checks.get(id);
       if (!check || isFinal(check)) return false;
-      change(id, { cancellation: 'canceled' });
+      if (check.cancellation === undefined) change(id, { cancellation: 'canceled' });
       return true;
+    },
+    async hide(id) {
+      requirePresent(outage);
+      change(id, { cancellation: 'erased' });
     },
     async erase(id) {
       requirePresent(outage);
       if (checks.get(id)?.state === 'running') change(id, { cancellation: 'erased' });
       else checks.delete(id);
+    },
+    async listHidden() {
+      requirePresent(outage);
+      const hidden = [...checks].filter(([, { cancellation }]) => cancellation === 'erased');
+      return hidden.map(([id, { job }]) => describeErasable(id, job));
+    },
+    async forget(id) {
+      requirePresent(outage);
+      if (checks.get(id)?.cancellation === 'erased') checks.delete(id);
     },
     async find(ids) {
       requirePresent(outage);
@@ -132,18 +147,24 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
   };
 }
 
-function describeCheck(id: string, check: FakeCheck): CheckRecord {
-  const { job, state, cancellation, outcome } = check;
-  const status = statusOf(state, cancellation !== undefined);
-  const { tenant, webhookUrl } = job;
+function describeErasable(id: string, { tenant, webhookUrl, keySha256 }: CheckJob): ErasableCheck {
   return {
     id,
     tenant,
+    ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(keySha256 !== undefined && { keySha256 }),
+  };
+}
+
+function describeCheck(id: string, check: FakeCheck): CheckRecord {
+  const { job, state, cancellation, outcome } = check;
+  const status = statusOf(state, cancellation !== undefined);
+  return {
+    ...describeErasable(id, job),
     status,
     createdAt: 0,
     ...(status !== 'queued' && { startedAt: 1 }),
     ...(outcome && { finishedAt: 2 }),
-    ...(webhookUrl !== undefined && { webhookUrl }),
     ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }
@@ -185,19 +206,24 @@ export function createFakeReplies(): FakeReplies {
 
 export function createFakeIdempotencyKeys(outage: Outage = { away: false }): IdempotencyKeys {
   const claims = new Map<string, KeyClaim>();
+  const keyOf = ({ tenant, keySha256 }: KeyAddress) => `${tenant}/${keySha256}`;
 
   return {
-    async claim(tenant, key, claim) {
+    async claim(at, claim) {
       requirePresent(outage);
-      const at = `${tenant}/${key}`;
-      if (!claims.has(at)) claims.set(at, claim);
-      return claims.get(at) ?? claim;
+      const key = keyOf(at);
+      if (!claims.has(key)) claims.set(key, claim);
+      return claims.get(key) ?? claim;
     },
-    async replace(held, next, { tenant, key }) {
+    async replace(at, held, next) {
       requirePresent(outage);
-      const at = `${tenant}/${key}`;
-      if ((claims.get(at)?.id ?? held.id) === held.id) claims.set(at, next);
-      return claims.get(at) ?? next;
+      const key = keyOf(at);
+      if ((claims.get(key)?.id ?? held.id) === held.id) claims.set(key, next);
+      return claims.get(key) ?? next;
+    },
+    async release(at, id) {
+      requirePresent(outage);
+      if (claims.get(keyOf(at))?.id === id) claims.delete(keyOf(at));
     },
   };
 }

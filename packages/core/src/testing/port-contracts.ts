@@ -48,34 +48,49 @@ export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
     { id: 'a', imageSha256: '1' },
     { id: 'b', imageSha256: '1' },
   ];
+  const at = { tenant: 'acme', keySha256: 'k' };
 
   describe('IdempotencyKeys', () => {
     it('gives a key to whoever comes first, and tells the others who that was', async () => {
       const keys = await open(create);
-      const claims = await Promise.all([
-        keys.claim('acme', 'k', first),
-        keys.claim('acme', 'k', second),
-      ]);
+      const claims = await Promise.all([keys.claim(at, first), keys.claim(at, second)]);
       expect(claims).toEqual([first, first]);
     });
 
     it('keeps the keys of tenants apart', async () => {
       const keys = await open(create);
-      await keys.claim('acme', 'k', first);
-      expect(await keys.claim('globex', 'k', second)).toEqual(second);
+      await keys.claim(at, first);
+      expect(await keys.claim({ ...at, tenant: 'globex' }, second)).toEqual(second);
     });
 
     it('lets one of several replace the claim they all saw', async () => {
       const keys = await open(create);
-      const at = { tenant: 'acme', key: 'k' };
-      await keys.claim('acme', 'k', first);
+      await keys.claim(at, first);
       const third = { id: 'c', imageSha256: '1' };
       const claims = await Promise.all([
-        keys.replace(first, second, at),
-        keys.replace(first, third, at),
+        keys.replace(at, first, second),
+        keys.replace(at, first, third),
       ]);
       expect(claims).toEqual([second, second]);
-      expect(await keys.claim('acme', 'k', first)).toEqual(second);
+      expect(await keys.claim(at, first)).toEqual(second);
+    });
+
+    it('replaces a claim by one for another image', async () => {
+      const keys = await open(create);
+      const other = { id: 'c', imageSha256: '2' };
+      await keys.claim(at, first);
+      expect(await keys.replace(at, first, other)).toEqual(other);
+    });
+
+    it('frees a key for the check that holds it, and for no other', async () => {
+      const keys = await open(create);
+      await keys.claim(at, first);
+      await keys.release(at, second.id);
+      await keys.release({ ...at, tenant: 'globex' }, first.id);
+      expect(await keys.claim(at, second)).toEqual(first);
+      await keys.release(at, first.id);
+      await keys.release(at, first.id);
+      expect(await keys.claim(at, second)).toEqual(second);
     });
   });
 }

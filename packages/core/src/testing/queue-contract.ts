@@ -107,7 +107,9 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       const queue = await open(create);
       expect(await queue.read(randomUUID())).toBeUndefined();
       expect(await queue.cancel(randomUUID())).toBe(false);
+      await queue.hide(randomUUID());
       await queue.erase(randomUUID());
+      expect(await queue.listHidden()).toEqual([]);
     });
 
     it('cancels a queued check at once', async () => {
@@ -153,6 +155,37 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       await queue.erase(id);
       expect(await queue.read(id)).toBeUndefined();
       expect(await queue.find([id])).toEqual(new Map([[id, 'erased']]));
+      expect(await queue.listHidden()).toEqual([{ id, tenant: exampleJob.tenant }]);
+    });
+
+    it.each([
+      ['queued', false],
+      ['finished', true],
+    ])('hides a %s check at once, and lists it until it is erased', async (_state, isFinished) => {
+      const queue = await open(create);
+      const id = randomUUID();
+      const references = { webhookUrl: 'https://example.com', keySha256: 'k' };
+      await queue.add(id, { ...exampleJob, ...references });
+      if (isFinished) {
+        await queue.begin(id);
+        await queue.finish(id, { result: exampleResult });
+      } else {
+        expect(await queue.read(id)).toMatchObject(references);
+      }
+      await queue.hide(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.listHidden()).toEqual([{ id, tenant: exampleJob.tenant, ...references }]);
+      await queue.erase(id);
+      expect(await queue.listHidden()).toEqual([]);
+      expect(await queue.find([id])).toEqual(new Map());
+    });
+
+    it('does not bring back an erased check by cancelling it', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.erase(id);
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toBeUndefined();
     });
 
     it('erases a finished check', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { failDelivery, type Delivery } from '../domain/webhook-delivery.js';
+import { failDelivery, replayDelivery, type Delivery } from '../domain/webhook-delivery.js';
 import { disableEndpoint, rotateSecrets } from '../domain/webhooks.js';
 import type { WebhookJob, WebhookQueue, WebhookStore } from '../ports.js';
 import { open, type Create } from './subject.js';
@@ -76,8 +76,14 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
   });
 
   describe('WebhookStore, deliveries', () => {
-    it('adds one delivery of one id', async () => {
+    async function openWithEndpoint() {
       const store = await open(create);
+      await store.addEndpoint(exampleEndpoint(), 16);
+      return store;
+    }
+
+    it('adds one delivery of one id', async () => {
+      const store = await openWithEndpoint();
       const delivery = exampleDelivery();
       expect(await store.addDelivery(delivery)).toBe(true);
       expect(await store.addDelivery({ ...delivery, payload: 'other' })).toBe(false);
@@ -85,8 +91,60 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.readDelivery(randomUUID())).toBeUndefined();
     });
 
-    it('lists the deliveries of one endpoint, newest first, 100 at most', async () => {
+    it('adds no delivery to an endpoint that is gone', async () => {
       const store = await open(create);
+      expect(await store.addDelivery(exampleDelivery())).toBe(false);
+      expect(await store.readDelivery(exampleDelivery().id)).toBeUndefined();
+      const target = { url: 'https://example.com/' };
+      expect(await store.addDelivery(exampleDelivery({ target }))).toBe(true);
+    });
+
+    it('removes all deliveries of an endpoint with it, and no others', async () => {
+      const store = await openWithEndpoint();
+      await store.addEndpoint(exampleEndpoint({ id: 'whe_2' }), 16);
+      const ids = Array.from({ length: 103 }, (_, n) => `msg_${n}`);
+      for (const id of ids) await store.addDelivery(exampleDelivery({ id }));
+      const other = exampleDelivery({ id: 'msg_other', target: { endpointId: 'whe_2' } });
+      await store.addDelivery(other);
+      await store.updateDelivery('msg_0', (latest) => failDelivery(latest, 'endpoint_gone'));
+      await store.removeEndpoint(at('acme', 'whe_1'));
+      expect(await store.listDeliveries('whe_1')).toEqual([]);
+      for (const id of ids) expect(await store.readDelivery(id)).toBeUndefined();
+      expect(await store.listDeliveries('whe_2')).toEqual([other]);
+    });
+
+    it('keeps all that are pending, and of those that have ended the latest 100', async () => {
+      const store = await openWithEndpoint();
+      const ids = Array.from({ length: 104 }, (_, n) => `msg_${n}`);
+      for (const [createdAt, id] of ids.entries()) {
+        await store.addDelivery(exampleDelivery({ id, createdAt }));
+      }
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
+      for (const id of ids.slice(1)) await store.updateDelivery(id, fail);
+      const kept = await Promise.all(ids.map((id) => store.readDelivery(id)));
+      const gone = ids.filter((_, n) => kept[n] === undefined);
+      expect(gone).toEqual(['msg_1', 'msg_2', 'msg_3']);
+      expect(kept[0]).toMatchObject({ status: 'pending' });
+      expect(await store.listDeliveries('whe_1')).toHaveLength(100);
+    });
+
+    it('keeps a delivery that is replayed although others end', async () => {
+      const store = await openWithEndpoint();
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
+      await store.addDelivery(exampleDelivery({ id: 'msg_replayed', createdAt: 0 }));
+      await store.updateDelivery('msg_replayed', fail);
+      await store.updateDelivery('msg_replayed', (latest) => replayDelivery(latest, 1));
+      for (let n = 1; n <= 101; n++) {
+        await store.addDelivery(exampleDelivery({ id: `msg_${n}`, createdAt: n }));
+        await store.updateDelivery(`msg_${n}`, fail);
+      }
+      expect(await store.readDelivery('msg_replayed')).toMatchObject({ status: 'pending' });
+      expect(await store.readDelivery('msg_1')).toBeUndefined();
+    });
+
+    it('lists the deliveries of one endpoint, newest first, 100 at most', async () => {
+      const store = await openWithEndpoint();
+      await store.addEndpoint(exampleEndpoint({ id: 'whe_other' }), 16);
       for (let n = 0; n < 102; n++) {
         await store.addDelivery(exampleDelivery({ id: `msg_${n}`, createdAt: n }));
       }
@@ -98,7 +156,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
     });
 
     it('changes what it knows', async () => {
-      const store = await open(create);
+      const store = await openWithEndpoint();
       const { id } = exampleDelivery();
       const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_deleted');
       expect(await store.updateDelivery(id, fail)).toBeUndefined();
@@ -108,7 +166,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
     });
 
     it('erases deliveries, also from the list', async () => {
-      const store = await open(create);
+      const store = await openWithEndpoint();
       await store.addDelivery(exampleDelivery());
       await store.eraseDeliveries([exampleDelivery().id, 'msg_unknown']);
       await store.eraseDeliveries([]);
@@ -158,6 +216,19 @@ export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void
       await queue.deliverNow(delivery);
       const job = { kind: 'deliver', deliveryId: delivery.id, receiver: 'whe_1' };
       expect(await list()).toEqual([job]);
+    });
+
+    it('lets go of the announcement and the deliveries of one check, and of no other', async () => {
+      const { queue, list } = await open(create);
+      const [erased, kept] = ['a', 'b'].map((id) => ({
+        id,
+        tenant: 'acme',
+        webhookUrl: 'https://example.com/',
+      }));
+      for (const check of [erased!, kept!]) await queue.announce(check);
+      await queue.deliver(exampleDelivery());
+      await queue.withdraw(erased!.id, [exampleDelivery().id, 'msg_unknown']);
+      expect(await list()).toEqual([{ kind: 'announce', check: kept }]);
     });
   });
 }

@@ -16,6 +16,16 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
   const find = ({ tenant, id }: Pick<WebhookEndpoint, 'tenant' | 'id'>) =>
     endpointsOf(tenant).find((endpoint) => endpoint.id === id);
 
+  const deliveriesOf = (endpointId: string) =>
+    [...deliveries.values()]
+      .filter(({ target }) => 'endpointId' in target && target.endpointId === endpointId)
+      .toSorted((a, b) => b.createdAt - a.createdAt);
+
+  function keepLatestEnded(endpointId: string): void {
+    const ended = deliveriesOf(endpointId).filter(({ status }) => status !== 'pending');
+    for (const { id } of ended.slice(maxListed)) deliveries.delete(id);
+  }
+
   const store: WebhookStore = {
     async addEndpoint(endpoint, maxEndpoints) {
       if (endpointsOf(endpoint.tenant).length >= maxEndpoints) {
@@ -31,7 +41,11 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
       if (endpoint) endpoints.set(at.id, change(endpoint));
       return find(at);
     },
-    removeEndpoint: async (at) => find(at) !== undefined && endpoints.delete(at.id),
+    async removeEndpoint(at) {
+      if (!find(at)) return false;
+      for (const { id } of deliveriesOf(at.id)) deliveries.delete(id);
+      return endpoints.delete(at.id);
+    },
     readTenantSecrets: async (tenant) => secrets.get(tenant) ?? [],
     async updateTenantSecrets(tenant, change) {
       const changed = change(secrets.get(tenant) ?? []);
@@ -39,21 +53,22 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
       return changed;
     },
     async addDelivery(delivery) {
-      if (deliveries.has(delivery.id)) return false;
+      const { id, tenant, target } = delivery;
+      if (deliveries.has(id)) return false;
+      if ('endpointId' in target && !find({ tenant, id: target.endpointId })) return false;
       deliveries.set(delivery.id, delivery);
       return true;
     },
     readDelivery: async (id) => deliveries.get(id),
     async updateDelivery(id, change) {
       const delivery = deliveries.get(id);
-      if (delivery) deliveries.set(id, change(delivery));
-      return deliveries.get(id);
+      if (!delivery) return undefined;
+      const changed = change(delivery);
+      deliveries.set(id, changed);
+      if ('endpointId' in changed.target) keepLatestEnded(changed.target.endpointId);
+      return changed;
     },
-    listDeliveries: async (endpointId) =>
-      [...deliveries.values()]
-        .filter(({ target }) => 'endpointId' in target && target.endpointId === endpointId)
-        .toSorted((a, b) => b.createdAt - a.createdAt)
-        .slice(0, maxListed),
+    listDeliveries: async (endpointId) => deliveriesOf(endpointId).slice(0, maxListed),
     async eraseDeliveries(ids) {
       for (const id of ids) deliveries.delete(id);
     },
@@ -83,6 +98,9 @@ export function createFakeWebhookQueue(
     },
     deliver,
     deliverNow: deliver,
+    async withdraw(checkId, deliveryIds) {
+      for (const id of [`announce-${checkId}`, ...deliveryIds]) jobs.delete(id);
+    },
   };
   return { ...failWhenAway(queue, outage), jobs };
 }
