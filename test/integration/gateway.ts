@@ -25,7 +25,7 @@ import {
 } from '../../apps/api/src/credentials/credential-file.js';
 import { watchFleet } from '../../apps/api/src/fleet.js';
 import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
-import { createCancelCheck, createEraseCheck } from '../../apps/api/src/end-check.js';
+import { createEndings } from '../../apps/api/src/end-check.js';
 import { createServer, type ServerOptions } from '../../apps/api/src/server.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
@@ -99,7 +99,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const idempotencyKeys = createFakeIdempotencyKeys(outage);
   const claimKey = createClaimKey({ queue, idempotencyKeys });
   const submitting = { imageStore, queue, replies, idempotencyKeys, claimKey, awaitCheck };
-  const ending = { queue, imageStore, idempotencyKeys, webhooks };
+  const ending = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
   const server = createHttpServer(
     createServer(
       {
@@ -118,8 +118,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         awaitCheck,
         webhooks,
         submitCheck: createSubmitCheck(submitting),
-        cancelCheck: createCancelCheck(ending),
-        eraseCheck: createEraseCheck(ending),
+        ...ending,
         log,
         isClosing: () => false,
       },

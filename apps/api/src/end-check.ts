@@ -8,11 +8,16 @@ export interface EndCheckDeps {
   webhooks: Pick<Webhooks, 'announce' | 'erase'>;
 }
 
+/** Both ways to end a check from outside. */
+export function createEndings(deps: EndCheckDeps) {
+  return { cancelCheck: createCancelCheck(deps), eraseCheck: createEraseCheck(deps) };
+}
+
 /** False: it had ended. */
 export type CancelCheck = (check: ErasableCheck) => Promise<boolean>;
 
 /** Cancels a check and deletes its image at once, not only when a worker meets it. */
-export function createCancelCheck({ queue, imageStore, webhooks }: EndCheckDeps): CancelCheck {
+function createCancelCheck({ queue, imageStore, webhooks }: EndCheckDeps): CancelCheck {
   return async (check) => {
     if (!(await queue.cancel(check.id))) return false;
     await Promise.all([imageStore.delete(check.id), webhooks.announce(check)]);
@@ -26,7 +31,7 @@ export type EraseCheck = (check: ErasableCheck) => Promise<void>;
  * Deletes all that is kept about a check. Hidden first, so that nothing is added meanwhile, and its job
  * last: a gateway that dies in between leaves it in `listHidden`. Repeating it does no harm.
  */
-export function createEraseCheck(deps: EndCheckDeps): EraseCheck {
+function createEraseCheck(deps: EndCheckDeps): EraseCheck {
   const { queue, imageStore, idempotencyKeys, webhooks } = deps;
   return async (check) => {
     const { id, tenant, keySha256 } = check;

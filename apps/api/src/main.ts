@@ -5,7 +5,7 @@ import { createClaimKey } from './claim-key.js';
 import { readApiConfig, type ApiConfig } from './config.js';
 import { openCredentialBook } from './credentials/credential-book.js';
 import { watchFleet, type Fleet } from './fleet.js';
-import { createCancelCheck, createEraseCheck } from './end-check.js';
+import { createEndings } from './end-check.js';
 import { closeHttpServer, createHttpServer } from './http-server.js';
 import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
@@ -32,13 +32,11 @@ async function main(): Promise<void> {
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
   const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey });
-  const cancelCheck = createCancelCheck({ ...store, webhooks });
-  const eraseCheck = createEraseCheck({ ...store, webhooks });
-  const tender = tendQueue({ queue: store.queue, eraseCheck }, log);
+  const ending = createEndings({ ...store, webhooks });
+  const tender = tendQueue({ ...store, ...ending }, log);
 
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT);
   const checking = { ...store, fleet, uploads, webhooks, awaitCheck, submitCheck };
-  const ending = { cancelCheck, eraseCheck };
   observeGateway(checking);
   const app = createServer(toServerOptions(config), {
     ...checking,

@@ -30,8 +30,8 @@ export interface DeliveryAttempt {
   statusCode?: number;
   /** Why there is no status code, for the tenant to read. */
   error?: string;
-  /** The first kilobyte of the answer's body. */
-  responseExcerpt?: string;
+  /** The first kilobyte of the answer's body, of the latest attempt. */
+  responseExcerpt?: string | undefined;
   /** What the receiver's `Retry-After` asked for. */
   retryAfterMs?: number;
 }
@@ -104,7 +104,7 @@ export function recordAttempt(
   random: number,
 ): Delivery {
   // The answers of a receiver that is down are alike, and most of what such a delivery takes.
-  const earlier = delivery.attempts.map(({ responseExcerpt: _, ...facts }) => facts);
+  const earlier = delivery.attempts.map((made) => ({ ...made, responseExcerpt: undefined }));
   const attempts = [...earlier, attempt].slice(-maxLoggedAttempts);
   const logged = { ...delivery, attempts };
   if (delivery.status !== 'pending') return logged;

@@ -8,15 +8,11 @@ import {
   type CheckResult,
 } from '../domain/check.js';
 import { isErrorCode } from '../domain/errors.js';
-import type { CheckQueue, ErasableCheck } from '../ports.js';
+import type { CheckQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
-import {
-  forgetErased,
-  readCancellations,
-  requestCancellation,
-  requestErasure,
-} from './cancellations.js';
+import { readCancellations, requestCancellation } from './cancellations.js';
 import { withCarrier } from './carry-trace.js';
+import { createErasures, describeErasable } from './erasures.js';
 import { CHECK_QUEUE, WEBHOOK_QUEUE, type Keys } from './keys.js';
 import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
 import { reachRedis } from './translate-errors.js';
@@ -32,8 +28,8 @@ const MAX_SWEPT = 1000;
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
 /**
- * Events hold ids and results, outlive their jobs, and nobody reads them. BullMQ trims by whole nodes of
- * the stream, which leaves up to a hundred: hence `dropEvents`.
+ * Events hold ids and results, outlive their jobs, and nobody reads them. BullMQ trims before it adds the
+ * last of a job, so that the latest ones stay: hence `dropEvents`.
  */
 export const NO_EVENTS = { events: { maxLen: 0 } };
 
@@ -75,6 +71,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     defaultJobOptions: { ...RETRIES, ...NO_STACKS, sizeLimit: MAX_JOB_DATA_BYTES },
     streams: NO_EVENTS,
   });
+  const erasures = createErasures(queue, options);
   // The connection reports its own errors; an unheard 'error' event would end the process.
   queue.on('error', () => undefined);
 
@@ -96,9 +93,9 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
     cancel: (id) => reach(() => requestCancellation(options, id)),
-    hide: (id) => reach(() => requestErasure(options, id)),
-    erase: (id) => reach(() => erase(id)),
-    listHidden: () => reach(listHidden),
+    hide: (id) => reach(() => erasures.hide(id)),
+    erase: (id) => reach(() => erasures.erase(id)),
+    listHidden: () => reach(erasures.listHidden),
     hasten: (id) => reach(async () => hasten(await queue.getJob(id))),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
@@ -114,21 +111,6 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
-
-  async function erase(id: string): Promise<void> {
-    await requestErasure(options, id);
-    // Where a worker has the job, removing it fails; the worker removes it when it ends.
-    const removed = await queue.remove(id);
-    if (removed > 0) await forgetErased(redis, keys, id);
-  }
-
-  async function listHidden(): Promise<ErasableCheck[]> {
-    const ids = await redis.smembers(keys.erasing);
-    const jobs = await Promise.all(ids.map((id) => queue.getJob(id)));
-    const gone = ids.filter((_, index) => !jobs[index]);
-    await Promise.all(gone.map((id) => forgetErased(redis, keys, id)));
-    return jobs.filter((job) => job !== undefined).map(toErasable);
-  }
 }
 
 async function readCheck(
@@ -160,25 +142,12 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
   const status = statusOf(state, cancelRequested);
   const outcome = status === 'canceled' ? ({ error: 'canceled' } as const) : readOutcome(job);
   return {
-    id: job.id ?? '',
-    tenant: job.data.tenant,
+    ...describeErasable(job),
     status,
     createdAt: job.timestamp,
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
-    ...pickReferences(job.data),
     ...(outcome && { outcome }),
-  };
-}
-
-function toErasable({ id = '', data }: CheckQueueJob): ErasableCheck {
-  return { id, tenant: data.tenant, ...pickReferences(data) };
-}
-
-function pickReferences({ webhookUrl, keySha256 }: CheckJob) {
-  return {
-    ...(webhookUrl !== undefined && { webhookUrl }),
-    ...(keySha256 !== undefined && { keySha256 }),
   };
 }
 

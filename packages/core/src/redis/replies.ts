@@ -77,10 +77,9 @@ export interface RedisReplyInboxOptions {
  * it still holds what arrived while the connection was down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
-  const { redis, blockingRedis, keys, gatewayId, log } = options;
+  const { blockingRedis, gatewayId, log } = options;
   const waiters = createReplyWaiters();
-  /** How many wait for each check of another's. */
-  const attached = new Map<string, number>();
+  const attach = createAttach(options, waiters);
   const closing = new AbortController();
   void deliverReplies();
 
@@ -94,10 +93,33 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
     },
   };
 
-  async function attach(id: string): Promise<ReplyWaiter> {
+  async function deliverReplies(): Promise<void> {
+    for await (const fields of readReplies(options, closing.signal)) {
+      const [id = '', outcome = '', , carrier] = fields;
+      try {
+        traceReceive({ ...tracedStream, id, carrier }, () =>
+          waiters.deliver(id, JSON.parse(outcome) as CheckOutcome),
+        );
+      } catch (error) {
+        // It must not keep the others from their callers.
+        log.error({ requestId: id, err: error }, 'a reply cannot be read');
+      }
+    }
+  }
+}
+
+/** Waits for a check that another gateway may have queued, and leaves no trace of having waited. */
+function createAttach(
+  { redis, keys, gatewayId, log }: RedisReplyInboxOptions,
+  waiters: ReturnType<typeof createReplyWaiters>,
+) {
+  /** How many here wait for each check. */
+  const waiting = new Map<string, number>();
+
+  return async (id: string): Promise<ReplyWaiter> => {
     const { within, forget } = waiters.expect(id);
+    waiting.set(id, (waiting.get(id) ?? 0) + 1);
     let isAttached = true;
-    attached.set(id, (attached.get(id) ?? 0) + 1);
     const waiter = {
       within,
       forget() {
@@ -113,30 +135,16 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
       waiter.forget();
       throw error;
     }
-  }
+  };
 
-  /** The last one leaves no trace: the check may have ended before it attached. */
   function detach(id: string): void {
-    const others = (attached.get(id) ?? 1) - 1;
-    if (others > 0) return void attached.set(id, others);
-    attached.delete(id);
+    const others = (waiting.get(id) ?? 1) - 1;
+    if (others > 0) return void waiting.set(id, others);
+    waiting.delete(id);
+    // The check may have ended, and deleted the attachments, before this one was made.
     redis.srem(keys.attached(id), gatewayId).catch((error: unknown) => {
       log.debug({ requestId: id, err: error }, 'detaching from a check failed, it expires');
     });
-  }
-
-  async function deliverReplies(): Promise<void> {
-    for await (const fields of readReplies(options, closing.signal)) {
-      const [id = '', outcome = '', , carrier] = fields;
-      try {
-        traceReceive({ ...tracedStream, id, carrier }, () =>
-          waiters.deliver(id, JSON.parse(outcome) as CheckOutcome),
-        );
-      } catch (error) {
-        // It must not keep the others from their callers.
-        log.error({ requestId: id, err: error }, 'a reply cannot be read');
-      }
-    }
   }
 }
 

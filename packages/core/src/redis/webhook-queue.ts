@@ -15,7 +15,10 @@ const MAX_JOB_DATA_BYTES = 8 * 1024;
 /** For faults of ours only, such as an outage; the schedule of a delivery is not BullMQ's. */
 const OWN_FAULTS = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
 
-const NOTHING_STAYS = { removeOnComplete: true, removeOnFail: true };
+/** The delivery's own record is the log: of a job that is done nothing needs to stay. */
+const NOTHING_STAYS = { ...NO_STACKS, removeOnComplete: true, removeOnFail: true };
+
+const JOB_OPTIONS = { ...OWN_FAULTS, ...NOTHING_STAYS, sizeLimit: MAX_JOB_DATA_BYTES };
 
 /** The announced check ends within this, or has ended; a look at once would often be in vain. */
 const FIRST_LOOK_MS = 100;
@@ -30,13 +33,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
   const queue = new Queue<WebhookJob>(WEBHOOK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
-    // The delivery's own record is the log: of a job that is done nothing needs to stay.
-    defaultJobOptions: {
-      ...OWN_FAULTS,
-      ...NOTHING_STAYS,
-      ...NO_STACKS,
-      sizeLimit: MAX_JOB_DATA_BYTES,
-    },
+    defaultJobOptions: JOB_OPTIONS,
     streams: NO_EVENTS,
   });
   // The connection reports its own errors; an unheard 'error' event would end the process.
@@ -65,10 +62,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     async deliverNow(delivery) {
       await reach(async () => hasten(await addDelivery(delivery)));
     },
-    async withdraw(checkId, deliveryIds) {
-      const jobs = [announcementOf(checkId), ...deliveryIds];
-      await reach(() => Promise.all(jobs.map((id) => queue.remove(id))));
-    },
+    withdraw: (checkId, ids) => reach(() => removeJobs(queue, [announcementOf(checkId), ...ids])),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
@@ -82,6 +76,10 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     } as const;
     return send(queue, job, { jobId: delivery.id });
   }
+}
+
+async function removeJobs(queue: Queue, ids: string[]): Promise<void> {
+  await Promise.all(ids.map((id) => queue.remove(id)));
 }
 
 const announcementOf = (checkId: string) => `announce-${checkId}`;

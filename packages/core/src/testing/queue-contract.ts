@@ -159,18 +159,17 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
     });
 
     it.each([
-      ['queued', false],
-      ['finished', true],
-    ])('hides a %s check at once, and lists it until it is erased', async (_state, isFinished) => {
+      ['queued', []],
+      ['finished', [{ result: exampleResult }]],
+    ])('hides a %s check at once, and lists it until it is erased', async (_state, outcomes) => {
       const queue = await open(create);
       const id = randomUUID();
       const references = { webhookUrl: 'https://example.com', keySha256: 'k' };
       await queue.add(id, { ...exampleJob, ...references });
-      if (isFinished) {
+      expect(await queue.read(id)).toMatchObject(references);
+      for (const outcome of outcomes) {
         await queue.begin(id);
-        await queue.finish(id, { result: exampleResult });
-      } else {
-        expect(await queue.read(id)).toMatchObject(references);
+        await queue.finish(id, outcome);
       }
       await queue.hide(id);
       expect(await queue.read(id)).toBeUndefined();
