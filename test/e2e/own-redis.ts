@@ -5,13 +5,15 @@ import { findFreePort } from '../../scripts/ports.js';
 import { redisArgs, startRedisServer } from '../fixtures/redis-server.js';
 
 /** A Redis that a test may stop, freeze and start again: on one port, with one append-only file. */
-export async function createOwnRedis() {
+export async function createOwnRedis(options: Record<string, string> = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'livegate-redis-'));
   const port = await findFreePort();
-  const startServer = () => startRedisServer(redisArgs({ port: `${port}`, dir: dataDir }));
+  const startServer = () =>
+    startRedisServer(redisArgs({ port: `${port}`, dir: dataDir, ...options }));
   let server = await startServer();
 
   return {
+    dataDir,
     url: `redis://127.0.0.1:${port}`,
     async start() {
       server = await startServer();
