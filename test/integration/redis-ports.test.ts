@@ -125,6 +125,59 @@ describe('what only Redis can do', () => {
     expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
   });
 
+  it('deletes replies once they are read, and attachments once nobody waits', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const { redis, keys } = sandbox;
+    const inbox = createInbox(sandbox, randomUUID());
+    onTestFinished(() => inbox.close());
+    const [first, second] = [await inbox.attach('a'), await inbox.attach('a')];
+    first.forget();
+    expect(await redis.smembers(keys.attached('a'))).toEqual([inbox.address]);
+    const outbox = createRedisReplyOutbox(redis, keys);
+    await outbox.send('a', { result: exampleResult }, inbox.address);
+    expect(await second.within(5000)).toEqual({ result: exampleResult });
+    await expect.poll(() => redis.xlen(keys.replies(inbox.address))).toBe(0);
+    second.forget();
+    // Of a check that had ended before: no reply will come and delete it.
+    const late = await inbox.attach('a');
+    expect(await redis.ttl(keys.attached('a'))).toBeGreaterThan(0);
+    late.forget();
+    late.forget();
+    await expect.poll(() => redis.exists(keys.attached('a'))).toBe(0);
+  });
+
+  it('goes on with the erasure of a check whose worker died before it removed it', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    await queue.add('a', exampleJob);
+    await worker.begin('a');
+    await queue.erase('a');
+    await worker.finish('a', { result: exampleResult });
+    const [left] = await queue.listHidden();
+    expect(left).toEqual({ id: 'a', tenant: exampleJob.tenant });
+    await queue.erase('a');
+    expect(await queue.listHidden()).toEqual([]);
+    const { redis, keys } = sandbox;
+    expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(0);
+  });
+
+  it('keeps no events, and no stack of an error', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const { redis, keys } = sandbox;
+    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    await queue.add('a', exampleJob);
+    await worker.begin('a');
+    await worker.finish('a', { error: 'invalid_image' });
+    expect(await redis.hget(keys.job('a'), 'stacktrace')).toBe('[]');
+    await queue.dropEvents();
+    expect(await redis.exists(keys.events(CHECK_QUEUE))).toBe(0);
+  });
+
   it('lets the replies of a gateway that is gone expire', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
