@@ -201,6 +201,10 @@ function createManualWorker({ keys }: Sandbox) {
     async begin(id: string) {
       expect(await takeNext()).toBe(id);
     },
+    async retry() {
+      await taken?.moveToFailed(new Error('a fault of ours'), 'token', false);
+      await taken?.promote();
+    },
     async finish(_id: string, outcome: CheckOutcome) {
       if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);
       else await taken?.moveToFailed(new UnrecoverableError(outcome.error), 'token', false);
