@@ -24,7 +24,14 @@ import {
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connectWorker, openSandbox, serversOf, silentLog, type Sandbox } from './redis.js';
+import {
+  connectWorker,
+  findKeys,
+  openSandbox,
+  serversOf,
+  silentLog,
+  type Sandbox,
+} from './redis.js';
 
 describe('the Redis adapters keep the contracts of the ports', () => {
   describeImageStore(async () => {
@@ -86,6 +93,25 @@ describe('what only Redis can do', () => {
     const ttl = await sandbox.redis.ttl(sandbox.keys.image('a'));
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60);
+  });
+
+  it('lets an idempotency key lapse with the result that it stands for', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const keys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+    const [first, second] = [
+      { id: 'a', imageSha256: '1' },
+      { id: 'b', imageSha256: '1' },
+    ];
+    const livesOn = async () => {
+      const found = await findKeys(sandbox.redis, `${sandbox.keys.prefix}*`);
+      expect(found).toHaveLength(1);
+      return sandbox.redis.ttl(found[0]!);
+    };
+    await keys.claim('acme', 'k', first);
+    expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
+    await keys.replace(first, second, { tenant: 'acme', key: 'k' });
+    expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
   });
 
   it('forgets a worker that stops announcing itself', async () => {
