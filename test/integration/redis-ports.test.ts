@@ -108,9 +108,10 @@ describe('what only Redis can do', () => {
       expect(found).toHaveLength(1);
       return sandbox.redis.ttl(found[0]!);
     };
-    await keys.claim('acme', 'k', first);
+    const at = { tenant: 'acme', keySha256: 'k' };
+    await keys.claim(at, first);
     expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
-    await keys.replace(first, second, { tenant: 'acme', key: 'k' });
+    await keys.replace(at, first, second);
     expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
   });
 
