@@ -22,6 +22,10 @@ export default defineConfig({
           include: ['{packages,apps}/*/src/**/*.test.ts', '{scripts,test/unit}/**/*.test.ts'],
         },
       },
+      {
+        extends: true,
+        test: { name: 'model', include: ['test/model/**/*.test.ts'], testTimeout: 120_000 },
+      },
       { extends: true, test: { name: 'integration', include: ['test/integration/**/*.test.ts'] } },
       {
         extends: true,

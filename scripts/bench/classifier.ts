@@ -66,7 +66,7 @@ async function timeRun(session: ModelSession, batch: Float32Array): Promise<numb
 }
 
 async function logitsOf(session: ModelSession, batch: Float32Array, output: string) {
-  return (await session.run(batch))[output]!;
+  return (await session.run(batch))[output]!.values;
 }
 
 function largestDifference(values: Float32Array, others: Float32Array): number {

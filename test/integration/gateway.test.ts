@@ -1,10 +1,22 @@
+import { connect } from 'node:net';
 import { exampleResult, exampleWorker } from '@livegate/core/testing';
 import { describe, expect, it } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
 import { greySquare } from '../fixtures/photos.js';
 import { errorBody, uuidV7 } from './error-body.js';
-import { defaultAuth, formOf, path, post, startGateway, type Body } from './gateway.js';
+import {
+  defaultAuth,
+  formOf,
+  path,
+  post,
+  startGateway,
+  type Body,
+  type GatewayTestOptions,
+} from './gateway.js';
+import { head } from './raw-http.js';
+
+type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
 const { jpeg, png } = await greySquare();
 
@@ -312,5 +324,48 @@ describe('the log', () => {
     ]) {
       expect(lines[0]).not.toContain(secret);
     }
+  });
+
+  /** The line of one request, once it is there. */
+  async function lineOf(options: GatewayTestOptions, ask: (gateway: Gateway) => Promise<unknown>) {
+    const lines: string[] = [];
+    await ask(await startGateway({ ...options, onLog: (line) => lines.push(line) }));
+    await expect.poll(() => lines).toHaveLength(1);
+    return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+  }
+
+  const waitZero = { Prefer: 'wait=0' };
+  it.each<[string, GatewayTestOptions, Record<string, string>, string]>([
+    ['a wait that the caller limited', { outcome: 'never' }, waitZero, 'timeout'],
+    ['a refused image', { outcome: { error: 'invalid_image' } }, {}, 'invalid_image'],
+    ['a canceled check', { outcome: { error: 'canceled' } }, {}, 'canceled'],
+    ['wrong credentials', {}, { 'x-api-key': 'wrong' }, 'unauthorized'],
+  ])('tells of %s at info, without an error', async (_, options, headers, outcome) => {
+    const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
+    expect(line).toMatchObject({ level: 30, outcome, msg: 'request completed' });
+    expect(line).not.toHaveProperty('err');
+  });
+
+  it('tells of a caller who hangs up at info, without a status that nobody got', async () => {
+    const line = await lineOf({ outcome: 'never' }, async ({ port, queue }) => {
+      const json = JSON.stringify({ image: jpeg.toString('base64') });
+      const caller = connect(port, '127.0.0.1').on('error', () => undefined);
+      caller.write(head('Content-Type: application/json', `Content-Length: ${json.length}`) + json);
+      await expect.poll(() => queue.jobs.size).toBe(1);
+      caller.resetAndDestroy();
+    });
+    expect(line).toMatchObject({ level: 30, msg: 'request aborted', res: { statusCode: null } });
+    expect(line).not.toHaveProperty('err');
+  });
+
+  const waitLonger = { Prefer: 'wait=60' };
+  it.each<[string, GatewayTestOptions, Record<string, string>, string]>([
+    ['a wait that ran out', { outcome: 'never', waitLimitMs: 20 }, {}, 'timeout'],
+    ['a wait that we limited', { outcome: 'never', waitLimitMs: 20 }, waitLonger, 'timeout'],
+    ['a fault of ours', { outcome: { error: 'internal_error' } }, {}, 'internal_error'],
+    ['a full queue', { maxWaiting: 0 }, {}, 'overloaded'],
+  ])('tells of %s as an error', async (_, options, headers, outcome) => {
+    const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
+    expect(line).toMatchObject({ level: 50, outcome, msg: 'request errored', err: {} });
   });
 });

@@ -319,6 +319,25 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(await ask(self)).toMatchObject({ status: 404 });
   });
 
+  it('a caller who waits for it gets 409 canceled at the next look, a long poll 404', async () => {
+    const gateway = await startGateway({ outcome: 'never' });
+    const key = { 'Idempotency-Key': 'order-1' };
+    const waiting = post(gateway.url, formOf(image), key);
+    await expect.poll(() => gateway.queue.jobs.size).toBe(1);
+    const [id = ''] = gateway.queue.jobs.keys();
+    const self = `${gateway.url}/v1/jobs/${id}`;
+    gateway.looks.count = 0;
+    const joined = post(gateway.url, formOf(image), key);
+    const poll = ask(self, { headers: { ...defaultAuth, Prefer: 'wait=5' } });
+    // Three looks before the joined one waits, two before the long poll does.
+    await expect.poll(() => gateway.looks.count).toBeGreaterThanOrEqual(4);
+    await ask(self, erase);
+    const canceled = { status: 409, body: { error_code: 'canceled' } };
+    expect(await waiting).toMatchObject(canceled);
+    expect(await joined).toMatchObject(canceled);
+    expect(await poll).toMatchObject({ status: 404, body: { error_code: 'not_found' } });
+  });
+
   it('404: unknown, and another tenant’s, which stays', async () => {
     const { url, self } = await startWithJob();
     expect(await ask(`${url}/v1/jobs/x`, erase)).toMatchObject({ status: 404 });

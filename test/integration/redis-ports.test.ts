@@ -24,7 +24,14 @@ import {
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connectWorker, openSandbox, serversOf, silentLog, type Sandbox } from './redis.js';
+import {
+  connectWorker,
+  findKeys,
+  openSandbox,
+  serversOf,
+  silentLog,
+  type Sandbox,
+} from './redis.js';
 
 describe('the Redis adapters keep the contracts of the ports', () => {
   describeImageStore(async () => {
@@ -86,6 +93,26 @@ describe('what only Redis can do', () => {
     const ttl = await sandbox.redis.ttl(sandbox.keys.image('a'));
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60);
+  });
+
+  it('lets an idempotency key lapse with the result that it stands for', async () => {
+    const sandbox = await openSandbox();
+    onTestFinished(sandbox.close);
+    const keys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+    const [first, second] = [
+      { id: 'a', imageSha256: '1' },
+      { id: 'b', imageSha256: '1' },
+    ];
+    const livesOn = async () => {
+      const found = await findKeys(sandbox.redis, `${sandbox.keys.prefix}*`);
+      expect(found).toHaveLength(1);
+      return sandbox.redis.ttl(found[0]!);
+    };
+    const at = { tenant: 'acme', keySha256: 'k' };
+    await keys.claim(at, first);
+    expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
+    await keys.replace(at, first, second);
+    expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
   });
 
   it('forgets a worker that stops announcing itself', async () => {
@@ -253,6 +280,10 @@ function createManualWorker({ keys }: Sandbox) {
     takeNext,
     async begin(id: string) {
       expect(await takeNext()).toBe(id);
+    },
+    async retry() {
+      await taken?.moveToFailed(new Error('a fault of ours'), 'token', false);
+      await taken?.promote();
     },
     async finish(_id: string, outcome: CheckOutcome) {
       if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);

@@ -20,7 +20,8 @@ async function setUp() {
 
   const taken: TakenCheck[] = [];
   const announced: { id: string; outcome: CheckOutcome | undefined }[] = [];
-  function start(failure?: Error) {
+  /** Each attempt fails with its own of the failures, and succeeds where there is none. */
+  function start(...failures: Error[]) {
     const redis = connectWorker();
     const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
     const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
@@ -30,6 +31,7 @@ async function setUp() {
         async checkImage(check) {
           taken.push(check);
           await check.beforeRun?.();
+          const failure = failures[taken.length - 1];
           if (failure) throw failure;
           await check.beforeResult();
           return exampleResult;
@@ -62,6 +64,24 @@ test('a check is announced before it ends as refused', async () => {
   start(new LivegateError('invalid_image'));
   await expect.poll(ended).toEqual({ error: 'invalid_image' });
   expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+});
+
+test('a check that fails once by a fault of ours and then succeeds has succeeded', async () => {
+  const { sandbox, taken, start, ended } = await setUp();
+  start(new Error('a fault of ours'));
+  await expect.poll(ended, { timeout: 5000 }).toEqual({ result: exampleResult });
+  expect(taken).toHaveLength(2);
+  // What must not be taken for the outcome.
+  const trace = await sandbox.redis.hget(sandbox.keys.job('a'), 'failedReason');
+  expect(trace).toBe('a fault of ours');
+});
+
+test('a check that fails at each attempt has failed by a fault of ours', async () => {
+  const { taken, start, ended } = await setUp();
+  const fault = new Error('a fault of ours');
+  start(fault, fault, fault);
+  await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
+  expect(taken).toHaveLength(3);
 });
 
 describe('a check that a dead worker held', () => {

@@ -11,13 +11,14 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 async function wait(waitMs: number) {
-  const queue = createFakeCheckQueue();
+  const outage = { away: false };
+  const queue = createFakeCheckQueue(outage);
   await queue.add('a', exampleJob);
   const replies = createFakeReplies();
   const reply = replies.createInbox('gateway').expect('a');
   let outcome: unknown = 'waiting';
   void awaitReply({ id: 'a', reply, queue }, waitMs).then((ended) => (outcome = ended));
-  return { queue, outbox: replies.outbox, outcome: () => outcome };
+  return { outage, queue, outbox: replies.outbox, outcome: () => outcome };
 }
 
 describe('awaitReply', () => {
@@ -41,6 +42,24 @@ describe('awaitReply', () => {
     expect(outcome()).toBe('waiting');
     await outbox.send('a', { result: exampleResult }, 'gateway');
     await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('ends as canceled within seconds when the check is erased', async () => {
+    const { queue, outcome } = await wait(25_000);
+    await queue.erase('a');
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(outcome()).toEqual({ error: 'canceled' });
+  });
+
+  it('waits on while the queue is out of reach', async () => {
+    const { outage, queue, outcome } = await wait(25_000);
+    outage.away = true;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(outcome()).toBe('waiting');
+    outage.away = false;
+    queue.finish('a', { result: exampleResult });
+    await vi.advanceTimersByTimeAsync(3000);
     expect(outcome()).toEqual({ result: exampleResult });
   });
 

@@ -15,7 +15,10 @@ export interface AwaitCheckDeps {
   replies: ReplyInbox;
 }
 
-/** Resolves with the check as it is when it ends, or as it is when the wait runs out. */
+/**
+ * Resolves with the check as it is when it ends, or as it is when the wait runs out; `undefined` as soon
+ * as it is seen to be erased or lost.
+ */
 export type AwaitCheck = (id: string, waitMs: number) => Promise<CheckRecord | undefined>;
 
 /** For a check that is on its way already, perhaps from another gateway. */
@@ -41,9 +44,13 @@ export interface AwaitedReply {
   queue: CheckQueue;
 }
 
+/** How a check ends for its caller that is erased, or lost, while the caller waits. */
+export const GONE: CheckOutcome = { error: 'canceled' };
+
 /**
  * Resolves with the outcome, or `undefined` when the wait runs out. A reply can be lost with the worker
- * that owed it or with a connection; what the queue holds cannot.
+ * that owed it or with a connection; what the queue holds cannot. A check that the queue does not know
+ * any more has no outcome to wait for.
  */
 export async function awaitReply(
   { id, reply, queue }: AwaitedReply,
@@ -53,8 +60,18 @@ export async function awaitReply(
   for (let leftMs = waitMs; leftMs > 0; leftMs = deadline - performance.now()) {
     const outcome = await reply.within(Math.min(leftMs, LOOK_MS));
     if (outcome) return outcome;
-    const record = await queue.read(id).catch(() => undefined);
-    if (record?.outcome) return record.outcome;
+    const seen = await look(queue, id);
+    if (seen) return seen;
   }
   return undefined;
+}
+
+/** `undefined` while the check goes on, as far as is known: a queue out of reach says nothing. */
+async function look(queue: CheckQueue, id: string): Promise<CheckOutcome | undefined> {
+  try {
+    const record = await queue.read(id);
+    return record ? record.outcome : GONE;
+  } catch {
+    return undefined;
+  }
 }

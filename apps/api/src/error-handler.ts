@@ -8,8 +8,9 @@ export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
   const error = toLivegateError(thrown);
   const { status, headers, body } = presentError(error, res.locals.requestId);
   res.locals.outcome = error.code;
-  // For the request's log line, where 5xx is an error and 4xx is not.
-  if (status >= 500) res.err = error;
+  // For the request's log line.
+  if (status >= 500 && !error.isCallersChoice) res.err = error;
+  res.locals.isCallersChoice = error.isCallersChoice;
   // Already answered, where the request broke off before its handler failed.
   if (res.writableEnded) return;
   if (res.headersSent) res.destroy();

@@ -13,14 +13,22 @@ export function logRequests(log: Log): RequestHandler {
       req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },
-    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
+    customLogLevel: (_req, res, error) => (error || isOurFault(res) ? 'error' : 'info'),
     customSuccessObject: (req, res, line: object) => ({ ...line, ...describeRequest(req, res) }),
+    // pino-http takes every 5xx for an error, and makes one up where there is none.
     // oxlint-disable-next-line eslint/max-params -- pino-http passes the error, too
-    customErrorObject: (req, res, _error, line: object) => ({
+    customErrorObject: (req, res, error, line: object) => ({
       ...line,
+      err: isOurFault(res) ? error : undefined,
       ...describeRequest(req, res),
     }),
+    customErrorMessage: (_req, res) => (isOurFault(res) ? 'request errored' : 'request completed'),
   });
+}
+
+/** Not 4xx, nor what the caller asked for, such as a wait of its own that ran out. */
+export function isOurFault({ statusCode, locals }: Response): boolean {
+  return statusCode >= 500 && !locals.isCallersChoice;
 }
 
 function describeRequest(req: Request, { locals }: Response) {

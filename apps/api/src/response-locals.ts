@@ -22,6 +22,8 @@ declare global {
       uploadPermit?: UploadPermit;
       /** For the log: the class of the verdict, or an error code. */
       outcome?: string;
+      /** For log and telemetry: the caller asked for this end, though its status is 5xx. */
+      isCallersChoice?: boolean;
       /** For the log: how long each stage took, in milliseconds. */
       timings?: Record<string, number>;
     }

@@ -8,7 +8,7 @@ import {
   type ImageStore,
   type ReplyInbox,
 } from '@livegate/core';
-import { awaitReply, type AwaitCheck } from './await-check.js';
+import { awaitReply, GONE, type AwaitCheck } from './await-check.js';
 import type { ClaimKey, KeyedSubmission } from './claim-key.js';
 
 export interface Submission {
@@ -93,7 +93,13 @@ async function join(
   { queue, awaitCheck }: SubmitCheckDeps,
 ): Promise<SubmittedCheck> {
   if (isAwaited) await queue.hasten(id);
-  return { id, awaitOutcome: async (waitMs) => (await awaitCheck(id, waitMs))?.outcome };
+  return {
+    id,
+    async awaitOutcome(waitMs) {
+      const record = await awaitCheck(id, waitMs);
+      return record ? record.outcome : GONE;
+    },
+  };
 }
 
 /** Resolves with the id of the check that is queued: its own, but where its key was taken over. */

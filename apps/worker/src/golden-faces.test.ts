@@ -148,9 +148,9 @@ async function runViews(picture: Picture, box: Box, views: View[]): Promise<Floa
   for (const [i, view] of views.entries()) {
     cropView(picture, { face: box, view, resize: model.resize }, images[i]!);
   }
-  const outputs = (await classifier.session.run(batch))[model.output.name]!;
-  const classes = outputs.length / views.length;
-  return views.map((_, i) => outputs.slice(i * classes, (i + 1) * classes));
+  const { values } = (await classifier.session.run(batch))[model.output.name]!;
+  const classes = values.length / views.length;
+  return views.map((_, i) => values.slice(i * classes, (i + 1) * classes));
 }
 
 function expectClose(found: number[], golden: number[], tolerance: number): void {

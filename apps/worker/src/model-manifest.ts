@@ -95,8 +95,8 @@ const classifierSchema = z.strictObject({
     values: z.enum(['logits', 'probabilities']),
     liveClass: z.int().nonnegative(),
   }),
-  /** Share in the fusion, relative to the other classifiers' weights. */
-  weight: z.number().positive(),
+  /** Share in the fusion, relative to the other classifiers' weights, which must not drown in it. */
+  weight: z.number().min(1e-6).max(1e6),
   /** Platt scaling of P(spoof): sigmoid(slope * logit(p) + intercept); 1 and 0 change nothing. */
   calibration: z.strictObject({ slope: z.number().positive(), intercept: z.number() }),
 });

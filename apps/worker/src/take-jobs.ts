@@ -108,7 +108,18 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
   };
 }
 
-async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promise<CheckResult> {
+/** What is asked of a job between its taking and its end. */
+export type TakenJob = Pick<
+  Job<CheckJob>,
+  'id' | 'data' | 'attemptsMade' | 'stalledCounter' | 'progress' | 'updateProgress' | 'remove'
+>;
+
+/** One attempt. Rejects with what BullMQ is to make of it: a refusal, or a fault that is retried. */
+export async function runCheck(
+  job: TakenJob,
+  deps: Pick<TakeJobsDeps, 'checkImage' | 'announce'>,
+  log: Log,
+): Promise<CheckResult> {
   const id = requireId(job);
   const announce = () => deps.announce({ id, ...job.data });
   try {
@@ -130,21 +141,22 @@ async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promi
  * A worker that dies leaves all the jobs it held under suspicion. Each of them then runs alone, with a
  * note of that; one that is found with the note is what killed the worker, and is not run again.
  */
-async function markRun(job: Job<CheckJob>): Promise<void> {
+async function markRun(job: TakenJob): Promise<void> {
   await job.updateProgress(RUNNING_ALONE);
 }
 
 const RUNNING_ALONE = 'running alone';
 
-function requireHarmless(job: Job<CheckJob>): void {
+function requireHarmless(job: TakenJob): void {
   if (job.progress !== RUNNING_ALONE || job.attemptsMade > 0) return;
   throw new UnrecoverableError('internal_error');
 }
 
-async function endCheck(
-  job: Job<CheckJob>,
+/** What follows once the queue holds how the check ended. */
+export async function endCheck(
+  job: TakenJob,
   outcome: CheckOutcome,
-  { finish, forget }: TakeJobsDeps,
+  { finish, forget }: Pick<TakeJobsDeps, 'finish' | 'forget'>,
 ): Promise<void> {
   const id = job.id ?? '';
   const fate = await finish({ id, job: job.data, outcome, attempts: job.attemptsMade });
@@ -153,11 +165,11 @@ async function endCheck(
   await forget(id);
 }
 
-function requireId({ id }: Job): string {
+function requireId({ id }: TakenJob): string {
   if (id === undefined) throw new UnrecoverableError('a job without an id');
   return id;
 }
 
-function toErrorCode({ message }: Error): ErrorCode {
+export function toErrorCode({ message }: Error): ErrorCode {
   return isErrorCode(message) ? message : 'internal_error';
 }

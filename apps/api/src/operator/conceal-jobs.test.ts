@@ -36,10 +36,23 @@ describe('of a job the board shows', () => {
 
   it('the code of an error, and no other words of it', async () => {
     const data = exampleJob;
-    const faulty = { data, failedReason: 'no secret-mark', stacktrace: ['at secret-mark'] };
+    const faulty = {
+      data,
+      finishedOn: 1,
+      failedReason: 'no secret-mark',
+      stacktrace: ['at secret-mark'],
+    };
     expect(await show(faulty)).toMatchObject({ failedReason: 'internal_error', stacktrace: [] });
-    const refused = await show({ data, failedReason: 'invalid_image' });
+    const refused = await show({ data, finishedOn: 1, failedReason: 'invalid_image' });
     expect(refused).toMatchObject({ failedReason: 'invalid_image' });
+  });
+
+  it.each([
+    ['succeeded at a later attempt', { finishedOn: 1, returnvalue: exampleResult }],
+    ['is tried again', { attemptsMade: 1 }],
+  ])('no failure where the job %s', async (_, fate) => {
+    const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...fate });
+    expect(shown).not.toHaveProperty('failedReason');
   });
 
   it('nothing that is new to it', async () => {

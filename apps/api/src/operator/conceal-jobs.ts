@@ -22,18 +22,22 @@ export function concealJobs(queue: BullMQAdapter): BullMQAdapter {
 
 /** All that the board shows of a job comes from its `toJSON`. */
 function conceal(job: BoardJob): BoardJob {
-  const { opts, returnvalue, failedReason } = job;
+  const { opts, returnvalue } = job;
   const shown = {
     ...pickFacts(job),
     opts: { attempts: opts.attempts, backoff: opts.backoff },
     data: showData(job.data),
     returnvalue: returnvalue && summarise(returnvalue),
-    ...(failedReason && {
-      failedReason: isErrorCode(failedReason) ? failedReason : 'internal_error',
-    }),
+    ...showFailure(job),
     stacktrace: [],
   };
   return Object.assign(job, { toJSON: () => shown });
+}
+
+/** Of a job that failed: one that succeeded, or is tried again, keeps the reason of an earlier attempt. */
+function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
+  if (!finishedOn || returnvalue) return {};
+  return { failedReason: isErrorCode(failedReason) ? failedReason : 'internal_error' };
 }
 
 function pickFacts(job: BoardJob) {

@@ -47,7 +47,7 @@ export function checkPassiveLiveness(
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
     if (preference.respondAsync) return presentAccepted(res, id, baseUrl);
-    throw new LivegateError('timeout');
+    throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
   };
 
   async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
@@ -64,7 +64,7 @@ export function checkPassiveLiveness(
   async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
     const record = await queue.read(id);
     // Erased within the last millisecond.
-    if (!record) throw new LivegateError('not_found');
+    if (!record) throw new LivegateError('canceled');
     res.locals.outcome = record.status;
     res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
     res.json(presentJob(record, baseUrl));

@@ -11,6 +11,7 @@ import {
 } from '@opentelemetry/api';
 import type { Request, RequestHandler, Response } from 'express';
 import { isProbe } from '../is-probe.js';
+import { isOurFault } from '../log-requests.js';
 
 /**
  * One span per request, in the caller's trace if it sent a `traceparent`, and how long it took. The
@@ -52,7 +53,7 @@ function describe(req: Request, res: Response) {
     'url.scheme': req.protocol,
     ...(route !== undefined && { 'http.route': route }),
     ...(isAnswered && { 'http.response.status_code': res.statusCode }),
-    ...(isAnswered && res.statusCode >= 500 && { 'error.type': outcomeOf(res) }),
+    ...(isAnswered && isOurFault(res) && { 'error.type': outcomeOf(res) }),
     outcome: isAnswered ? outcomeOf(res) : 'aborted',
   };
 }

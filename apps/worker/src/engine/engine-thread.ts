@@ -5,6 +5,7 @@ import { openSession, type ModelSession } from '../onnx/open-session.js';
 import { allocateBatch, reuseBatch } from '../stages/image-tensor.js';
 import { assessPictures, type Stages } from './assess-pictures.js';
 import { isolateFailures } from './isolate-failures.js';
+import { proveModels } from './prove-models.js';
 import type { EngineReply, EngineRequest, EngineSpec } from './messages.js';
 
 const port = parentPort!;
@@ -60,13 +61,17 @@ async function rehearse(images: number): Promise<void> {
   }
 }
 
-/** The largest first: TensorRT builds for the range of sizes that it has met. */
+/**
+ * The largest first: TensorRT builds for the range of sizes that it has met. Throws when a model is not
+ * as described.
+ */
 async function warmUp(images: number): Promise<void> {
   for (let count = images; count > 0; count--) await runEmpty(stages.detector, count);
   for (const classifier of stages.classifiers) {
     const mostViews = images * classifier.model.views.length;
     for (let count = mostViews; count > 0; count--) await runEmpty(classifier, count);
   }
+  await proveModels(stages, images);
 }
 
 async function runEmpty(

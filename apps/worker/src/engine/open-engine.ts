@@ -15,7 +15,10 @@ export interface Engine {
   assess(pictures: Picture[]): Promise<AssessedRun>;
   /** The models' part of a run of so many images, on empty tensors: to measure it. */
   rehearse(images: number): Promise<void>;
-  /** Every size of tensor that runs of up to so many images can have, once. */
+  /**
+   * Every size of tensor that runs of up to so many images can have, once. Rejects when a model gives
+   * something else than its manifest says.
+   */
   warmUp(images: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -41,7 +41,12 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
   });
   const openWarm = async (index: number) => {
     const engine = await open(index, layout.intraOpThreads);
-    await engine.warmUp(layout.maxBatch);
+    try {
+      await engine.warmUp(layout.maxBatch);
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
     return engine;
   };
   const engines = await repeat(layout.engines, (index) => keepEngine(() => openWarm(index), deps));

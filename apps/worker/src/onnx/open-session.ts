@@ -5,9 +5,17 @@ import type { ExecutionProvider } from './execution-providers.js';
 
 /** One loaded model. Plain arrays cross this line, so that no other file knows ONNX Runtime. */
 export interface ModelSession {
-  /** `batch` is float32 [n, 3, height, width]; answers each output by name, first axis n again. */
-  run(batch: Float32Array): Promise<Record<string, Float32Array>>;
+  /** `batch` is float32 [n, 3, height, width]. What comes out is not checked: see `readOutput`. */
+  run(batch: Float32Array): Promise<ModelOutputs>;
   close(): Promise<void>;
+}
+
+/** By name. */
+export type ModelOutputs = Record<string, OutputTensor>;
+
+export interface OutputTensor {
+  values: Float32Array;
+  shape: readonly number[];
 }
 
 export interface SessionOptions {
@@ -33,7 +41,7 @@ export const openSession: OpenSession = async (model, options) => {
   return {
     run: async (batch) => {
       const shape = [batch.length / (3 * width * height), 3, height, width];
-      return toArrays(await session.run({ [name]: new ort.Tensor('float32', batch, shape) }));
+      return toOutputs(await session.run({ [name]: new ort.Tensor('float32', batch, shape) }));
     },
     close: () => session.release(),
   };
@@ -58,23 +66,32 @@ async function createSession(
 
 function requireInput(session: ort.InferenceSession, { name, input }: SessionModel): void {
   const found = session.inputMetadata.find((metadata) => metadata.name === input.name);
-  const shape = found?.isTensor ? found.shape : [];
+  const shape = found?.isTensor && found.type === 'float32' ? found.shape : [];
   const expected = [3, input.height, input.width];
   // A symbolic size is a string: the batch must be one, the others may be.
   const fits = expected.every(
     (size, i) => typeof shape[i + 1] === 'string' || shape[i + 1] === size,
   );
-  if (shape.length === 4 && typeof shape[0] === 'string' && fits) return;
+  const isOnly = session.inputNames.length === 1;
+  if (isOnly && shape.length === 4 && typeof shape[0] === 'string' && fits) return;
   throw new Error(
-    `model ${name} does not take an input "${input.name}" of [any batch, ${expected.join(', ')}]`,
+    `model ${name} does not take one input "${input.name}" of float32 [any batch, ` +
+      `${expected.join(', ')}], its inputs are: ${session.inputMetadata.map(describe).join(', ')}`,
   );
 }
 
-function toArrays(outputs: ort.InferenceSession.OnnxValueMapType): Record<string, Float32Array> {
+function describe(metadata: ort.InferenceSession.ValueMetadata): string {
+  if (!metadata.isTensor) return `"${metadata.name}"`;
+  return `"${metadata.name}" of ${metadata.type} [${metadata.shape.join(', ')}]`;
+}
+
+function toOutputs(outputs: ort.InferenceSession.OnnxValueMapType): ModelOutputs {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, tensor]) => {
-      if (tensor.type !== 'float32') throw new Error(`output ${name} is ${tensor.type}`);
-      return [name, tensor.data as Float32Array];
+      if (tensor.type !== 'float32') {
+        throw new Error(`output "${name}" is ${tensor.type}, expected float32`);
+      }
+      return [name, { values: tensor.data as Float32Array, shape: tensor.dims }];
     }),
   );
 }

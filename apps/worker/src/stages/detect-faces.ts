@@ -1,8 +1,9 @@
 import type { Detector } from '../model-manifest.js';
-import type { ModelSession } from '../onnx/open-session.js';
+import type { ModelOutputs, ModelSession } from '../onnx/open-session.js';
 import type { TakeBatch } from './image-tensor.js';
 import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
 import type { Face, Picture } from './picture.js';
+import { readOutput } from './read-output.js';
 import { suppressOverlaps } from './suppress-overlaps.js';
 
 export interface FaceDetector {
@@ -37,19 +38,19 @@ function isUpright({ box }: Face): boolean {
 }
 
 async function look(
-  { model: { input, output }, session, takeBatch, scoreThreshold }: FaceDetector,
+  { model, session, takeBatch, scoreThreshold }: FaceDetector,
   pictures: Picture[],
   padShare: number,
 ): Promise<Face[][]> {
   if (pictures.length === 0) return [];
+  const { input } = model;
   const { batch, images } = takeBatch(pictures.length);
   const placements = pictures.map((picture) => placeInFrame(picture, input, padShare));
   for (const [i, tensor] of images.entries()) letterbox(pictures[i]!, placements[i]!, tensor);
-  const outputs = await session.run(batch);
-  const scores = splitEvenly(outputs[output.scores]!, pictures.length);
-  const boxes = splitEvenly(outputs[output.boxes]!, pictures.length);
+  const { scores, boxes } = readOutputs(await session.run(batch), pictures.length, model);
   return pictures.map((picture, i) => {
     const candidates = readCandidates(scores[i]!, boxes[i]!, scoreThreshold);
+    for (const candidate of candidates) requireArea(candidate, model);
     return suppressOverlaps(candidates).map(({ score, box }) => ({
       score,
       box: toPictureBox(box, placements[i]!, { frame: input, picture }),
@@ -57,7 +58,22 @@ async function look(
   });
 }
 
-/** scores [anchors, 2], index 1 = face; boxes [anchors, 4], x1 y1 x2 y2 in shares of the frame. */
+/** Of each image: scores [anchors, 2], index 1 = face; boxes [anchors, 4], x1 y1 x2 y2 in 0..1. */
+function readOutputs(outputs: ModelOutputs, count: number, model: Detector) {
+  const { output } = model;
+  const scores = readOutput(outputs, {
+    model,
+    output: output.scores,
+    shape: [count, undefined, 2],
+  });
+  const boxes = readOutput(outputs, {
+    model,
+    output: output.boxes,
+    shape: [count, scores.length / count / 2, 4],
+  });
+  return { scores: splitEvenly(scores, count), boxes: splitEvenly(boxes, count) };
+}
+
 function readCandidates(scores: Float32Array, boxes: Float32Array, threshold: number): Face[] {
   const candidates: Face[] = [];
   for (let anchor = 0; anchor < scores.length / 2; anchor++) {
@@ -67,6 +83,12 @@ function readCandidates(scores: Float32Array, boxes: Float32Array, threshold: nu
     candidates.push({ score, box: { left: left!, top: top!, right: right!, bottom: bottom! } });
   }
   return candidates;
+}
+
+/** A view of a face that has no area would show nothing of the picture, and be scored all the same. */
+function requireArea({ box }: Face, { name }: Detector): void {
+  if (box.left < box.right && box.top < box.bottom) return;
+  throw new Error(`model ${name} gave a face a box without area: ${JSON.stringify(box)}`);
 }
 
 function splitEvenly(values: Float32Array, parts: number): Float32Array[] {

@@ -21,6 +21,13 @@ test('padding by half on every side halves the picture', () => {
   expect(placement).toEqual({ left: 80, top: 60, width: 160, height: 120 });
 });
 
+test('of two bars that differ by a pixel, the left and the upper one are the smaller', () => {
+  const wide = placeInFrame({ width: 640, height: 402 }, frame, 0);
+  expect(wide).toEqual({ left: 0, top: 19, width: 320, height: 201 });
+  const tall = placeInFrame({ width: 202, height: 480 }, frame, 0);
+  expect(tall).toEqual({ left: 109, top: 0, width: 101, height: 240 });
+});
+
 test('a picture a thousand times as long as wide keeps a pixel', () => {
   expect(placeInFrame({ width: 1, height: 5000 }, frame, 0)).toMatchObject({ width: 1 });
 });

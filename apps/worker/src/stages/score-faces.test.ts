@@ -61,9 +61,8 @@ function createSession() {
       batch.subarray(i * imageLength, (i + 1) * imageLength),
     );
     runs.push(images.length);
-    return {
-      output: Float32Array.from(images.flatMap((image) => [1 - judge(image), judge(image)])),
-    };
+    const values = images.flatMap((image) => [1 - judge(image), judge(image)]);
+    return { output: { values: Float32Array.from(values), shape: [images.length, 2] } };
   };
   return { runs, session: { run, close: async () => undefined } };
 }

@@ -1,9 +1,10 @@
 import type { Calibration, Classifier } from '../model-manifest.js';
-import type { ModelSession } from '../onnx/open-session.js';
+import type { ModelOutputs, ModelSession } from '../onnx/open-session.js';
 import { cropView } from './crop-view.js';
 import { distinctViews } from './distinct-views.js';
 import type { FaceInPicture } from './distinct-views.js';
 import type { TakeBatch } from './image-tensor.js';
+import { readOutput } from './read-output.js';
 
 export interface SpoofClassifier {
   model: Classifier;
@@ -22,26 +23,44 @@ export async function scoreFaces(
   );
   const { batch, images } = takeBatch(crops.length);
   for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
-  const outputs = (await session.run(batch))[model.output.name]!;
-  const spoofByCrop = readSpoofProbabilities(outputs, crops.length, model.output);
+  const spoofByCrop = readSpoofProbabilities(await session.run(batch), crops.length, model);
   return viewsByFace.map(({ views, shownBy }) => {
     const ofFace = spoofByCrop.splice(0, views.length);
     return calibrate(mean(shownBy.map((view) => ofFace[view]!)), model.calibration);
   });
 }
 
-/** `outputs` is [count, classes]. */
-function readSpoofProbabilities(
-  outputs: Float32Array,
-  count: number,
-  { values, liveClass }: Classifier['output'],
-): number[] {
-  const classes = outputs.length / count;
+function readSpoofProbabilities(outputs: ModelOutputs, count: number, model: Classifier): number[] {
+  const { name: output, values, liveClass } = model.output;
+  const rows = readOutput(outputs, { model, output, shape: [count, undefined] });
+  const classes = rows.length / count;
+  requireClass(model, classes);
   return Array.from({ length: count }, (_, i) => {
-    const row = Array.from(outputs.subarray(i * classes, (i + 1) * classes));
+    const row = Array.from(rows.subarray(i * classes, (i + 1) * classes));
     const probabilities = values === 'logits' ? softmax(row) : row;
-    return 1 - probabilities[liveClass]!;
+    return 1 - requireProbability(probabilities[liveClass]!, model);
   });
+}
+
+function requireClass({ name, output }: Classifier, classes: number): void {
+  // The softmax of a single class is 1, whatever the image: all would be live.
+  const fewest = output.values === 'logits' ? 2 : 1;
+  if (classes >= fewest && output.liveClass < classes) return;
+  throw new Error(
+    `model ${name}: output "${output.name}" has ${classes} classes of ${output.values}, too few ` +
+      `for liveClass ${output.liveClass}`,
+  );
+}
+
+/** What float32 rounds a probability by, many times over. */
+const ROUNDING = 1e-3;
+
+/** Not after the calibration, which would take anything below 0 or above 1 for certainty. */
+function requireProbability(value: number, { name, output }: Classifier): number {
+  if (value >= -ROUNDING && value <= 1 + ROUNDING) return value;
+  throw new Error(
+    `model ${name}: output "${output.name}" is to be probabilities, and one is ${value}`,
+  );
 }
 
 /** The largest value is subtracted first, so that no exponential overflows. */

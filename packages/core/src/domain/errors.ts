@@ -51,6 +51,8 @@ export interface ErrorDetails {
   /** For the log only; the caller never sees it. */
   detail?: string;
   cause?: unknown;
+  /** The caller asked for this end, so that it is no fault of ours, whatever its code. */
+  isCallersChoice?: boolean;
   /** When a retry may succeed; absent where a retry is pointless or unpredictable. */
   retryAfterSeconds?: number;
 }
@@ -59,6 +61,7 @@ export interface ErrorDetails {
 export class LivegateError extends Error {
   readonly publicMessage: string;
   readonly detail: string | undefined;
+  readonly isCallersChoice: boolean;
   readonly retryAfterSeconds: number | undefined;
 
   constructor(
@@ -70,6 +73,7 @@ export class LivegateError extends Error {
     this.name = 'LivegateError';
     this.publicMessage = publicMessage;
     this.detail = details.detail;
+    this.isCallersChoice = details.isCallersChoice ?? false;
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 }

@@ -1,7 +1,19 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideVerdict } from './verdict.js';
 
 const cutPoints = { moderate: 0.4, high: 0.7 };
+/** As often near a cut point or a step of the fifth decimal as anywhere. */
+const probability = fc.oneof(
+  fc.double({ min: 0, max: 1, noNaN: true }),
+  fc
+    .tuple(fc.integer({ min: 0, max: 1e5 }), fc.double({ min: -1e-5, max: 1e-5, noNaN: true }))
+    .map(([steps, off]) => Math.min(Math.max(steps / 1e5 + off, 0), 1)),
+);
+const toCutPoints = ([a, b]: [number, number]) => ({
+  moderate: Math.min(a, b),
+  high: Math.max(a, b),
+});
 const scored = (spoofProbability: number) => ({ kind: 'scored' as const, spoofProbability });
 
 describe('decideVerdict', () => {
@@ -24,9 +36,37 @@ describe('decideVerdict', () => {
     expect(result.spoof_percentage).toBe(0.12346);
   });
 
-  it('classifies by the unrounded probability', () => {
-    const { result } = decideVerdict(scored(0.6999999), cutPoints);
-    expect(result).toEqual({ spoof_percentage: 0.7, status: 'MODERATE' });
+  it('gives the class of the number that it shows', () => {
+    const cuts = fc.tuple(probability, probability).map(toCutPoints);
+    fc.assert(
+      fc.property(cuts, probability, (points, spoofProbability) => {
+        const { result } = decideVerdict(scored(spoofProbability), points);
+        const shown = result.spoof_percentage;
+        const due = shown >= points.high ? 'HIGH' : shown >= points.moderate ? 'MODERATE' : 'LOW';
+        expect(result.status).toBe(due);
+        expect(Math.abs(shown - spoofProbability)).toBeLessThanOrEqual(0.50001e-5);
+      }),
+      {
+        examples: [
+          [cutPoints, 0.399996],
+          [cutPoints, 0.6999999],
+          [cutPoints, 0.3999949],
+        ],
+      },
+    );
+  });
+
+  it.each([NaN, Infinity, -Infinity, -1e-9, 1 + 1e-9])(
+    'a P(spoof) of %d is a fault of ours and no verdict',
+    (spoofProbability) => {
+      const fault = expect.objectContaining({ code: 'internal_error' });
+      expect(() => decideVerdict(scored(spoofProbability), cutPoints)).toThrow(fault);
+    },
+  );
+
+  it('is HIGH where a cut point is not a number', () => {
+    const { result } = decideVerdict(scored(0.1), { moderate: NaN, high: NaN });
+    expect(result.status).toBe('HIGH');
   });
 
   it.each([

@@ -1,3 +1,5 @@
+import { LivegateError } from './errors.js';
+
 /** What the models saw in one image. */
 export type Assessment =
   | { kind: 'scored'; /** Calibrated P(spoof), 0..1. */ spoofProbability: number }
@@ -20,7 +22,10 @@ export type Verdict =
   | { status: 'success'; result: { spoof_percentage: number; status: SpoofStatus } }
   | { status: 'failed'; result: { spoof_percentage: 1; status: FaceCountStatus } };
 
-/** Turns what was seen into the answer. HIGH is still a "success": a face was scored. */
+/**
+ * Turns what was seen into the answer. HIGH is still a "success": a face was scored. Throws
+ * `internal_error` for a P(spoof) that is not a probability: such a score must never pass for LOW.
+ */
 export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
   switch (assessment.kind) {
     case 'no_face':
@@ -31,20 +36,30 @@ export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Ver
         result: { spoof_percentage: 1, status: 'too many faces detected' },
       };
     case 'scored':
-      return {
-        status: 'success',
-        result: {
-          spoof_percentage: roundTo5Decimals(assessment.spoofProbability),
-          status: classifySpoof(assessment.spoofProbability, cutPoints),
-        },
-      };
+      return decideScored(assessment.spoofProbability, cutPoints);
   }
 }
 
-function classifySpoof(spoofProbability: number, cutPoints: CutPoints): SpoofStatus {
-  if (spoofProbability >= cutPoints.high) return 'HIGH';
-  if (spoofProbability >= cutPoints.moderate) return 'MODERATE';
-  return 'LOW';
+function decideScored(spoofProbability: number, cutPoints: CutPoints): Verdict {
+  if (!isProbability(spoofProbability)) {
+    throw new LivegateError('internal_error', { detail: `P(spoof) is ${spoofProbability}` });
+  }
+  // Rounded before it is classified: the class must follow from the number that the caller sees.
+  const shown = roundTo5Decimals(spoofProbability);
+  const status = classifySpoof(shown, cutPoints);
+  return { status: 'success', result: { spoof_percentage: shown, status } };
+}
+
+/** Between 0 and 1. False for NaN. */
+export function isProbability(value: number): boolean {
+  return value >= 0 && value <= 1;
+}
+
+/** Written so that a cut point which is not a number gives HIGH. */
+function classifySpoof(shown: number, cutPoints: CutPoints): SpoofStatus {
+  if (shown < cutPoints.moderate) return 'LOW';
+  if (shown < cutPoints.high) return 'MODERATE';
+  return 'HIGH';
 }
 
 function roundTo5Decimals(probability: number): number {

@@ -132,7 +132,7 @@ async function readCheck(
 }
 
 async function readState(job: CheckQueueJob): Promise<JobState | undefined> {
-  if (job.finishedOn) return job.failedReason ? 'failed' : 'completed';
+  if (job.finishedOn) return endedWithResult(job) ? 'completed' : 'failed';
   const state = await job.getState();
   if (state === 'active') return job.processedOn ? 'running' : undefined;
   return state === 'completed' || state === 'failed' ? undefined : 'waiting';
@@ -151,10 +151,19 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
   };
 }
 
-function readOutcome({ finishedOn, failedReason, returnvalue }: CheckQueueJob) {
+function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
+  const { finishedOn, failedReason, returnvalue } = job;
   if (!finishedOn) return undefined;
-  if (!failedReason) return { result: returnvalue } satisfies CheckOutcome;
-  return { error: isErrorCode(failedReason) ? failedReason : 'internal_error' } as const;
+  if (endedWithResult(job)) return { result: returnvalue };
+  return { error: isErrorCode(failedReason) ? failedReason : 'internal_error' };
+}
+
+/**
+ * BullMQ sets the return value in the step that completes a job. `failedReason` does not tell how a job
+ * ended: a completed job keeps that of an earlier attempt.
+ */
+function endedWithResult({ returnvalue }: Pick<Job, 'returnvalue'>): boolean {
+  return returnvalue !== null;
 }
 
 /** BullMQ removes old jobs only when others finish. */

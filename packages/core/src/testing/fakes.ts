@@ -52,6 +52,8 @@ export interface FakeCheckQueue extends CheckQueue, Cancellations {
   takeNext(): string | undefined;
   /** Takes a check as a worker would. */
   begin(id: string): void;
+  /** Ends an attempt by a fault of ours, as a worker would: the check waits for its next one. */
+  retry(id: string): void;
   /** Ends a check as a worker would. */
   finish(id: string, outcome: CheckOutcome): void;
 }
@@ -84,6 +86,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       return id;
     },
     begin: (id) => change(id, { state: 'running' }),
+    retry: (id) => change(id, { state: 'waiting' }),
     finish(id, outcome) {
       change(id, { state: 'result' in outcome ? 'completed' : 'failed', outcome });
       if (checks.get(id)?.cancellation === 'erased') checks.delete(id);

@@ -9,6 +9,8 @@ import { open, type Create } from './subject.js';
 export interface WorkableQueue extends CheckQueue, Cancellations {
   takeNext(): Promise<string | undefined> | string | undefined;
   begin(id: string): Promise<void> | void;
+  /** Ends an attempt by a fault of ours; the next one may begin at once. */
+  retry(id: string): Promise<void> | void;
   finish(id: string, outcome: CheckOutcome): Promise<void> | void;
 }
 
@@ -63,6 +65,30 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
         outcome,
         finishedAt: expect.any(Number),
       });
+    });
+
+    it('puts a check back into the queue when an attempt fails by a fault of ours', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.retry(id);
+      const record = await queue.read(id);
+      expect(record).toMatchObject({ status: 'queued' });
+      expect(record).not.toHaveProperty('outcome');
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.takeNext()).toBe(id);
+    });
+
+    it.each([
+      [{ result: exampleResult }, 'succeeded'],
+      [{ error: 'internal_error' }, 'failed'],
+    ] as const)('reads back how the last attempt ended, not an earlier one: %j', async (...end) => {
+      const [outcome, status] = end;
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.retry(id);
+      await queue.begin(id);
+      await queue.finish(id, outcome);
+      expect(await queue.read(id)).toMatchObject({ status, outcome });
     });
 
     it('runs a check that somebody waits for before those that nobody waits for', async () => {

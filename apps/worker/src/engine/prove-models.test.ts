@@ -1,0 +1,131 @@
+import { expect, onTestFinished, test } from 'vitest';
+import type { TinyNode } from '../../../../test/fixtures/tiny-model.js';
+import {
+  meanOfColors,
+  oneFace,
+  tinyModels,
+  type TinyPipeline,
+} from '../../../../test/fixtures/tiny-pipeline.js';
+import { openSession, type SessionModel } from '../onnx/open-session.js';
+import { reuseBatch } from '../stages/image-tensor.js';
+import { assessPictures, type Stages } from './assess-pictures.js';
+import { proveModels } from './prove-models.js';
+
+async function openStages(given: TinyPipeline): Promise<Stages> {
+  const { detector, classifiers } = tinyModels(given);
+  const open = async <Model extends SessionModel>(model: Model) => {
+    const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+    const session = await openSession(model, options);
+    onTestFinished(() => session.close());
+    return { model, session, takeBatch: reuseBatch(model.input) };
+  };
+  return {
+    detector: { ...(await open(detector)), scoreThreshold: 0.9 },
+    classifiers: await Promise.all(classifiers.map(open)),
+    minFaceRatio: 0.25,
+  };
+}
+
+const output = { name: 'output', values: 'probabilities', liveClass: 0 } as const;
+/** What comes before is under another name, so that this node gives what is read. */
+const then = (type: string, ...inputs: string[]): TinyNode => ({ type, inputs, output: 'output' });
+const classes = meanOfColors('classes');
+const boxesInPlaceOf = (name: string, node: TinyNode): TinyNode[] =>
+  oneFace.map((each) => (each.output === name ? node : each));
+
+test('models that are as described are proven, and assess', async () => {
+  const stages = await openStages({});
+  await proveModels(stages, 2);
+  const picture = { width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8).fill(51) };
+  const [assessed] = await assessPictures(stages, [picture]);
+  expect(assessed?.assessment).toEqual({
+    kind: 'scored',
+    spoofProbability: expect.closeTo(0.8, 5) as number,
+  });
+});
+
+test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
+  [
+    'a live class that is not among the classes',
+    { manifest: { output: { ...output, liveClass: 3 } } },
+    'output "output" has 3 classes of probabilities, too few for liveClass 3',
+  ],
+  [
+    'an output that the model does not have',
+    { manifest: { output: { ...output, name: 'logits' } } },
+    'has no output "logits", its outputs are: output',
+  ],
+  [
+    'an output that is not one row for each image',
+    { nodes: [then('ReduceMean', 'input')].map((node) => ({ ...node, axes: [0, 2, 3] })) },
+    'output "output" is [3], expected [2, any]',
+  ],
+  [
+    'an output of more than classes',
+    { nodes: [then('Relu', 'input')] },
+    'output "output" is [2, 3, 4, 4], expected [2, any]',
+  ],
+  [
+    'one class of logits, of which every image would be',
+    {
+      nodes: [classes, then('MatMul', 'classes', 'sum')],
+      manifest: { output: { ...output, values: 'logits' } },
+    },
+    'output "output" has 1 classes of logits, too few for liveClass 0',
+  ],
+  [
+    'logits where probabilities are promised',
+    { nodes: [classes, then('Add', 'classes', 'ten')] },
+    'output "output" is to be probabilities, and one is 10',
+  ],
+  [
+    'NaN',
+    { nodes: [classes, then('Div', 'classes', 'zero')] },
+    'output "output" holds a value that is not finite',
+  ],
+  [
+    'infinity',
+    { nodes: [classes, then('Log', 'classes')] },
+    'output "output" holds a value that is not finite',
+  ],
+])('a classifier is refused for %s', async (_, classifier, reason) => {
+  const stages = await openStages({ classifier });
+  await expect(proveModels(stages, 2)).rejects.toThrow(`model tiny-liveness`);
+  await expect(proveModels(stages, 2)).rejects.toThrow(reason);
+});
+
+test.each<[string, NonNullable<TinyPipeline['detector']>, string]>([
+  [
+    'scores and boxes in each other’s place',
+    { manifest: { output: { scores: 'boxes', boxes: 'output' } } },
+    'output "boxes" is [2, 4, 4], expected [2, any, 2]',
+  ],
+  [
+    'boxes that it does not have',
+    { manifest: { output: { scores: 'output', boxes: 'none' } } },
+    'has no output "none"',
+  ],
+  [
+    'a score that is NaN',
+    { nodes: boxesInPlaceOf('output', then('Div', 'nothing', 'zero')) },
+    'output "output" holds a value that is not finite',
+  ],
+  [
+    'a box that is infinite',
+    {
+      nodes: boxesInPlaceOf('boxes', { type: 'Log', inputs: ['zeros'], output: 'boxes' }),
+    },
+    'output "boxes" holds a value that is not finite',
+  ],
+  [
+    'a face of no area',
+    {
+      nodes: boxesInPlaceOf('boxes', { type: 'Relu', inputs: ['zeros'], output: 'boxes' }),
+    },
+    'gave a face a box without area: {"left":0,"top":0,"right":0,"bottom":0}',
+  ],
+])('a detector is refused for %s', async (_, detector, reason) => {
+  const stages = await openStages({ detector });
+  await expect(proveModels(stages, 2)).rejects.toThrow(`model tiny-detect`);
+  await expect(proveModels(stages, 2)).rejects.toThrow(reason);
+});

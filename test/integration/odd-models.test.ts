@@ -1,0 +1,63 @@
+import { rm } from 'node:fs/promises';
+// The compiled worker, as only that has a file for the engine's thread.
+import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
+import sharp from 'sharp';
+import { expect, onTestFinished, test } from 'vitest';
+import { pipelineConfig } from '../fixtures/pipeline-config.js';
+import { meanOfColors, writeTinyModels, type TinyPipeline } from '../fixtures/tiny-pipeline.js';
+import { silentLog } from './redis.js';
+
+async function open(given: TinyPipeline, change: Partial<PipelineConfig> = {}) {
+  const modelsDir = await writeTinyModels(given);
+  onTestFinished(() => rm(modelsDir, { recursive: true }));
+  const deps = { log: silentLog, onLost: () => expect.unreachable() };
+  const pipeline = await createPipeline({ ...pipelineConfig, modelsDir, ...change }, deps);
+  onTestFinished(() => pipeline.close());
+  return pipeline;
+}
+
+function draw(background: string): Promise<Buffer> {
+  return sharp({ create: { width: 8, height: 8, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
+
+const output = { name: 'output', values: 'probabilities', liveClass: 3 } as const;
+const input = { width: 4, height: 4, channels: 'RGB', subtract: 0, multiply: 1 } as const;
+
+test.each<[string, TinyPipeline, string]>([
+  [
+    'a live class that is not among the classes',
+    { classifier: { manifest: { output } } },
+    'model tiny-liveness: output "output" has 3 classes of probabilities, too few for liveClass 3',
+  ],
+  [
+    'an input of another name',
+    { classifier: { manifest: { input: { ...input, name: 'data' } as never } } },
+    'model tiny-liveness does not take one input "data" of float32 [any batch, 3, 4, 4], ' +
+      'its inputs are: "input" of float32 [batch, 3, 4, 4]',
+  ],
+  [
+    'an input of another size',
+    { detector: { manifest: { input: { ...input, name: 'input', width: 8 } as never } } },
+    'model tiny-detect does not take one input "input" of float32 [any batch, 3, 4, 8]',
+  ],
+])('a worker does not start with %s, and says so', async (_, given, reason) => {
+  await expect(open(given)).rejects.toThrow(reason);
+});
+
+test('a score that is not a number fails its image alone, and is no verdict', async () => {
+  // Of black it is 0 and of anything else it is NaN.
+  const nodes = [
+    meanOfColors('light'),
+    { type: 'Neg', inputs: ['light'], output: 'dark' },
+    { type: 'Sqrt', inputs: ['dark'], output: 'output' },
+  ];
+  const layout = { engines: 1, intraOpThreads: 1, maxBatch: 3 };
+  const pipeline = await open({ classifier: { nodes } }, { layout, lingerMs: 1000 });
+  const images = await Promise.all(['black', 'white', 'black'].map(draw));
+  const ended = await Promise.allSettled(images.map((image) => pipeline.assess(image)));
+  const scored = { status: 'fulfilled', value: { assessment: { kind: 'scored' } } };
+  const message = expect.stringContaining('holds a value that is not finite') as string;
+  expect(ended).toMatchObject([scored, { status: 'rejected', reason: { message } }, scored]);
+});

@@ -1,0 +1,39 @@
+import { randomInt } from 'node:crypto';
+import * as fc from 'fast-check';
+import { histories, playOut } from './commands.js';
+import { createModel } from './model.js';
+import type { Store } from './store.js';
+import { createWorld } from './world.js';
+
+export interface OpenStore {
+  store: Store;
+  close(): Promise<void>;
+}
+
+/**
+ * Plays so many histories, each over a store of its own. Throws an Error with the shortest one that
+ * shows a fault, and with the seed that plays the very same again.
+ */
+export async function checkHistories(
+  count: number,
+  openStore: () => Promise<OpenStore>,
+): Promise<void> {
+  const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
+  const property = fc.asyncProperty(histories, async (commands) => {
+    const { store, close } = await openStore();
+    const world = createWorld(store);
+    const model = createModel();
+    const real = { world, runs: new Map(), nextId: 1 };
+    try {
+      await fc.asyncModelRun(() => ({ model, real }), commands);
+      await playOut(model, real);
+    } finally {
+      await world.close();
+      await close();
+    }
+  });
+  const found = await fc.check(property, { numRuns: count, seed });
+  if (!found.failed) return;
+  const replay = `To replay it: TEST_SEED=${seed} npm test -- --project model`;
+  throw new Error(`${fc.defaultReportMessage(found)}\n\n${replay}`, { cause: found.errorInstance });
+}

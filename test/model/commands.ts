@@ -1,0 +1,525 @@
+// Not vitest's `expect`, which takes longer than all that is tested here.
+import assert from 'node:assert/strict';
+import type { CheckOutcome, CheckRecord } from '@livegate/core';
+import * as fc from 'fast-check';
+import { vi } from 'vitest';
+import {
+  holderOf,
+  statusOf,
+  toldOf,
+  toTold,
+  type Model,
+  type ModelCheck,
+  type Told,
+} from './model.js';
+import type { RunEnd, WorkerEnd, Run, World } from './world.js';
+
+const TENANT = 'acme';
+/** After this a waiting caller has looked into the queue, whatever was lost. */
+const LOOK_MS = 3000;
+const LONGEST_WAIT_MS = 25_000;
+/** Fewer than BullMQ lets a job survive. */
+const MAX_DEATHS = 3;
+
+/** The product, and what is under way in it. */
+export interface Real {
+  world: World;
+  /** Held by the engine, by id of the check. */
+  runs: Map<string, Run>;
+  nextId: number;
+}
+
+type Command = fc.AsyncCommand<Model, Real>;
+
+interface Submission {
+  gateway: number;
+  key: string | undefined;
+  image: number;
+  /** `undefined` for a caller who does not wait. */
+  waitMs: number | undefined;
+}
+
+const submission = fc.record({
+  gateway: fc.nat(1),
+  key: fc.option(fc.constantFrom('k1', 'k2'), { nil: undefined }),
+  image: fc.constantFrom(10, 90),
+  waitMs: fc.constantFrom(undefined, 4000, LONGEST_WAIT_MS),
+});
+/** Which of those there are. */
+const pick = fc.nat(20);
+const meanwhile = fc.constantFrom('nothing', 'nothing', 'cancel', 'delete');
+
+export const histories = fc.commands<Model, Real, false>(
+  [
+    submission.map(submit),
+    submission.map(submit),
+    fc.tuple(submission, fc.constantFrom(10, 90)).map(([one, image]) => submitTwice(one, image)),
+    fc
+      .record({ pick, gateway: fc.nat(1), waitMs: fc.constantFrom(4000, LONGEST_WAIT_MS) })
+      .map(poll),
+    pick.map(cancel),
+    pick.map(remove),
+    fc.constant(take()),
+    fc.constant(take()),
+    fc
+      .record({
+        pick,
+        how: fc.constantFrom<RunEnd>('verdict', 'verdict', 'refusal', 'fault', 'fault'),
+        worker: fc.constantFrom<WorkerEnd>('finishes', 'finishes', 'loses its reply', 'dies'),
+        beforeEnd: meanwhile,
+        beforeFinish: meanwhile,
+      })
+      .map(endRun),
+    pick.map(die),
+    pick.map(expireImage),
+    pick.map(expireResult),
+    fc.constant(pass(LOOK_MS)),
+  ] as fc.Arbitrary<Command>[],
+  { maxCommands: 40, size: 'max' },
+);
+
+/** Everything ends: what is left of the queue runs, and no caller is left without an answer. */
+export async function playOut(model: Model, real: Real): Promise<void> {
+  for (const id of real.runs.keys()) {
+    await conclude(model, real, { id, how: 'verdict', worker: 'finishes' });
+  }
+  for (let left = model.checks.size * 4; left > 0; left--) {
+    const id = await takeNext(model, real);
+    if (id === undefined) break;
+    if (real.runs.has(id)) {
+      await conclude(model, real, { id, how: 'verdict', worker: 'finishes' });
+    }
+  }
+  await lookAround(model, real);
+  await passTime(model, real, LOOK_MS);
+  // What every gateway does once a minute.
+  const { world } = real;
+  for (const check of await world.store.queue.listHidden()) await world.eraseCheck(check);
+  const waiting = model.callers.filter(({ isDone }) => !isDone);
+  assert.deepEqual(waiting, [], 'a caller was left without an answer');
+  for (const check of model.checks.values()) {
+    assert.equal(check.job, 'ended');
+    if (check.isUnfinished && !check.isGone) continue;
+    const [image] = await real.world.store.imageStore.get([check.id]);
+    assert.equal(image, undefined, 'an image outlives its check');
+    if (check.isDeleted) await real.world.store.requireNoTrace(check.id);
+  }
+}
+
+function submit(given: Submission): Command {
+  return {
+    check: () => true,
+    async run(model, real) {
+      await expectSubmitted(model, real, given, await begin(real, given));
+      await lookAround(model, real);
+    },
+    toString: () => `submit(${JSON.stringify(given)})`,
+  };
+}
+
+/** The same key at both gateways, at the same moment. */
+function submitTwice(one: Submission, otherImage: number): Command {
+  const first = { ...one, key: 'k1', gateway: 0 };
+  const second = { ...first, gateway: 1, image: otherImage };
+  return {
+    check: () => true,
+    async run(model, real) {
+      const attempts = [begin(real, first), begin(real, second)];
+      let both: Submitted[] | undefined;
+      void Promise.all(attempts).then((submitted) => (both = submitted));
+      while (!both) {
+        await real.world.store.settle();
+        // The second looks every 50 ms whether the check of the first is queued.
+        if (!both) await passTime(model, real, 50);
+      }
+      await expectSubmitted(model, real, first, both[0]!);
+      await expectSubmitted(model, real, second, both[1]!);
+      await lookAround(model, real);
+    },
+    toString: () => `submitTwice(${JSON.stringify([first, second])})`,
+  };
+}
+
+interface Submitted {
+  ownId: string;
+  submitted?: { id: string; outcome: Promise<CheckOutcome | undefined> | undefined };
+  error?: { code?: string };
+}
+
+async function begin(real: Real, given: Submission): Promise<Submitted> {
+  const { gateway, key, image, waitMs } = given;
+  const ownId = `00000000-0000-7000-8000-${String(real.nextId++).padStart(12, '0')}`;
+  const { submitCheck } = real.world.gateways[gateway]!;
+  try {
+    const { id, awaitOutcome } = await submitCheck({
+      id: ownId,
+      tenant: TENANT,
+      image: Uint8Array.of(image),
+      isAwaited: waitMs !== undefined,
+      ...(key !== undefined && { idempotencyKey: key }),
+    });
+    const outcome = waitMs === undefined ? undefined : awaitOutcome(waitMs);
+    return { ownId, submitted: { id, outcome } };
+  } catch (error) {
+    return { ownId, error: error as { code?: string } };
+  }
+}
+
+async function expectSubmitted(
+  model: Model,
+  _real: Real,
+  { key, image, waitMs }: Submission,
+  { ownId, submitted, error }: Submitted,
+): Promise<void> {
+  const holder = key === undefined ? undefined : holderOf(model, key);
+  if (holder && holder.image !== image) {
+    assert.equal(error?.code, 'idempotency_key_reused');
+    return;
+  }
+  if (error) throw error as Error;
+  const id = submitted!.id;
+  assert.equal(id, holder?.id ?? ownId, 'a key stands for another check');
+  if (!holder) {
+    model.checks.set(id, {
+      id,
+      image,
+      key,
+      job: 'queued',
+      isCanceled: false,
+      isGone: false,
+      isDeleted: false,
+      imageExpired: false,
+      faults: 0,
+      deaths: 0,
+      ranAlone: false,
+      isUnfinished: false,
+    });
+    if (key !== undefined) model.keys.set(key, id);
+  }
+  if (submitted!.outcome)
+    addCaller(model, { id, polls: false, waitMs: waitMs! }, submitted!.outcome);
+}
+
+function poll(given: { pick: number; gateway: number; waitMs: number }): Command {
+  return {
+    check: (model) => known(model).length > 0,
+    async run(model, real) {
+      const { id } = choose(known(model), given.pick);
+      const { awaitCheck } = real.world.gateways[given.gateway]!;
+      const { waitMs } = given;
+      addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, waitMs));
+      await real.world.store.settle();
+      await lookAround(model, real);
+    },
+    toString: () => `poll(${JSON.stringify(given)})`,
+  };
+}
+
+function cancel(index: number): Command {
+  return {
+    check: (model) => known(model).length > 0,
+    async run(model, real) {
+      await cancelOne(model, real, choose(known(model), index));
+      await lookAround(model, real);
+    },
+    toString: () => `cancel(${index})`,
+  };
+}
+
+async function cancelOne(_model: Model, real: Real, check: ModelCheck): Promise<void> {
+  const mayCancel = check.job !== 'ended';
+  assert.equal(await real.world.cancelCheck(describe(check)), mayCancel);
+  if (mayCancel) check.isCanceled = true;
+}
+
+function remove(index: number): Command {
+  return {
+    check: (model) => known(model).length > 0,
+    async run(model, real) {
+      await removeOne(model, real, choose(known(model), index));
+      await lookAround(model, real);
+    },
+    toString: () => `remove(${index})`,
+  };
+}
+
+async function removeOne(_model: Model, real: Real, check: ModelCheck): Promise<void> {
+  const record = await real.world.store.queue.read(check.id);
+  await real.world.eraseCheck(record!);
+  check.isGone = true;
+  check.isDeleted = true;
+  // One that a worker has, or has had, is removed when a worker meets its end.
+  if (check.job === 'queued') check.job = 'ended';
+}
+
+function take(): Command {
+  return {
+    check: () => true,
+    async run(model, real) {
+      await takeNext(model, real);
+      await lookAround(model, real);
+    },
+    toString: () => 'take()',
+  };
+}
+
+/** Resolves with the id of the check that was taken. */
+async function takeNext(model: Model, real: Real): Promise<string | undefined> {
+  const taken = await real.world.take();
+  if (!taken) {
+    const queued = [...model.checks.values()].filter(({ job }) => job === 'queued');
+    assert.deepEqual(queued, [], 'a queued check is not found');
+    return undefined;
+  }
+  const { run, isHeld } = taken;
+  const check = model.checks.get(run.id)!;
+  assert.equal(check.job, 'queued');
+  check.job = 'running';
+  const refusal = refusalOf(check);
+  assert.equal(isHeld, refusal === undefined, 'a check comes to an engine or not');
+  if (refusal === undefined) {
+    real.runs.set(run.id, run);
+    if (check.deaths > 0) check.ranAlone = true;
+    return run.id;
+  }
+  const concluded = await run.conclude({ worker: 'finishes' });
+  end(check, refusal, 'finishes');
+  await real.world.store.settle();
+  expectTold(model, check);
+  assert.deepEqual(concluded, { outcome: { error: refusal } });
+  return run.id;
+}
+
+/** Why a check that a worker takes does not come to an engine. */
+function refusalOf(check: ModelCheck): string | undefined {
+  if (check.ranAlone && check.faults === 0) return 'internal_error';
+  if (check.isCanceled || check.isGone) return 'canceled';
+  return check.imageExpired ? 'image_expired' : undefined;
+}
+
+interface EndRun {
+  pick: number;
+  how: RunEnd;
+  worker: WorkerEnd;
+  beforeEnd: string;
+  beforeFinish: string;
+}
+
+function endRun(given: EndRun): Command {
+  return {
+    check: (model) => running(model).length > 0,
+    async run(model, real) {
+      const { id } = choose(running(model), given.pick);
+      await conclude(model, real, { ...given, id });
+      await lookAround(model, real);
+    },
+    toString: () => `endRun(${JSON.stringify(given)})`,
+  };
+}
+
+async function conclude(
+  model: Model,
+  real: Real,
+  given: Partial<EndRun> & { id: string; how: RunEnd; worker: WorkerEnd },
+): Promise<void> {
+  const { id, how, worker } = given;
+  const check = model.checks.get(id)!;
+  const run = real.runs.get(id)!;
+  real.runs.delete(id);
+  const isUnwanted = check.isCanceled || check.isGone;
+  run.end(how);
+  await real.world.store.settle();
+  const concluded = await run.conclude({
+    worker,
+    beforeEnd: () => happen(model, real, { check, what: given.beforeEnd }),
+    beforeFinish: async () => {
+      end(check, toldBy({ check, how, isUnwanted }), worker);
+      await happen(model, real, { check, what: given.beforeFinish });
+    },
+  });
+  if (concluded !== 'retried') {
+    assert.equal(toTold(concluded.outcome), check.told);
+  } else {
+    assert.equal(how, 'fault');
+    check.faults += 1;
+    check.job = 'queued';
+  }
+  await real.world.store.settle();
+  if (concluded !== 'retried' && worker === 'finishes') expectTold(model, check);
+}
+
+/** The reply has come: nobody has to wait for a look. Who deletes a check deletes whom to tell, too. */
+function expectTold(model: Model, check: ModelCheck): void {
+  if (check.isGone) return;
+  const waiting = model.callers.filter(({ id, answer }) => id === check.id && !answer);
+  assert.deepEqual(waiting, [], 'a reply did not come');
+}
+
+function toldBy(ended: { check: ModelCheck; how: RunEnd; isUnwanted: boolean }): Told {
+  const { check, how, isUnwanted } = ended;
+  if (how === 'refusal') return 'invalid_image';
+  if (how === 'fault') return 'internal_error';
+  return isUnwanted ? 'canceled' : check.image;
+}
+
+async function happen(
+  model: Model,
+  real: Real,
+  { check, what }: { check: ModelCheck; what: string | undefined },
+): Promise<void> {
+  if (check.isGone) return;
+  if (what === 'cancel') await cancelOne(model, real, check);
+  if (what === 'delete') await removeOne(model, real, check);
+}
+
+function end(check: ModelCheck, told: Told, worker: WorkerEnd): void {
+  assert.equal(check.job, 'running', 'a check ends twice');
+  check.job = 'ended';
+  check.told = told;
+  check.isUnfinished = worker === 'dies';
+}
+
+function die(index: number): Command {
+  const mortal = (model: Model) => running(model).filter(({ deaths }) => deaths < MAX_DEATHS);
+  return {
+    check: (model) => mortal(model).length > 0,
+    async run(model, real) {
+      const check = choose(mortal(model), index);
+      const run = real.runs.get(check.id)!;
+      real.runs.delete(check.id);
+      await run.die();
+      check.deaths += 1;
+      check.job = 'queued';
+      await lookAround(model, real);
+    },
+    toString: () => `die(${index})`,
+  };
+}
+
+function expireImage(index: number): Command {
+  return {
+    check: (model) => known(model).length > 0,
+    async run(model, real) {
+      const check = choose(known(model), index);
+      await real.world.store.imageStore.delete(check.id);
+      check.imageExpired = true;
+      await lookAround(model, real);
+    },
+    toString: () => `expireImage(${index})`,
+  };
+}
+
+/** With its key and its image, whose lives began earlier. */
+function expireResult(index: number): Command {
+  const ended = (model: Model) => known(model).filter(({ job }) => job === 'ended');
+  return {
+    check: (model) => ended(model).length > 0,
+    async run(model, real) {
+      const check = choose(ended(model), index);
+      const { store } = real.world;
+      const { id, tenant, keySha256 } = (await store.queue.read(check.id))!;
+      if (keySha256 !== undefined) await store.idempotencyKeys.release({ tenant, keySha256 }, id);
+      await store.imageStore.delete(id);
+      await store.expireResult(id);
+      check.isGone = true;
+      await lookAround(model, real);
+    },
+    toString: () => `expireResult(${index})`,
+  };
+}
+
+function pass(ms: number): Command {
+  return {
+    check: () => true,
+    run: (model, real) => passTime(model, real, ms),
+    toString: () => `pass(${ms})`,
+  };
+}
+
+/** What was lost is found: every caller of an ended check has looked by now. */
+async function passTime(model: Model, real: Real, ms: number): Promise<void> {
+  model.nowMs += ms;
+  vi.advanceTimersByTime(ms);
+  await real.world.store.settle();
+  await lookAround(model, real);
+  if (ms < LOOK_MS) return;
+  for (const caller of model.callers.filter(({ isDone }) => !isDone)) {
+    const check = model.checks.get(caller.id)!;
+    assert(!check.isGone && toldOf(check) === undefined, 'a caller of an ended check waits on');
+    assert(caller.waitsUntilMs > model.nowMs, 'a caller waits for longer than it asked');
+  }
+}
+
+function addCaller(
+  model: Model,
+  { id, polls, waitMs }: { id: string; polls: boolean; waitMs: number },
+  answer: Promise<unknown>,
+): void {
+  const caller: Model['callers'][number] = {
+    id,
+    polls,
+    waitsUntilMs: model.nowMs + waitMs,
+    answer: undefined,
+    isDone: false,
+  };
+  model.callers.push(caller);
+  answer.then(
+    (value) => (caller.answer = { value }),
+    (error: unknown) => (caller.answer = { error }),
+  );
+}
+
+/** Holds all that can be seen against the model. */
+async function lookAround(model: Model, real: Real): Promise<void> {
+  const { queue } = real.world.store;
+  for (const check of model.checks.values()) {
+    const record = await queue.read(check.id);
+    assert.equal(record?.status, statusOf(check));
+    assert.equal(record?.outcome && toTold(record.outcome), toldOf(check));
+  }
+  for (const caller of model.callers) {
+    if (caller.isDone || !caller.answer) continue;
+    caller.isDone = true;
+    if (caller.answer.error !== undefined) throw caller.answer.error as Error;
+    const check = model.checks.get(caller.id)!;
+    const isTimeUp = caller.waitsUntilMs <= model.nowMs;
+    if (caller.polls) expectPolled(check, isTimeUp, caller.answer.value as CheckRecord | undefined);
+    else expectAnswered(check, isTimeUp, caller.answer.value as CheckOutcome | undefined);
+  }
+}
+
+function expectPolled(check: ModelCheck, isTimeUp: boolean, record: CheckRecord | undefined): void {
+  assert.equal(record?.status, statusOf(check));
+  const isOver = check.isGone || toldOf(check) !== undefined;
+  assert(isOver || isTimeUp, 'a poll ended before the check and its time');
+}
+
+function expectAnswered(
+  check: ModelCheck,
+  isTimeUp: boolean,
+  outcome: CheckOutcome | undefined,
+): void {
+  if (!outcome) {
+    assert(isTimeUp, 'a caller was turned away before its time');
+    return;
+  }
+  // A check that is gone was told as it ended, or as canceled.
+  const truths = check.isGone ? ['canceled', check.told] : [toldOf(check)];
+  assert(truths.includes(toTold(outcome)), `${toTold(outcome)} in place of ${truths.join()}`);
+}
+
+function known(model: Model): ModelCheck[] {
+  return [...model.checks.values()].filter(({ isGone }) => !isGone);
+}
+
+function running(model: Model): ModelCheck[] {
+  return [...model.checks.values()].filter(({ job }) => job === 'running');
+}
+
+function choose<Item>(items: Item[], index: number): Item {
+  return items[index % items.length]!;
+}
+
+function describe({ id }: ModelCheck) {
+  return { id, tenant: TENANT };
+}

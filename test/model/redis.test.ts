@@ -1,0 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { createKeys } from '@livegate/core';
+import { afterAll, afterEach, beforeEach, test, vi } from 'vitest';
+import { openSandbox } from '../integration/redis.js';
+import { checkHistories } from './check-histories.js';
+import { openRedisStore } from './redis-store.js';
+
+// Vitest's fake timers leave these alone.
+vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
+
+const sandbox = await openSandbox();
+afterAll(sandbox.close);
+
+// Redis itself keeps the real time: only callers wait by this one.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => void vi.useRealTimers());
+
+test('over Redis, a check does what a check may do in 100 histories', async () => {
+  await checkHistories(Number(process.env.RUNS ?? 100), async () => {
+    const keys = createKeys(`${sandbox.keys.prefix}:${randomUUID()}`);
+    return openRedisStore({ ...sandbox, keys });
+  });
+});

@@ -1,0 +1,145 @@
+import type { CheckOutcome, Log, ReplyOutbox } from '@livegate/core';
+import { LivegateError } from '@livegate/core';
+import { exampleWorker } from '@livegate/core/testing';
+import { pino } from 'pino';
+import { createAwaitCheck } from '../../apps/api/src/await-check.js';
+import { createClaimKey } from '../../apps/api/src/claim-key.js';
+import { createCancelCheck, createEraseCheck } from '../../apps/api/src/end-check.js';
+import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
+import { createCheckImage, type CheckImage } from '../../apps/worker/src/check-image.js';
+import { finishCheck } from '../../apps/worker/src/finish-check.js';
+import type { AssessedImage } from '../../apps/worker/src/pipeline.js';
+import { endCheck, runCheck, toErrorCode } from '../../apps/worker/src/take-jobs.js';
+import type { Store, Taken } from './store.js';
+
+/** How the engine ends a run. */
+export type RunEnd = 'verdict' | 'refusal' | 'fault';
+/** What becomes of the worker once the queue holds the outcome. */
+export type WorkerEnd = 'finishes' | 'loses its reply' | 'dies';
+
+/** An attempt that is in an engine. */
+export interface Run {
+  id: string;
+  end(how: RunEnd): void;
+  die(): Promise<void>;
+  conclude(conclusion: Conclusion): Promise<Concluded>;
+}
+
+export interface Conclusion {
+  worker: WorkerEnd;
+  /** Happens when the outcome is decided and the queue does not hold it yet. */
+  beforeEnd?: () => Promise<void>;
+  /** Happens when the queue holds the outcome and nobody has been told. */
+  beforeFinish?: () => Promise<void>;
+}
+
+export type Concluded = { outcome: CheckOutcome } | 'retried';
+
+const log: Log = pino({ level: 'silent' });
+const nothing = async () => undefined;
+const webhooks = { announce: nothing, erase: nothing };
+const deaf: ReplyOutbox = { send: nothing };
+
+/** Two gateways and a worker, over one store: the product's own code, moved step by step. */
+export function createWorld(store: Store) {
+  const { queue, imageStore, idempotencyKeys } = store;
+  const gateways = ['first', 'second'].map((name) => {
+    const replies = store.createInbox(name);
+    const awaitCheck = createAwaitCheck({ queue, replies });
+    const claimKey = createClaimKey({ queue, idempotencyKeys });
+    const deps = { imageStore, queue, replies, idempotencyKeys, claimKey, awaitCheck };
+    return { awaitCheck, submitCheck: createSubmitCheck(deps), close: replies.close };
+  });
+  const endDeps = { queue, imageStore, idempotencyKeys, webhooks };
+
+  return {
+    store,
+    gateways,
+    cancelCheck: createCancelCheck(endDeps),
+    eraseCheck: createEraseCheck(endDeps),
+    /** Takes the next job; `isHeld` if its image has come to the engine, where `end` holds it. */
+    async take(): Promise<{ run: Run; isHeld: boolean } | undefined> {
+      const taken = await store.takeNext();
+      if (!taken) return undefined;
+      const engine = createHeldEngine();
+      const checkImage = createCheckImage({
+        imageStore,
+        cancellations: queue,
+        pipeline: engine.pipeline,
+        cutPoints: { moderate: 0.4, high: 0.7 },
+      });
+      const run = startRun(taken, checkImage, engine.end);
+      await store.settle();
+      return { run, isHeld: engine.isHeld() };
+    },
+    async close() {
+      await Promise.all(gateways.map(({ close }) => close()));
+    },
+  };
+
+  function startRun(taken: Taken, checkImage: CheckImage, end: Run['end']): Run {
+    const { job } = taken;
+    const attempt = runCheck(job, { checkImage, announce: nothing }, log).then(
+      (result) => ({ result }),
+      (error: Error) => ({ error }),
+    );
+
+    return {
+      id: job.id!,
+      end,
+      die: taken.stall,
+      async conclude({ worker, beforeEnd, beforeFinish }) {
+        const ended = await attempt;
+        await beforeEnd?.();
+        if ('result' in ended) await taken.complete(ended.result);
+        else if (!(await taken.fail(ended.error))) return 'retried';
+        await beforeFinish?.();
+        const outcome = 'result' in ended ? ended : { error: toErrorCode(ended.error) };
+        const replies = worker === 'finishes' ? store.outbox : deaf;
+        const finishDeps = { replies, imageStore, cancellations: queue, announce: nothing, log };
+        if (worker !== 'dies') {
+          await endCheck(job, outcome, {
+            finish: (check) => finishCheck(check, finishDeps),
+            forget: queue.forget,
+          });
+        }
+        return { outcome };
+      },
+    };
+  }
+}
+
+export type World = ReturnType<typeof createWorld>;
+
+/** Scores an image by its only byte, in hundredths, when it is told to. */
+function createHeldEngine() {
+  let held: ((how: RunEnd) => void) | undefined;
+  const timings = { decodeMs: 1, detectMs: 1, classifyMs: 1 };
+
+  const assess = async ([byte = 0]: Uint8Array, alone?: () => Promise<void>) => {
+    await alone?.();
+    return new Promise<AssessedImage>((resolve, reject) => {
+      held = (how) => {
+        const assessment = { kind: 'scored', spoofProbability: byte / 100 } as const;
+        if (how === 'verdict') resolve({ assessment, timings });
+        else if (how === 'refusal') reject(new LivegateError('invalid_image'));
+        else reject(new Error('a fault of ours'));
+      };
+    });
+  };
+
+  return {
+    pipeline: {
+      models: exampleWorker.models,
+      executionProvider: 'cpu',
+      layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
+      concurrency: 1,
+      assess,
+      drain: () => undefined,
+      longestRunMs: () => 0,
+      close: nothing,
+    },
+    isHeld: () => held !== undefined,
+    end: (how: RunEnd) => held?.(how),
+  };
+}
