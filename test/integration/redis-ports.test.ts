@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
+  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -58,9 +59,11 @@ describe('the Redis adapters keep the contracts of the ports', () => {
 
   describeReplies(async () => {
     const sandbox = await openSandbox();
+    const leases = createLeases();
     return {
       port: {
-        createInbox: (gatewayId) => createInbox(sandbox, gatewayId),
+        createInbox: (gatewayId) => createInbox(sandbox, gatewayId, leases),
+        leases,
         outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
       },
       close: sandbox.close,
@@ -212,9 +215,9 @@ function createManualWorker({ keys }: Sandbox) {
   };
 }
 
-function createInbox({ redis, keys }: Sandbox, gatewayId: string) {
+function createInbox({ redis, keys }: Sandbox, gatewayId: string, leases = createLeases()) {
   const blockingRedis = connectWorker(gatewayId);
-  return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, log: silentLog });
+  return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, leases, log: silentLog });
 }
 
 /** In a cluster it may be connected to more nodes than the one that has the keys. */

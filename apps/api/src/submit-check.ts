@@ -6,7 +6,7 @@ import {
   type ImageStore,
   type ReplyInbox,
 } from '@livegate/core';
-import { awaitReply, type AwaitCheck } from './await-check.js';
+import { awaitReply, type AwaitCheck, type Wait } from './await-check.js';
 import type { ClaimKey } from './claim-key.js';
 
 export interface Submission {
@@ -21,11 +21,13 @@ export interface Submission {
 }
 
 /** A check that is in the queue. It does not hold its image, however long its caller waits. */
-export interface SubmittedCheck {
+export interface SubmittedCheck extends Disposable {
   /** An earlier one's, where the idempotency key stands for that. */
   id: string;
-  /** `undefined` when the wait ran out: the check goes on without its caller. Call it once. */
-  awaitOutcome(waitMs: number): Promise<CheckOutcome | undefined>;
+  /** `undefined` when the wait is over: the check goes on without its caller. */
+  awaitOutcome(wait: Wait): Promise<CheckOutcome | undefined>;
+  /** Its caller is gone: cancels the check, unless it is wanted without that caller. */
+  abandon(): Promise<void>;
 }
 
 export interface SubmitCheckDeps {
@@ -34,6 +36,8 @@ export interface SubmitCheckDeps {
   replies: ReplyInbox;
   claimKey: ClaimKey;
   awaitCheck: AwaitCheck;
+  /** Whether a webhook endpoint of the tenant is told of every check. */
+  hasEndpoints(tenant: string): Promise<boolean>;
 }
 
 export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
@@ -53,13 +57,20 @@ async function submitNew(submission: Submission, deps: SubmitCheckDeps): Promise
   try {
     await enqueue(submission, deps);
   } catch (error) {
-    reply.forget();
+    reply.release();
     throw error;
   }
+  const { tenant, idempotencyKey, webhookUrl } = submission;
   return {
     id,
-    awaitOutcome: (waitMs) =>
-      awaitReply({ id, reply, queue }, waitMs).finally(() => reply.forget()),
+    awaitOutcome: (wait) => awaitReply({ id, reply, queue }, wait),
+    async abandon() {
+      const isKept = idempotencyKey !== undefined || webhookUrl !== undefined;
+      if (isKept || (await deps.hasEndpoints(tenant))) return;
+      // Only the answer would have told its id, so nobody else can be waiting for it.
+      if (await queue.cancel(id)) await deps.imageStore.delete(id);
+    },
+    [Symbol.dispose]: reply.release,
   };
 }
 
@@ -77,12 +88,15 @@ async function join(
   else if (submission.isAwaited) await queue.hasten(id);
   return {
     id,
-    async awaitOutcome(waitMs) {
-      const record = await awaitCheck(id, waitMs);
+    async awaitOutcome(wait) {
+      const record = await awaitCheck(id, wait);
       // It may have ended while our copy of its image was on the way.
       if (isMissing && record?.outcome) await imageStore.delete(id);
       return record?.outcome;
     },
+    // A check with a key is wanted without its caller, and this one's waiter is `awaitCheck`'s.
+    abandon: async () => undefined,
+    [Symbol.dispose]: () => undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from './connect.js';
 import type { CheckOutcome } from '../domain/check.js';
+import type { Lease, Leases } from '../domain/leases.js';
 import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js';
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';
 import type { Log } from '../runtime/log.js';
@@ -61,6 +62,7 @@ export interface RedisReplyInboxOptions {
   keys: Keys;
   /** Unique for each run of a gateway, so that it never reads a predecessor's replies. */
   gatewayId: string;
+  leases: Leases;
   log: Log;
 }
 
@@ -69,8 +71,9 @@ export interface RedisReplyInboxOptions {
  * it still holds what arrived while the connection was down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
-  const { redis, blockingRedis, keys, gatewayId, log } = options;
-  const waiters = createReplyWaiters();
+  const { blockingRedis, leases, gatewayId, log } = options;
+  const waiters = createReplyWaiters(leases);
+  const attachments = createAttachments(options);
   const closing = new AbortController();
   void deliverReplies();
 
@@ -86,9 +89,18 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
 
   async function attach(id: string): Promise<ReplyWaiter> {
     const waiter = waiters.expect(id);
-    await redis.sadd(keys.attached(id), gatewayId);
-    await redis.expire(keys.attached(id), ATTACHMENT_LIFE_SECONDS);
-    return waiter;
+    const attachment = attachments.take(id);
+    const release = () => {
+      waiter.release();
+      attachment.release();
+    };
+    try {
+      await attachment.written;
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { ...waiter, release, [Symbol.dispose]: release };
   }
 
   async function deliverReplies(): Promise<void> {
@@ -103,6 +115,32 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
         log.error({ requestId: id, err: error }, 'a reply cannot be read');
       }
     }
+  }
+}
+
+/** Marks in Redis for which checks workers are to reply to this gateway as well. */
+function createAttachments({ redis, keys, gatewayId, leases }: RedisReplyInboxOptions) {
+  const counts = new Map<string, number>();
+
+  return {
+    take(id: string): Lease & { written: Promise<unknown> } {
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+      const lease = leases.take('attachment', () => leave(id));
+      return { ...lease, written: mark(id) };
+    },
+  };
+
+  async function mark(id: string): Promise<void> {
+    await redis.sadd(keys.attached(id), gatewayId);
+    await redis.expire(keys.attached(id), ATTACHMENT_LIFE_SECONDS);
+  }
+
+  function leave(id: string): void {
+    const remaining = (counts.get(id) ?? 0) - 1;
+    if (remaining > 0) return void counts.set(id, remaining);
+    counts.delete(id);
+    // Best effort: the mark expires by itself.
+    redis.srem(keys.attached(id), gatewayId).catch(() => undefined);
   }
 }
 
