@@ -23,8 +23,7 @@ await runUntilShutdown(async (shutdown) => {
   shutdown.add(pipeline.close);
   const worker = openWorker(config, pipeline, log);
   shutdown.add(worker.close);
-  await worker.heard;
-  log.info(worker.facts, 'ready');
+  void worker.heard.then(() => log.info(worker.facts, 'ready'));
 });
 
 async function createDouble(): Promise<Pipeline> {

@@ -1,4 +1,4 @@
-import { createLog, startTelemetry } from '@livegate/core';
+import { createLog, startTelemetry, type Log } from '@livegate/core';
 import type { Shutdown } from '@livegate/core/shutdown';
 import {
   readWorkerConfig,
@@ -33,8 +33,17 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   const worker = openWorker(config, pipeline, log);
   shutdown.add(worker.close);
   problem = () => (worker.isHeard() ? undefined : 'Redis has not been reached');
-  await worker.heard;
-  log.info(worker.facts, 'ready');
+  // Not awaited: while Redis is away it takes long, and stopping waits for the start.
+  void reportReady(worker, shutdown.signal, log);
+}
+
+async function reportReady(
+  { heard, facts }: ReturnType<typeof openWorker>,
+  stopping: AbortSignal,
+  log: Log,
+): Promise<void> {
+  await heard;
+  if (!stopping.aborted) log.info(facts, 'ready');
 }
 
 async function openHealth(config: WorkerConfig, shutdown: Shutdown, deps: HealthDeps) {

@@ -7,17 +7,18 @@ export type Closer = () => unknown;
 export interface Shutdown {
   /** Aborts at the first of these, also while the process is starting. */
   signal: AbortSignal;
+  /** Where to report, and how long the way down may take. Call it before anything is opened. */
+  configure(settings: ShutdownSettings): void;
   /**
-   * Closers run one after another, the latest first. Throws when the process is stopping: then nothing
-   * more may be opened, and what was just opened ends with the process.
+   * Closers run one after another, the latest first. Throws when the process is stopping already, which
+   * ends its start; the closer runs in that case as well.
    */
   add(closer: Closer): void;
-  /** Where to report, and how long all closers together may take. The process exits with 1 after that. */
-  configure(settings: ShutdownSettings): void;
 }
 
 export interface ShutdownSettings {
   log: Log;
+  /** The process ends with status 1 when stopping takes longer. */
   graceMs: number;
 }
 
@@ -26,60 +27,62 @@ export interface ShutdownSettings {
  * ignores every signal that it has no handler for, and nobody sends it twice.
  */
 export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<void>) {
-  const shutdown = handleShutdown();
-  try {
-    await start(shutdown);
-  } catch (error) {
-    // A start that was broken off is no failure: its process is about to end.
-    if (shutdown.signal.aborted) return;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const closers: Closer[] = [];
+  let settings: ShutdownSettings | undefined;
+  let started = Promise.resolve();
+
+  onSignals((reason) => {
+    if (signal.aborted) return;
+    stopping.abort();
+    // Nothing is open yet.
+    if (!settings) process.exit(0);
+    void end(reason, settings);
+  });
+  started = start({
+    signal,
+    configure(given) {
+      signal.throwIfAborted();
+      settings = given;
+    },
+    add(closer) {
+      closers.push(closer);
+      signal.throwIfAborted();
+    },
+  });
+  await started.catch((error: unknown) => {
+    // A start that was broken off is no failure.
+    if (signal.aborted) return;
     console.error(error instanceof Error ? error.message : error);
     process.exit(1);
+  });
+
+  async function end(reason: string, { log, graceMs }: ShutdownSettings): Promise<void> {
+    log.info({ reason }, 'stopping');
+    setTimeout(() => {
+      log.error({ graceMs }, 'not stopped in time');
+      process.exit(1);
+    }, graceMs).unref();
+    try {
+      // To exit while a start loads native code in threads would crash the process.
+      await started.catch(() => undefined);
+      for (const closer of closers.toReversed()) await closer();
+      log.info('stopped');
+      process.exit(0);
+    } catch (error) {
+      log.error({ err: error }, 'stopping failed');
+      process.exit(1);
+    }
   }
 }
 
-function handleShutdown(): Shutdown {
-  const stopping = new AbortController();
-  const closers: Closer[] = [];
-  let settings: ShutdownSettings | undefined;
-
+function onSignals(stop: (reason: string) => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal));
   process.once('disconnect', () => stop(PARENT_GONE));
   // The parent may have left before these lines.
   // oxlint-disable-next-line typescript/no-unnecessary-boolean-literal-compare -- `undefined` without a parent
   if (process.connected === false) stop(PARENT_GONE);
-
-  return {
-    signal: stopping.signal,
-    add(closer) {
-      stopping.signal.throwIfAborted();
-      closers.push(closer);
-    },
-    configure: (given) => void (settings = given),
-  };
-
-  function stop(reason: string): void {
-    if (stopping.signal.aborted) return;
-    settings?.log.info({ reason }, 'stopping');
-    stopping.abort();
-    if (settings) endAfter(settings);
-    close().catch((error: unknown) => {
-      settings?.log.error({ err: error }, 'stopping failed');
-      process.exit(1);
-    });
-  }
-
-  async function close(): Promise<void> {
-    for (const closer of closers.toReversed()) await closer();
-    settings?.log.info('stopped');
-    process.exit(0);
-  }
 }
 
 const PARENT_GONE = 'the parent process is gone';
-
-function endAfter({ log, graceMs }: ShutdownSettings): void {
-  setTimeout(() => {
-    log.error({ graceMs }, 'not stopped in time');
-    process.exit(1);
-  }, graceMs).unref();
-}
