@@ -9,6 +9,7 @@ const images = 'test/e2e/containers.test.ts';
 export default defineConfig({
   resolve: {
     alias: {
+      '@livegate/core/shutdown': source('packages/core/src/runtime/shutdown.ts'),
       '@livegate/core/testing': source('packages/core/src/testing/index.ts'),
       '@livegate/core': source('packages/core/src/index.ts'),
     },

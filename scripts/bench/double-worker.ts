@@ -1,7 +1,8 @@
 // A real worker whose engine is a double: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A run takes
 // RUN_MS and ITEM_MS more for each image, in a thread of its own, as on a GPU; images are not looked at.
 import { Worker } from 'node:worker_threads';
-import { closeOnSignal, createLog } from '@livegate/core';
+import { createLog } from '@livegate/core';
+import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createBatcher } from '@livegate/worker/batcher';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { loadModels } from '@livegate/worker/load-models';
@@ -15,8 +16,15 @@ const answer: AssessedImage = {
 };
 const config = readWorkerConfig(process.env);
 const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
-const worker = await openWorker(config, await createDouble(), log);
-closeOnSignal(worker.closers, 20_000, log);
+
+await runUntilShutdown(async (shutdown) => {
+  shutdown.configure({ log, graceMs: 20_000 });
+  const pipeline = await createDouble();
+  shutdown.add(pipeline.close);
+  const worker = openWorker(config, pipeline, log);
+  shutdown.add(worker.close);
+  void worker.heard.then(() => log.info(worker.facts, 'ready'));
+});
 
 async function createDouble(): Promise<Pipeline> {
   const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);

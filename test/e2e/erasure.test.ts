@@ -51,13 +51,13 @@ async function startProduct() {
   });
   const images = await drawImages();
   const gate = createGate();
-  const worker = await openWorker(readWorkerConfig(env), createPipeline(images, gate), silentLog);
+  const worker = openWorker(readWorkerConfig(env), createPipeline(images, gate), silentLog);
   const [a, b] = await Promise.all([startApi(env), startApi(env)]);
   const client = new Server(redis.url);
   onTestFinished(async () => {
     gate.open();
     await Promise.all([a.stop('SIGKILL'), b.stop('SIGKILL')]);
-    for (const close of worker.closers) await close();
+    await worker.close();
     client.disconnect();
   });
   await Promise.all([untilReady(a.url), untilReady(b.url)]);

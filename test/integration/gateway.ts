@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import type { CheckOutcome, WorkerFacts } from '@livegate/core';
+import { promisify } from 'node:util';
+import {
+  createLeases,
+  type CheckOutcome,
+  type RateLimiter,
+  type WorkerFacts,
+} from '@livegate/core';
 import {
   createFakeCheckQueue,
   createFakeIdempotencyKeys,
@@ -29,7 +35,10 @@ import { createEndings } from '../../apps/api/src/end-check.js';
 import { createServer, type ServerOptions } from '../../apps/api/src/server.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
-import { createAcceptWebhookUrl } from '../../apps/api/src/webhooks/accept-webhook-url.js';
+import {
+  createAcceptWebhookUrl,
+  createHasEndpoints,
+} from '../../apps/api/src/webhooks/accept-webhook-url.js';
 import { createEraseMessages } from '../../apps/api/src/webhooks/erase-messages.js';
 import { createAddressGuard } from '../../apps/api/src/webhooks/guard-address.js';
 
@@ -41,6 +50,7 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   maxWaiting?: number;
   maxUploadBytesInFlight?: number;
   uploadTimeoutMs?: number;
+  rateLimiter?: RateLimiter;
   /** Lines of the log, as they come. */
   onLog?: (line: string) => void;
 }
@@ -50,7 +60,8 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const outage: Outage = { away: false };
   const { credentials = [developmentCredential], outcome = { result: exampleResult } } = options;
   const imageStore = createFakeImageStore(outage);
-  const fakeReplies = createFakeReplies();
+  const leases = createLeases();
+  const fakeReplies = createFakeReplies(leases);
   const replies = fakeReplies.createInbox('gateway');
   const fakeQueue = createFakeCheckQueue(outage);
   /** How often the gateway has looked at a check: the way to know that it waits. */
@@ -87,18 +98,28 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   };
 
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
-  const fleet = await watchFleet({
+  const fleet = watchFleet({
     queue,
     registry,
     imageStore,
     maxWaiting: options.maxWaiting ?? 1000,
+    leases,
     log,
   });
-  const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024);
+  await fleet.firstLook;
+  const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024, leases);
   const awaitCheck = createAwaitCheck({ queue, replies });
   const idempotencyKeys = createFakeIdempotencyKeys(outage);
   const claimKey = createClaimKey({ queue, idempotencyKeys });
-  const submitting = { imageStore, queue, replies, idempotencyKeys, claimKey, awaitCheck };
+  const submitting = {
+    imageStore,
+    queue,
+    replies,
+    idempotencyKeys,
+    claimKey,
+    awaitCheck,
+    hasEndpoints: createHasEndpoints(webhookStore),
+  };
   const ending = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
   const server = createHttpServer(
     createServer(
@@ -111,8 +132,9 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       },
       {
         credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
-        rateLimiter: createFakeRateLimiter(outage),
+        rateLimiter: options.rateLimiter ?? createFakeRateLimiter(outage),
         fleet,
+        leases,
         uploads,
         queue,
         awaitCheck,
@@ -142,7 +164,11 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     imageStore,
     idempotencyKeys,
     uploads,
+    leases,
+    webhookStore,
     finish,
+    /** Open ones, as the server counts them. */
+    countConnections: promisify(server.getConnections.bind(server)),
   };
 }
 

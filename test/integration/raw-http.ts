@@ -38,8 +38,9 @@ export function connectRaw(port: number) {
     send(...chunks: (string | Uint8Array)[]) {
       for (const chunk of chunks) socket.write(chunk);
     },
-    hangUp: () => socket.end(),
-    destroy: () => socket.destroy(),
+    hangUp: () => void socket.end(),
+    destroy: () => void socket.destroy(),
+    reset: () => void socket.resetAndDestroy(),
     /** The next final (not 1xx) answer, or `undefined` when the connection ends without one. */
     async next(): Promise<RawAnswer | undefined> {
       for (;;) {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
+  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -65,9 +66,11 @@ describe('the Redis adapters keep the contracts of the ports', () => {
 
   describeReplies(async () => {
     const sandbox = await openSandbox();
+    const leases = createLeases();
     return {
       port: {
-        createInbox: (gatewayId) => createInbox(sandbox, gatewayId),
+        createInbox: (gatewayId) => createInbox(sandbox, gatewayId, leases),
+        leases,
         outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
       },
       close: sandbox.close,
@@ -159,18 +162,18 @@ describe('what only Redis can do', () => {
     const inbox = createInbox(sandbox, randomUUID());
     onTestFinished(() => inbox.close());
     const [first, second] = [await inbox.attach('a'), await inbox.attach('a')];
-    first.forget();
+    first.release();
     expect(await redis.smembers(keys.attached('a'))).toEqual([inbox.address]);
     const outbox = createRedisReplyOutbox(redis, keys);
     await outbox.send('a', { result: exampleResult }, inbox.address);
     expect(await second.within(5000)).toEqual({ result: exampleResult });
     await expect.poll(() => redis.xlen(keys.replies(inbox.address))).toBe(0);
-    second.forget();
+    second.release();
     // Of a check that had ended before: no reply will come and delete it.
     const late = await inbox.attach('a');
     expect(await redis.ttl(keys.attached('a'))).toBeGreaterThan(0);
-    late.forget();
-    late.forget();
+    late.release();
+    late.release();
     await expect.poll(() => redis.exists(keys.attached('a'))).toBe(0);
   });
 
@@ -296,9 +299,9 @@ function createManualWorker({ keys }: Sandbox) {
   };
 }
 
-function createInbox({ redis, keys }: Sandbox, gatewayId: string) {
+function createInbox({ redis, keys }: Sandbox, gatewayId: string, leases = createLeases()) {
   const blockingRedis = connectWorker(gatewayId);
-  return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, log: silentLog });
+  return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, leases, log: silentLog });
 }
 
 /** In a cluster it may be connected to more nodes than the one that has the keys. */

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { createLeases } from '@livegate/core';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createUploadPermits } from '../../apps/api/src/upload-permits.js';
 import { createReadUpload } from '../../apps/api/src/upload.js';
 import { greySquare } from '../fixtures/photos.js';
 import { errorBody } from './error-body.js';
@@ -173,10 +173,7 @@ describe('a request that was read', () => {
     ['multipart', () => formOf(new Uint8Array(1e6)), {}],
     ['JSON', () => JSON.stringify({ image: Buffer.alloc(1e6).toString('base64') }), json],
   ])('keeps nothing of the image while its caller waits: %s', async (_name, body, headers) => {
-    const readUpload = createReadUpload(
-      { maxImageBytes: 1e6, maxImagePixels: 1 },
-      createUploadPermits(1e7),
-    );
+    const readUpload = createReadUpload({ maxImageBytes: 1e6, maxImagePixels: 1 }, createLeases());
     let kept: Request | undefined;
     let bytes: WeakRef<ArrayBufferLike> | undefined;
 

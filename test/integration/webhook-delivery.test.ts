@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  createLeases,
   createRedisWebhookQueue,
   createRedisWebhookStore,
   recordAttempt,
@@ -253,7 +254,7 @@ describe('a replay', () => {
     const attempts = createEvents<number>();
     let count = 0;
     const deliveries = takeDeliveries(
-      { redis: backgroundRedis, keys, log: silentLog },
+      { redis: backgroundRedis, keys, leases: createLeases(), log: silentLog },
       {
         announce: async () => undefined,
         async deliver(id) {

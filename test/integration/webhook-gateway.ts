@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CheckRecord, Log } from '@livegate/core';
+import { createLeases, type CheckRecord, type Log } from '@livegate/core';
 import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
@@ -84,6 +84,7 @@ export async function startWebhooks() {
   const checks = new Map<string, CheckRecord>();
   const outage = { checks: false };
   const writes = [redis, backgroundRedis].map((client) => vi.spyOn(client, 'hset'));
+  const leases = createLeases();
   const attempts = createEvents<{ status: string }>();
 
   const webhooks = openWebhooks(
@@ -102,6 +103,7 @@ export async function startWebhooks() {
           return checks.get(id);
         },
       },
+      leases,
       log: logTo((line) => {
         if (line.msg === 'webhook attempted') attempts.push({ status: line.status ?? '' });
       }),
@@ -139,6 +141,7 @@ export async function startWebhooks() {
     call,
     checks,
     outage,
+    leases,
     queue,
     /** Status of each delivery after each attempt, in order. */
     attempts,

@@ -15,6 +15,8 @@ import {
 import type { RunEnd, WorkerEnd, Run, World } from './world.js';
 
 const TENANT = 'acme';
+/** No caller of a history hangs up. */
+const { signal: closed } = new AbortController();
 /** After this a waiting caller has looked into the queue, whatever was lost. */
 const LOOK_MS = 3000;
 const LONGEST_WAIT_MS = 25_000;
@@ -151,15 +153,18 @@ async function begin(real: Real, given: Submission): Promise<Submitted> {
   const ownId = `00000000-0000-7000-8000-${String(real.nextId++).padStart(12, '0')}`;
   const { submitCheck } = real.world.gateways[gateway]!;
   try {
-    const { id, awaitOutcome } = await submitCheck({
+    const check = await submitCheck({
       id: ownId,
       tenant: TENANT,
       image: Uint8Array.of(image),
       isAwaited: waitMs !== undefined,
       ...(key !== undefined && { idempotencyKey: key }),
     });
-    const outcome = waitMs === undefined ? undefined : awaitOutcome(waitMs);
-    return { ownId, submitted: { id, outcome } };
+    const release = () => check[Symbol.dispose]();
+    if (waitMs === undefined) release();
+    const outcome =
+      waitMs === undefined ? undefined : check.awaitOutcome({ waitMs, closed }).finally(release);
+    return { ownId, submitted: { id: check.id, outcome } };
   } catch (error) {
     return { ownId, error: error as { code?: string } };
   }
@@ -207,7 +212,7 @@ function poll(given: { pick: number; gateway: number; waitMs: number }): Command
       const { id } = choose(known(model), given.pick);
       const { awaitCheck } = real.world.gateways[given.gateway]!;
       const { waitMs } = given;
-      addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, waitMs));
+      addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, { waitMs, closed }));
       await real.world.store.settle();
       await lookAround(model, real);
     },

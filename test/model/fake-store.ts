@@ -61,7 +61,7 @@ export function createFakeStore(): Store {
       stalledCounter: 0,
       progress: 0,
       updateProgress: async (progress) => void (job.progress = progress),
-      remove: async () => void (await queue.forget(id)),
+      remove: () => queue.forget(id),
     };
     return job;
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   CHECK_QUEUE,
+  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -57,6 +58,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
         blockingRedis,
         keys,
         gatewayId,
+        leases: createLeases(),
         log: silentLog,
       });
       inboxes.push(inbox);

@@ -4,7 +4,7 @@ import { exampleWorker } from '@livegate/core/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/await-check.js';
 import { createClaimKey } from '../../apps/api/src/claim-key.js';
-import { createCancelCheck, createEraseCheck } from '../../apps/api/src/end-check.js';
+import { createEndings } from '../../apps/api/src/end-check.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createCheckImage, type CheckImage } from '../../apps/worker/src/check-image.js';
 import { finishCheck } from '../../apps/worker/src/finish-check.js';
@@ -47,16 +47,22 @@ export function createWorld(store: Store) {
     const replies = store.createInbox(name);
     const awaitCheck = createAwaitCheck({ queue, replies });
     const claimKey = createClaimKey({ queue, idempotencyKeys });
-    const deps = { imageStore, queue, replies, idempotencyKeys, claimKey, awaitCheck };
-    return { awaitCheck, submitCheck: createSubmitCheck(deps), close: replies.close };
+    const submitCheck = createSubmitCheck({
+      imageStore,
+      queue,
+      replies,
+      idempotencyKeys,
+      claimKey,
+      awaitCheck,
+      hasEndpoints: async () => false,
+    });
+    return { awaitCheck, submitCheck, close: replies.close };
   });
-  const endDeps = { queue, imageStore, idempotencyKeys, webhooks };
 
   return {
     store,
     gateways,
-    cancelCheck: createCancelCheck(endDeps),
-    eraseCheck: createEraseCheck(endDeps),
+    ...createEndings({ queue, imageStore, idempotencyKeys, webhooks }),
     /** Takes the next job; `isHeld` if its image has come to the engine, where `end` holds it. */
     async take(): Promise<{ run: Run; isHeld: boolean } | undefined> {
       const taken = await store.takeNext();

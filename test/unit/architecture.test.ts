@@ -45,9 +45,9 @@ const rules: { why: string; from: RegExp; only?: RegExp; never?: RegExp }[] = [
     never: /^(apps\/|@livegate\/)/,
   },
   {
-    why: 'apps reach core through its entry, and never each other',
+    why: 'apps reach core through its entries, and never each other',
     from: /^apps\/(api|worker)\//,
-    never: /^(packages\/|@livegate\/(?!core(\/testing)?$))/,
+    never: /^(packages\/|@livegate\/(?!core(\/testing|\/shutdown)?$))/,
   },
   { why: 'the api does not import the worker', from: /^apps\/api\//, never: /^apps\/worker\// },
   { why: 'the worker does not import the api', from: /^apps\/worker\//, never: /^apps\/api\// },

@@ -16,9 +16,12 @@ async function wait(waitMs: number) {
   await queue.add('a', exampleJob);
   const replies = createFakeReplies();
   const reply = replies.createInbox('gateway').expect('a');
+  const caller = new AbortController();
   let outcome: unknown = 'waiting';
-  void awaitReply({ id: 'a', reply, queue }, waitMs).then((ended) => (outcome = ended));
-  return { outage, queue, outbox: replies.outbox, outcome: () => outcome };
+  void awaitReply({ id: 'a', reply, queue }, { waitMs, closed: caller.signal }).then(
+    (ended) => (outcome = ended),
+  );
+  return { outage, queue, outbox: replies.outbox, outcome: () => outcome, caller };
 }
 
 describe('awaitReply', () => {
@@ -67,5 +70,19 @@ describe('awaitReply', () => {
     const { outcome } = await wait(5000);
     await vi.advanceTimersByTimeAsync(5000);
     expect(outcome()).toBeUndefined();
+  });
+
+  it('ends at once when the caller is gone, before the wait or during it', async () => {
+    const { queue, outcome, caller } = await wait(25_000);
+    const looks = vi.spyOn(queue, 'read');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toBe('waiting');
+    caller.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toBeUndefined();
+    expect(looks.mock.calls.length).toBeLessThan(2);
+    const reply = createFakeReplies().createInbox('gateway').expect('a');
+    const gone = { waitMs: 25_000, closed: caller.signal };
+    expect(await awaitReply({ id: 'a', reply, queue }, gone)).toBeUndefined();
   });
 });

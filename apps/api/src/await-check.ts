@@ -15,26 +15,29 @@ export interface AwaitCheckDeps {
   replies: ReplyInbox;
 }
 
+export interface Wait {
+  /** At most, in milliseconds. */
+  waitMs: number;
+  /** Aborts when the caller is gone, which ends the wait. */
+  closed: AbortSignal;
+}
+
 /**
- * Resolves with the check as it is when it ends, or as it is when the wait runs out; `undefined` as soon
+ * Resolves with the check as it is when it ends, or as it is when the wait is over; `undefined` as soon
  * as it is seen to be erased or lost.
  */
-export type AwaitCheck = (id: string, waitMs: number) => Promise<CheckRecord | undefined>;
+export type AwaitCheck = (id: string, wait: Wait) => Promise<CheckRecord | undefined>;
 
 /** For a check that is on its way already, perhaps from another gateway. */
 export function createAwaitCheck({ queue, replies }: AwaitCheckDeps): AwaitCheck {
-  return async (id, waitMs) => {
-    if (waitMs === 0) return queue.read(id);
-    const reply = await replies.attach(id);
-    try {
-      // Read after attaching: if it has not ended by now, the reply cannot be missed.
-      const record = await queue.read(id);
-      if (!record || isFinished(record.status)) return record;
-      await awaitReply({ id, reply, queue }, waitMs);
-      return await queue.read(id);
-    } finally {
-      reply.forget();
-    }
+  return async (id, wait) => {
+    if (wait.waitMs === 0) return queue.read(id);
+    using reply = await replies.attach(id);
+    // Read after attaching: if it has not ended by now, the reply cannot be missed.
+    const record = await queue.read(id);
+    if (!record || isFinished(record.status)) return record;
+    await awaitReply({ id, reply, queue }, wait);
+    return await queue.read(id);
   };
 }
 
@@ -48,16 +51,18 @@ export interface AwaitedReply {
 export const GONE: CheckOutcome = { error: 'canceled' };
 
 /**
- * Resolves with the outcome, or `undefined` when the wait runs out. A reply can be lost with the worker
+ * Resolves with the outcome, or `undefined` when the wait is over. A reply can be lost with the worker
  * that owed it or with a connection; what the queue holds cannot. A check that the queue does not know
  * any more has no outcome to wait for.
  */
 export async function awaitReply(
   { id, reply, queue }: AwaitedReply,
-  waitMs: number,
+  { waitMs, closed }: Wait,
 ): Promise<CheckOutcome | undefined> {
   const deadline = performance.now() + waitMs;
+  closed.addEventListener('abort', reply.release);
   for (let leftMs = waitMs; leftMs > 0; leftMs = deadline - performance.now()) {
+    if (closed.aborted) return undefined;
     const outcome = await reply.within(Math.min(leftMs, LOOK_MS));
     if (outcome) return outcome;
     const seen = await look(queue, id);

@@ -5,6 +5,8 @@ import { presentError, toLivegateError } from './present-error.js';
 /** Every error of every route ends here, and leaves as JSON. */
 // oxlint-disable-next-line eslint/max-params -- Express knows an error handler by its four parameters
 export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
+  // The caller is gone, and the request's log line is written.
+  if (res.destroyed) return;
   const error = toLivegateError(thrown);
   const { status, headers, body } = presentError(error, res.locals.requestId);
   res.locals.outcome = error.code;

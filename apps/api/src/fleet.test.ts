@@ -1,4 +1,4 @@
-import { JOB_VERSION } from '@livegate/core';
+import { createLeases, JOB_VERSION } from '@livegate/core';
 import {
   createFakeCheckQueue,
   createFakeImageStore,
@@ -21,7 +21,9 @@ async function watch(maxWaiting: number) {
   const registry = createFakeWorkerRegistry(outage);
   await registry.announce(exampleWorker);
   const imageStore = createFakeImageStore(outage);
-  const fleet = await watchFleet({ queue, registry, imageStore, maxWaiting, log });
+  const leases = createLeases();
+  const fleet = watchFleet({ queue, registry, imageStore, maxWaiting, leases, log });
+  await fleet.firstLook;
   onTestFinished(() => fleet.close());
   return { outage, queue, registry, fleet };
 }

@@ -4,6 +4,8 @@ import {
   SCHEMA_VERSION,
   type CheckQueue,
   type ImageStore,
+  type Lease,
+  type Leases,
   type Log,
   type WorkerFacts,
   type WorkerRegistry,
@@ -26,14 +28,14 @@ export interface FleetView {
 }
 
 /** A place in the queue, held for a request that is still on its way there. */
-export interface Place {
-  /** The check is in the queue now and counts there. */
+export interface Place extends Lease {
+  /** The check is in the queue now and counts there. Ends the lease. */
   queued(): void;
-  /** The request came to nothing. Does nothing after `queued`. */
-  release(): void;
 }
 
 export interface Fleet {
+  /** Settles once the queue was looked at; until then no check is admitted. */
+  firstLook: Promise<void>;
   /** `undefined` while Redis cannot be reached. */
   view(): FleetView | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
@@ -46,22 +48,21 @@ export interface FleetOptions {
   registry: WorkerRegistry;
   imageStore: ImageStore;
   maxWaiting: number;
+  leases: Leases;
   log: Log;
 }
 
-/**
- * Watches queue and workers in the background, so that a request is refused from memory. Resolves
- * after the first look.
- */
-export async function watchFleet(options: FleetOptions): Promise<Fleet> {
+/** Watches queue and workers in the background, so that a request is refused from memory. */
+export function watchFleet(options: FleetOptions): Fleet {
   let view: FleetView | undefined;
   let seenAt = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
-  const places = createPlaces(options.maxWaiting);
-  await look();
+  const places = createPlaces(options);
+  const firstLook = look();
 
   return {
+    firstLook,
     view: () => view,
     admit({ isAwaited }) {
       const problem = findProblem(view);
@@ -109,7 +110,7 @@ async function lookAt({ queue, registry, imageStore }: FleetOptions): Promise<Fl
  * Counts the queue without asking it for each request: what waited at the last look, what was queued
  * here since, and what is on its way.
  */
-function createPlaces(maxWaiting: number) {
+function createPlaces({ maxWaiting, leases }: FleetOptions) {
   let waiting = 0;
   let queuedSince = 0;
   let underWay = 0;
@@ -120,14 +121,16 @@ function createPlaces(maxWaiting: number) {
       const taken = waiting + queuedSince + underWay;
       if (taken >= share * maxWaiting) throw new LivegateError('overloaded');
       underWay += 1;
-      let isOpen = true;
-      const leave = (queued: number) => {
-        if (!isOpen) return;
-        isOpen = false;
+      let isQueued = false;
+      const lease = leases.take('admission_place', () => {
         underWay -= 1;
-        queuedSince += queued;
+        if (isQueued) queuedSince += 1;
+      });
+      const queued = () => {
+        isQueued = true;
+        lease.release();
       };
-      return { queued: () => leave(1), release: () => leave(0) };
+      return { ...lease, queued };
     },
     /** What is queued while a count runs may be in it or not; it is taken to be not. */
     beginCount() {

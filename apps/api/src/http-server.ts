@@ -27,8 +27,6 @@ export function createHttpServer(app: Express, uploadTimeoutMs: number): HttpSer
     requireHostHeader: false,
   });
   const connections = trackConnections(server);
-  // Clients may end their side after the request (`nc -N`) and still wait for the answer.
-  Object.assign(server, { httpAllowHalfOpen: true });
   // Node's own takes a connection that never sent a byte for a busy one.
   server.closeIdleConnections = connections.closeIdle;
 

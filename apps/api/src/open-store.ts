@@ -10,6 +10,7 @@ import {
   createRedisReplyInbox,
   createRedisWorkerRegistry,
   REPLIES_BLOCK_MS,
+  type Leases,
   type Log,
 } from '@livegate/core';
 import { v7 as uuidv7 } from 'uuid';
@@ -19,7 +20,7 @@ import type { ApiConfig } from './config.js';
 const BLOB_TIMEOUT_MS = 10_000;
 
 /** Everything the gateway keeps in Redis, and the connections to it. */
-export function openStore(config: ApiConfig, log: Log) {
+export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const url = config.REDIS_URL;
   const timeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
   const redis = connectForRequests({ url, name: 'livegate-api' }, timeoutMs, log);
@@ -38,6 +39,7 @@ export function openStore(config: ApiConfig, log: Log) {
     blockingRedis,
     keys,
     gatewayId: uuidv7(),
+    leases,
     log,
   });
   return {

@@ -1,9 +1,8 @@
-import type { ImageLimits } from '@livegate/core';
+import type { ImageLimits, Leases } from '@livegate/core';
 import type { Request, Response } from 'express';
 import { inspectImage } from './inspect-image.js';
 import { readIdempotencyKey } from './read-idempotency-key.js';
 import type { Submission } from './submit-check.js';
-import type { UploadPermits } from './upload-permits.js';
 import { createReadUpload } from './upload.js';
 import type { Webhooks } from './webhooks/open-webhooks.js';
 
@@ -14,16 +13,16 @@ export type ReadSubmission = (
 ) => Promise<Submission>;
 
 export interface ReadSubmissionDeps {
-  uploads: UploadPermits;
+  leases: Leases;
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
 
 /** Everything a request says about its check, read and found acceptable. */
 export function createReadSubmission(
   limits: ImageLimits,
-  { uploads, webhooks }: ReadSubmissionDeps,
+  { leases, webhooks }: ReadSubmissionDeps,
 ): ReadSubmission {
-  const readUpload = createReadUpload(limits, uploads);
+  const readUpload = createReadUpload(limits, leases);
 
   return async (req, res, isAwaited) => {
     const { requestId, credential } = res.locals;

@@ -1,7 +1,5 @@
 import type { Span } from '@opentelemetry/api';
 import type { Credential } from './credentials/credential-file.js';
-import type { Place } from './fleet.js';
-import type { UploadPermit } from './upload-permits.js';
 
 /** What the middlewares of one request tell each other. */
 declare global {
@@ -16,10 +14,6 @@ declare global {
       span?: Span;
       /** Who asks; set by `authenticate`. */
       credential: Credential;
-      /** In the queue, for the check to come; set by `requireCapacity`. */
-      place: Place;
-      /** Memory for the image that is being read, or not yet stored; set by `readUpload`. */
-      uploadPermit?: UploadPermit;
       /** For the log: the class of the verdict, or an error code. */
       outcome?: string;
       /** For log and telemetry: the caller asked for this end, though its status is 5xx. */

@@ -1,4 +1,4 @@
-import type { CheckQueue, ImageLimits, Log, RateLimiter } from '@livegate/core';
+import type { CheckQueue, ImageLimits, Leases, Log, RateLimiter } from '@livegate/core';
 import express, { type Express, type Router } from 'express';
 import { authenticate, authenticatePage } from './authenticate.js';
 import type { AwaitCheck } from './await-check.js';
@@ -10,7 +10,6 @@ import { limitRate } from './limit-rate.js';
 import { logRequests } from './log-requests.js';
 import { collapseSlashes } from './collapse-slashes.js';
 import type { CancelCheck, EraseCheck } from './end-check.js';
-import { requireCapacity } from './require-capacity.js';
 import { observeRequests } from './telemetry/observe-requests.js';
 import './response-locals.js';
 import { pageAssets, sendDocsAsset, showDocs } from './routes/docs.js';
@@ -38,6 +37,7 @@ export interface ServerDeps {
   credentials: CredentialBook;
   rateLimiter: RateLimiter;
   fleet: Fleet;
+  leases: Leases;
   uploads: UploadPermits;
   submitCheck: SubmitCheck;
   awaitCheck: AwaitCheck;
@@ -76,7 +76,6 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
     '/face/v1/passive-liveness',
     forChecks,
     limitRate(deps.rateLimiter, options.rateLimitPerMinute),
-    requireCapacity(deps.fleet, options.waitLimitMs),
     checkPassiveLiveness(options, deps),
   );
   app.all('/face/v1/passive-liveness', refuseMethod('POST'));

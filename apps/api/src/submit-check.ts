@@ -8,7 +8,7 @@ import {
   type ImageStore,
   type ReplyInbox,
 } from '@livegate/core';
-import { awaitReply, GONE, type AwaitCheck } from './await-check.js';
+import { awaitReply, GONE, type AwaitCheck, type Wait } from './await-check.js';
 import type { ClaimKey, KeyedSubmission } from './claim-key.js';
 
 export interface Submission {
@@ -23,11 +23,13 @@ export interface Submission {
 }
 
 /** A check that is in the queue. It does not hold its image, however long its caller waits. */
-export interface SubmittedCheck {
+export interface SubmittedCheck extends Disposable {
   /** An earlier one's, where the idempotency key stands for that. */
   id: string;
-  /** `undefined` when the wait ran out: the check goes on without its caller. Call it once. */
-  awaitOutcome(waitMs: number): Promise<CheckOutcome | undefined>;
+  /** `undefined` when the wait is over: the check goes on without its caller. */
+  awaitOutcome(wait: Wait): Promise<CheckOutcome | undefined>;
+  /** Its caller is gone: cancels the check, unless it is wanted without that caller. */
+  abandon(): Promise<void>;
 }
 
 export interface SubmitCheckDeps {
@@ -37,6 +39,8 @@ export interface SubmitCheckDeps {
   idempotencyKeys: IdempotencyKeys;
   claimKey: ClaimKey;
   awaitCheck: AwaitCheck;
+  /** Whether a webhook endpoint of the tenant is told of every check. */
+  hasEndpoints(tenant: string): Promise<boolean>;
 }
 
 export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
@@ -71,18 +75,25 @@ async function submitNew(
   try {
     queued = await enqueue(submission, deps);
   } catch (error) {
-    reply.forget();
+    reply.release();
     void withdraw(submission, deps);
     throw error;
   }
   if (queued !== id) {
-    reply.forget();
+    reply.release();
     return join(queued, submission, deps);
   }
+  const { tenant, idempotencyKey, webhookUrl } = submission;
   return {
     id,
-    awaitOutcome: (waitMs) =>
-      awaitReply({ id, reply, queue }, waitMs).finally(() => reply.forget()),
+    awaitOutcome: (wait) => awaitReply({ id, reply, queue }, wait),
+    async abandon() {
+      const isKept = idempotencyKey !== undefined || webhookUrl !== undefined;
+      if (isKept || (await deps.hasEndpoints(tenant))) return;
+      // Only the answer would have told its id, so nobody else can be waiting for it.
+      if (await queue.cancel(id)) await deps.imageStore.delete(id);
+    },
+    [Symbol.dispose]: reply.release,
   };
 }
 
@@ -95,10 +106,13 @@ async function join(
   if (isAwaited) await queue.hasten(id);
   return {
     id,
-    async awaitOutcome(waitMs) {
-      const record = await awaitCheck(id, waitMs);
+    async awaitOutcome(wait) {
+      const record = await awaitCheck(id, wait);
       return record ? record.outcome : GONE;
     },
+    // A check with a key is wanted without its caller, and this one's waiter is `awaitCheck`'s.
+    abandon: async () => undefined,
+    [Symbol.dispose]: () => undefined,
   };
 }
 

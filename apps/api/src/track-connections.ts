@@ -11,26 +11,49 @@ export interface Connections {
 }
 
 export function trackConnections(server: Server): Connections {
-  const newest = new Map<Duplex, ServerResponse | undefined>();
+  /** Of each connection, the newest one last; answered ones are left out when a newer one comes. */
+  const responses = new Map<Duplex, ServerResponse[]>();
+  const newestOf = (socket: Duplex) => responses.get(socket)?.at(-1);
   let isEnding = false;
   server.on('connection', (socket) => {
-    newest.set(socket, undefined);
-    socket.once('close', () => newest.delete(socket));
+    responses.set(socket, []);
+    socket.once('close', () => {
+      // Node itself comes first.
+      process.nextTick(closeAll, responses.get(socket));
+      responses.delete(socket);
+    });
   });
   const note = (req: IncomingMessage, res: ServerResponse) => {
-    newest.set(req.socket, res);
+    const former = responses.get(req.socket) ?? [];
+    responses.set(req.socket, [...former.filter((earlier) => isOpen(earlier, res)), res]);
     if (isEnding) res.shouldKeepAlive = false;
   };
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, note);
 
   return {
-    newestResponse: (socket) => newest.get(socket),
+    newestResponse: newestOf,
     endWithAnswers() {
       isEnding = true;
-      for (const response of newest.values()) if (response) response.shouldKeepAlive = false;
+      for (const response of [...responses.values()].flat()) response.shouldKeepAlive = false;
     },
     closeIdle() {
-      for (const [socket, response] of newest) if (!response || response.closed) socket.destroy();
+      for (const socket of responses.keys()) if (newestOf(socket)?.closed ?? true) socket.destroy();
     },
   };
+}
+
+/** 'checkContinue' and 'request' are two events of one request. */
+function isOpen(earlier: ServerResponse, res: ServerResponse): boolean {
+  return earlier !== res && !earlier.closed;
+}
+
+/**
+ * A response that waits behind another one of its connection gets no 'close' from Node 20 when the
+ * connection closes, and what it holds would never be released.
+ */
+function closeAll(responses: ServerResponse[] = []): void {
+  for (const response of responses.filter(({ closed }) => !closed)) {
+    response.destroy();
+    response.emit('close');
+  }
 }

@@ -1,11 +1,9 @@
-import { LivegateError } from '@livegate/core';
+import { LivegateError, type Lease, type Leases } from '@livegate/core';
 
 /** Memory that is set aside for one upload. */
-export interface UploadPermit {
+export interface UploadPermit extends Lease {
   /** So much of it is needed from now on; the rest is for others. */
   shrinkTo(bytes: number): void;
-  /** Idempotent. */
-  release(): void;
 }
 
 /** Bounds the bytes of all the images that are between their callers and Redis. */
@@ -18,7 +16,7 @@ export interface UploadPermits {
   take(bytes: number): UploadPermit;
 }
 
-export function createUploadPermits(maxBytesInFlight: number): UploadPermits {
+export function createUploadPermits(maxBytesInFlight: number, leases: Leases): UploadPermits {
   let bytesInFlight = 0;
 
   return {
@@ -37,10 +35,8 @@ export function createUploadPermits(maxBytesInFlight: number): UploadPermits {
         held = next;
       };
       hold(bytes);
-      return {
-        shrinkTo: (fewer) => hold(Math.min(held, fewer)),
-        release: () => hold(0),
-      };
+      const lease = leases.take('upload_permit', () => hold(0));
+      return { ...lease, shrinkTo: (fewer) => hold(Math.min(held, fewer)) };
     },
   };
 }

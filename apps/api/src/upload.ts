@@ -1,10 +1,16 @@
-import { imageTooLarge, LivegateError, requireImageBytes, type ImageLimits } from '@livegate/core';
+import {
+  imageTooLarge,
+  LivegateError,
+  requireImageBytes,
+  type ImageLimits,
+  type Leases,
+} from '@livegate/core';
 import type { Request, Response } from 'express';
 import { limitBody } from './limit-body.js';
 import { createReadJson } from './read-json.js';
 import { createReadMultipart } from './read-multipart.js';
+import { signalClose } from './signal-close.js';
 import { bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
-import type { UploadPermits } from './upload-permits.js';
 
 export interface Upload {
   image: Uint8Array;
@@ -15,17 +21,27 @@ export interface Upload {
 export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
 
 /**
+ * The memory that reading this request may take, by its headers. Throws `missing_image`,
+ * `unsupported_media_type` or `image_too_large`.
+ */
+export function uploadBytes(req: Request, limits: ImageLimits): number {
+  const form = formOf(req);
+  const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
+  if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
+  return bytesInMemory(form, declaredBytes(req) ?? maxBytes);
+}
+
+/**
  * Reads the one image of a request, whole, into memory: a multipart file part or base64 in JSON,
  * both named `image`. Names and declared types are ignored, and so are other parts but `webhook_url`.
- * Afterwards the request itself keeps none of it: its caller may wait for much longer.
- *
- * Before the first byte of the body is read, the memory for it is set aside, as
- * `res.locals.uploadPermit`. Whoever calls this releases that, once nobody holds the image.
+ * Afterwards the request itself keeps none of it: its caller may wait for much longer. Call it with
+ * `uploadBytes` of memory set aside.
  *
  * Throws `missing_image`, `too_many_images`, `empty_image`, `image_too_large`, `invalid_base64`,
- * `invalid_json`, `invalid_multipart`, `invalid_request`, `unsupported_media_type` or `overloaded`.
+ * `invalid_json`, `invalid_multipart`, `invalid_request` or `unsupported_media_type`, and an AbortError
+ * when the response ends before the body does.
  */
-export function createReadUpload(limits: ImageLimits, uploads: UploadPermits): ReadUpload {
+export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUpload {
   const read = {
     multipart: createReadMultipart(limits.maxImageBytes),
     json: createReadJson(maxBodyBytes('json', limits.maxImageBytes)),
@@ -33,21 +49,17 @@ export function createReadUpload(limits: ImageLimits, uploads: UploadPermits): R
 
   return async (req, res) => {
     const form = formOf(req);
-    const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
-    if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
-    const permit = uploads.take(bytesInMemory(form, declaredBytes(req) ?? maxBytes));
-    res.locals.uploadPermit = permit;
+    const closed = signalClose(res);
+    closed.throwIfAborted();
     // A client that asked is told only now that its body is wanted. HTTP/1.0 knows no such answer.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
-    const limit = limitBody(req, maxBytes, imageTooLarge(limits));
-    try {
-      const upload = await Promise.race([read[form](req, res), limit.exceeded]);
-      requireImageBytes(upload.image, limits);
-      permit.shrinkTo(upload.image.length);
-      return upload;
-    } finally {
-      limit.lift();
-    }
+    const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
+    using limit = limitBody(req, { maxBytes, tooLong: imageTooLarge(limits), closed });
+    const parser = leases.take('parser');
+    const reading = Promise.race([read[form](req, res), limit.failed]);
+    const upload = await reading.finally(parser.release);
+    requireImageBytes(upload.image, limits);
+    return upload;
   };
 }
 

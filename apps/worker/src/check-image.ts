@@ -26,7 +26,7 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
-  pipeline: Pipeline;
+  pipeline: Pick<Pipeline, 'assess' | 'models'>;
   cutPoints: CutPoints;
 }
 

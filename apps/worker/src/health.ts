@@ -11,8 +11,8 @@ export interface HealthAddress {
 export interface HealthDeps {
   /** How long the longest of the present runs has been going, in milliseconds. */
   longestRunMs(): number;
-  /** Whether jobs are taken, and Redis knows that they are. */
-  isHeard(): boolean;
+  /** Why no checks get here; `undefined` if they do. */
+  problem(): string | undefined;
 }
 
 /** A run takes milliseconds, on a starved machine seconds. */
@@ -20,12 +20,13 @@ const HUNG_AFTER_MS = 30_000;
 
 /**
  * Answers two probes, 200 or 503 with the problem. `GET /livez`: the event loop turns, as there is an
- * answer, and no engine hangs. A new process would mend that. `GET /readyz`: checks get here.
+ * answer, and no engine hangs. A new process would mend that, but not a Redis that is away.
+ * `GET /readyz`: checks get here.
  */
 export async function serveHealth({ host, port }: HealthAddress, deps: HealthDeps) {
   const probes = new Map([
     ['/livez', () => findHang(deps.longestRunMs())],
-    ['/readyz', () => (deps.isHeard() ? undefined : 'Redis has not been reached')],
+    ['/readyz', () => deps.problem()],
   ]);
   const server = createServer((req, res) => {
     const probe = req.method === 'GET' ? probes.get(req.url ?? '') : undefined;

@@ -12,7 +12,7 @@ const WITHDRAW_MS = 1000;
 const INTERVAL_MS = (HEARTBEAT_LIFE_SECONDS * 1000) / 3;
 
 /** Tells the gateways that this worker lives, until closed. */
-export async function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
+export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
   let lapsesAt = 0;
   const beat = async () => {
     const next = performance.now() + HEARTBEAT_LIFE_SECONDS * 1000;
@@ -24,8 +24,10 @@ export async function startHeartbeat(registry: WorkerRegistry, facts: WorkerFact
     }
   };
   const timer = setInterval(() => void beat(), INTERVAL_MS);
-  await beat();
+  const first = beat();
   return {
+    /** Settles when the first announcement has reached Redis, or failed. */
+    first,
     /** Whether Redis has been reached lately: if not, no gateway counts on this worker. */
     isHeard: () => performance.now() < lapsesAt,
     async close() {

@@ -18,8 +18,8 @@ import { startHeartbeat } from './heartbeat.js';
 import type { Pipeline } from './pipeline.js';
 import { takeJobs } from './take-jobs.js';
 
-/** Takes checks from the queue to the pipeline until it is closed, in the order of `closers`. */
-export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
+/** Takes checks from the queue to the pipeline until it is closed; the pipeline stays open. */
+export function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
   const store = connectStore(config, log);
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
   const jobs = takeJobs(
@@ -47,12 +47,20 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
     executionProvider,
     cutPoints,
   };
-  const heartbeat = await startHeartbeat(store.registry, facts, log);
-  log.info({ ...facts, layout, concurrency }, 'ready');
+  const heartbeat = startHeartbeat(store.registry, facts, log);
   return {
-    /** Whether it takes jobs, and the gateways know that it does. */
+    /** For the log. */
+    facts: { ...facts, layout, concurrency },
+    /** Settles when the gateways can know that it takes jobs. */
+    heard: heartbeat.first,
+    /** Whether the gateways know that it takes jobs. */
     isHeard: heartbeat.isHeard,
-    closers: [heartbeat.close, pipeline.drain, jobs.close, pipeline.close, store.close],
+    async close() {
+      await heartbeat.close();
+      pipeline.drain();
+      await jobs.close();
+      await store.close();
+    },
   };
 }
 

@@ -11,6 +11,7 @@ import { baseUrlOf } from '../base-url.js';
 import type { CancelCheck, EraseCheck } from '../end-check.js';
 import { presentJob } from '../present-job.js';
 import { readPreference } from '../read-preference.js';
+import { signalClose } from '../signal-close.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 
 export interface JobRoutesOptions {
@@ -36,7 +37,7 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
     const { waitMs } = readPreference(req, options.waitLimitMs);
     const record = await findOwn(req, res);
     if (waitMs === undefined) return sendJob(req, res, record);
-    const latest = await awaitCheck(record.id, waitMs);
+    const latest = await awaitCheck(record.id, { waitMs, closed: signalClose(res) });
     res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
     // It may have been erased while we waited.
     sendJob(req, res, requireOwn(latest, res));

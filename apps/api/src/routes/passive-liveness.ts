@@ -1,12 +1,21 @@
-import { LivegateError, traceWork, type CheckQueue, type ImageLimits } from '@livegate/core';
+import {
+  LivegateError,
+  traceWork,
+  type CheckQueue,
+  type ImageLimits,
+  type Leases,
+} from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import { baseUrlOf } from '../base-url.js';
+import type { Fleet } from '../fleet.js';
 import { presentCheck } from '../present-check.js';
 import { RETRY_AFTER_SECONDS } from '../present-error.js';
 import { jobUrl, presentJob } from '../present-job.js';
 import { presentPreference, readPreference, waitOf } from '../read-preference.js';
 import { createReadSubmission } from '../read-submission.js';
+import { signalClose } from '../signal-close.js';
 import type { SubmitCheck, SubmittedCheck } from '../submit-check.js';
+import { uploadBytes } from '../upload.js';
 import type { UploadPermits } from '../upload-permits.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 
@@ -17,6 +26,8 @@ export interface PassiveLivenessOptions {
 }
 
 export interface PassiveLivenessDeps {
+  fleet: Pick<Fleet, 'admit'>;
+  leases: Leases;
   queue: CheckQueue;
   uploads: UploadPermits;
   submitCheck: SubmitCheck;
@@ -26,39 +37,42 @@ export interface PassiveLivenessDeps {
 /** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
 export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
-  { queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
+  { fleet, leases, queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
-  const readSubmission = createReadSubmission(limits, { uploads, webhooks });
+  const readSubmission = createReadSubmission(limits, { leases, webhooks });
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
     const waitMs = waitOf(preference, waitLimitMs);
-    const { id, awaitOutcome } = await submit(req, res, waitMs > 0);
+    using check = await submit(req, res, waitMs > 0);
+    const { id } = check;
     const submittedAt = performance.now();
-    res.locals.place.queued();
     // What can be looked up is the check, which an idempotency key may have begun before.
     res.locals.requestId = id;
     res.set('Request-Id', id);
     const applied = presentPreference(preference);
     if (applied) res.set('Preference-Applied', applied);
 
-    const outcome = await traceWork('await outcome', () => awaitOutcome(waitMs));
+    const closed = signalClose(res);
+    const outcome = await traceWork('await outcome', () => check.awaitOutcome({ waitMs, closed }));
     if (outcome) return presentCheck(res, outcome, submittedAt);
+    if (closed.aborted && waitMs > 0) return check.abandon();
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
-    if (preference.respondAsync) return presentAccepted(res, id, baseUrl);
+    if (preference.respondAsync) return await presentAccepted(res, id, baseUrl);
     throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
   };
 
+  /** Throws `unavailable` or `overloaded` before the body is read. */
   async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
-    try {
-      // The submission is kept in no variable: its image must not stay in memory while we wait.
-      return await submitCheck(
-        await traceWork('read upload', () => readSubmission(req, res, isAwaited)),
-      );
-    } finally {
-      res.locals.uploadPermit?.release();
-    }
+    using place = fleet.admit({ isAwaited });
+    using permit = uploads.take(uploadBytes(req, limits));
+    // It must not stay in memory while the caller waits: this function ends before.
+    const submission = await traceWork('read upload', () => readSubmission(req, res, isAwaited));
+    permit.shrinkTo(submission.image.length);
+    const submitted = await submitCheck(submission);
+    place.queued();
+    return submitted;
   }
 
   async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {

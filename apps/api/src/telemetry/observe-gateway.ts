@@ -1,4 +1,4 @@
-import { getMeter, type ReadBacklog } from '@livegate/core';
+import { getMeter, leaseKinds, type Leases, type ReadBacklog } from '@livegate/core';
 import type { Fleet } from '../fleet.js';
 import { findProblem } from '../fleet.js';
 import type { UploadPermits } from '../upload-permits.js';
@@ -10,6 +10,7 @@ export interface ObserveGatewayDeps {
   webhooks: { readBacklog: ReadBacklog };
   fleet: Pick<Fleet, 'view'>;
   uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
+  leases: Leases;
 }
 
 /** What is told when somebody collects metrics, and costs nothing between. */
@@ -18,6 +19,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
   observeFleet(deps.fleet);
   observeUploads(deps.uploads);
+  observeLeases(deps.leases);
 }
 
 /** Every gateway tells the same of the one queue there is: take the maximum of them, not the sum. */
@@ -73,4 +75,16 @@ function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
       unit: 'By',
     })
     .addCallback((observe) => observe.observe(uploads.maxBytesInFlight));
+}
+
+function observeLeases(leases: Leases): void {
+  getMeter()
+    .createObservableGauge('livegate.lease.held', {
+      description: 'What requests and deliveries hold now. 0 of each kind without traffic.',
+      unit: '{lease}',
+    })
+    .addCallback((observe) => {
+      const held = leases.held();
+      for (const kind of leaseKinds) observe.observe(held[kind], { kind });
+    });
 }

@@ -20,3 +20,13 @@ export function createAcceptWebhookUrl(
     return href;
   };
 }
+
+/** Whether a tenant has an endpoint that takes messages now. */
+export type HasEndpoints = (tenant: string) => Promise<boolean>;
+
+export function createHasEndpoints(store: WebhookStore): HasEndpoints {
+  return async (tenant) => {
+    const endpoints = await store.listEndpoints(tenant);
+    return endpoints.some(({ enabled }) => enabled);
+  };
+}

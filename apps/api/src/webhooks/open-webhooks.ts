@@ -5,11 +5,17 @@ import {
   type BullQueue,
   type CheckQueue,
   type Keys,
+  type Leases,
   type Log,
   type ReadBacklog,
   type Redis,
 } from '@livegate/core';
-import { createAcceptWebhookUrl, type AcceptWebhookUrl } from './accept-webhook-url.js';
+import {
+  createAcceptWebhookUrl,
+  createHasEndpoints,
+  type AcceptWebhookUrl,
+  type HasEndpoints,
+} from './accept-webhook-url.js';
 import { createAnnounceCheck } from './announce-check.js';
 import { createDeliverMessage, createResumeDelivery } from './deliver-message.js';
 import { createEraseMessages, type EraseMessages } from './erase-messages.js';
@@ -37,6 +43,7 @@ export interface WebhooksDeps {
   backgroundRedis: Redis;
   keys: Keys;
   checks: Pick<CheckQueue, 'read'>;
+  leases: Leases;
   log: Log;
 }
 
@@ -44,6 +51,7 @@ export interface Webhooks {
   /** For `webhookRoutes`. */
   routes: WebhookRoutesDeps;
   acceptUrl: AcceptWebhookUrl;
+  hasEndpoints: HasEndpoints;
   /** Of announcements and deliveries. */
   bullQueue: BullQueue;
   /** What is on its way, for metrics. */
@@ -59,7 +67,7 @@ export interface Webhooks {
 
 /** The webhooks of one gateway: what its routes need, and the delivery of messages. */
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
-  const { redis, backgroundRedis, keys, checks, log } = deps;
+  const { redis, backgroundRedis, keys, checks, leases, log } = deps;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -72,7 +80,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   const now = Date.now;
   const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now });
   const deliveries = takeDeliveries(
-    { redis: backgroundRedis, keys, log },
+    { redis: backgroundRedis, keys, leases, log },
     {
       announce: createAnnounceCheck({ ...background, checks, baseUrl: options.baseUrl, now }),
       deliver: createDeliverMessage({ ...background, send, now, random: Math.random, log }),
@@ -83,6 +91,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   return {
     routes: { store, queue, urlRules, now },
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
+    hasEndpoints: createHasEndpoints(store),
     announce: (check) => queue.announce(check),
     erase: createEraseMessages({ store, queue }),
     bullQueue: queue.bullQueue,

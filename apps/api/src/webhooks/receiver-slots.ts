@@ -1,12 +1,14 @@
+import type { Lease, Leases } from '@livegate/core';
+
 /** Bounds how many messages are on their way to one receiver at once. */
 export interface ReceiverSlots {
-  /** `undefined` when all are taken; otherwise call the result to leave. */
-  enter(receiver: string): (() => void) | undefined;
+  /** `undefined` when all are taken. */
+  enter(receiver: string): Lease | undefined;
   /** Calls `wake` once a slot is free: for who leaves, one who waits is woken. */
   awaitSlot(receiver: string, id: string, wake: () => void): void;
 }
 
-export function createReceiverSlots(perReceiver: number): ReceiverSlots {
+export function createReceiverSlots(perReceiver: number, leases: Leases): ReceiverSlots {
   const taken = new Map<string, number>();
   const waiting = new Map<string, Map<string, () => void>>();
   const countOf = (receiver: string) => taken.get(receiver) ?? 0;
@@ -15,7 +17,7 @@ export function createReceiverSlots(perReceiver: number): ReceiverSlots {
     enter(receiver) {
       if (countOf(receiver) >= perReceiver) return undefined;
       taken.set(receiver, countOf(receiver) + 1);
-      return () => leave(receiver);
+      return leases.take('receiver_slot', () => leave(receiver));
     },
     awaitSlot(receiver, id, wake) {
       const waiters = waiting.get(receiver) ?? new Map<string, () => void>();

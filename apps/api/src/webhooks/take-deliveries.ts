@@ -3,6 +3,7 @@ import {
   createTraceProcess,
   WEBHOOK_QUEUE,
   type Keys,
+  type Leases,
   type Log,
   type Redis,
   type WebhookJob,
@@ -31,6 +32,7 @@ export interface TakeDeliveriesOptions {
   /** A connection that waits for Redis. */
   redis: Redis;
   keys: Keys;
+  leases: Leases;
   log: Log;
 }
 
@@ -43,10 +45,10 @@ export interface TakeDeliveriesDeps {
 
 /** Takes jobs from the webhooks queue until closed; closing waits for the attempts under way. */
 export function takeDeliveries(
-  { redis, keys, log }: TakeDeliveriesOptions,
+  { redis, keys, leases, log }: TakeDeliveriesOptions,
   { announce, deliver, resume }: TakeDeliveriesDeps,
 ) {
-  const slots = createReceiverSlots(PER_RECEIVER);
+  const slots = createReceiverSlots(PER_RECEIVER, leases);
   const traceProcess = createTraceProcess({ system: 'bullmq', destination: WEBHOOK_QUEUE });
   const countStall = createCountStall(WEBHOOK_QUEUE);
   const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
@@ -77,9 +79,10 @@ export function takeDeliveries(
       const nextAt = await traceProcess(job, () => announce(data.check, timestamp));
       return putOff(job, nextAt, token);
     }
-    const leave = slots.enter(data.receiver);
-    if (leave) {
-      const nextAt = await traceProcess(job, () => deliver(data.deliveryId)).finally(leave);
+    const slot = slots.enter(data.receiver);
+    if (slot) {
+      const attempt = traceProcess(job, () => deliver(data.deliveryId));
+      const nextAt = await attempt.finally(slot.release);
       return putOff(job, nextAt, token);
     }
     const parkMs = Math.min(PARK_MS * attemptsStarted, MAX_PARK_MS);

@@ -1,31 +1,29 @@
 import type { CheckOutcome } from './check.js';
+import type { Lease, Leases } from './leases.js';
 
-/** One caller waiting for one outcome. */
-export interface ReplyWaiter {
+/** One caller waiting for one outcome. Once it is released, `within` resolves to `undefined`. */
+export interface ReplyWaiter extends Lease {
   /** `undefined` when no reply came within `waitMs`; asking again goes on waiting. */
   within(waitMs: number): Promise<CheckOutcome | undefined>;
-  /** Stops waiting; `within` then resolves to `undefined`. Idempotent. */
-  forget(): void;
 }
 
 /** Brings the replies of one stream to the callers that wait for them, several for one check. */
-export function createReplyWaiters() {
+export function createReplyWaiters(leases: Leases) {
   const waiting = new Map<string, Set<(outcome: CheckOutcome | undefined) => void>>();
 
   return {
     expect(id: string): ReplyWaiter {
       const resolvers = waiting.get(id) ?? new Set();
       waiting.set(id, resolvers);
-      let forget = () => {};
-      const outcome = new Promise<CheckOutcome | undefined>((resolve) => {
-        resolvers.add(resolve);
-        forget = () => {
-          resolvers.delete(resolve);
-          if (resolvers.size === 0 && waiting.get(id) === resolvers) waiting.delete(id);
-          resolve(undefined);
-        };
+      let resolve!: (outcome: CheckOutcome | undefined) => void;
+      const outcome = new Promise<CheckOutcome | undefined>((settle) => (resolve = settle));
+      resolvers.add(resolve);
+      const lease = leases.take('reply_waiter', () => {
+        resolvers.delete(resolve);
+        if (resolvers.size === 0 && waiting.get(id) === resolvers) waiting.delete(id);
+        resolve(undefined);
       });
-      return { forget, within: (waitMs) => limitTo(waitMs, outcome) };
+      return { ...lease, within: (waitMs) => limitTo(waitMs, outcome) };
     },
     /** A reply nobody waits for (any more) is dropped: the queue still holds the outcome. */
     deliver(id: string, outcome: CheckOutcome): void {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from './connect.js';
 import type { CheckOutcome } from '../domain/check.js';
+import type { Lease, Leases } from '../domain/leases.js';
 import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js';
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';
 import type { Log } from '../runtime/log.js';
@@ -69,6 +70,7 @@ export interface RedisReplyInboxOptions {
   keys: Keys;
   /** Unique for each run of a gateway, so that it never reads a predecessor's replies. */
   gatewayId: string;
+  leases: Leases;
   log: Log;
 }
 
@@ -77,9 +79,9 @@ export interface RedisReplyInboxOptions {
  * it still holds what arrived while the connection was down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
-  const { blockingRedis, gatewayId, log } = options;
-  const waiters = createReplyWaiters();
-  const attach = createAttach(options, waiters);
+  const { blockingRedis, leases, gatewayId, log } = options;
+  const waiters = createReplyWaiters(leases);
+  const attachments = createAttachments(options);
   const closing = new AbortController();
   void deliverReplies();
 
@@ -92,6 +94,22 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
       blockingRedis.disconnect();
     },
   };
+
+  async function attach(id: string): Promise<ReplyWaiter> {
+    const waiter = waiters.expect(id);
+    const attachment = attachments.take(id);
+    const release = () => {
+      waiter.release();
+      attachment.release();
+    };
+    try {
+      await attachment.written;
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { ...waiter, release, [Symbol.dispose]: release };
+  }
 
   async function deliverReplies(): Promise<void> {
     for await (const fields of readReplies(options, closing.signal)) {
@@ -108,40 +126,28 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
   }
 }
 
-/** Waits for a check that another gateway may have queued, and leaves no trace of having waited. */
-function createAttach(
-  { redis, keys, gatewayId, log }: RedisReplyInboxOptions,
-  waiters: ReturnType<typeof createReplyWaiters>,
-) {
+/**
+ * Marks in Redis for which checks workers are to reply to this gateway as well. A mark goes with the
+ * last one here who waits.
+ */
+function createAttachments({ redis, keys, gatewayId, leases, log }: RedisReplyInboxOptions) {
   /** How many here wait for each check. */
-  const waiting = new Map<string, number>();
+  const counts = new Map<string, number>();
 
-  return async (id: string): Promise<ReplyWaiter> => {
-    const { within, forget } = waiters.expect(id);
-    waiting.set(id, (waiting.get(id) ?? 0) + 1);
-    let isAttached = true;
-    const waiter = {
-      within,
-      forget() {
-        forget();
-        if (isAttached) detach(id);
-        isAttached = false;
-      },
-    };
-    try {
-      await redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_LIFE_SECONDS);
-      return waiter;
-    } catch (error) {
-      waiter.forget();
-      throw error;
-    }
+  return {
+    take(id: string): Lease & { written: Promise<unknown> } {
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+      const lease = leases.take('attachment', () => leave(id));
+      const written = redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_LIFE_SECONDS);
+      return { ...lease, written };
+    },
   };
 
-  function detach(id: string): void {
-    const others = (waiting.get(id) ?? 1) - 1;
-    if (others > 0) return void waiting.set(id, others);
-    waiting.delete(id);
-    // The check may have ended, and deleted the attachments, before this one was made.
+  function leave(id: string): void {
+    const remaining = (counts.get(id) ?? 0) - 1;
+    if (remaining > 0) return void counts.set(id, remaining);
+    counts.delete(id);
+    // The check may have ended, and deleted the marks, before this one was made.
     redis.srem(keys.attached(id), gatewayId).catch((error: unknown) => {
       log.debug({ requestId: id, err: error }, 'detaching from a check failed, it expires');
     });

@@ -1,6 +1,7 @@
 import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import { SCHEMA_VERSION, type CheckJob, type CheckOutcome } from '../domain/check.js';
 import { LivegateError } from '../domain/errors.js';
+import { createLeases, type Leases } from '../domain/leases.js';
 import type { WorkerFacts } from '../domain/models.js';
 import { createReplyWaiters } from '../domain/reply-waiters.js';
 import type {
@@ -174,22 +175,30 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
 
 export interface FakeReplies {
   createInbox(gatewayId: string): ReplyInbox;
+  leases: Leases;
   outbox: ReplyOutbox;
 }
 
-export function createFakeReplies(): FakeReplies {
+export function createFakeReplies(leases = createLeases()): FakeReplies {
   const gateways = new Map<string, ReturnType<typeof createReplyWaiters>>();
-  const attached = new Map<string, Set<string>>();
+  /** Of each check, the gateways of its attachments; one gateway may have several. */
+  const attached = new Map<string, Set<{ gatewayId: string }>>();
   return {
+    leases,
     createInbox(gatewayId) {
-      const waiters = createReplyWaiters();
+      const waiters = createReplyWaiters(leases);
       gateways.set(gatewayId, waiters);
       return {
         address: gatewayId,
         expect: (id) => waiters.expect(id),
         async attach(id) {
-          attached.set(id, (attached.get(id) ?? new Set()).add(gatewayId));
-          return waiters.expect(id);
+          const waiter = waiters.expect(id);
+          const marks = attached.get(id) ?? new Set();
+          const mark = { gatewayId };
+          attached.set(id, marks.add(mark));
+          const attachment = leases.take('attachment', () => void marks.delete(mark));
+          const release = () => [waiter, attachment].forEach((lease) => lease.release());
+          return { ...waiter, release, [Symbol.dispose]: release };
         },
         async close() {
           gateways.delete(gatewayId);
@@ -198,7 +207,7 @@ export function createFakeReplies(): FakeReplies {
     },
     outbox: {
       async send(id, outcome, address) {
-        const addresses = new Set(attached.get(id));
+        const addresses = new Set([...(attached.get(id) ?? [])].map(({ gatewayId }) => gatewayId));
         if (address !== undefined) addresses.add(address);
         attached.delete(id);
         for (const to of addresses) gateways.get(to)?.deliver(id, outcome);

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Leases } from '../domain/leases.js';
 import type { ReplyInbox, ReplyOutbox } from '../ports.js';
 import { exampleResult } from './examples.js';
 import { open, type Create } from './subject.js';
 
 export interface Replies {
   createInbox(gatewayId: string): ReplyInbox;
+  /** Of all these inboxes. */
+  leases: Leases;
   outbox: ReplyOutbox;
 }
 
@@ -45,9 +48,30 @@ export function describeReplies(create: Create<Replies>): void {
     it('forgets at once when told to', async () => {
       const { inbox } = await openInbox(create);
       const waiter = inbox.expect('left');
-      waiter.forget();
-      waiter.forget();
+      waiter.release();
+      waiter.release();
       expect(await waiter.within(60_000)).toBeUndefined();
+    });
+
+    it('brings a reply to those who still wait after another one of the same check has left', async () => {
+      const { inbox, outbox } = await openInbox(create);
+      const [leaving, staying] = [inbox.expect('a'), inbox.expect('a')];
+      const [attachedLeaving, attachedStaying] = [await inbox.attach('a'), await inbox.attach('a')];
+      leaving.release();
+      attachedLeaving.release();
+      await outbox.send('a', { result: exampleResult });
+      expect(await staying.within(5000)).toEqual({ result: exampleResult });
+      expect(await attachedStaying.within(5000)).toEqual({ result: exampleResult });
+    });
+
+    it('holds a lease for each waiter and attachment until its release, replied to or not', async () => {
+      const { inbox, outbox, leases } = await openInbox(create);
+      const waiters = [inbox.expect('a'), inbox.expect('b'), await inbox.attach('b')];
+      expect(leases.held()).toMatchObject({ reply_waiter: 3, attachment: 1 });
+      await outbox.send('a', { result: exampleResult }, inbox.address);
+      await waiters[0]?.within(5000);
+      for (const waiter of [...waiters, ...waiters]) waiter.release();
+      expect(leases.held()).toMatchObject({ reply_waiter: 0, attachment: 0 });
     });
 
     it('tells every gateway that attached to a check, each once', async () => {
@@ -73,8 +97,8 @@ export function describeReplies(create: Create<Replies>): void {
 }
 
 async function openInbox(create: Create<Replies>) {
-  const { createInbox, outbox } = await open(create);
+  const { createInbox, ...rest } = await open(create);
   const inbox = createInbox(randomUUID());
   onTestFinished(() => inbox.close());
-  return { inbox, outbox };
+  return { inbox, ...rest };
 }

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { createLeases, createLog, startTelemetry, type BullQueue, type Log } from '@livegate/core';
+import type { Shutdown } from '@livegate/core/shutdown';
+import { createAwaitCheck } from './await-check.js';
+import { createClaimKey } from './claim-key.js';
+import { readApiConfig, type ApiConfig } from './config.js';
+import { openCredentialBook } from './credentials/credential-book.js';
+import { createEndings } from './end-check.js';
+import { watchFleet, type Fleet } from './fleet.js';
+import { closeHttpServer, createHttpServer } from './http-server.js';
+import { openStore } from './open-store.js';
+import { createServer, type ServerOptions } from './server.js';
+import { createSubmitCheck } from './submit-check.js';
+import { observeGateway } from './telemetry/observe-gateway.js';
+import { tendQueue } from './tend-queue.js';
+import { createUploadPermits } from './upload-permits.js';
+import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
+
+/** Opens everything and listens. Answers `/livez` without Redis, and `/readyz` once it has seen a worker. */
+export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
+  const config = readApiConfig(env);
+  const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
+  shutdown.configure({ log, graceMs: graceOf(config) });
+  // Before everything that records something.
+  const telemetry = await startTelemetry({ service: 'livegate-api', env, log });
+  shutdown.add(() => telemetry.close());
+  const production = config.NODE_ENV === 'production';
+  const file = config.LIVEGATE_CREDENTIALS_FILE;
+  const credentials = await openCredentialBook({ file, production, log });
+  shutdown.add(() => credentials.close());
+  const checking = openChecking(config, shutdown, log);
+  observeGateway(checking);
+
+  const app = createServer(toServerOptions(config), {
+    ...checking,
+    queueBoard: await openBoard(config, checking),
+    credentials,
+    log,
+    isClosing: () => shutdown.signal.aborted,
+  });
+  const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
+  const { stop } = checking.webhooks;
+  shutdown.add(() => Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]));
+  server.listen(config.PORT, config.LIVEGATE_HOST);
+  await once(server, 'listening');
+  log.info({ address: server.address() }, 'listening');
+}
+
+/** Everything between HTTP and Redis. Waits for neither. */
+function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
+  const leases = createLeases();
+  const store = openStore(config, leases, log);
+  shutdown.add(() => store.close());
+  const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
+  const fleet = watchFleet({ ...store, maxWaiting, leases, log });
+  shutdown.add(() => fleet.close());
+  const forWebhooks = { ...store, checks: store.queue, leases, log };
+  const webhooks = openWebhooks(toWebhooksOptions(config), forWebhooks);
+  shutdown.add(async () => {
+    await webhooks.stop();
+    await webhooks.close();
+  });
+
+  const ending = createEndings({ ...store, webhooks });
+  const tender = tendQueue({ ...store, ...ending }, log);
+  shutdown.add(() => tender.close());
+  const awaitCheck = createAwaitCheck(store);
+  const claimKey = createClaimKey(store);
+  const { hasEndpoints } = webhooks;
+  const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey, hasEndpoints });
+  const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
+  return { ...store, ...ending, fleet, leases, uploads, webhooks, awaitCheck, submitCheck };
+}
+
+/** For the answers of all who wait, and for the webhook deliveries under way. */
+function graceOf(config: ApiConfig): number {
+  const answerMs = Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS);
+  return config.LIVEGATE_DRAIN_MS + answerMs + 5000;
+}
+
+async function openBoard(config: ApiConfig, { queue, webhooks, fleet }: BoardDeps) {
+  if (!config.LIVEGATE_QUEUE_BOARD) return undefined;
+  const { openQueueBoard } = await import('./operator/queue-board.js');
+  return openQueueBoard({
+    queues: [queue.bullQueue, webhooks.bullQueue],
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+    isReachable: () => fleet.view() !== undefined,
+  });
+}
+
+interface BoardDeps {
+  queue: { bullQueue: BullQueue };
+  webhooks: { bullQueue: BullQueue };
+  fleet: Pick<Fleet, 'view'>;
+}
+
+function toServerOptions(config: ApiConfig): ServerOptions {
+  return {
+    limits: {
+      maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
+      maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
+    },
+    waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
+    rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+  };
+}
+
+function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
+  const ownUrl = `http://${config.LIVEGATE_HOST}:${config.PORT}`;
+  return {
+    httpsOnly: config.NODE_ENV === 'production',
+    allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
+    baseUrl: config.LIVEGATE_PUBLIC_URL?.replace(/\/+$/, '') ?? ownUrl,
+  };
+}

@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { createKeys, createRedisCheckQueue, connectForRequests } from '@livegate/core';
+import { exampleJob } from '@livegate/core/testing';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createEnv, startApi, startApp, type Env } from './processes.js';
+
+const patience = { timeout: 20_000 };
+
+const apps = ['api', 'worker'] as const;
+
+/** A port that nobody listens at, or that nobody answers at. */
+async function openPort({ listens }: { listens: boolean }): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  if (listens) onTestFinished(() => void server.close());
+  else await close();
+  return port;
+}
+
+async function ask(url: string) {
+  const response = await fetch(url);
+  return { status: response.status, body: (await response.json()) as { problem?: string } };
+}
+
+/** A worker that has just been started, and where it answers its probes. */
+async function startWorkerWithProbes(env: Env) {
+  const port = await openPort({ listens: false });
+  const worker = startApp('worker', { ...env, LIVEGATE_WORKER_HEALTH_PORT: String(port) });
+  onTestFinished(async () => void (await worker.stop('SIGKILL')));
+  const url = `http://127.0.0.1:${port}`;
+  const answer = () => ask(`${url}/livez`).catch(() => undefined);
+  await expect.poll(answer, patience).toBeDefined();
+  return { ...worker, url };
+}
+
+describe.each(apps)('%s', (app) => {
+  it('handles SIGTERM before it loads a library: as process 1 it would ignore it', async () => {
+    const stopAtOnce = `import { Module } from 'node:module';
+      process.on('newListener', (event) => {
+        if (event !== 'SIGTERM') return;
+        console.log(JSON.stringify({ libraries: Object.keys(Module._cache) }));
+        setImmediate(() => process.kill(process.pid, 'SIGTERM'));
+      });`;
+    const preload = `--import=data:text/javascript,${encodeURIComponent(stopAtOnce)}`;
+    const started = startApp(app, { ...createEnv(), PORT: '0', NODE_OPTIONS: preload });
+    const [code] = (await once(started.child, 'exit')) as [number | null];
+    expect(code).toBe(0);
+    expect(started.log).toEqual([{ libraries: [] }]);
+  });
+});
+
+describe.each([
+  ['away', false],
+  ['silent', true],
+])('while Redis is %s', (_name, listens) => {
+  it('a starting worker is alive, says what it waits for, and stops when told to', async () => {
+    const redis = `redis://127.0.0.1:${await openPort({ listens })}`;
+    const worker = await startWorkerWithProbes(createEnv({ REDIS_URL: redis }));
+    expect(await ask(`${worker.url}/livez`)).toMatchObject({ status: 200 });
+    const problem = async () => (await ask(`${worker.url}/readyz`)).body.problem;
+    await expect.poll(problem, patience).toBe('Redis has not been reached');
+    expect(await ask(`${worker.url}/readyz`)).toMatchObject({ status: 503 });
+    expect(await worker.stop()).toBe(0);
+  });
+
+  it('a starting api is alive, says what it waits for, and stops when told to', async () => {
+    const redis = `redis://127.0.0.1:${await openPort({ listens })}`;
+    const api = await startApi(createEnv({ REDIS_URL: redis }));
+    onTestFinished(async () => void (await api.stop('SIGKILL')));
+    expect(await ask(`${api.url}/livez`)).toMatchObject({ status: 200 });
+    const body = { problem: 'Redis cannot be reached' };
+    expect(await ask(`${api.url}/readyz`)).toMatchObject({ status: 503, body });
+    expect(await api.stop()).toBe(0);
+  });
+});
+
+it('a worker that is told to stop while it loads its models takes no check', async () => {
+  // They are measured, which takes a second.
+  const env = createEnv({ LIVEGATE_ENGINES: 'auto', LIVEGATE_INTRA_OP_THREADS: 'auto' });
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const silent = pino({ level: 'silent' });
+  const redis = connectForRequests({ url: env['REDIS_URL'] ?? '', name: 'test' }, 5000, silent);
+  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
+  onTestFinished(async () => {
+    await queue.close();
+    redis.disconnect();
+  });
+  await once(redis, 'ready');
+  await queue.add('a', exampleJob);
+
+  const worker = await startWorkerWithProbes(env);
+  expect(await ask(`${worker.url}/readyz`)).toMatchObject({
+    status: 503,
+    body: { problem: 'the models are being loaded' },
+  });
+  expect(await worker.stop()).toBe(0);
+  expect(await queue.read('a')).toMatchObject({ status: 'queued' });
+  expect(worker.log.map(({ msg }) => msg)).toEqual(['stopping', 'stopped']);
+});

@@ -1,0 +1,205 @@
+import {
+  createLeases,
+  createRedisCancellations,
+  createRedisCheckQueue,
+  createRedisIdempotencyKeys,
+  createRedisImageStore,
+  createRedisReplyInbox,
+  createWebhookSecret,
+  JOB_VERSION,
+} from '@livegate/core';
+import { exampleWorker } from '@livegate/core/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createAwaitCheck } from '../../apps/api/src/await-check.js';
+import { createClaimKey } from '../../apps/api/src/claim-key.js';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
+import { createCheckImage } from '../../apps/worker/src/check-image.js';
+import { takeJobs } from '../../apps/worker/src/take-jobs.js';
+import { greySquare } from '../fixtures/photos.js';
+import { startGateway } from './gateway.js';
+import { connectRaw, head } from './raw-http.js';
+import { connectWorker, openSandbox, silentLog } from './redis.js';
+
+const { jpeg } = await greySquare();
+const { tenant } = developmentCredential;
+const patience = { timeout: 5000, interval: 5 };
+
+type Client = ReturnType<typeof connectRaw>;
+type Gateway = Awaited<ReturnType<typeof startGateway>>;
+
+const endings: [string, (client: Client) => void][] = [
+  ['FIN', (client) => client.destroy()],
+  ['a half-close', (client) => client.hangUp()],
+  ['RST', (client) => client.reset()],
+];
+
+/** Sends a check, and resolves when its caller waits. */
+async function startWaiting(gateway: Gateway, headers: string[] = [], members: object = {}) {
+  const json = JSON.stringify({ image: jpeg.toString('base64'), ...members });
+  const client = connectRaw(gateway.port);
+  onTestFinished(client.destroy);
+  client.send(
+    head('Content-Type: application/json', `Content-Length: ${json.length}`, ...headers),
+    json,
+  );
+  await expect.poll(() => gateway.queue.jobs.size, patience).toBeGreaterThan(0);
+  const [id = ''] = gateway.queue.jobs.keys();
+  return { client, id };
+}
+
+describe('a caller who hangs up while waiting', () => {
+  it.each(endings)('cancels the check and deletes its image: %s', async (_name, end) => {
+    const gateway = await startGateway({ outcome: 'never' });
+    const { client, id } = await startWaiting(gateway);
+    end(client);
+    const status = async () => (await gateway.queue.read(id))?.status;
+    await expect.poll(status, patience).toBe('canceled');
+    await expect.poll(() => gateway.imageStore.get([id]), patience).toEqual([undefined]);
+  });
+
+  it('cancels it also if a job resource would have done', async () => {
+    const gateway = await startGateway({ outcome: 'never' });
+    const { client, id } = await startWaiting(gateway, ['Prefer: respond-async, wait=9']);
+    client.destroy();
+    const status = async () => (await gateway.queue.read(id))?.status;
+    await expect.poll(status, patience).toBe('canceled');
+  });
+
+  it.each<[string, (gateway: Gateway) => ReturnType<typeof startWaiting>]>([
+    ['an Idempotency-Key', (gateway) => startWaiting(gateway, ['Idempotency-Key: a'])],
+    [
+      'a webhook_url',
+      async (gateway) => {
+        await gateway.webhookStore.updateTenantSecrets(tenant, () => [createWebhookSecret()]);
+        return startWaiting(gateway, [], { webhook_url: 'https://example.com' });
+      },
+    ],
+    [
+      'an enabled endpoint of its tenant',
+      async (gateway) => {
+        await addEndpoint(gateway, true);
+        return startWaiting(gateway);
+      },
+    ],
+  ])('does not cancel a check with %s', async (_name, begin) => {
+    const gateway = await startGateway({ outcome: 'never' });
+    const { client, id } = await begin(gateway);
+    client.destroy();
+    await expect.poll(() => gateway.leases.held().reply_waiter, patience).toBe(0);
+    await expect.poll(gateway.countConnections, patience).toBe(0);
+    expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
+    expect(await gateway.imageStore.get([id])).not.toEqual([undefined]);
+  });
+
+  it('cancels the check of a tenant whose endpoints are all disabled', async () => {
+    const gateway = await startGateway({ outcome: 'never' });
+    await addEndpoint(gateway, false);
+    const { client, id } = await startWaiting(gateway);
+    client.destroy();
+    const status = async () => (await gateway.queue.read(id))?.status;
+    await expect.poll(status, patience).toBe('canceled');
+  });
+
+  it('leaves alone a check whose wait ran out before', async () => {
+    const gateway = await startGateway({ outcome: 'never', waitLimitMs: 1 });
+    const { client, id } = await startWaiting(gateway);
+    expect(await client.next()).toMatchObject({ status: 504 });
+    client.destroy();
+    await expect.poll(gateway.countConnections, patience).toBe(0);
+    expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
+  });
+});
+
+it('a check that is abandoned in Redis never runs, and its image is gone', async () => {
+  const sandbox = await openSandbox();
+  const blockingRedis = connectWorker('replies');
+  const leases = createLeases();
+  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
+  const replies = createRedisReplyInbox({
+    ...sandbox,
+    blockingRedis,
+    gatewayId: 'a',
+    leases,
+    log: silentLog,
+  });
+  const redis = connectWorker();
+  onTestFinished(async () => {
+    await replies.close();
+    await queue.close();
+    redis.disconnect();
+    await sandbox.close();
+  });
+  const idempotencyKeys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+  const submitCheck = createSubmitCheck({
+    imageStore,
+    queue,
+    replies,
+    idempotencyKeys,
+    claimKey: createClaimKey({ idempotencyKeys, queue }),
+    awaitCheck: createAwaitCheck({ queue, replies }),
+    hasEndpoints: async () => false,
+  });
+  const submission = { tenant, image: jpeg, isAwaited: true };
+  const [left, kept] = [
+    await submitCheck({ ...submission, id: 'left' }),
+    await submitCheck({ ...submission, id: 'kept', idempotencyKey: 'a' }),
+  ];
+  const gone = { waitMs: 9000, closed: AbortSignal.abort() };
+  for (const check of [left, kept]) {
+    expect(await check.awaitOutcome(gone)).toBeUndefined();
+    await check.abandon();
+    check[Symbol.dispose]();
+  }
+  expect(leases.held()).toEqual(createLeases().held());
+  const images = await imageStore.get(['left', 'kept']);
+  expect(images.map((image) => image?.length)).toEqual([undefined, jpeg.length]);
+
+  let runs = 0;
+  const checkImage = createCheckImage({
+    imageStore,
+    cancellations: createRedisCancellations(sandbox.redis, sandbox.keys),
+    pipeline: {
+      models: exampleWorker.models,
+      async assess() {
+        runs += 1;
+        return {
+          assessment: { kind: 'scored', spoofProbability: 0.1 },
+          timings: { decodeMs: 1, detectMs: 1, classifyMs: 1 },
+        };
+      },
+    },
+    cutPoints: { moderate: 0.4, high: 0.7 },
+  });
+  const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+  const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
+  const jobs = takeJobs(
+    { ...options, redis, keys: sandbox.keys },
+    {
+      checkImage,
+      announce: async () => undefined,
+      finish: async () => 'kept',
+      forget: async () => undefined,
+    },
+  );
+  onTestFinished(() => jobs.close());
+  await expect.poll(async () => (await queue.read('kept'))?.status).toBe('succeeded');
+  expect(await queue.read('left')).toMatchObject({ status: 'canceled' });
+  expect(runs).toBe(1);
+});
+
+async function addEndpoint({ webhookStore }: Gateway, enabled: boolean) {
+  await webhookStore.addEndpoint(
+    {
+      id: 'whe_1',
+      tenant,
+      url: 'https://example.com',
+      events: ['passive_liveness.completed'],
+      enabled,
+      createdAt: 0,
+      secrets: [createWebhookSecret()],
+    },
+    16,
+  );
+}
