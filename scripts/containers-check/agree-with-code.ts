@@ -40,6 +40,7 @@ export function checkAgreement(sources: Sources): string[] {
     ...images.flatMap((stage) => checkImage(readApp(stage, stages, sources))),
     ...Object.entries(services).flatMap(([name, service]) => checkVersion(name, service, sources)),
     ...checkRedis(services['redis']!, sources),
+    ...['api', 'worker'].flatMap((name) => checkImageStore(name, services)),
   ];
 }
 
@@ -134,6 +135,15 @@ function checkRedis({ image, user }: Service, sources: Sources): string[] {
   return complain('redis', [
     [pod.containers[0].image.endsWith(`/${image}`), 'is another image in k8s'],
     [user === `${runAsUser}:${runAsGroup}`, 'has another user in k8s'],
+  ]);
+}
+
+/** What is deleted must leave the disk soon: a file that also holds results is rewritten rarely. */
+function checkImageStore(name: string, services: Record<string, Service>): string[] {
+  const { BLOB_REDIS_URL: url = '' } = services[name]?.environment ?? {};
+  const command = services[/^redis:\/\/([\w-]+):/.exec(String(url))?.[1] ?? '']?.command ?? [];
+  return complain(name, [
+    [command.includes('--auto-aof-rewrite-min-size 1mb'), 'keeps images in a file for long'],
   ]);
 }
 

@@ -65,9 +65,11 @@ function isLoopback(port: string): boolean {
 
 /** It has no password: that is right for as long as only our own services reach it. */
 function checkRedis({ services, networks }: ComposeFile): string[] {
-  const { redis } = services;
-  const isInside = redis?.networks?.every((network) => networks[network]?.internal);
-  return complain('redis', [[isInside && !redis?.ports, 'can be reached from outside']]);
+  return ['redis', 'redis-images'].flatMap((name) => {
+    const redis = services[name];
+    const isInside = redis?.networks?.every((network) => networks[network]?.internal);
+    return complain(name, [[isInside && !redis?.ports, 'can be reached from outside']]);
+  });
 }
 
 function complain(service: string, rules: [unknown, string][]): string[] {

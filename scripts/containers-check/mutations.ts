@@ -25,6 +25,7 @@ export const mutations: Record<string, [file: keyof Sources, from: string, to: s
   'an unknown setting in Compose': ['compose', 'LIVEGATE_MODELS_DIR', 'LIVEGATE_MODEL_DIR'],
   'a shorter end than in k8s': ['compose', 'stop_grace_period: 30s', 'stop_grace_period: 10s'],
   'another Redis than in k8s': ['compose', 'redis:8.2.3-alpine', 'redis:8.2.4-alpine'],
+  'images beside results': ['compose', '//redis-images:6379', '//redis:6379'],
   'a probe of another port': ['compose', ':9465/readyz', ':9464/readyz'],
   'a scrape of nobody': ['prometheus', 'names: [api]', 'names: [gateway]'],
   'rules that are not there': ['prometheus', 'alerts.yml', 'alarms.yml'],

@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 export interface Service {
   image: string;
   user?: string;
+  command?: string[];
   build?: { target: string };
   profiles?: string[];
   environment?: Record<string, string | number>;

@@ -81,6 +81,8 @@ function spawnServer(program: string, port: number, launch: Required<LaunchOptio
     appendfsync: 'everysec',
     save: '',
     'maxmemory-policy': 'noeviction',
+    // Keeps a finished check in one piece, 0.9 KB instead of 1.5; by the name that all versions know.
+    'hash-max-ziplist-value': '512',
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
   // Its own process group: a terminal's Ctrl-C must not reach it before its clients have drained.

@@ -9,9 +9,12 @@ import {
   createRedisRateLimiter,
   createRedisReplyInbox,
   createRedisWorkerRegistry,
+  readMemory,
   REPLIES_BLOCK_MS,
   type Leases,
   type Log,
+  type Redis,
+  type RedisMemory,
 } from '@livegate/core';
 import { v7 as uuidv7 } from 'uuid';
 import type { ApiConfig } from './config.js';
@@ -52,10 +55,23 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
     rateLimiter: createRedisRateLimiter(redis, keys),
     registry: createRedisWorkerRegistry(redis, keys),
+    memoryReaders: listMemoryReaders(redis, config.BLOB_REDIS_URL ? blobRedis : undefined),
     async close() {
       await replies.close();
       await queue.close();
       for (const connection of [redis, blobRedis, backgroundRedis]) connection.disconnect();
     },
   };
+}
+
+/** How full a Redis is; by what it is for. */
+export interface MemoryReader {
+  name: 'queue' | 'images';
+  read(): Promise<RedisMemory>;
+}
+
+function listMemoryReaders(redis: Redis, imageRedis: Redis | undefined): MemoryReader[] {
+  const queue: MemoryReader = { name: 'queue', read: () => readMemory(redis) };
+  if (!imageRedis) return [queue];
+  return [queue, { name: 'images', read: () => readMemory(imageRedis) }];
 }

@@ -19,6 +19,7 @@ export * from './redis/image-store.js';
 export * from './redis/keys.js';
 export * from './redis/rate-limiter.js';
 export * from './redis/read-backlog.js';
+export * from './redis/read-memory.js';
 export * from './redis/replies.js';
 export * from './redis/webhook-queue.js';
 export * from './redis/webhook-store.js';

@@ -1,6 +1,7 @@
 import { getMeter, leaseKinds, type Leases, type ReadBacklog } from '@livegate/core';
 import type { Fleet } from '../fleet.js';
 import { findProblem } from '../fleet.js';
+import type { MemoryReader } from '../open-store.js';
 import type { UploadPermits } from '../upload-permits.js';
 
 export interface ObserveGatewayDeps {
@@ -9,6 +10,7 @@ export interface ObserveGatewayDeps {
   /** Of announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
   fleet: Pick<Fleet, 'view'>;
+  memoryReaders: MemoryReader[];
   uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
   leases: Leases;
 }
@@ -18,6 +20,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
   observeFleet(deps.fleet);
+  observeRedis(deps.memoryReaders);
   observeUploads(deps.uploads);
   observeLeases(deps.leases);
 }
@@ -59,6 +62,30 @@ function observeFleet(fleet: Pick<Fleet, 'view'>): void {
       unit: '{worker}',
     })
     .addCallback((observe) => observe.observe(fleet.view()?.workers.length ?? 0));
+}
+
+/** Every gateway tells the same. */
+function observeRedis(readers: MemoryReader[]): void {
+  const meter = getMeter();
+  const used = meter.createObservableGauge('livegate.redis.memory.used', {
+    description: 'Memory that a Redis uses; it refuses writes at its limit.',
+    unit: 'By',
+  });
+  const limit = meter.createObservableGauge('livegate.redis.memory.limit', {
+    description: 'maxmemory of a Redis; 0 is none.',
+    unit: 'By',
+  });
+  meter.addBatchObservableCallback(
+    async (observe) => {
+      const observeOne = async ({ name, read }: MemoryReader) => {
+        const { usedBytes, limitBytes } = await read();
+        observe.observe(used, usedBytes, { redis: name });
+        observe.observe(limit, limitBytes, { redis: name });
+      };
+      await Promise.allSettled(readers.map(observeOne));
+    },
+    [used, limit],
+  );
 }
 
 function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
