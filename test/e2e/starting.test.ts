@@ -1,10 +1,19 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { createKeys, createRedisCheckQueue, connectForRequests } from '@livegate/core';
+import {
+  connectForRequests,
+  createKeys,
+  createRedisCheckQueue,
+  MAX_SETTING_MS,
+} from '@livegate/core';
 import { exampleJob } from '@livegate/core/testing';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createEnv, startApi, startApp, type Env } from './processes.js';
+import { apiConfigSchema, readApiConfig } from '../../apps/api/src/config.js';
+import { readWorkerConfig, workerConfigSchema } from '../../apps/worker/src/config.js';
+import { selfie } from '../fixtures/photos.js';
+import { postImage } from './post-image.js';
+import { createEnv, startApi, startApp, startWorker, untilReady, type Env } from './processes.js';
 
 const patience = { timeout: 20_000 };
 
@@ -37,6 +46,23 @@ async function startWorkerWithProbes(env: Env) {
   return { ...worker, url };
 }
 
+/** What the processes of that environment have in their queue. */
+async function openQueue(env: Env) {
+  const silent = pino({ level: 'silent' });
+  const redis = connectForRequests({ url: env['REDIS_URL'] ?? '', name: 'test' }, 5000, silent);
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
+  onTestFinished(async () => {
+    await queue.close();
+    redis.disconnect();
+  });
+  await once(redis, 'ready');
+  return queue;
+}
+
+/** For NODE_OPTIONS: runs the module before the program. */
+const preload = (code: string) => `--import=data:text/javascript,${encodeURIComponent(code)}`;
+
 describe.each(apps)('%s', (app) => {
   it('handles SIGTERM before it loads a library: as process 1 it would ignore it', async () => {
     const stopAtOnce = `import { Module } from 'node:module';
@@ -45,8 +71,8 @@ describe.each(apps)('%s', (app) => {
         console.log(JSON.stringify({ libraries: Object.keys(Module._cache) }));
         setImmediate(() => process.kill(process.pid, 'SIGTERM'));
       });`;
-    const preload = `--import=data:text/javascript,${encodeURIComponent(stopAtOnce)}`;
-    const started = startApp(app, { ...createEnv(), PORT: '0', NODE_OPTIONS: preload });
+    const env = createEnv({ PORT: '0', NODE_OPTIONS: preload(stopAtOnce) });
+    const started = startApp(app, env);
     const [code] = (await once(started.child, 'exit')) as [number | null];
     expect(code).toBe(0);
     expect(started.log).toEqual([{ libraries: [] }]);
@@ -81,15 +107,7 @@ describe.each([
 it('a worker that is told to stop while it loads its models takes no check', async () => {
   // They are measured, which takes a second.
   const env = createEnv({ LIVEGATE_ENGINES: 'auto', LIVEGATE_INTRA_OP_THREADS: 'auto' });
-  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
-  const silent = pino({ level: 'silent' });
-  const redis = connectForRequests({ url: env['REDIS_URL'] ?? '', name: 'test' }, 5000, silent);
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
-  onTestFinished(async () => {
-    await queue.close();
-    redis.disconnect();
-  });
-  await once(redis, 'ready');
+  const queue = await openQueue(env);
   await queue.add('a', exampleJob);
 
   const worker = await startWorkerWithProbes(env);
@@ -100,4 +118,46 @@ it('a worker that is told to stop while it loads its models takes no check', asy
   expect(await worker.stop()).toBe(0);
   expect(await queue.read('a')).toMatchObject({ status: 'queued' });
   expect(worker.log.map(({ msg }) => msg)).toEqual(['stopping', 'stopped']);
+});
+
+describe('a product whose durations are all at their maximum', () => {
+  const keys = [...Object.keys(apiConfigSchema.shape), ...Object.keys(workerConfigSchema.shape)];
+  const durations = keys.filter((key) => key.endsWith('_MS'));
+  /** Node only warns of a timer that is too long, and lets it end after 1 ms. */
+  const endOnOverflow = `process.on('warning', ({ name, stack }) => {
+    if (name !== 'TimeoutOverflowWarning') return;
+    console.error(stack);
+    process.exit(99);
+  })`;
+
+  it('has no timer that is too long for Node, from its start until it is told to stop', async () => {
+    const env = createEnv({
+      ...Object.fromEntries(durations.map((key) => [key, String(MAX_SETTING_MS)])),
+      OTEL_METRICS_EXPORTER: 'otlp',
+      OTEL_METRIC_EXPORT_INTERVAL: '9999999999',
+      NODE_OPTIONS: preload(endOnOverflow),
+    });
+    const [api, worker] = await Promise.all([startApi(env), startWorker(env)]);
+    onTestFinished(async () => {
+      await api.stop('SIGKILL');
+      await worker.stop('SIGKILL');
+    });
+    await untilReady(api.url);
+    const { bullQueue } = await openQueue(env);
+    const waiting = postImage(api.url, await selfie());
+    // The check waits in the worker for company, which a worker that stops does not wait for.
+    await expect.poll(() => bullQueue.getActiveCount(), patience).toBe(1);
+    const stopped = worker.stop();
+    expect(await waiting).toMatchObject({ status: 200 });
+    expect(await stopped).toBe(0);
+    api.child.kill('SIGTERM');
+    await api.logged('stopping');
+    expect(await ask(`${api.url}/livez`)).toMatchObject({ status: 200 });
+  });
+
+  it.each(durations)('refuses to start with more: %s', (key) => {
+    const env = { [key]: String(MAX_SETTING_MS + 1) };
+    const read = key in apiConfigSchema.shape ? readApiConfig : readWorkerConfig;
+    expect(() => read(env)).toThrow(key);
+  });
 });

@@ -26,9 +26,14 @@ export function integer(min = 0) {
   return z.coerce.number().int().min(min);
 }
 
-/** A duration in the environment, in milliseconds; no timer of Node's can run for longer. */
+/** Node's timers hold 31 bits of milliseconds (24.8 days): a longer one ends after 1 ms. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Five days. Durations from the environment are added up: four of them still fit into one timer. */
+export const MAX_SETTING_MS = 5 * 24 * 60 * 60 * 1000;
+
+/** A duration in the environment, in milliseconds. */
 export function milliseconds(min = 0) {
-  return integer(min).max(2_000_000_000);
+  return integer(min).max(MAX_SETTING_MS);
 }
 
 /** A share or a probability in the environment. */

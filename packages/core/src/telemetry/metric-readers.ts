@@ -3,6 +3,7 @@ import { OTLPMetricExporter as JsonExporter } from '@opentelemetry/exporter-metr
 import { OTLPMetricExporter as ProtobufExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { metrics } from '@opentelemetry/sdk-node';
+import { MAX_TIMER_MS } from '../runtime/read-config.js';
 import { addUnits } from './prometheus-names.js';
 
 /** The standard's defaults. */
@@ -64,7 +65,8 @@ function withResolvers() {
 }
 
 function readPeriodically(exporter: metrics.PushMetricExporter, env: NodeJS.ProcessEnv) {
-  const exportIntervalMillis = Number(env['OTEL_METRIC_EXPORT_INTERVAL']) || EXPORT_INTERVAL_MS;
+  const intervalMs = Number(env['OTEL_METRIC_EXPORT_INTERVAL']) || EXPORT_INTERVAL_MS;
+  const exportIntervalMillis = Math.min(intervalMs, MAX_TIMER_MS);
   const timeoutMs = Number(env['OTEL_METRIC_EXPORT_TIMEOUT']) || EXPORT_TIMEOUT_MS;
   const exportTimeoutMillis = Math.min(timeoutMs, exportIntervalMillis);
   return new metrics.PeriodicExportingMetricReader({
