@@ -1,9 +1,10 @@
-import { imageTooLarge, LivegateError, requireImageBytes, type ImageLimits } from '@livegate/core';
+import { LivegateError, requireImageBytes, type ImageLimits } from '@livegate/core';
 import type { Request, Response } from 'express';
+import { isCompressed, requireContentEncoding } from './content-encoding.js';
 import { limitBody } from './limit-body.js';
 import { createReadJson } from './read-json.js';
 import { createReadMultipart } from './read-multipart.js';
-import { bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
+import { bodyTooLarge, bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
 import type { UploadPermits } from './upload-permits.js';
 
 export interface Upload {
@@ -15,8 +16,8 @@ export interface Upload {
 export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
 
 /**
- * Reads the one image of a request, whole, into memory: a multipart file part or base64 in JSON,
- * both named `image`. Names and declared types are ignored, and so are other parts but `webhook_url`.
+ * Reads the one image of a request, whole, into memory: a multipart part or base64 in JSON, both named
+ * `image`. File names and declared types are ignored, and so are other parts but `webhook_url`.
  * Afterwards the request itself keeps none of it: its caller may wait for much longer.
  *
  * Before the first byte of the body is read, the memory for it is set aside, as
@@ -27,19 +28,21 @@ export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
  */
 export function createReadUpload(limits: ImageLimits, uploads: UploadPermits): ReadUpload {
   const read = {
-    multipart: createReadMultipart(limits.maxImageBytes),
-    json: createReadJson(maxBodyBytes('json', limits.maxImageBytes)),
+    multipart: createReadMultipart(limits),
+    json: createReadJson(limits),
   };
 
   return async (req, res) => {
     const form = formOf(req);
+    requireContentEncoding(req);
     const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
-    if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
+    const tooLarge = bodyTooLarge(form, limits);
+    if (Number(req.get('content-length')) > maxBytes) throw tooLarge;
     const permit = uploads.take(bytesInMemory(form, declaredBytes(req) ?? maxBytes));
     res.locals.uploadPermit = permit;
     // A client that asked is told only now that its body is wanted. HTTP/1.0 knows no such answer.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
-    const limit = limitBody(req, maxBytes, imageTooLarge(limits));
+    const limit = limitBody(req, maxBytes, tooLarge);
     try {
       const upload = await Promise.race([read[form](req, res), limit.exceeded]);
       requireImageBytes(upload.image, limits);
@@ -62,6 +65,5 @@ function formOf(req: Request): UploadForm {
 /** `undefined` for a body in chunks, and for a compressed one: it may grow to any length. */
 function declaredBytes(req: Request): number | undefined {
   const length = req.get('content-length');
-  const isPlain = (req.get('content-encoding') ?? 'identity').toLowerCase() === 'identity';
-  return length !== undefined && isPlain ? Number(length) : undefined;
+  return length !== undefined && !isCompressed(req) ? Number(length) : undefined;
 }
