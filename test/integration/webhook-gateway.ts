@@ -89,7 +89,6 @@ export async function startWebhooks() {
     {
       httpsOnly: false,
       allowedAddresses: parseAddressRanges('127.0.0.1'),
-      baseUrl: 'https://liveness.example',
     },
     {
       redis,

@@ -3,7 +3,7 @@ import { imageTooLarge, LivegateError, type ImageLimits } from '@livegate/core';
 import type { Request } from 'express';
 import { createByteCollector } from './collect-bytes.js';
 import { decompress } from './content-encoding.js';
-import type { ReadUpload } from './upload.js';
+import type { ReadUpload, Upload } from './upload.js';
 import { bodyTooLarge, maxBodyBytes } from './upload-memory.js';
 import { MAX_URL_LENGTH } from './webhooks/webhook-url.js';
 
@@ -14,53 +14,54 @@ const MAX_PARTS = 1000;
 export function createReadMultipart(limits: ImageLimits): ReadUpload {
   const maxBytes = maxBodyBytes('multipart', limits.maxImageBytes);
 
-  return (req) =>
-    new Promise((resolve, reject) => {
-      const parser = createParser(req, limits.maxImageBytes);
-      const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
-      let image: ReturnType<typeof createByteCollector> | undefined;
-      let webhookUrl = '';
-
-      parser.on('file', (_name, file) => {
-        // The parser has failed as well, and says why.
-        file.on('error', () => undefined);
-        // Refused at its start, a second image takes no memory.
-        if (image) return fail(new LivegateError('too_many_images'));
-        image = createByteCollector(Number(req.headers['content-length'] ?? 0));
-        file.on('data', image.add);
-        file.on('limit', () => fail(imageTooLarge(limits)));
-      });
-      parser.on('field', (name, value) => {
-        if (name === 'webhook_url') webhookUrl = value;
-      });
-      parser.on('partsLimit', () => fail(tooManyParts()));
-      parser.on('finish', finish);
-      parser.on('error', fail);
-      body.on('error', fail);
-      req.on('close', breakOff);
+  return async (req) => {
+    const parser = createParser(req, limits.maxImageBytes);
+    const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
+    const fail = (error: Error) => parser.destroy(error);
+    const breakOff = () => req.readableEnded || fail(new Error('the request broke off'));
+    body.on('error', fail);
+    req.on('close', breakOff);
+    try {
+      const upload = collectParts(parser, Number(req.get('content-length') ?? 0), limits);
       body.pipe(parser);
+      return await upload;
+    } catch (error) {
+      throw error instanceof LivegateError ? error : invalidMultipart(error);
+    } finally {
+      // The request outlives its upload: it must lead to no image, and the rest of it goes nowhere.
+      req.off('close', breakOff).unpipe().resume();
+      body.off('error', fail).unpipe();
+    }
+  };
+}
 
-      function finish(): void {
-        letGo();
-        if (!image) return reject(new LivegateError('missing_image'));
-        resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
-      }
-
-      function fail(error: unknown): void {
-        letGo();
-        reject(error instanceof LivegateError ? error : invalidMultipart(error));
-      }
-
-      function breakOff(): void {
-        if (!req.readableEnded) fail(new Error('the request broke off'));
-      }
-
-      /** The request outlives its upload: it must lead to no image, and the rest of it goes nowhere. */
-      function letGo(): void {
-        req.off('close', breakOff).unpipe().resume();
-        body.off('error', fail).unpipe();
-      }
+function collectParts(
+  parser: BusboyInstance,
+  expectedBytes: number,
+  limits: ImageLimits,
+): Promise<Upload> {
+  return new Promise((resolve, reject) => {
+    let image: ReturnType<typeof createByteCollector> | undefined;
+    let webhookUrl = '';
+    parser.on('file', (_name, file) => {
+      // The parser has failed as well, and says why.
+      file.on('error', () => undefined);
+      // Refused at its start, a second image takes no memory.
+      if (image) return reject(new LivegateError('too_many_images'));
+      image = createByteCollector(expectedBytes);
+      file.on('data', image.add);
+      file.on('limit', () => reject(imageTooLarge(limits)));
     });
+    parser.on('field', (name, value) => {
+      if (name === 'webhook_url') webhookUrl = value;
+    });
+    parser.on('partsLimit', () => reject(tooManyParts()));
+    parser.on('error', reject);
+    parser.on('finish', () => {
+      if (!image) return reject(new LivegateError('missing_image'));
+      resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
+    });
+  });
 }
 
 /** Throws `invalid_multipart` for a type without a boundary. */

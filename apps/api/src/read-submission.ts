@@ -1,5 +1,6 @@
 import type { ImageLimits } from '@livegate/core';
 import type { Request, Response } from 'express';
+import { baseUrlOf } from './base-url.js';
 import { inspectImage } from './inspect-image.js';
 import { readIdempotencyKey } from './read-idempotency-key.js';
 import type { Submission } from './submit-check.js';
@@ -14,6 +15,7 @@ export type ReadSubmission = (
 ) => Promise<Submission>;
 
 export interface ReadSubmissionDeps {
+  publicUrl: string | undefined;
   uploads: UploadPermits;
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
@@ -21,7 +23,7 @@ export interface ReadSubmissionDeps {
 /** Everything a request says about its check, read and found acceptable. */
 export function createReadSubmission(
   limits: ImageLimits,
-  { uploads, webhooks }: ReadSubmissionDeps,
+  { publicUrl, uploads, webhooks }: ReadSubmissionDeps,
 ): ReadSubmission {
   const readUpload = createReadUpload(limits, uploads);
 
@@ -36,6 +38,7 @@ export function createReadSubmission(
       tenant: credential.tenant,
       image,
       isAwaited,
+      baseUrl: baseUrlOf(req, publicUrl),
       ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };

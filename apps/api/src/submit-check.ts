@@ -17,6 +17,8 @@ export interface Submission {
   /** Whether the caller waits here, so that the worker is to reply. */
   isAwaited: boolean;
   webhookUrl?: string;
+  /** Where the caller reached this gateway. */
+  baseUrl: string;
   idempotencyKey?: string;
 }
 
@@ -87,13 +89,14 @@ async function join(
 }
 
 async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<void> {
-  const { id, tenant, image, isAwaited, webhookUrl } = submission;
+  const { id, tenant, image, isAwaited, webhookUrl, baseUrl } = submission;
   const { imageStore, queue, replies } = deps;
   try {
     await traceWork('store image', () => imageStore.put(id, image));
     await queue.add(id, {
       version: JOB_VERSION,
       tenant,
+      baseUrl,
       imageBytes: image.length,
       ...(isAwaited && { replyTo: replies.address }),
       ...(webhookUrl !== undefined && { webhookUrl }),

@@ -28,7 +28,7 @@ export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
   { queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
-  const readSubmission = createReadSubmission(limits, { uploads, webhooks });
+  const readSubmission = createReadSubmission(limits, { publicUrl, uploads, webhooks });
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);

@@ -21,8 +21,6 @@ export interface AnnounceCheckDeps {
   checks: Pick<CheckQueue, 'read'>;
   store: WebhookStore;
   queue: WebhookQueue;
-  /** Where callers reach this service, for the links in a message. */
-  baseUrl: string;
   now: () => number;
 }
 
@@ -34,7 +32,7 @@ export type AnnounceCheck = (
 
 /** Makes one message for each receiver that wants to hear of the check. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
-  const { checks, store, queue, baseUrl, now } = deps;
+  const { checks, store, queue, now } = deps;
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
@@ -64,7 +62,7 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
       tenant: record.tenant,
       target,
       type,
-      payload: JSON.stringify({ type, timestamp, data: presentJob(record, baseUrl) }),
+      payload: JSON.stringify({ type, timestamp, data: presentJob(record, record.baseUrl ?? '') }),
       createdAt: now(),
     });
     const isNew = await store.addDelivery(fresh);

@@ -47,6 +47,8 @@ export interface CheckRecord {
   finishedAt?: number;
   /** Where this check is announced, beside the tenant's own webhook endpoints. */
   webhookUrl?: string;
+  /** Where its caller reached the gateway, for the links in webhooks. */
+  baseUrl?: string;
   /** Of a finished check. */
   outcome?: CheckOutcome;
 }

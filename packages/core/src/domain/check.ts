@@ -29,6 +29,8 @@ export interface CheckJob {
   replyTo?: string;
   /** Where this one check is to be announced, beside the tenant's own webhook endpoints. */
   webhookUrl?: string;
+  /** Where its caller reached the gateway, for the links in webhooks; see `baseUrlOf`. */
+  baseUrl?: string;
   imageBytes: number;
 }
 

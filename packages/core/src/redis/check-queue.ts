@@ -138,6 +138,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
     ...(job.data.webhookUrl !== undefined && { webhookUrl: job.data.webhookUrl }),
+    ...(job.data.baseUrl !== undefined && { baseUrl: job.data.baseUrl }),
     ...(outcome && { outcome }),
   };
 }

@@ -135,7 +135,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
 function describeCheck(id: string, check: FakeCheck): CheckRecord {
   const { job, state, cancellation, outcome } = check;
   const status = statusOf(state, cancellation !== undefined);
-  const { tenant, webhookUrl } = job;
+  const { tenant, webhookUrl, baseUrl } = job;
   return {
     id,
     tenant,
@@ -144,6 +144,7 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
     ...(status !== 'queued' && { startedAt: 1 }),
     ...(outcome && { finishedAt: 2 }),
     ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(baseUrl !== undefined && { baseUrl }),
     ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }
