@@ -13,18 +13,24 @@ export function readConfig<Shape extends z.ZodRawShape>(
   env: NodeJS.ProcessEnv,
   rules: ConfigRule[],
 ): Readonly<z.output<z.ZodObject<Shape>>> {
-  const problems = findConfigProblems(schema, env, rules);
-  if (problems.length > 0) {
-    const lines = problems.map((problem) => `  ${problem}`);
-    throw new ConfigError(`The configuration is wrong:\n${lines.join('\n')}`);
-  }
+  refuseConfig(findConfigProblems(schema, env, rules));
   return Object.freeze(schema.parse(givenOf(env)));
+}
+
+/** Throws a `ConfigError` if there are any problems; each is listed once. */
+export function refuseConfig(problems: string[]): void {
+  if (problems.length === 0) return;
+  const lines = [...new Set(problems)].map((problem) => `  ${problem}`);
+  throw new ConfigError(`The configuration is wrong:\n${lines.join('\n')}`);
 }
 
 /** What must hold among several variables: a schema of those, which finds no other key. */
 export type ConfigRule = z.ZodObject;
 
-/** One line for each problem, which begins with the name of its variable. */
+/**
+ * One line for each problem, which begins with the name of its variable. Two rules may tell the same of
+ * one that is none of the schema's.
+ */
 export function findConfigProblems(
   schema: z.ZodObject,
   env: NodeJS.ProcessEnv,
@@ -37,9 +43,7 @@ export function findConfigProblems(
   const broken = rules
     .filter(({ shape }) => !Object.keys(shape).some((key) => wrong.has(key)))
     .flatMap((rule) => rule.safeParse(given).error?.issues ?? []);
-  const lines = [...issues, ...broken].map(({ path, message }) => `${path.join('.')}: ${message}`);
-  // Two rules may look at the same wrong variable, which is none of the schema's.
-  return [...new Set(lines)];
+  return [...issues, ...broken].map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
 function givenOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
