@@ -2,6 +2,9 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
+import { findConfigProblems, refuseConfig } from '@livegate/core';
+import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { prepareModels } from './models/prepare-models.js';
 import { nativeEnv } from './native-env.js';
 import { requireFreePort } from './ports.js';
@@ -24,6 +27,10 @@ process.exit(await start());
 
 /** Runs everything, and stops it in the reverse order; returns the exit code. */
 async function start(): Promise<number> {
+  refuseConfig([
+    ...findConfigProblems(apiConfigSchema, process.env, apiConfigRules),
+    ...findConfigProblems(workerConfigSchema, process.env, workerConfigRules),
+  ]);
   const port = readPort();
   const host = process.env['LIVEGATE_HOST'] || '127.0.0.1';
   await requireFreePort(port, host);
@@ -57,10 +64,9 @@ function describeHost(host: string): string {
 }
 
 function readPort(): number {
-  const text = process.env['PORT'] || '8080';
-  const port = Number(text);
-  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
-  throw new Error(`PORT must be a whole number from 1 to 65535, not "${text}"`);
+  const port = Number(process.env['PORT'] || '8080');
+  if (port === 0) throw new Error('PORT must not be 0: callers would not know where to go');
+  return port;
 }
 
 function startServices(env: NodeJS.ProcessEnv): Service[] {

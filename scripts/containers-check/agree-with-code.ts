@@ -1,5 +1,6 @@
-import { apiConfigSchema } from '@livegate/api/config';
-import { workerConfigSchema } from '@livegate/worker/config';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
+import { findConfigProblems, type ConfigRule } from '@livegate/core';
+import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
 import { isImage } from './lint-dockerfile.js';
@@ -17,18 +18,14 @@ interface App {
   /** Of Kubernetes: what it starts, and the settings that it adds. */
   pod: Pod;
   settings: Record<string, string | undefined>;
-  schema: Schema;
+  schema: typeof apiConfigSchema | typeof workerConfigSchema;
+  rules: ConfigRule[];
 }
 
 interface Pod {
   securityContext: { runAsUser: number; runAsGroup: number };
   terminationGracePeriodSeconds: number;
   containers: [{ command: string[]; ports: { name: string; containerPort: number }[] }];
-}
-
-interface Schema {
-  shape: object;
-  safeParse(env: unknown): { success: boolean; error?: { message: string } };
 }
 
 /** Whether the images, Compose, Kubernetes and the programs speak of the same things. */
@@ -57,6 +54,7 @@ function readApp(stage: Stage, stages: Stage[], sources: Sources): App {
     pod: deployment.spec.template.spec,
     settings: parseEnv(isApi ? sources.apiSettings : sources.workerSettings),
     schema: isApi ? apiConfigSchema : workerConfigSchema,
+    rules: isApi ? apiConfigRules : workerConfigRules,
   };
 }
 
@@ -87,7 +85,7 @@ function checkImage(app: App): string[] {
 }
 
 /** The settings of the image, and what Compose sets over them. */
-function checkEnv({ env, service, schema }: App): [boolean, string][] {
+function checkEnv({ env, service, schema, rules }: App): [boolean, string][] {
   const own = Object.entries(service?.environment ?? {}).map(([key, value]) => [
     key,
     withDefaults(value),
@@ -96,10 +94,12 @@ function checkEnv({ env, service, schema }: App): [boolean, string][] {
   const unknown = Object.keys(all).filter(
     (key) => !(key in schema.shape) && !FOREIGN_KEY.test(key),
   );
-  const parsed = schema.safeParse(all);
   return [
     ...unknown.map((key): [boolean, string] => [false, `has no setting ${key}`]),
-    [parsed.success, `has wrong settings: ${parsed.error?.message}`],
+    ...findConfigProblems(schema, all, rules).map((problem): [boolean, string] => [
+      false,
+      `has wrong settings: ${problem}`,
+    ]),
   ];
 }
 

@@ -23,6 +23,11 @@ export const mutations: Record<string, [file: keyof Sources, from: string, to: s
   'a published Redis': ['compose', "volumes: ['redis:/data']", "ports: ['127.0.0.1:6379:6379']"],
   'a port for everybody': ['compose', "'127.0.0.1:3000:3000'", "'3000:3000'"],
   'an unknown setting in Compose': ['compose', 'LIVEGATE_MODELS_DIR', 'LIVEGATE_MODEL_DIR'],
+  'no address that callers use': [
+    'compose',
+    'LIVEGATE_TRUST_PROXY: ${LIVEGATE_TRUST_PROXY:-uniquelocal}',
+    "LIVEGATE_TRUST_PROXY: ''",
+  ],
   'a shorter end than in k8s': ['compose', 'stop_grace_period: 30s', 'stop_grace_period: 10s'],
   'another Redis than in k8s': ['compose', 'redis:8.2.3-alpine', 'redis:8.2.4-alpine'],
   'images beside results': ['compose', '//redis-images:6379', '//redis:6379'],

@@ -1,6 +1,7 @@
-import { apiConfigSchema } from '@livegate/api/config';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
 import { createOpenApiDocument } from '@livegate/api/openapi/create-document';
-import { SHUTDOWN_GRACE_MS, workerConfigSchema } from '@livegate/worker/config';
+import { findConfigProblems, type ConfigRule } from '@livegate/core';
+import { SHUTDOWN_GRACE_MS, workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { serveHealth } from '@livegate/worker/health';
 import type { Manifest } from './render-overlay.js';
 
@@ -50,7 +51,7 @@ function findApp(manifests: Manifest[], name: string): App {
 }
 
 function checkApi(api: App, manifests: Manifest[]): string[] {
-  const { config, problems } = readEnv(api, apiConfigSchema);
+  const { config, problems } = readEnv(api, apiConfigSchema, apiConfigRules);
   if (!config) return problems;
   const graceMs = 1000 * (api.pod.terminationGracePeriodSeconds - preStopSeconds(api));
   const waits = config.LIVEGATE_UPLOAD_TIMEOUT_MS + config.LIVEGATE_WAIT_LIMIT_MS;
@@ -80,7 +81,7 @@ function checkApi(api: App, manifests: Manifest[]): string[] {
 }
 
 async function checkWorker(worker: App): Promise<string[]> {
-  const { config, problems } = readEnv(worker, workerConfigSchema);
+  const { config, problems } = readEnv(worker, workerConfigSchema, workerConfigRules);
   if (!config) return problems;
   const health = await serveHealth(
     { host: '127.0.0.1', port: 0 },
@@ -104,20 +105,19 @@ async function checkWorker(worker: App): Promise<string[]> {
   ];
 }
 
-interface Schema<Config> {
-  shape: object;
-  safeParse(env: unknown): { success: boolean; data?: Config; error?: { message: string } };
-}
-
-function readEnv<Config>({ name, env }: App, schema: Schema<Config>) {
+function readEnv<Schema extends ConfigRule>(
+  { name, env }: App,
+  schema: Schema,
+  rules: ConfigRule[],
+) {
   const known = new Set(Object.keys(schema.shape));
-  const problems = Object.keys(env)
+  const unknown = Object.keys(env)
     .filter((key) => !known.has(key) && !FOREIGN_KEY.test(key))
-    .map((key) => `${name}: no setting is called ${key}`);
+    .map((key) => `no setting is called ${key}`);
+  const wrong = findConfigProblems(schema, env, rules);
+  const problems = [...unknown, ...wrong].map((problem) => `${name}: ${problem}`);
   const set = Object.entries(env).filter(([, value]) => value !== '');
-  const parsed = schema.safeParse(Object.fromEntries(set));
-  if (parsed.success) return { config: parsed.data!, problems };
-  return { problems: [...problems, `${name}: ${parsed.error?.message}`] };
+  return { config: schema.safeParse(Object.fromEntries(set)).data, problems };
 }
 
 /** A port that is scraped must also be served, and not to the pod alone. */

@@ -12,22 +12,27 @@ export const mutations: Record<string, (manifests: Manifest[]) => void> = {
   'another port': (manifests) => void (configOf(manifests)['LIVEGATE_WORKER_HEALTH_PORT'] = '9000'),
   'metrics that nobody serves': (manifests) =>
     void delete configOf(manifests)['OTEL_METRICS_EXPORTER'],
+  'no address that callers use': (manifests) => {
+    const settings = configOf(manifests, 'api');
+    delete settings['LIVEGATE_PUBLIC_URL'];
+    delete settings['LIVEGATE_TRUST_PROXY'];
+  },
   'a path that is not there': (manifests) =>
     void (containerOf(manifests).livenessProbe.httpGet.path = '/healthz'),
 };
 
-function podOf(manifests: Manifest[]) {
+function podOf(manifests: Manifest[], app = 'worker') {
   return manifests.find(
-    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'livegate-worker',
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === `livegate-${app}`,
   )!.spec.template.spec;
 }
 
-function containerOf(manifests: Manifest[]) {
-  return podOf(manifests).containers[0];
+function containerOf(manifests: Manifest[], app?: string) {
+  return podOf(manifests, app).containers[0];
 }
 
-function configOf(manifests: Manifest[]) {
-  const { name } = containerOf(manifests).envFrom[0].configMapRef;
+function configOf(manifests: Manifest[], app?: string) {
+  const { name } = containerOf(manifests, app).envFrom[0].configMapRef;
   return manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name)!
     .data!;
 }

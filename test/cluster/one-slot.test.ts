@@ -2,8 +2,8 @@ import {
   createKeys,
   createRedisCheckQueue,
   createRedisImageStore,
+  oneSlotRule,
   readConfig,
-  requireOneSlot,
   sharedConfig,
   type Redis,
 } from '@livegate/core';
@@ -47,9 +47,9 @@ it('keeps BullMQ’s keys there, too', async () => {
 });
 
 it('refuses keys that would be everywhere, before anything is opened', async () => {
-  const schema = z.object(sharedConfig).superRefine(requireOneSlot);
+  const schema = z.object(sharedConfig);
   const env = { REDIS_URL: redisUrl, LIVEGATE_KEY_PREFIX: 'livegate' };
-  expect(() => readConfig(schema, env)).toThrow(/LIVEGATE_KEY_PREFIX/);
+  expect(() => readConfig(schema, env, [oneSlotRule])).toThrow(/LIVEGATE_KEY_PREFIX/);
 });
 
 it('cannot work without a common slot', async () => {

@@ -106,6 +106,7 @@ describe('the images that the Dockerfile makes', () => {
       ...shared,
       PORT: `${ports[1]}`,
       LIVEGATE_CREDENTIALS_FILE: credentials.file,
+      LIVEGATE_PUBLIC_URL: `http://127.0.0.1:${ports[1]}`,
     });
     const processes = [startProgram(workerProgram), startProgram(apiProgram)] as const;
     onTestFinished(() => void Promise.all(processes.map((process) => process.stop('SIGKILL'))));

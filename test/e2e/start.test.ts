@@ -55,6 +55,15 @@ it.skipIf(withoutCurl)('npm start prints the curl line of the README, and it wor
   await stop(npm, 'SIGTERM');
 });
 
+it('npm start names every problem of the configuration at once', async () => {
+  const wrong = { PORT: 'http', REDIS_URL: 'ftp://x', LIVEGATE_ENGINES: 'many', NODE_ENV: 'prod' };
+  const env = { ...process.env, ...createEnv(wrong) };
+  const failed = run('npm', ['start'], { cwd: root, env }).catch((error: unknown) => error);
+  const { stderr } = (await failed) as { stderr: string };
+  const named = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, key]) => key);
+  expect(named.toSorted()).toEqual(Object.keys(wrong).toSorted());
+});
+
 // Skipped only while a product of this clone, or another Redis, runs on this machine.
 it.skipIf(hasOtherRedis)(
   'Ctrl-C stops api, worker and both Redis servers of npm start',

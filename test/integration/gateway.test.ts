@@ -41,6 +41,7 @@ describe('an answered check', () => {
     expect(queue.jobs.get(id)).toEqual({
       version: 1,
       tenant: 'development',
+      baseUrl: url,
       replyTo: 'gateway',
       imageBytes: jpeg.length,
     });

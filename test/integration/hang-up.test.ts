@@ -141,7 +141,7 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     awaitCheck: createAwaitCheck({ queue, replies }),
     hasEndpoints: async () => false,
   });
-  const submission = { tenant, image: jpeg, isAwaited: true };
+  const submission = { tenant, image: jpeg, isAwaited: true, baseUrl: '' };
   const [left, kept] = [
     await submitCheck({ ...submission, id: 'left' }),
     await submitCheck({ ...submission, id: 'kept', idempotencyKey: 'a' }),

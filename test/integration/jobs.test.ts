@@ -115,7 +115,7 @@ describe('Prefer', () => {
   });
 
   it('a public URL leads, where one is configured', async () => {
-    const { url } = await startGateway({ publicUrl: 'https://liveness.example.com/' });
+    const { url } = await startGateway({ publicUrl: 'https://liveness.example.com' });
     const { response } = await post(url, formOf(image), respondAsync);
     expect(response.headers.get('location')).toMatch(
       /^https:\/\/liveness\.example\.com\/v1\/jobs\//,

@@ -32,6 +32,7 @@ function createCheck(gateway: Gateway, changes: Partial<CheckRecord> = {}) {
     createdAt: 1000,
     startedAt: 2000,
     finishedAt: 3000,
+    baseUrl: 'https://liveness.example',
     outcome: { result: exampleResult },
     ...changes,
   };

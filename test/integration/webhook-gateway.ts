@@ -91,7 +91,6 @@ export async function startWebhooks() {
     {
       httpsOnly: false,
       allowedAddresses: parseAddressRanges('127.0.0.1'),
-      baseUrl: 'https://liveness.example',
     },
     {
       redis,

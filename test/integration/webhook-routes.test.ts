@@ -25,7 +25,8 @@ async function start() {
   await store.addDelivery(exampleDelivery({ tenant: 'development' }));
   const target = { endpointId: 'whe_other' };
   await store.addDelivery(exampleDelivery({ id: 'msg_other', tenant: 'other', target }));
-  const call = await serveWebhookRoutes({ store, queue, urlRules, now: () => 1000 });
+  const publicUrl = 'https://liveness.example';
+  const call = await serveWebhookRoutes({ store, queue, urlRules, publicUrl, now: () => 1000 });
   return { call, store, queue, outage };
 }
 
@@ -55,7 +56,9 @@ describe('POST /v1/webhook-endpoints', () => {
       secret,
     });
     const { id } = created.body as { id: string };
-    expect(created.response.headers.get('location')).toBe(`${collection}/${id}`);
+    expect(created.response.headers.get('location')).toBe(
+      `https://liveness.example${collection}/${id}`,
+    );
     const stored = await store.readEndpoint({ tenant: 'development', id });
     expect(created.body).toMatchObject({ secret: stored?.secrets[0]?.secret });
     const { body: read } = await call('GET', `${collection}/${id}`);

@@ -158,6 +158,7 @@ async function begin(real: Real, given: Submission): Promise<Submitted> {
       tenant: TENANT,
       image: Uint8Array.of(image),
       isAwaited: waitMs !== undefined,
+      baseUrl: '',
       ...(key !== undefined && { idempotencyKey: key }),
     });
     const release = () => check[Symbol.dispose]();

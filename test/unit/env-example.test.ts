@@ -3,19 +3,32 @@ import { describe, expect, it } from 'vitest';
 import { apiConfigSchema } from '../../apps/api/src/config.js';
 import { workerConfigSchema } from '../../apps/worker/src/config.js';
 
+const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
+
 /** `# KEY=default`: every key is commented out, so that the file copied as .env changes nothing. */
-const documented = new Map(
-  readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')
-    .split('\n')
-    .map((line) => /^# ?([A-Z_]+)=(.*)$/.exec(line))
-    .filter((match) => match !== null)
-    .map(([, key = '', value = '']) => [key, value]),
-);
+function readKeys(part: string): Map<string, string> {
+  const lines = part.matchAll(/^# ?([A-Z_]+)=(.*)$/gm);
+  return new Map([...lines].map(([, key = '', value = '']) => [key, value]));
+}
+
+const documented = readKeys(text);
+const [api, worker] = [apiConfigSchema, workerConfigSchema].map(({ shape }) => Object.keys(shape));
 
 describe('.env.example', () => {
   it('lists exactly the keys that api and worker read', () => {
-    const read = [...Object.keys(apiConfigSchema.shape), ...Object.keys(workerConfigSchema.shape)];
-    expect([...documented.keys()].toSorted()).toEqual([...new Set(read)].toSorted());
+    expect([...documented.keys()].toSorted()).toEqual(
+      [...new Set([...api!, ...worker!])].toSorted(),
+    );
+  });
+
+  it.each([
+    ['api and worker', api!.filter((key) => worker!.includes(key))],
+    ['api', api!.filter((key) => !worker!.includes(key))],
+    ['worker', worker!.filter((key) => !api!.includes(key))],
+  ])('lists under "%s" exactly the keys that these read', (section, keys) => {
+    const [, part = ''] = text.split(new RegExp(`^# --- ${section}(?::.*)? ---$`, 'm'));
+    const [own = ''] = part.split(/^# --- /m);
+    expect([...readKeys(own).keys()].toSorted()).toEqual(keys.toSorted());
   });
 
   it('states the defaults that are in force', () => {

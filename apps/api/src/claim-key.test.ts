@@ -1,4 +1,8 @@
-import { createFakeCheckQueue, createFakeIdempotencyKeys, exampleJob } from '@livegate/core/testing';
+import {
+  createFakeCheckQueue,
+  createFakeIdempotencyKeys,
+  exampleJob,
+} from '@livegate/core/testing';
 import { expect, test } from 'vitest';
 import { createClaimKey } from './claim-key.js';
 
@@ -10,6 +14,7 @@ test('a key that another image takes at the same moment is not shared with it', 
     tenant: 'acme',
     image: Uint8Array.of(1),
     isAwaited: true,
+    baseUrl: '',
     keySha256: 'of the key',
   };
   await claimKey({ ...submission, id: 'a' });

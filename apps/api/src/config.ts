@@ -1,14 +1,27 @@
-import { integer, milliseconds, readConfig, requireOneSlot, sharedConfig } from '@livegate/core';
+import { accessSync, constants } from 'node:fs';
+import {
+  integer,
+  milliseconds,
+  oneSlotRule,
+  parsedBy,
+  readConfig,
+  scrapePortRule,
+  sharedConfig,
+  telemetryRule,
+  type ConfigRule,
+} from '@livegate/core';
 import { z } from 'zod';
+import { parsePublicUrl, parseTrustedProxies } from './base-url.js';
 import { bytesInMemory, maxBodyBytes } from './upload-memory.js';
-import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.js';
+import { parseAddressRanges } from './webhooks/guard-address.js';
 
 /** The gateway's part of the environment; `.env.example` explains every key. */
 export const apiConfigSchema = z.object({
   ...sharedConfig,
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: integer(0).max(65_535).default(8080),
-  LIVEGATE_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  LIVEGATE_PUBLIC_URL: parsedBy(parsePublicUrl).optional(),
+  LIVEGATE_TRUST_PROXY: parsedBy(parseTrustedProxies).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
@@ -20,36 +33,79 @@ export const apiConfigSchema = z.object({
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
   LIVEGATE_UPLOAD_TIMEOUT_MS: milliseconds(1000).default(30_000),
   LIVEGATE_WAIT_LIMIT_MS: milliseconds(0).default(25_000),
-  LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: addressRanges().optional(),
+  LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: parsedBy(parseAddressRanges).optional(),
 });
 
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  const rules = apiConfigSchema.superRefine(requireRoomForOne).superRefine(requireOneSlot);
-  return readConfig(rules, env);
+  return readConfig(apiConfigSchema, env, [...apiConfigRules, readableCredentials]);
 }
 
-/** Otherwise the largest images would be refused for ever, and their callers told to try again. */
-function requireRoomForOne(config: ApiConfig, context: z.RefinementCtx): void {
-  const largestBody = maxBodyBytes('json', config.LIVEGATE_MAX_IMAGE_BYTES);
-  const leastBytes = bytesInMemory('json', largestBody);
-  if (config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT >= leastBytes) return;
-  context.addIssue({
-    code: 'custom',
-    path: ['LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT'],
-    message: `one image of LIVEGATE_MAX_IMAGE_BYTES may take ${leastBytes}`,
-  });
-}
+const keys = apiConfigSchema.shape;
 
-/** A comma-separated list of addresses and CIDR ranges in the environment. */
-function addressRanges() {
-  return z.string().transform((list, context): AddressRange[] => {
-    try {
-      return parseAddressRanges(list);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-      return z.NEVER;
-    }
+/** Otherwise the largest images would always be refused, and their callers told to try again. */
+const roomForOneImage = z
+  .object({
+    LIVEGATE_MAX_IMAGE_BYTES: keys.LIVEGATE_MAX_IMAGE_BYTES,
+    LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: keys.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT,
+  })
+  .superRefine((config, context) => {
+    const largestBody = maxBodyBytes('json', config.LIVEGATE_MAX_IMAGE_BYTES);
+    const leastBytes = bytesInMemory('json', largestBody);
+    if (config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT >= leastBytes) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT'],
+      message: `one image of LIVEGATE_MAX_IMAGE_BYTES may take ${leastBytes}`,
+    });
   });
-}
+
+/** Otherwise callers behind a TLS proxy would follow http links, and send their credentials in clear. */
+const knownAddress = z
+  .object({
+    NODE_ENV: keys.NODE_ENV,
+    LIVEGATE_PUBLIC_URL: keys.LIVEGATE_PUBLIC_URL,
+    LIVEGATE_TRUST_PROXY: keys.LIVEGATE_TRUST_PROXY,
+  })
+  .superRefine((config, context) => {
+    if (config.NODE_ENV !== 'production') return;
+    if (config.LIVEGATE_PUBLIC_URL ?? config.LIVEGATE_TRUST_PROXY) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['LIVEGATE_PUBLIC_URL'],
+      message:
+        'production needs the URL at which callers reach the service, or LIVEGATE_TRUST_PROXY: the ' +
+        'proxies that may say it',
+    });
+  });
+
+const ownCredentials = z
+  .object({
+    NODE_ENV: keys.NODE_ENV,
+    LIVEGATE_CREDENTIALS_FILE: keys.LIVEGATE_CREDENTIALS_FILE,
+  })
+  .superRefine((config, context) => {
+    if (config.NODE_ENV !== 'production' || config.LIVEGATE_CREDENTIALS_FILE) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['LIVEGATE_CREDENTIALS_FILE'],
+      message:
+        'production needs a file of your own credentials: run ' +
+        '"npm run credentials -- create --tenant NAME"',
+    });
+  });
+
+/** What can be told without a look at this machine. */
+export const apiConfigRules: ConfigRule[] = [
+  roomForOneImage,
+  oneSlotRule,
+  knownAddress,
+  ownCredentials,
+  telemetryRule,
+  scrapePortRule('PORT', keys.PORT),
+];
+
+const readableCredentials = z.object({
+  LIVEGATE_CREDENTIALS_FILE: parsedBy((file) => accessSync(file, constants.R_OK)).optional(),
+});

@@ -1,24 +1,26 @@
 import { LivegateError } from '@livegate/core';
 
 /**
- * Base64 as clients write it: with or without padding, line breaks or a `data:` prefix.
+ * Base64 or base64url as clients write it: with or without padding, line breaks, surrounding white
+ * space, a byte order mark or a `data:` prefix.
  *
  * Buffer skips over what is not base64 and so cannot tell; hence the look at the characters.
  */
 export function decodeBase64(text: unknown): Uint8Array {
   if (typeof text !== 'string') throw new LivegateError('invalid_base64');
-  const encoded = text.slice(dataPrefixLength(text));
+  const encoded = text.slice(prefixLength(text));
   if (!isBase64(encoded)) throw new LivegateError('invalid_base64');
   return Buffer.from(encoded, 'base64');
 }
 
-function dataPrefixLength(text: string): number {
-  return /^data:[^,]{0,200};base64,/i.exec(text)?.[0].length ?? 0;
+/** To a regular expression, a byte order mark is white space. */
+function prefixLength(text: string): number {
+  return /^\s*(?:data:[^,]{0,200};base64,)?/i.exec(text)?.[0].length ?? 0;
 }
 
 /** Never takes the spaces out first: where every other one of 14 MB is one, that takes a second. */
 function isBase64(text: string): boolean {
-  if (/[^A-Za-z0-9+/=\t\n\v\f\r ]/.test(text)) return false;
+  if (/[^A-Za-z0-9+/=_\-\t\n\v\f\r ]/.test(text)) return false;
   const padding = text.indexOf('=');
   const digits = padding === -1 ? text : text.slice(0, padding);
   // At most two, and nothing but white space among and after them.

@@ -1,82 +1,90 @@
-import type { Writable } from 'node:stream';
-import { LivegateError } from '@livegate/core';
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { imageTooLarge, LivegateError, type ImageLimits } from '@livegate/core';
 import type { Request } from 'express';
-import multer, { type FileFilterCallback, type StorageEngine } from 'multer';
 import { createByteCollector } from './collect-bytes.js';
-import { runParser } from './run-parser.js';
-import type { ReadUpload } from './upload.js';
+import { decompress } from './content-encoding.js';
+import type { ReadUpload, Upload } from './upload.js';
+import { bodyTooLarge, maxBodyBytes } from './upload-memory.js';
+import { MAX_URL_LENGTH } from './webhooks/webhook-url.js';
 
-declare module 'multer' {
-  interface Options {
-    /** Documented since multer 2.5; its published types do not know it yet. */
-    streamHandler?(req: Request, parser: Writable): void;
-  }
-}
+/** What Go and Django accept, too. A part costs 10 µs: without a limit, 10 MB of them cost seconds. */
+const MAX_PARTS = 1000;
 
-const MAX_PARTS = 50;
+/** Reads the part `image`, with or without a filename, and the text field `webhook_url`. */
+export function createReadMultipart(limits: ImageLimits): ReadUpload {
+  const maxBytes = maxBodyBytes('multipart', limits.maxImageBytes);
 
-/** Reads the file part `image` and the text field `webhook_url`. */
-export function createReadMultipart(maxImageBytes: number): ReadUpload {
-  const parse = multer({
-    limits: { fileSize: maxImageBytes, parts: MAX_PARTS },
-    storage,
-    fileFilter: keepOneImage,
-    streamHandler(req, parser) {
-      // Of the text fields one is ours; multer would refuse one without a name (Postman sends it).
-      parser.removeAllListeners('field');
-      parser.on('field', (name: string, value: string) => {
-        if (name === 'webhook_url') req.body = value;
-      });
-      req.body = '';
-      req.pipe(parser);
-    },
-  }).any();
-
-  return async (req, res) => {
-    await runParser(parse, { req, res, otherwise: 'invalid_multipart' });
-    const webhookUrl = String(req.body);
-    const image = takeImage(req);
-    forget(req);
-    return { image, ...(webhookUrl && { webhookUrl }) };
+  return async (req) => {
+    const parser = createParser(req, limits.maxImageBytes);
+    const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
+    const fail = (error: Error) => parser.destroy(error);
+    const breakOff = () => req.readableEnded || fail(new Error('the request broke off'));
+    body.on('error', fail);
+    req.on('close', breakOff);
+    try {
+      const upload = collectParts(parser, Number(req.get('content-length') ?? 0), limits);
+      body.pipe(parser);
+      return await upload;
+    } catch (error) {
+      throw error instanceof LivegateError ? error : invalidMultipart(error);
+    } finally {
+      // The request outlives its upload: it must lead to no image, and the rest of it goes nowhere.
+      req.off('close', breakOff).unpipe().resume();
+      body.off('error', fail).unpipe();
+    }
   };
 }
 
-/** multer's own storage would hold the image twice at its end: in pieces, and joined. */
-const storage: StorageEngine = {
-  _handleFile(req, file, done) {
-    const collector = createByteCollector(Number(req.headers['content-length'] ?? 0));
-    file.stream.on('data', collector.add);
-    file.stream.on('end', () => done(null, { buffer: collector.take() }));
-  },
-  _removeFile(_req, file, done) {
-    Reflect.deleteProperty(file, 'buffer');
-    done(null);
-  },
-};
-
-/** Refused at its start, a second image takes no memory. */
-function keepOneImage(
-  { files }: Request,
-  { fieldname }: Express.Multer.File,
-  keep: FileFilterCallback,
-): void {
-  if (fieldname !== 'image') keep(null, false);
-  // This one is among them already.
-  else if (Number(files?.length) > 1) keep(new LivegateError('too_many_images'));
-  else keep(null, true);
+function collectParts(
+  parser: BusboyInstance,
+  expectedBytes: number,
+  limits: ImageLimits,
+): Promise<Upload> {
+  return new Promise((resolve, reject) => {
+    let image: ReturnType<typeof createByteCollector> | undefined;
+    let webhookUrl = '';
+    parser.on('file', (_name, file) => {
+      // The parser has failed as well, and says why.
+      file.on('error', () => undefined);
+      // Refused at its start, a second image takes no memory.
+      if (image) return reject(new LivegateError('too_many_images'));
+      image = createByteCollector(expectedBytes);
+      file.on('data', image.add);
+      file.on('limit', () => reject(imageTooLarge(limits)));
+    });
+    parser.on('field', (name, value) => {
+      if (name === 'webhook_url') webhookUrl = value;
+    });
+    parser.on('partsLimit', () => reject(tooManyParts()));
+    parser.on('error', reject);
+    parser.on('finish', () => {
+      if (!image) return reject(new LivegateError('missing_image'));
+      resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
+    });
+  });
 }
 
-function takeImage({ files }: Request): Uint8Array {
-  // multer lets a body pass whose type it cannot read, such as one with an empty boundary.
-  if (!Array.isArray(files)) throw new LivegateError('invalid_multipart');
-  const [file] = files;
-  if (!file) throw new LivegateError('missing_image');
-  return file.buffer;
+/** Throws `invalid_multipart` for a type without a boundary. */
+function createParser(req: Request, maxImageBytes: number): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
+      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_URL_LENGTH + 1 },
+      // A text field would be decoded by the charset of its part, which changes the image's bytes.
+      isPartAFile: (name) => name === 'image',
+    });
+  } catch (cause) {
+    throw invalidMultipart(cause);
+  }
 }
 
-/** Lets go of the file, which also the listeners know that multer leaves behind. */
-function forget(req: Request): void {
-  req.body = undefined;
-  req.files = [];
-  for (const event of ['aborted', 'close', 'error']) req.removeAllListeners(event);
+function tooManyParts(): LivegateError {
+  return new LivegateError('invalid_multipart', {
+    publicMessage: `the request body has more than ${MAX_PARTS} parts`,
+  });
+}
+
+function invalidMultipart(cause: unknown): LivegateError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new LivegateError('invalid_multipart', { detail, cause });
 }

@@ -1,5 +1,6 @@
 import type { ImageLimits, Leases } from '@livegate/core';
 import type { Request, Response } from 'express';
+import { baseUrlOf } from './base-url.js';
 import { inspectImage } from './inspect-image.js';
 import { readIdempotencyKey } from './read-idempotency-key.js';
 import type { Submission } from './submit-check.js';
@@ -13,6 +14,7 @@ export type ReadSubmission = (
 ) => Promise<Submission>;
 
 export interface ReadSubmissionDeps {
+  publicUrl: string | undefined;
   leases: Leases;
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
@@ -20,7 +22,7 @@ export interface ReadSubmissionDeps {
 /** Everything a request says about its check, read and found acceptable. */
 export function createReadSubmission(
   limits: ImageLimits,
-  { leases, webhooks }: ReadSubmissionDeps,
+  { publicUrl, leases, webhooks }: ReadSubmissionDeps,
 ): ReadSubmission {
   const readUpload = createReadUpload(limits, leases);
 
@@ -35,6 +37,7 @@ export function createReadSubmission(
       tenant: credential.tenant,
       image,
       isAwaited,
+      baseUrl: baseUrlOf(req, publicUrl),
       ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };

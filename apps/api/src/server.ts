@@ -2,6 +2,7 @@ import type { CheckQueue, ImageLimits, Leases, Log, RateLimiter } from '@livegat
 import express, { type Express, type Router } from 'express';
 import { authenticate, authenticatePage } from './authenticate.js';
 import type { AwaitCheck } from './await-check.js';
+import type { TrustedProxies } from './base-url.js';
 import type { CredentialBook } from './credentials/credential-book.js';
 import { handleError, refuseMethod, refusePath } from './error-handler.js';
 import type { Fleet } from './fleet.js';
@@ -29,8 +30,10 @@ export interface ServerOptions {
   waitLimitMs: number;
   /** Per tenant; 0 means no limit. */
   rateLimitPerMinute: number;
-  /** Where callers reach this service, when that is not the request's own host. */
+  /** Where callers reach this service, without a slash at its end; unset, each request tells. */
   publicUrl: string | undefined;
+  /** Whose `X-Forwarded-*` headers are believed; nobody's, if that is not said. */
+  trustedProxies?: TrustedProxies | undefined;
 }
 
 export interface ServerDeps {
@@ -56,6 +59,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  if (options.trustedProxies !== undefined) app.set('trust proxy', options.trustedProxies);
 
   app.use(identifyRequest);
   app.use(observeRequests());
@@ -87,8 +91,9 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
   app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
 
+  const { publicUrl } = options;
   const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
-  app.use(webhookRoutes(deps.webhooks.routes, forWebhooks));
+  app.use(webhookRoutes({ ...deps.webhooks.routes, publicUrl }, forWebhooks));
 
   const forOperators = authenticatePage(deps.credentials, 'queue-board');
   if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);

@@ -103,14 +103,13 @@ function toServerOptions(config: ApiConfig): ServerOptions {
     waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
     rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
     publicUrl: config.LIVEGATE_PUBLIC_URL,
+    trustedProxies: config.LIVEGATE_TRUST_PROXY,
   };
 }
 
 function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
-  const ownUrl = `http://${config.LIVEGATE_HOST}:${config.PORT}`;
   return {
     httpsOnly: config.NODE_ENV === 'production',
     allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
-    baseUrl: config.LIVEGATE_PUBLIC_URL?.replace(/\/+$/, '') ?? ownUrl,
   };
 }

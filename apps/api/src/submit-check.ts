@@ -19,6 +19,8 @@ export interface Submission {
   /** Whether the caller waits here, so that the worker is to reply. */
   isAwaited: boolean;
   webhookUrl?: string;
+  /** Where the caller reached this gateway. */
+  baseUrl: string;
   idempotencyKey?: string;
 }
 
@@ -131,10 +133,11 @@ async function enqueue(
 }
 
 function describeJob(submission: Submission | KeyedSubmission, { replies }: SubmitCheckDeps) {
-  const { tenant, image, isAwaited, webhookUrl } = submission;
+  const { tenant, image, isAwaited, webhookUrl, baseUrl } = submission;
   return {
     version: JOB_VERSION,
     tenant,
+    baseUrl,
     imageBytes: image.length,
     ...(isAwaited && { replyTo: replies.address }),
     ...(webhookUrl !== undefined && { webhookUrl }),

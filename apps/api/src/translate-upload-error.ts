@@ -1,24 +1,11 @@
-import { LivegateError, type ErrorCode } from '@livegate/core';
-import { MulterError } from 'multer';
+import { LivegateError } from '@livegate/core';
 
-/** From what multer, busboy, body-parser and zlib throw to the codes of the contract. */
-export function translateUploadError(
-  error: unknown,
-  otherwise: 'invalid_json' | 'invalid_multipart',
-): LivegateError {
-  if (error instanceof LivegateError) return error;
+/** From what body-parser and zlib throw to the codes of the contract. */
+export function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
+  // body-parser says what happened in `type`; zlib throws plain errors.
+  const type = error instanceof Error && 'type' in error ? error.type : undefined;
+  if (type === 'entity.too.large') return tooLarge;
+  const code = type === 'charset.unsupported' ? 'unsupported_media_type' : 'invalid_json';
   const detail = error instanceof Error ? error.message : String(error);
-  return new LivegateError(codeOf(error) ?? otherwise, { detail, cause: error });
+  return new LivegateError(code, { detail, cause: error });
 }
-
-function codeOf(error: unknown): ErrorCode | undefined {
-  if (error instanceof MulterError && error.code === 'LIMIT_FILE_SIZE') return 'image_too_large';
-  // body-parser says what happened in `type`; busboy and zlib throw plain errors.
-  return error instanceof Error && 'type' in error ? bodyParserCodes.get(error.type) : undefined;
-}
-
-const bodyParserCodes = new Map<unknown, ErrorCode>([
-  ['charset.unsupported', 'unsupported_media_type'],
-  ['encoding.unsupported', 'unsupported_media_type'],
-  ['entity.too.large', 'image_too_large'],
-]);

@@ -1,16 +1,11 @@
-import {
-  imageTooLarge,
-  LivegateError,
-  requireImageBytes,
-  type ImageLimits,
-  type Leases,
-} from '@livegate/core';
+import { LivegateError, requireImageBytes, type ImageLimits, type Leases } from '@livegate/core';
 import type { Request, Response } from 'express';
+import { isCompressed, requireContentEncoding } from './content-encoding.js';
 import { limitBody } from './limit-body.js';
 import { createReadJson } from './read-json.js';
 import { createReadMultipart } from './read-multipart.js';
 import { signalClose } from './signal-close.js';
-import { bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
+import { bodyTooLarge, bytesInMemory, maxBodyBytes, type UploadForm } from './upload-memory.js';
 
 export interface Upload {
   image: Uint8Array;
@@ -26,14 +21,15 @@ export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
  */
 export function uploadBytes(req: Request, limits: ImageLimits): number {
   const form = formOf(req);
+  requireContentEncoding(req);
   const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
-  if (Number(req.get('content-length')) > maxBytes) throw imageTooLarge(limits);
+  if (Number(req.get('content-length')) > maxBytes) throw bodyTooLarge(form, limits);
   return bytesInMemory(form, declaredBytes(req) ?? maxBytes);
 }
 
 /**
- * Reads the one image of a request, whole, into memory: a multipart file part or base64 in JSON,
- * both named `image`. Names and declared types are ignored, and so are other parts but `webhook_url`.
+ * Reads the one image of a request, whole, into memory: a multipart part or base64 in JSON, both named
+ * `image`. File names and declared types are ignored, and so are other parts but `webhook_url`.
  * Afterwards the request itself keeps none of it: its caller may wait for much longer. Call it with
  * `uploadBytes` of memory set aside.
  *
@@ -43,8 +39,8 @@ export function uploadBytes(req: Request, limits: ImageLimits): number {
  */
 export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUpload {
   const read = {
-    multipart: createReadMultipart(limits.maxImageBytes),
-    json: createReadJson(maxBodyBytes('json', limits.maxImageBytes)),
+    multipart: createReadMultipart(limits),
+    json: createReadJson(limits),
   };
 
   return async (req, res) => {
@@ -54,7 +50,7 @@ export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUploa
     // A client that asked is told only now that its body is wanted. HTTP/1.0 knows no such answer.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
     const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
-    using limit = limitBody(req, { maxBytes, tooLong: imageTooLarge(limits), closed });
+    using limit = limitBody(req, { maxBytes, tooLong: bodyTooLarge(form, limits), closed });
     const parser = leases.take('parser');
     const reading = Promise.race([read[form](req, res), limit.failed]);
     const upload = await reading.finally(parser.release);
@@ -74,6 +70,5 @@ function formOf(req: Request): UploadForm {
 /** `undefined` for a body in chunks, and for a compressed one: it may grow to any length. */
 function declaredBytes(req: Request): number | undefined {
   const length = req.get('content-length');
-  const isPlain = (req.get('content-encoding') ?? 'identity').toLowerCase() === 'identity';
-  return length !== undefined && isPlain ? Number(length) : undefined;
+  return length !== undefined && !isCompressed(req) ? Number(length) : undefined;
 }

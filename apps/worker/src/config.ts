@@ -1,12 +1,18 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 import {
   fraction,
   integer,
   milliseconds,
+  oneSlotRule,
   readConfig,
-  requireOneSlot,
+  scrapePortRule,
   sharedConfig,
+  telemetryRule,
+  type ConfigRule,
 } from '@livegate/core';
 import { z } from 'zod';
+import { MANIFEST_FILE } from './model-manifest.js';
 import { executionProviders } from './onnx/execution-providers.js';
 import type { PipelineConfig } from './pipeline.js';
 
@@ -14,35 +20,60 @@ import type { PipelineConfig } from './pipeline.js';
 export const SHUTDOWN_GRACE_MS = 20_000;
 
 /** The worker's part of the environment; `.env.example` explains every key. */
-export const workerConfigSchema = z
-  .object({
-    ...sharedConfig,
-    LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
-    LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
-    LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
-    LIVEGATE_DEVICES: integer(1).default(1),
-    LIVEGATE_ENGINES: orAuto(integer(1)),
-    LIVEGATE_INTRA_OP_THREADS: orAuto(integer(1)),
-    LIVEGATE_MAX_BATCH: orAuto(integer(1)),
-    LIVEGATE_LINGER_MS: orAuto(milliseconds()),
-    LIVEGATE_CONCURRENCY: orAuto(integer(1)),
-    LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
-    LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
-    LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
-    LIVEGATE_MODERATE_FROM: fraction().default(0.4),
-    LIVEGATE_HIGH_FROM: fraction().default(0.7),
-  })
-  .refine((config) => config.LIVEGATE_MODERATE_FROM <= config.LIVEGATE_HIGH_FROM, {
-    path: ['LIVEGATE_MODERATE_FROM'],
-    message: 'must not be above LIVEGATE_HIGH_FROM',
-  })
-  .superRefine(requireOneSlot);
+export const workerConfigSchema = z.object({
+  ...sharedConfig,
+  LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
+  LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
+  LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
+  LIVEGATE_DEVICES: integer(1).default(1),
+  LIVEGATE_ENGINES: orAuto(integer(1)),
+  LIVEGATE_INTRA_OP_THREADS: orAuto(integer(1)),
+  LIVEGATE_MAX_BATCH: orAuto(integer(1)),
+  LIVEGATE_LINGER_MS: orAuto(milliseconds()),
+  LIVEGATE_CONCURRENCY: orAuto(integer(1)),
+  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
+  LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
+  LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
+  LIVEGATE_MODERATE_FROM: fraction().default(0.4),
+  LIVEGATE_HIGH_FROM: fraction().default(0.7),
+});
 
 export type WorkerConfig = z.output<typeof workerConfigSchema>;
 
 export function readWorkerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
-  return readConfig(workerConfigSchema, env);
+  return readConfig(workerConfigSchema, env, [...workerConfigRules, preparedModels]);
 }
+
+const keys = workerConfigSchema.shape;
+
+const cutPointsInOrder = z
+  .object({
+    LIVEGATE_MODERATE_FROM: keys.LIVEGATE_MODERATE_FROM,
+    LIVEGATE_HIGH_FROM: keys.LIVEGATE_HIGH_FROM,
+  })
+  .refine((config) => config.LIVEGATE_MODERATE_FROM <= config.LIVEGATE_HIGH_FROM, {
+    path: ['LIVEGATE_MODERATE_FROM'],
+    message: 'must not be above LIVEGATE_HIGH_FROM',
+  });
+
+/** What can be told without a look at this machine. */
+export const workerConfigRules: ConfigRule[] = [
+  cutPointsInOrder,
+  oneSlotRule,
+  telemetryRule,
+  scrapePortRule('LIVEGATE_WORKER_HEALTH_PORT', keys.LIVEGATE_WORKER_HEALTH_PORT),
+];
+
+const preparedModels = z.object({
+  LIVEGATE_MODELS_DIR: keys.LIVEGATE_MODELS_DIR.superRefine((folder, context) => {
+    try {
+      accessSync(join(folder, MANIFEST_FILE), constants.R_OK);
+    } catch (error) {
+      const message = `${(error as Error).message}: run "npm run models" to fetch it`;
+      context.addIssue({ code: 'custom', message });
+    }
+  }),
+});
 
 /** On a GPU, a run of two images costs little more than a run of one; on a CPU, twice as much. */
 const LINGER_MS = { cpu: 0, accelerator: 3 };

@@ -52,6 +52,11 @@ const checkStatusSchema = z.enum([
   'canceled',
 ]) satisfies z.ZodType<CheckStatus>;
 
+const linkSchema = z
+  .string()
+  .meta({ format: 'uri-reference' })
+  .describe('A path where the request gave no host to make a URL of.');
+
 export const jobSchema = z
   .object({
     id: z.uuid(),
@@ -64,7 +69,7 @@ export const jobSchema = z
       .pick({ error_code: true, error_message: true })
       .optional()
       .describe('Of a failed or canceled job.'),
-    links: z.object({ self: z.url(), cancel: z.url().optional() }),
+    links: z.object({ self: linkSchema, cancel: linkSchema.optional() }),
   })
   .describe('One check. An image without a face, or with several, is a job that succeeded.');
 

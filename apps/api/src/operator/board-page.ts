@@ -1,5 +1,6 @@
 import type { UIConfig } from '@bull-board/api/typings/app';
 import type { RequestHandler } from 'express';
+import { basePathOf } from '../base-url.js';
 import { pageHeaders } from '../page-headers.js';
 
 export interface BoardPageOptions {
@@ -19,17 +20,16 @@ export function createBoardPage({
   uiConfig,
   publicUrl,
 }: BoardPageOptions): RequestHandler {
-  const prefix = publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
   const assets = template.match(ownAsset) ?? [];
   if (assets.length === 0) throw new Error('the page of @bull-board/ui has no scripts');
   const config = JSON.stringify(uiConfig).replaceAll('<', String.raw`\u003c`);
-  return ({ baseUrl }, res) => {
+  return (req, res) => {
     const page = `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <base href="${prefix}${baseUrl}/" />
+    <base href="${basePathOf(req, publicUrl)}${req.baseUrl}/" />
     <title>Livegate queues</title>
     <link rel="icon" href="static/favicon-32x32.png" />
     ${assets.filter((asset) => asset.startsWith('<link')).join('\n    ')}

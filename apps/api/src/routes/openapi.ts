@@ -1,10 +1,12 @@
 import type { RequestHandler } from 'express';
+import { basePathOf } from '../base-url.js';
 import { createOpenApiDocument, type DocumentFacts } from '../openapi/create-document.js';
 
-/** Made once: what it says cannot change while the gateway runs. */
+/** Made once: while the gateway runs, only the path at which a proxy has it can change. */
 export function readOpenApiDocument(facts: DocumentFacts): RequestHandler {
   const document = createOpenApiDocument(facts);
-  return (_req, res) => {
-    res.json(document);
+  return (req, res) => {
+    const url = facts.publicUrl ?? (basePathOf(req, undefined) || '/');
+    res.json({ ...document, servers: [{ url }] });
   };
 }

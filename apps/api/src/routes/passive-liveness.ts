@@ -39,7 +39,7 @@ export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
   { fleet, leases, queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
 ): RequestHandler {
-  const readSubmission = createReadSubmission(limits, { leases, webhooks });
+  const readSubmission = createReadSubmission(limits, { publicUrl, leases, webhooks });
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);

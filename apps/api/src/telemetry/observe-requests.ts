@@ -40,7 +40,7 @@ export function observeRequests(): RequestHandler {
 }
 
 function startSpan(req: Request, parent: Context): Span {
-  const attributes = { 'http.request.method': methodOf(req), 'url.scheme': req.protocol };
+  const attributes = { 'http.request.method': methodOf(req), 'url.scheme': schemeOf(req) };
   return getTracer().startSpan(methodOf(req), { kind: SpanKind.SERVER, attributes }, parent);
 }
 
@@ -50,7 +50,7 @@ function describe(req: Request, res: Response) {
   const isAnswered = res.writableFinished;
   return {
     'http.request.method': methodOf(req),
-    'url.scheme': req.protocol,
+    'url.scheme': schemeOf(req),
     ...(route !== undefined && { 'http.route': route }),
     ...(isAnswered && { 'http.response.status_code': res.statusCode }),
     ...(isAnswered && isOurFault(res) && { 'error.type': outcomeOf(res) }),
@@ -74,6 +74,11 @@ function routeOf({ baseUrl, route }: Request): string | undefined {
 
 function outcomeOf({ locals, statusCode }: Response): string {
   return locals.outcome ?? (statusCode < 400 ? 'ok' : String(statusCode));
+}
+
+/** A trusted proxy may pass on what its caller said, which could be anything. */
+function schemeOf({ secure }: Request): string {
+  return secure ? 'https' : 'http';
 }
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);

@@ -9,7 +9,6 @@ import { describe, expect, it } from 'vitest';
 import { presentJob } from '../present-job.js';
 import { createAnnounceCheck } from './announce-check.js';
 
-const baseUrl = 'https://liveness.example';
 const minute = 60_000;
 
 const succeeded: CheckRecord = {
@@ -19,6 +18,7 @@ const succeeded: CheckRecord = {
   createdAt: 1000,
   startedAt: 2000,
   finishedAt: 3000,
+  baseUrl: 'https://liveness.example',
   outcome: { result: exampleResult },
 };
 
@@ -26,14 +26,14 @@ async function setUp(record: CheckRecord | undefined, now = 5000) {
   const store = createFakeWebhookStore();
   const queue = createFakeWebhookQueue(store);
   const checks = { read: async () => record };
-  const announce = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => now });
+  const announce = createAnnounceCheck({ checks, store, queue, now: () => now });
   return { store, queue, announce: (check = {}) => announce({ ...facts, ...check }, 5000) };
 }
 
 const facts = { id: 'check', tenant: 'acme' };
 
 describe('announcing a check', () => {
-  it('makes a message that holds the job resource', async () => {
+  it('makes a message that holds the job resource, with links to where its caller was', async () => {
     const { store, queue, announce } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
     expect(await announce()).toBeUndefined();
@@ -41,7 +41,7 @@ describe('announcing a check', () => {
     expect(JSON.parse(delivery?.payload ?? '')).toEqual({
       type: 'passive_liveness.completed',
       timestamp: '1970-01-01T00:00:03.000Z',
-      data: presentJob(succeeded, baseUrl),
+      data: presentJob(succeeded, 'https://liveness.example'),
     });
     expect(Buffer.byteLength(delivery?.payload ?? '')).toBeLessThan(20_000);
     expect([...queue.jobs.keys()]).toEqual([delivery?.id]);
@@ -80,7 +80,7 @@ describe('announcing a check', () => {
     const queue = createFakeWebhookQueue(first.store);
     const checks = { read: async () => succeeded };
     const { store } = first;
-    const again = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => 6000 });
+    const again = createAnnounceCheck({ checks, store, queue, now: () => 6000 });
     await again(facts, 5000);
     expect(await store.listDeliveries('whe_1')).toHaveLength(1);
     expect(queue.jobs.size).toBe(1);

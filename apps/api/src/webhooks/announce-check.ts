@@ -22,8 +22,6 @@ export interface AnnounceCheckDeps {
   checks: Pick<CheckQueue, 'read'>;
   store: WebhookStore;
   queue: WebhookQueue;
-  /** Where callers reach this service, for the links in a message. */
-  baseUrl: string;
   now: () => number;
 }
 
@@ -35,7 +33,7 @@ export type AnnounceCheck = (
 
 /** Makes one message for each receiver that wants to hear of the check. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
-  const { checks, store, queue, baseUrl, now } = deps;
+  const { checks, store, queue, now } = deps;
   const eraseMessages = createEraseMessages(deps);
 
   return async (check, announcedAt) => {
@@ -68,7 +66,7 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
       tenant: record.tenant,
       target,
       type,
-      payload: JSON.stringify({ type, timestamp, data: presentJob(record, baseUrl) }),
+      payload: JSON.stringify({ type, timestamp, data: presentJob(record, record.baseUrl ?? '') }),
       createdAt: now(),
     });
     const isNew = await store.addDelivery(fresh);

@@ -10,6 +10,7 @@ import {
 } from '@livegate/core';
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
+import { baseUrlOf } from '../base-url.js';
 import { presentEndpoint } from './present-webhooks.js';
 import { parseBody } from './read-json-body.js';
 import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
@@ -33,11 +34,13 @@ export const creationSchema = changesSchema
 export interface EndpointHandlersDeps {
   store: WebhookStore;
   urlRules: WebhookUrlRules;
+  /** Where callers reach this service, when that is not the request's own host. */
+  publicUrl?: string | undefined;
   now: () => number;
 }
 
 /** A tenant's endpoints. The first secret of each is in the answer that creates it, and nowhere else. */
-export function createEndpointHandlers({ store, urlRules, now }: EndpointHandlersDeps) {
+export function createEndpointHandlers({ store, urlRules, publicUrl, now }: EndpointHandlersDeps) {
   return {
     list: async (_req, res) => {
       const endpoints = await store.listEndpoints(res.locals.credential.tenant);
@@ -57,7 +60,7 @@ export function createEndpointHandlers({ store, urlRules, now }: EndpointHandler
         secrets: [secret],
       };
       await store.addEndpoint(endpoint, MAX_ENDPOINTS);
-      res.location(`${req.baseUrl}${req.path}/${endpoint.id}`).status(201);
+      res.location(`${baseUrlOf(req, publicUrl)}/v1/webhook-endpoints/${endpoint.id}`).status(201);
       res.json({ ...presentEndpoint(endpoint), secret: secret.secret });
     },
     read: async (req, res) => {

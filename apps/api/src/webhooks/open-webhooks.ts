@@ -32,8 +32,6 @@ export interface WebhooksOptions {
   httpsOnly: boolean;
   /** May be called although they are not public. */
   allowedAddresses: AddressRange[];
-  /** Where callers reach this service, for the links in a message. */
-  baseUrl: string;
 }
 
 export interface WebhooksDeps {
@@ -82,7 +80,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   const deliveries = takeDeliveries(
     { redis: backgroundRedis, keys, leases, log },
     {
-      announce: createAnnounceCheck({ ...background, checks, baseUrl: options.baseUrl, now }),
+      announce: createAnnounceCheck({ ...background, checks, now }),
       deliver: createDeliverMessage({ ...background, send, now, random: Math.random, log }),
       resume: createResumeDelivery(background),
     },

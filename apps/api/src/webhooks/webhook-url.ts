@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { LivegateError } from '@livegate/core';
 import type { AddressGuard } from './guard-address.js';
 
-const MAX_URL_LENGTH = 2048;
+export const MAX_URL_LENGTH = 2048;
 
 export interface WebhookUrlRules {
   /** Plain http is for development. */

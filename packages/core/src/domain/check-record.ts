@@ -49,6 +49,8 @@ export interface CheckRecord {
   webhookUrl?: string;
   /** SHA-256 of the Idempotency-Key that stands for this check. */
   keySha256?: string;
+  /** Where its caller reached the gateway, for the links in webhooks. */
+  baseUrl?: string;
   /** Of a finished check. */
   outcome?: CheckOutcome;
 }

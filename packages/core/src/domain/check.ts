@@ -31,6 +31,8 @@ export interface CheckJob {
   webhookUrl?: string;
   /** SHA-256 of the Idempotency-Key that stands for this check, for erasing it. */
   keySha256?: string;
+  /** Where its caller reached the gateway, for the links in webhooks; see `baseUrlOf`. */
+  baseUrl?: string;
   imageBytes: number;
 }
 

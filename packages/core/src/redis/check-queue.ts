@@ -147,6 +147,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
     createdAt: job.timestamp,
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
+    ...(job.data.baseUrl !== undefined && { baseUrl: job.data.baseUrl }),
     ...(outcome && { outcome }),
   };
 }

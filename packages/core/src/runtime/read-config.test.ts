@@ -1,34 +1,48 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ConfigError, integer, readConfig, requireOneSlot, sharedConfig } from './read-config.js';
+import { ConfigError, integer, oneSlotRule, readConfig, sharedConfig } from './read-config.js';
 
 const schema = z.object({ ...sharedConfig, PORT: integer(1).default(8080) });
+const evenPort = z
+  .object({ PORT: schema.shape.PORT })
+  .refine((config) => config.PORT % 2 === 0, { path: ['PORT'], message: 'must be even' });
+
+const read = (env: NodeJS.ProcessEnv) => readConfig(schema, env, [oneSlotRule, evenPort]);
 
 describe('readConfig', () => {
   it('fills in defaults, also for empty variables', () => {
-    const config = readConfig(schema, { PORT: '', REDIS_URL: '' });
+    const config = read({ PORT: '', REDIS_URL: '' });
     expect(config).toMatchObject({ PORT: 8080, REDIS_URL: 'redis://127.0.0.1:6379' });
   });
 
-  it('lists every problem at once', () => {
-    const read = () => readConfig(schema, { PORT: 'http', REDIS_URL: 'ftp://x' });
-    expect(read).toThrow(ConfigError);
-    expect(read).toThrow(/PORT/);
-    expect(read).toThrow(/REDIS_URL/);
+  it('lists every problem at once, each by the name of its variable', () => {
+    const env = {
+      REDIS_URL: 'ftp://x',
+      BLOB_REDIS_URL: 'redis+cluster://a/1',
+      LIVEGATE_LOG_LEVEL: 'loud',
+      PORT: '81',
+    };
+    expect(() => read(env)).toThrow(ConfigError);
+    expect(() => read(env)).toThrow(
+      /:\n {2}REDIS_URL: expected.*\n {2}BLOB_REDIS_URL: .*\n {2}LIVEGATE_LOG_LEVEL: .*\n {2}PORT: must be even$/,
+    );
+  });
+
+  it('applies a rule only to variables that are right each by itself', () => {
+    expect(() => read({ PORT: 'http' })).toThrow(expect.not.stringContaining('even'));
   });
 
   it('gives a value that cannot be changed', () => {
-    expect(Object.isFrozen(readConfig(schema, {}))).toBe(true);
+    expect(Object.isFrozen(read({}))).toBe(true);
   });
 
   it.each(['REDIS_URL', 'BLOB_REDIS_URL'])(
     'wants keys in one slot where %s is a cluster',
     (key) => {
-      const strict = schema.superRefine(requireOneSlot);
-      const read = (prefix: string) =>
-        readConfig(strict, { [key]: 'redis+cluster://a?addr=b', LIVEGATE_KEY_PREFIX: prefix });
-      expect(() => read('livegate')).toThrow(/LIVEGATE_KEY_PREFIX: must have a part in braces/);
-      expect(read('{livegate}')).toMatchObject({ LIVEGATE_KEY_PREFIX: '{livegate}' });
+      const readWith = (prefix: string) =>
+        read({ [key]: 'redis+cluster://a?addr=b', LIVEGATE_KEY_PREFIX: prefix });
+      expect(() => readWith('livegate')).toThrow(/LIVEGATE_KEY_PREFIX: must have a part in braces/);
+      expect(readWith('{livegate}')).toMatchObject({ LIVEGATE_KEY_PREFIX: '{livegate}' });
     },
   );
 });

@@ -5,20 +5,49 @@ import { hasHashTag, parseStoreUrl } from './store-url.js';
 export class ConfigError extends Error {}
 
 /**
- * Parses the environment into one frozen value. Throws a `ConfigError` that lists every problem,
- * so that a wrong deployment is mended in one go. An empty variable counts as unset.
+ * Parses the environment into one frozen value. Throws a `ConfigError` that lists every problem, so
+ * that a wrong deployment is corrected in one go. An empty variable counts as unset.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   env: NodeJS.ProcessEnv,
+  rules: ConfigRule[],
 ): Readonly<z.output<z.ZodObject<Shape>>> {
-  const given = Object.entries(env).filter(([, value]) => value?.trim() !== '');
-  const parsed = schema.safeParse(Object.fromEntries(given));
-  if (parsed.success) return Object.freeze(parsed.data);
-  const problems = parsed.error.issues.map(
-    (issue) => `  ${issue.path.join('.')}: ${issue.message}`,
-  );
-  throw new ConfigError(`The configuration is wrong:\n${problems.join('\n')}`);
+  refuseConfig(findConfigProblems(schema, env, rules));
+  return Object.freeze(schema.parse(givenOf(env)));
+}
+
+/** Throws a `ConfigError` if there are any problems; each is listed once. */
+export function refuseConfig(problems: string[]): void {
+  if (problems.length === 0) return;
+  const lines = [...new Set(problems)].map((problem) => `  ${problem}`);
+  throw new ConfigError(`The configuration is wrong:\n${lines.join('\n')}`);
+}
+
+/** What must hold among several variables: a schema of those, which finds no other key. */
+export type ConfigRule = z.ZodObject;
+
+/**
+ * One line for each problem, which begins with the name of its variable. Two rules may tell the same of
+ * one that is none of the schema's.
+ */
+export function findConfigProblems(
+  schema: z.ZodObject,
+  env: NodeJS.ProcessEnv,
+  rules: ConfigRule[],
+): string[] {
+  const given = givenOf(env);
+  const issues = schema.safeParse(given).error?.issues ?? [];
+  const wrong = new Set(issues.map(({ path: [key] }) => key));
+  // A rule is for variables that are right each by itself.
+  const broken = rules
+    .filter(({ shape }) => !Object.keys(shape).some((key) => wrong.has(key)))
+    .flatMap((rule) => rule.safeParse(given).error?.issues ?? []);
+  return [...issues, ...broken].map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+function givenOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''));
 }
 
 /** An integer in the environment, at least `min`. */
@@ -41,14 +70,23 @@ export function fraction() {
   return z.coerce.number().min(0).max(1);
 }
 
-/** The address of a Redis in the environment. */
-function storeUrl() {
-  return z.string().superRefine((url, context) => {
+/** A text in the environment that `parse` reads, or throws what is wrong with it. */
+export function parsedBy<Value>(parse: (text: string) => Value) {
+  return z.string().transform((text, context): Value => {
     try {
-      parseStoreUrl(url);
+      return parse(text);
     } catch (error) {
       context.addIssue({ code: 'custom', message: (error as Error).message });
+      return z.NEVER;
     }
+  });
+}
+
+/** The address of a Redis in the environment. */
+function storeUrl() {
+  return parsedBy((url) => {
+    parseStoreUrl(url);
+    return url;
   });
 }
 
@@ -65,16 +103,20 @@ export const sharedConfig = {
     .default('info'),
 };
 
-type SharedConfig = z.output<z.ZodObject<typeof sharedConfig>>;
-
 /** A cluster refuses commands and scripts over keys that are not all in one slot. */
-export function requireOneSlot(config: SharedConfig, context: z.RefinementCtx): void {
-  const urls = [config.REDIS_URL, config.BLOB_REDIS_URL ?? config.REDIS_URL];
-  if (!urls.some((url) => parseStoreUrl(url).kind === 'cluster')) return;
-  if (hasHashTag(config.LIVEGATE_KEY_PREFIX)) return;
-  context.addIssue({
-    code: 'custom',
-    path: ['LIVEGATE_KEY_PREFIX'],
-    message: 'must have a part in braces, such as {livegate}: Redis is a cluster',
+export const oneSlotRule: ConfigRule = z
+  .object({
+    REDIS_URL: sharedConfig.REDIS_URL,
+    BLOB_REDIS_URL: sharedConfig.BLOB_REDIS_URL,
+    LIVEGATE_KEY_PREFIX: sharedConfig.LIVEGATE_KEY_PREFIX,
+  })
+  .superRefine((config, context) => {
+    const urls = [config.REDIS_URL, config.BLOB_REDIS_URL ?? config.REDIS_URL];
+    if (!urls.some((url) => parseStoreUrl(url).kind === 'cluster')) return;
+    if (hasHashTag(config.LIVEGATE_KEY_PREFIX)) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['LIVEGATE_KEY_PREFIX'],
+      message: 'must have a part in braces, such as {livegate}: Redis is a cluster',
+    });
   });
-}

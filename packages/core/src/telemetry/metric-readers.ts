@@ -5,11 +5,12 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { metrics } from '@opentelemetry/sdk-node';
 import { MAX_TIMER_MS } from '../runtime/read-config.js';
 import { addUnits } from './prometheus-names.js';
+import { DEFAULT_SCRAPE_PORT } from './telemetry-rules.js';
 
 /** The standard's defaults. */
 const EXPORT_INTERVAL_MS = 60_000;
 const EXPORT_TIMEOUT_MS = 30_000;
-const PROMETHEUS_ADDRESS = { host: '127.0.0.1', port: 9464 };
+const PROMETHEUS_HOST = '127.0.0.1';
 
 /**
  * What NodeSDK would open by itself, but for one thing: names for Prometheus carry their units.
@@ -41,8 +42,8 @@ async function openMetricReader(
 }
 
 async function openPrometheus(env: NodeJS.ProcessEnv): Promise<metrics.IMetricReader> {
-  const host = env['OTEL_EXPORTER_PROMETHEUS_HOST'] || PROMETHEUS_ADDRESS.host;
-  const port = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT']) || PROMETHEUS_ADDRESS.port;
+  const host = env['OTEL_EXPORTER_PROMETHEUS_HOST'] || PROMETHEUS_HOST;
+  const port = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT']) || DEFAULT_SCRAPE_PORT;
   const { promise: listening, resolve, reject } = withResolvers();
   const reader = new PrometheusExporter({ host, port }, (error) =>
     error ? reject(error) : resolve(),

@@ -25,7 +25,8 @@ function readExporters(env: NodeJS.ProcessEnv, signal: 'TRACES' | 'METRICS'): st
   return endpoint?.trim() ? ['otlp'] : [];
 }
 
-function readList(text = ''): string[] {
+/** A comma-separated list in the environment. */
+export function readList(text = ''): string[] {
   const names = text.split(',').map((name) => name.trim());
   return [...new Set(names)].filter((name) => name !== '');
 }

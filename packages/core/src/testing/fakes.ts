@@ -169,6 +169,7 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
     createdAt: 0,
     ...(status !== 'queued' && { startedAt: 1 }),
     ...(outcome && { finishedAt: 2 }),
+    ...(job.baseUrl !== undefined && { baseUrl: job.baseUrl }),
     ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }

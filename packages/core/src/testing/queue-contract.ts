@@ -125,8 +125,9 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
 
     it('remembers where a check is to be announced', async () => {
       const queue = await open(create);
-      await queue.add('a', { ...exampleJob, webhookUrl: 'https://example.com' });
-      expect(await queue.read('a')).toMatchObject({ webhookUrl: 'https://example.com' });
+      const facts = { webhookUrl: 'https://example.com', baseUrl: 'https://liveness.example' };
+      await queue.add('a', { ...exampleJob, ...facts });
+      expect(await queue.read('a')).toMatchObject(facts);
     });
 
     it('knows nothing of an unknown id', async () => {

@@ -84,7 +84,9 @@ function preferences(waitLimitMs: number) {
 function describeImage({ maxImageBytes, maxImagePixels }: ImageLimits): string {
   return (
     `One JPEG or PNG, told by its bytes: at most ${maxImageBytes} bytes, ${maxImagePixels} pixels, ` +
-    '20000 pixels a side. EXIF orientation is applied. In the multipart examples `@name` stands for ' +
+    '20000 pixels a side. EXIF orientation is applied. The part needs no filename, and other parts are ' +
+    'ignored; there may be 1000. The body may be compressed: `Content-Encoding: gzip` or `deflate`, ' +
+    'and is then limited by what it becomes. In the multipart examples `@name` stands for ' +
     'the bytes of a file, as with `curl -F`.'
   );
 }
@@ -110,7 +112,8 @@ const bodies: Record<string, MediaType> = {
     schema: uploadSchema({
       type: 'string',
       contentEncoding: 'base64',
-      description: 'A `data:` prefix is tolerated.',
+      description:
+        'Base64 or base64url, with or without padding; white space and a `data:` prefix may be there.',
     }),
     examples: {
       'no face': { summary: 'A grey square', value: { image: greySquare } },

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { greySquare } from '../fixtures/photos.js';
+import { defaultAuth, startGateway } from './gateway.js';
+import { sendRaw } from './raw-http.js';
+
+const { jpeg } = await greySquare();
+const content = JSON.stringify({ image: jpeg.toString('base64') });
+const endpoint = JSON.stringify({
+  url: 'https://example.com/hook',
+  events: ['passive_liveness.completed'],
+});
+
+type Gateway = Awaited<ReturnType<typeof startGateway>>;
+
+/** A request as it comes, without the headers that a client library would add. */
+async function request(port: number, start: string, lines: string[], body = '') {
+  const auth = Object.entries(defaultAuth).map(([name, value]) => `${name}: ${value}`);
+  const json = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`];
+  const head = [start, ...lines, ...auth, ...(body === '' ? [] : json)];
+  const answer = await sendRaw(port, [`${head.join('\r\n')}\r\n\r\n${body}`]);
+  return { ...answer, location: answer.headers.get('location') ?? '' };
+}
+
+interface Links {
+  id: string;
+  links: { self: string; cancel: string };
+}
+
+/** Every URL of ours that one caller gets to see, less what they all begin with. */
+async function collectBases({ port, queue }: Gateway, lines: string[], version = '1.1') {
+  const http = `HTTP/${version}`;
+  const checks = `POST /face/v1/passive-liveness ${http}`;
+  const queued = await request(port, checks, [...lines, 'Prefer: respond-async'], content);
+  const { id, links } = queued.body as Links;
+  const waited = await request(port, checks, [...lines, 'Prefer: wait=0'], content);
+  const path = `/v1/jobs/${id}`;
+  const read = await request(port, `GET ${path} ${http}`, lines);
+  const made = await request(port, `POST /v1/webhook-endpoints ${http}`, lines, endpoint);
+  const whe = (made.body as { id: string }).id;
+  const document = await request(port, `GET /openapi.json ${http}`, lines);
+  const { servers } = document.body as { servers: { url: string }[] };
+  const before = (url: string, end: string) =>
+    url.endsWith(end) ? url.slice(0, -end.length) : url;
+  return {
+    links: [
+      before(queued.location, path),
+      before(links.self, path),
+      before(links.cancel, `${path}/cancel`),
+      before(waited.location, `/v1/jobs/${waited.headers.get('request-id')}`),
+      before((read.body as Links).links.self, path),
+      before(made.location, `/v1/webhook-endpoints/${whe}`),
+      // For the links in webhooks.
+      queue.jobs.get(id)?.baseUrl,
+    ],
+    servers,
+  };
+}
+
+async function expectBase(gateway: Gateway, lines: string[], base: string, version?: string) {
+  const { links } = await collectBases(gateway, lines, version);
+  expect(links).toEqual(Array(7).fill(base));
+}
+
+const host = 'Host: gateway.internal:8080';
+const forwarded = [
+  'X-Forwarded-Proto: https',
+  'X-Forwarded-Host: liveness.example',
+  'X-Forwarded-Prefix: /faces/',
+];
+const start = (trustedProxies?: string | number, publicUrl?: string) =>
+  startGateway({ outcome: 'never', trustedProxies, publicUrl });
+
+describe('links begin with', () => {
+  it('what the request says, where no proxy is trusted, whatever the proxy says', async () => {
+    const gateway = await start();
+    await expectBase(gateway, [host], 'http://gateway.internal:8080');
+    await expectBase(gateway, [host, ...forwarded], 'http://gateway.internal:8080');
+  });
+
+  it('what the request says, where another proxy is trusted', async () => {
+    const gateway = await start('10.0.0.0/8');
+    await expectBase(gateway, [host, ...forwarded], 'http://gateway.internal:8080');
+  });
+
+  it.each(['loopback', '127.0.0.0/8', 1])('what the trusted proxy %s says', async (trusted) => {
+    const gateway = await start(trusted);
+    await expectBase(gateway, [host, ...forwarded], 'https://liveness.example/faces');
+    await expectBase(gateway, [host, 'X-Forwarded-Proto: https'], 'https://gateway.internal:8080');
+    await expectBase(gateway, [host, 'X-Forwarded-Host: a.example:444'], 'http://a.example:444');
+    await expectBase(gateway, [host, 'X-Forwarded-Host: [2001:DB8::1]'], 'http://[2001:db8::1]');
+    await expectBase(gateway, [host], 'http://gateway.internal:8080');
+  });
+
+  it('the prefixes of several proxies', async () => {
+    const gateway = await start('loopback');
+    const lines = [host, 'X-Forwarded-Prefix: /a/b, /c/'];
+    await expectBase(gateway, lines, 'http://gateway.internal:8080/a/b/c');
+  });
+
+  it('the configured URL, whatever the request and the proxy say', async () => {
+    const gateway = await start('loopback', 'https://faces.example/api');
+    await expectBase(gateway, [host, ...forwarded], 'https://faces.example/api');
+    await expectBase(gateway, [], 'https://faces.example/api', '1.0');
+  });
+
+  it('nothing, where an HTTP/1.0 request has no Host', async () => {
+    const gateway = await start('loopback');
+    await expectBase(gateway, [], '', '1.0');
+    await expectBase(gateway, ['X-Forwarded-Prefix: /faces'], '/faces', '1.0');
+  });
+
+  it.each([
+    'X-Forwarded-Proto: javascript',
+    'X-Forwarded-Proto: https://evil.example/?',
+    'X-Forwarded-Proto: wss',
+    'X-Forwarded-Host: evil.example/path',
+    'X-Forwarded-Host: user:password@evil.example',
+    'X-Forwarded-Host: evil.example?query',
+    'X-Forwarded-Host: evil.example#',
+    'X-Forwarded-Host: evil.example\\path',
+    'X-Forwarded-Host: evil example',
+    'X-Forwarded-Host: "evil"',
+    'X-Forwarded-Host: <script>',
+    'X-Forwarded-Host: evil.example:99999',
+    'X-Forwarded-Host: evil.example:port',
+    'X-Forwarded-Host: 1.2.3.999',
+    'X-Forwarded-Host: [::1',
+    'X-Forwarded-Host: \u00e9.example',
+    `X-Forwarded-Host: ${'a'.repeat(300)}`,
+    'X-Forwarded-Host: undefined:undefined',
+  ])('nothing, where the trusted proxy says no URL: %s', async (line) => {
+    await expectBase(await start('loopback'), [host, line], '');
+  });
+
+  it.each([
+    'X-Forwarded-Prefix: //evil.example',
+    'X-Forwarded-Prefix: evil.example',
+    'X-Forwarded-Prefix: /a/../b',
+    'X-Forwarded-Prefix: /.',
+    'X-Forwarded-Prefix: /a?b',
+    'X-Forwarded-Prefix: /a"><script>',
+    'X-Forwarded-Prefix: https://evil.example',
+    `X-Forwarded-Prefix: /${'a'.repeat(300)}`,
+    'X-Forwarded-Prefix: /',
+  ])('no prefix that is no path: %s', async (line) => {
+    await expectBase(await start('loopback'), [host, line], 'http://gateway.internal:8080');
+  });
+
+  it('nothing, where the Host is no host', async () => {
+    await expectBase(await start(), ['Host: a/b@c'], '');
+  });
+});
+
+describe('the server in the OpenAPI document', () => {
+  it.each([
+    ['is where the document was read', undefined, undefined, forwarded, '/'],
+    ['is below the prefix of a trusted proxy', 'loopback', undefined, forwarded, '/faces'],
+    [
+      'is the configured URL',
+      'loopback',
+      'https://faces.example/api',
+      forwarded,
+      'https://faces.example/api',
+    ],
+  ])('%s', async (_name, trusted, publicUrl, lines, url) => {
+    const { servers } = await collectBases(await start(trusted, publicUrl), [host, ...lines]);
+    expect(servers).toEqual([{ url }]);
+  });
+});

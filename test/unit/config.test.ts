@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { readApiConfig } from '../../apps/api/src/config.js';
+import { readWorkerConfig } from '../../apps/worker/src/config.js';
+
+function problemsOf(read: (env: NodeJS.ProcessEnv) => object, env: NodeJS.ProcessEnv): string[] {
+  try {
+    read(env);
+    return [];
+  } catch (error) {
+    return (error as Error).message.split('\n').slice(1);
+  }
+}
+
+/** What of each problem is asserted: its variable and some of its words. */
+const line = (key: string, words: string) =>
+  expect.stringMatching(new RegExp(`^ {2}${key}: .*${words}`));
+
+const telemetry = {
+  OTEL_METRICS_EXPORTER: 'prometheus,statsd',
+  OTEL_TRACES_EXPORTER: 'jaeger',
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'http',
+  OTEL_EXPORTER_PROMETHEUS_PORT: 'metrics',
+};
+const telemetryProblems = [
+  line('OTEL_METRICS_EXPORTER', 'not "prometheus,statsd"'),
+  line('OTEL_EXPORTER_PROMETHEUS_PORT', 'number'),
+  line('OTEL_TRACES_EXPORTER', 'not "jaeger"'),
+  line('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf'),
+];
+
+describe('a wrong configuration is refused with all of its problems at once', () => {
+  it('of a gateway', () => {
+    const env = {
+      ...telemetry,
+      NODE_ENV: 'production',
+      REDIS_URL: 'localhost',
+      BLOB_REDIS_URL: 'redis+sentinel://a',
+      PORT: '70000',
+      LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: '1000',
+      LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '10.0.0.0/33',
+    };
+    expect(problemsOf(readApiConfig, env)).toEqual([
+      line('REDIS_URL', 'expected redis:'),
+      line('BLOB_REDIS_URL', 'master'),
+      line('PORT', '65535'),
+      line('LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES', ''),
+      line('LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT', 'LIVEGATE_MAX_IMAGE_BYTES'),
+      line('LIVEGATE_PUBLIC_URL', 'or LIVEGATE_TRUST_PROXY'),
+      line('LIVEGATE_CREDENTIALS_FILE', 'npm run credentials'),
+      ...telemetryProblems,
+    ]);
+  });
+
+  it('of a worker', () => {
+    const env = {
+      ...telemetry,
+      REDIS_URL: 'redis://',
+      LIVEGATE_ENGINES: 'many',
+      LIVEGATE_MODERATE_FROM: '0.9',
+      LIVEGATE_MODELS_DIR: '/nowhere',
+    };
+    expect(problemsOf(readWorkerConfig, env)).toEqual([
+      line('REDIS_URL', 'expected redis:'),
+      line('LIVEGATE_ENGINES', 'auto'),
+      line('LIVEGATE_MODERATE_FROM', 'LIVEGATE_HIGH_FROM'),
+      ...telemetryProblems,
+      line('LIVEGATE_MODELS_DIR', '/nowhere/manifest.json.*npm run models'),
+    ]);
+  });
+
+  it('where a file is missing', () => {
+    const env = { LIVEGATE_CREDENTIALS_FILE: '/nowhere/credentials.json' };
+    expect(problemsOf(readApiConfig, env)).toEqual([
+      line('LIVEGATE_CREDENTIALS_FILE', 'ENOENT.*/nowhere/credentials.json'),
+    ]);
+  });
+
+  it.each([
+    ['PORT', readApiConfig],
+    ['LIVEGATE_WORKER_HEALTH_PORT', readWorkerConfig],
+  ] as const)('where %s is also the port that Prometheus scrapes', (key, read) => {
+    const problem = line(key, '9464 .*OTEL_EXPORTER_PROMETHEUS_PORT');
+    const scraped = { OTEL_METRICS_EXPORTER: 'otlp, prometheus' };
+    expect(problemsOf(read, { ...scraped, [key]: '9464' })).toContainEqual(problem);
+    for (const env of [{}, { ...scraped, OTEL_EXPORTER_PROMETHEUS_PORT: '9000' }]) {
+      expect(problemsOf(read, { ...env, [key]: '9464' })).not.toContainEqual(problem);
+    }
+  });
+});
+
+describe('the address of the service', () => {
+  it('is a URL with a path at most, and kept without a slash at its end', () => {
+    const read = (LIVEGATE_PUBLIC_URL: string) =>
+      readApiConfig({ LIVEGATE_PUBLIC_URL }).LIVEGATE_PUBLIC_URL;
+    expect(read('https://Liveness.Example/')).toBe('https://liveness.example');
+    expect(read('http://liveness.example:8080/faces/')).toBe('http://liveness.example:8080/faces');
+    for (const wrong of [
+      'liveness.example',
+      'ftp://a',
+      'https://u:p@a',
+      'https://a/?b',
+      'https://a/#b',
+    ]) {
+      expect(() => read(wrong)).toThrow(/LIVEGATE_PUBLIC_URL: expected http:\/\/ or https:/);
+    }
+  });
+
+  it.each(['loopback', 'uniquelocal, 10.0.0.0/8', '2001:db8::/32', '1'])(
+    'may be told by the proxies "%s"',
+    (LIVEGATE_TRUST_PROXY) => {
+      const env = { NODE_ENV: 'production', LIVEGATE_TRUST_PROXY };
+      expect(problemsOf(readApiConfig, env)).toEqual([
+        expect.stringContaining('LIVEGATE_CREDENTIALS_FILE'),
+      ]);
+    },
+  );
+
+  it.each(['true', 'all', '0', '-1', '1.5', '10.0.0.0/33', 'proxy.example', 'loopback,'])(
+    'is not told by the proxies "%s"',
+    (LIVEGATE_TRUST_PROXY) => {
+      expect(() => readApiConfig({ LIVEGATE_TRUST_PROXY })).toThrow(
+        /LIVEGATE_TRUST_PROXY: expected loopback, .* or how many proxies/,
+      );
+    },
+  );
+});
