@@ -30,6 +30,9 @@ export const verdictSchema = z
 
 const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
 
+/** GLAIR's own sentence in the `error` of a 401 and a 403; its Java SDK compares it. */
+export const ACCESS_DISALLOWED = 'Access to this API has been disallowed';
+
 export const errorSchema = z
   .object({
     status: z.literal('failed'),
@@ -38,9 +41,9 @@ export const errorSchema = z
     request_id: z.uuid().describe('The `Request-Id` of this answer.'),
     http_status: z.int().min(400).max(599),
     error: z
-      .string()
+      .literal(ACCESS_DISALLOWED)
       .optional()
-      .describe('In 401 and 403, `error_message` once more: older clients read it there.'),
+      .describe('In 401 and 403 only, for clients of the GLAIR API that read it.'),
   })
   .describe('What every error looks like.');
 
