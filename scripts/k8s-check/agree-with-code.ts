@@ -63,6 +63,7 @@ function checkApi(api: App, manifests: Manifest[]): string[] {
     waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
     publicUrl: undefined,
     pageAssets: [],
+    body: 'multipart',
   });
   return [
     ...problems,

@@ -28,7 +28,7 @@ export const verdictSchema = z
     'What was seen in one image. HIGH is still a "success": a face was scored.',
   ) satisfies z.ZodType<Verdict>;
 
-const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
+export const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
 
 /** GLAIR's own sentence in the `error` of a 401 and a 403; its Java SDK compares it. */
 export const ACCESS_DISALLOWED = 'Access to this API has been disallowed';
@@ -37,7 +37,7 @@ export const errorSchema = z
   .object({
     status: z.literal('failed'),
     error_message: z.string().describe('For people.'),
-    error_code: errorCodeSchema.describe('For programs; stable.'),
+    error_code: errorCodeSchema,
     request_id: z.uuid().describe('The `Request-Id` of this answer.'),
     http_status: z.int().min(400).max(599),
     error: z

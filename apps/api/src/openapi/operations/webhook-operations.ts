@@ -1,14 +1,13 @@
 import type { ErrorCode } from '@livegate/core';
+import { json, type SchemaName } from '../component-schemas.js';
 import type { Example, Parameter, Paths, RequestBody } from '../document-types.js';
 import { deliveries, endpoints, tenantSecrets } from '../examples.js';
 import {
   bothCredentials,
   credentialErrors,
   describeOperation,
-  json,
   jsonAnswer,
   type OperationFacts,
-  type SchemaName,
 } from './describe-operation.js';
 
 const id: Parameter = {
