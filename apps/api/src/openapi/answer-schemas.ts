@@ -12,7 +12,14 @@ export const verdictSchema = z
     z.object({
       status: z.literal('success'),
       result: z.object({
-        spoof_percentage: z.number().min(0).max(1).describe('Calibrated probability of a spoof.'),
+        spoof_percentage: z
+          .number()
+          .min(0)
+          .max(1)
+          .describe(
+            'The higher, the more likely a spoof: the mean of what the models say of several crops of ' +
+              'the face. It is not calibrated: of images scored 0.3, not 3 in 10 need be spoofs.',
+          ),
         status: z.enum(['LOW', 'MODERATE', 'HIGH']),
       }),
     }),

@@ -49,7 +49,8 @@ const readyz = describeOperation({
   ...shared,
   summary: 'Whether checks can be taken',
   description:
-    'Redis is reachable, its data has this schema, and a worker is alive. For a load balancer.',
+    'Redis is reachable, its data has our schema, and a live worker reads our checks. For a load ' +
+    'balancer.',
   answers: {
     200: jsonAnswer('They can.', {
       schema: 'Ready',
