@@ -46,7 +46,8 @@ async function start(): Promise<number> {
   try {
     const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
     const blobEnv = images ? { BLOB_REDIS_URL: images.url } : {};
-    services.push(...startServices({ ...nativeEnv, ...process.env, ...env, ...blobEnv }));
+    const given = { ...nativeEnv, ...allowReceivers(host), ...process.env };
+    services.push(...startServices({ ...given, ...env, ...blobEnv }));
     const failure = untilFailure(services, [redis, ...(images ? [images] : [])]);
     const url = `http://${describeHost(host)}:${port}`;
     return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
@@ -55,6 +56,13 @@ async function start(): Promise<number> {
     await images?.stop();
     await redis.stop();
   }
+}
+
+/** Webhooks to receivers on this machine, unless somebody else may call or it is production. */
+function allowReceivers(host: string): NodeJS.ProcessEnv {
+  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(host);
+  if (!isLoopback || process.env['NODE_ENV'] === 'production') return {};
+  return { LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1,::1' };
 }
 
 /** As it is written in a URL. A server that listens at every address is reached at loopback. */

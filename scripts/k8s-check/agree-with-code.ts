@@ -64,6 +64,7 @@ function checkApi(api: App, manifests: Manifest[]): string[] {
     waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
     publicUrl: undefined,
     pageAssets: [],
+    body: 'multipart',
   });
   return [
     ...problems,

@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { errorMessages } from '@livegate/core';
 import type { Locator, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { findFreePort } from '../../scripts/ports.js';
 import { selfie } from '../fixtures/photos.js';
 import { openBrowser, type TestBrowser } from './browser.js';
-import { document, operations } from './document-client.js';
+import { document as openApi, operations } from './document-client.js';
+import { authOf } from './documented-product.js';
 
 let browser: TestBrowser | undefined;
 
@@ -27,6 +31,15 @@ async function openDocs({ context }: TestBrowser, path: string) {
   /** Every host that was asked for anything; what is in the page itself has none. */
   const hosts = () => new Set(requested.map((url) => new URL(url).host).filter(Boolean));
   return { page, response, hosts, complaints };
+}
+
+/** The width that the page needs, which is more than that of the window where something sticks out. */
+function widthOf(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth');
+}
+
+function colorOf(page: Page, place: string): Promise<string> {
+  return page.evaluate(`getComputedStyle(document.querySelector('${place}')).color`);
 }
 
 async function authorize(page: Page): Promise<void> {
@@ -59,7 +72,7 @@ describe('the page at /docs, in a real browser', () => {
       const shown = await page.locator('.opblock-summary-path').allTextContents();
       const expected = [
         ...operations.map((operation) => operation.path),
-        ...Object.keys(document.webhooks),
+        ...Object.keys(openApi.webhooks),
       ];
       expect(shown.toSorted()).toEqual(expected.toSorted());
       expect(hosts()).toEqual(ownHost());
@@ -70,6 +83,68 @@ describe('the page at /docs, in a real browser', () => {
       await page.close();
     },
   );
+
+  it('shows Authorize first, then the operations, then the errors', async ({ skip }) => {
+    if (!browser) return skip('there is no Chromium here');
+    const { page } = await openDocs(browser, '/docs');
+    const places = ['#development-credentials', '.btn.authorize', '.opblock', '#errors'];
+    const tops = await Promise.all(
+      places.map(async (place) => (await page.locator(place).first().boundingBox())?.y ?? -1),
+    );
+    expect(tops).toEqual(tops.toSorted((a, b) => a - b));
+    expect(tops.slice(0, 2).every((top) => top >= 0 && top < 600)).toBe(true);
+    const codes = await page.locator('#errors ~ table td:nth-child(2)').allTextContents();
+    expect(codes.toSorted()).toEqual(Object.keys(errorMessages).toSorted());
+    await page.close();
+  });
+
+  it.for(['light', 'dark'] as const)('fits a phone of 390 pixels: %s', async (scheme, { skip }) => {
+    if (!browser) return skip('there is no Chromium here');
+    const { page, complaints } = await openDocs(browser, '/docs');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const name of ['checkPassiveLiveness', 'createWebhookEndpoint']) {
+      await openOperation(page, name);
+    }
+    expect(await widthOf(page)).toBe(390);
+    // Of what is ours, and of what Swagger UI draws.
+    const colors = ['#errors', '.opblock-tag'].map((place) => colorOf(page, place));
+    const [own, drawn] = await Promise.all(colors);
+    const light = 'rgb(59, 65, 81)';
+    expect([own, drawn]).toEqual(
+      scheme === 'dark' ? ['rgb(228, 230, 230)', 'rgb(228, 230, 230)'] : [light, light],
+    );
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it('shows a receiver that gets a webhook from the first example', async ({ skip }) => {
+    if (!browser) return skip('there is no Chromium here');
+    const { page } = await openDocs(browser, '/docs');
+    const port = String(await findFreePort());
+    const program = await page.locator('#receiver ~ ol pre').textContent();
+    const receiver = spawn('/bin/sh', ['-c', `exec ${program!.replace('8099', port)}`]);
+    onTestFinished(() => void receiver.kill());
+    let printed = '';
+    receiver.stdout.on('data', (data: Buffer) => (printed += String(data)));
+
+    await page.locator('#use-development-credentials').click();
+    const create = await openOperation(page, 'createWebhookEndpoint');
+    const text = create.locator('textarea');
+    await text.fill((await text.inputValue()).replace('8099', port));
+    const created = page.waitForResponse((response) => response.request().method() === 'POST');
+    await create.locator('.btn.execute').click();
+    const { id } = (await (await created).json()) as { id: string };
+    const sent = await page.request.post(`${inject('url')}/v1/webhook-endpoints/${id}/test`, {
+      headers: authOf('default-username'),
+    });
+    expect(sent.status()).toBe(202);
+    await expect.poll(() => printed, { timeout: 20_000 }).toContain('"type":"webhook.test"');
+    await page.request.delete(`${inject('url')}/v1/webhook-endpoints/${id}`, {
+      headers: authOf('default-username'),
+    });
+    await page.close();
+  });
 
   it('tries a check with an image from the disk', async ({ skip }) => {
     if (!browser) return skip('there is no Chromium here');

@@ -13,12 +13,15 @@ import { noFace } from '../fixtures/photos.js';
 import { authOf, type DocumentedProduct } from './documented-product.js';
 
 /** Of a gateway with the default limits. */
-export const document = createOpenApiDocument({
+const facts = {
   limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 50_000_000 },
   waitLimitMs: 25_000,
   publicUrl: undefined,
   pageAssets,
-});
+};
+export const document = createOpenApiDocument({ ...facts, body: 'multipart' });
+/** The same with the image in JSON. */
+export const jsonDocument = createOpenApiDocument({ ...facts, body: 'json' });
 export const operations = listOperations(document);
 export const checker = createDocumentChecker(document);
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Parameter } from '../../apps/api/src/openapi/document-types.js';
-import type { DocumentedOperation } from '../fixtures/document-checker.js';
+import { listOperations, type DocumentedOperation } from '../fixtures/document-checker.js';
 import { face, groupPhoto, noFace, selfie } from '../fixtures/photos.js';
 import {
   asJson,
@@ -9,6 +9,7 @@ import {
   document,
   expectAsDocumented,
   form,
+  jsonDocument,
   operations,
   type DocumentClient,
   type Sent,
@@ -42,14 +43,17 @@ interface ExampleRequest {
 
 /** Every example of a body; and of a header or an asset, with the first body. */
 async function listRequests({ operation }: DocumentedOperation): Promise<ExampleRequest[]> {
-  const bodies = Object.entries(operation.requestBody?.content ?? {}).flatMap(
-    ([type, { examples = {} }]) =>
-      Object.entries(examples).map(([name, { value }]) => toRequest(name, type, value)),
-  );
-  const requests = await Promise.all(bodies);
+  const requests = await listBodies(operation);
   const first = requests[0]?.sent ?? {};
   const parameters = (operation.parameters ?? []) as Parameter[];
   return [...requests, ...parameters.flatMap((parameter) => listVariants(first, parameter))];
+}
+
+function listBodies({ requestBody }: DocumentedOperation['operation']): Promise<ExampleRequest[]> {
+  const bodies = Object.entries(requestBody?.content ?? {}).flatMap(([type, { examples = {} }]) =>
+    Object.entries(examples).map(([name, { value }]) => toRequest(name, type, value)),
+  );
+  return Promise.all(bodies);
 }
 
 async function toRequest(name: string, type: string, value: unknown): Promise<ExampleRequest> {
@@ -74,14 +78,31 @@ function describeShown({ operation }: DocumentedOperation, name: string): object
 }
 
 describe('the OpenAPI document', () => {
-  it('is served to everyone', async () => {
-    const response = await fetch(`${product.api.url}/openapi.json`);
-    expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
+  it.each([
+    ['/openapi.json', document],
+    ['/openapi.json?body=multipart', document],
+    ['/openapi.json?body=json', jsonDocument],
+  ])('is served to everyone: %s', async (path, expected) => {
+    const response = await fetch(`${product.api.url}${path}`);
+    expect(await response.json()).toEqual(JSON.parse(JSON.stringify(expected)));
   });
 
   it.each(operations)('shows requests that succeed: $operation.operationId', async (documented) => {
+    await expectSuccess(documented, await listRequests(documented));
+  });
+
+  it('shows checks with the image in JSON that succeed', async () => {
+    const inJson = listOperations(jsonDocument).find(
+      ({ operation }) => operation.operationId === 'checkPassiveLiveness',
+    );
+    await expectSuccess(inJson!, await listBodies(inJson!.operation));
+  });
+
+  async function expectSuccess(
+    documented: DocumentedOperation,
+    requests: ExampleRequest[],
+  ): Promise<void> {
     const isCancellation = documented.operation.operationId === 'cancelJob';
-    const requests = await listRequests(documented);
     expect(requests).not.toHaveLength(0);
     for (const { name, sent } of requests) {
       if (isCancellation) product.freezeWorker();
@@ -92,5 +113,5 @@ describe('the OpenAPI document', () => {
       expectAsDocumented(documented, answer);
       expect(answer.body).toMatchObject(describeShown(documented, name));
     }
-  });
+  }
 });

@@ -96,12 +96,14 @@ async function read(path: string, headers: Record<string, string> = asOperator, 
   return { status: response.status, headers: response.headers, text };
 }
 
-/** The code of an error, which is JSON also here. */
+/** What tells the caller why, which is JSON also here. */
 async function readError(...request: Parameters<typeof read>) {
   const { status, headers, text } = await read(...request);
-  const { error_code: code } = JSON.parse(text) as Record<string, string>;
-  return { status, code, challenge: headers.get('www-authenticate') };
+  const { error_code: code, error } = JSON.parse(text) as Record<string, string>;
+  return { status, code, error, challenge: headers.get('www-authenticate') };
 }
+
+const disallowed = 'Access to this API has been disallowed';
 
 describe('the page at /operator/queues', () => {
   it('is not there unless it is switched on', async () => {
@@ -116,13 +118,13 @@ describe('the page at /operator/queues', () => {
   ])('asks for a password: %s', async (_name, headers) => {
     for (const path of ['', '/api/queues', '/static/favicon-32x32.png', '/nothing']) {
       const challenge = expect.stringContaining('Basic');
-      const refusal = { status: 401, code: 'unauthorized', challenge };
+      const refusal = { status: 401, code: 'unauthorized', error: disallowed, challenge };
       expect(await readError(path, headers)).toEqual(refusal);
     }
   });
 
   it('is not for tenants, and its operators are none', async () => {
-    const forbidden = { status: 403, code: 'forbidden' };
+    const forbidden = { status: 403, code: 'forbidden', error: disallowed };
     expect(await readError('/api/queues', credentials)).toMatchObject(forbidden);
     const asked = await ask(`${api.url}/v1/jobs/${checkId}`, { headers: asOperator });
     expect([asked.status, asked.body['error_code']]).toEqual([403, 'forbidden']);

@@ -2,6 +2,8 @@ import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_proces
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
@@ -9,6 +11,7 @@ import { isProcessAlive } from '../../scripts/is-process-alive.js';
 import { findFreePort } from '../../scripts/ports.js';
 import { pingRedis } from '../../scripts/redis/ask-redis.js';
 import { selfie } from '../fixtures/photos.js';
+import { authOf } from './documented-product.js';
 import { postImage } from './post-image.js';
 import { createEnv } from './processes.js';
 
@@ -62,6 +65,27 @@ it('npm start names every problem of the configuration at once', async () => {
   const { stderr } = (await failed) as { stderr: string };
   const named = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, key]) => key);
   expect(named.toSorted()).toEqual(Object.keys(wrong).toSorted());
+});
+
+it('npm start delivers webhooks to a receiver on its machine', async () => {
+  const { npm, port } = await npmStart();
+  const receiver = createServer((_req, res) => res.end('{}')).listen(0, '127.0.0.1');
+  onTestFinished(() => void receiver.close());
+  const called = once(receiver, 'request');
+  await once(receiver, 'listening');
+  const call = (path: string, body?: object) =>
+    fetch(`http://127.0.0.1:${port}/v1/webhook-endpoints${path}`, {
+      method: 'POST',
+      headers: { ...authOf('default-username'), 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
+  const created = await call('', { url, events: ['passive_liveness.completed'] });
+  expect(created.status).toBe(201);
+  const { id } = (await created.json()) as { id: string };
+  expect((await call(`/${id}/test`)).status).toBe(202);
+  await called;
+  await stop(npm, 'SIGTERM');
 });
 
 // Skipped only while a product of this clone, or another Redis, runs on this machine.

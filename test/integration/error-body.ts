@@ -10,5 +10,7 @@ export function errorBody(status: number, code: string) {
     error_code: code,
     request_id: expect.stringMatching(uuidV7),
     http_status: status,
+    // The sentence of the GLAIR API, which the test of its Java SDK compares.
+    ...((status === 401 || status === 403) && { error: 'Access to this API has been disallowed' }),
   };
 }

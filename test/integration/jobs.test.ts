@@ -4,6 +4,7 @@ import { exampleResult } from '@livegate/core/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { errorBody } from './error-body.js';
 import { defaultAuth, formOf, post, startGateway } from './gateway.js';
 
 const respondAsync = { Prefer: 'respond-async' };
@@ -200,11 +201,12 @@ describe('GET /v1/jobs/{id}', () => {
 
   it('401 without credentials, 403 without the permission, 405 for other methods', async () => {
     const { self } = await startWithJob();
-    expect(await ask(self, { headers: {} })).toMatchObject({ status: 401 });
+    const anonymous = await ask(self, { headers: {} });
+    expect(anonymous).toMatchObject({ status: 401, body: errorBody(401, 'unauthorized') });
     expect(await ask(self, { method: 'PUT' })).toMatchObject({ status: 405 });
     const { url } = await startGateway({ credentials: [{ ...other, permissions: [] }] });
     const forbidden = await ask(`${url}/v1/jobs/x`, { headers: otherAuth });
-    expect(forbidden).toMatchObject({ status: 403 });
+    expect(forbidden).toMatchObject({ status: 403, body: errorBody(403, 'forbidden') });
   });
 
   it('503 while Redis is away', async () => {

@@ -7,6 +7,7 @@ import {
 } from '@livegate/core/testing';
 import { describe, expect, it } from 'vitest';
 import { createAddressGuard } from '../../apps/api/src/webhooks/guard-address.js';
+import { errorBody } from './error-body.js';
 import { authOf, serveWebhookRoutes, type Call } from './webhook-gateway.js';
 
 const collection = '/v1/webhook-endpoints';
@@ -308,7 +309,7 @@ describe.each(routes)('%s %s', (method, path) => {
     const headers = { 'x-api-key': 'wrong' };
     expect(await call(method, own, { ...request, headers })).toMatchObject({
       status: 401,
-      body: { error_code: 'unauthorized' },
+      body: errorBody(401, 'unauthorized'),
     });
   });
 
@@ -317,7 +318,7 @@ describe.each(routes)('%s %s', (method, path) => {
     const headers = authOf('restricted');
     expect(await call(method, own, { ...request, headers })).toMatchObject({
       status: 403,
-      body: { error_code: 'forbidden' },
+      body: errorBody(403, 'forbidden'),
     });
   });
 

@@ -1,6 +1,6 @@
 import { LivegateError, type ErrorCode } from '@livegate/core';
 import type { z } from 'zod';
-import type { errorSchema } from './openapi/answer-schemas.js';
+import { ACCESS_DISALLOWED, type errorSchema } from './openapi/answer-schemas.js';
 
 /** An error as HTTP carries it. */
 export interface PresentedError {
@@ -23,7 +23,7 @@ export function presentError(thrown: unknown, requestId: string): PresentedError
     body: {
       status: 'failed',
       error_message: error.publicMessage,
-      ...((status === 401 || status === 403) && { error: error.publicMessage }),
+      ...((status === 401 || status === 403) && { error: ACCESS_DISALLOWED }),
       error_code: error.code,
       request_id: requestId,
       http_status: status,

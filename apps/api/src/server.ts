@@ -70,7 +70,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.get('/readyz', readyz(deps.fleet, deps.isClosing));
   app.get('/v1/models', listModels(deps.fleet));
   app.get('/openapi.json', readOpenApiDocument({ ...options, pageAssets }));
-  app.get('/docs', showDocs);
+  app.get('/docs', showDocs(deps.credentials));
   app.get('/docs/:asset', sendDocsAsset);
   const publicPaths = ['/livez', '/readyz', '/v1/models', '/openapi.json', '/docs', '/docs/:asset'];
   app.all(publicPaths, refuseMethod('GET', 'HEAD'));

@@ -28,8 +28,8 @@ export interface EndedCheck {
  * What follows once the queue holds the outcome: reply, erase the image, announce, write the one log
  * line. Resolves to `erased` when the check itself was to be erased, too.
  *
- * It never throws. A lost reply is made good by the gateway, which reads the queue when its wait
- * runs out; an image that could not be erased expires.
+ * It never throws. A waiting gateway also reads the queue, so a lost reply is a late one; an image that
+ * could not be erased expires.
  */
 export async function finishCheck(
   ended: EndedCheck,

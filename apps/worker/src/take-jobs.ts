@@ -18,7 +18,10 @@ import { createGiveBack } from './give-back.js';
 import { createObserveChecks } from './telemetry/observe-checks.js';
 import { createTraceJobs } from './telemetry/trace-jobs.js';
 
-/** A killed worker's jobs are taken over after at most lock + interval, within a caller's wait. */
+/**
+ * A killed worker's jobs are taken over after 5 to 20 s, within a caller's wait. A lock is renewed every
+ * half of it, and BullMQ's key that keeps workers from looking twice may outlast the next look.
+ */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;
 /** Whoever was held by so many workers as they died is not given to another one. */

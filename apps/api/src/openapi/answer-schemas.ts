@@ -12,7 +12,14 @@ export const verdictSchema = z
     z.object({
       status: z.literal('success'),
       result: z.object({
-        spoof_percentage: z.number().min(0).max(1).describe('Calibrated probability of a spoof.'),
+        spoof_percentage: z
+          .number()
+          .min(0)
+          .max(1)
+          .describe(
+            'The higher, the more likely a spoof: the mean of what the models say of several crops of ' +
+              'the face. It is not calibrated: of images scored 0.3, not 3 in 10 need be spoofs.',
+          ),
         status: z.enum(['LOW', 'MODERATE', 'HIGH']),
       }),
     }),
@@ -28,19 +35,22 @@ export const verdictSchema = z
     'What was seen in one image. HIGH is still a "success": a face was scored.',
   ) satisfies z.ZodType<Verdict>;
 
-const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
+export const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
+
+/** GLAIR's own sentence in the `error` of a 401 and a 403; its Java SDK compares it. */
+export const ACCESS_DISALLOWED = 'Access to this API has been disallowed';
 
 export const errorSchema = z
   .object({
     status: z.literal('failed'),
     error_message: z.string().describe('For people.'),
-    error_code: errorCodeSchema.describe('For programs; stable.'),
+    error_code: errorCodeSchema,
     request_id: z.uuid().describe('The `Request-Id` of this answer.'),
     http_status: z.int().min(400).max(599),
     error: z
-      .string()
+      .literal(ACCESS_DISALLOWED)
       .optional()
-      .describe('In 401 and 403, `error_message` once more: older clients read it there.'),
+      .describe('In 401 and 403 only, for clients of the GLAIR API that read it.'),
   })
   .describe('What every error looks like.');
 

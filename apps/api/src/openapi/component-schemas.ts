@@ -2,14 +2,15 @@ import { z } from 'zod';
 import { changesSchema, creationSchema } from '../webhooks/endpoint-handlers.js';
 import { rotationSchema } from '../webhooks/secret-handlers.js';
 import * as answers from './answer-schemas.js';
-import type { Schema } from './document-types.js';
+import type { Example, MediaType, Schema } from './document-types.js';
 import * as hooks from './webhook-schemas.js';
 
 /** What a caller gets. */
 const answered = {
   Alive: answers.aliveSchema,
   Deletion: answers.deletionSchema,
-  Error: answers.errorSchema,
+  ErrorBody: answers.errorSchema,
+  ErrorCode: answers.errorCodeSchema,
   Job: answers.jobSchema,
   ModelSets: answers.modelSetsSchema,
   NotReady: answers.notReadySchema,
@@ -34,9 +35,19 @@ const sent = {
   WebhookEndpointCreation: creationSchema,
 };
 
+export type SchemaName = keyof typeof answered | keyof typeof sent;
+
 /** A schema by its name in `components`. */
-export function ref(name: keyof typeof answered | keyof typeof sent) {
+export function ref(name: SchemaName) {
   return { $ref: `#/components/schemas/${name}` };
+}
+
+/** The content of a JSON body. */
+export function json(
+  schema: SchemaName,
+  examples: Record<string, Example>,
+): Record<string, MediaType> {
+  return { 'application/json': { schema: ref(schema), examples } };
 }
 
 export function createComponentSchemas(): Record<string, Schema> {

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { createComponentSchemas } from './component-schemas.js';
-import type { OpenApiDocument } from './document-types.js';
+import type { OpenApiDocument, Schema } from './document-types.js';
 import { createAnyError, tabulateErrors } from './error-responses.js';
 import { sharedHeaders } from './headers.js';
 import { checkPaths, type CheckFacts } from './operations/check-operations.js';
@@ -30,6 +30,8 @@ export function createOpenApiDocument(facts: DocumentFacts): OpenApiDocument {
       version,
       summary: 'Passive liveness: one selfie in, one spoof verdict out.',
       description,
+      contact: { name: 'The operator of this gateway' },
+      license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: facts.publicUrl?.replace(/\/+$/, '') || '/' }],
     tags,
@@ -41,12 +43,20 @@ export function createOpenApiDocument(facts: DocumentFacts): OpenApiDocument {
     },
     webhooks: webhookMessages(),
     components: {
-      schemas: createComponentSchemas(),
+      schemas: describeErrorCodes(createComponentSchemas()),
       headers: sharedHeaders,
       responses: { AnyError: createAnyError() },
       securitySchemes,
     },
   };
+}
+
+/** Here, as the schemas of answers know no HTTP status. */
+function describeErrorCodes({ ErrorCode, ...schemas }: Record<string, Schema>) {
+  const codes = `For programs; stable. Each has its status and message, unless a refusal says more:
+
+${tabulateErrors()}`;
+  return { ...schemas, ErrorCode: { ...ErrorCode, description: codes } };
 }
 
 const tags = [
@@ -67,11 +77,7 @@ const securitySchemes = {
 };
 
 const description = `
-Send it one selfie, and it answers how likely the face is a spoof. Self-hosted, and a drop-in replacement
-for the GLAIR Vision passive-liveness API.
-
-A path supports HEAD wherever it supports GET. Every error has the same shape; \`error_code\` and, unless a
-refusal tells more, \`error_message\` are always the same:
-
-${tabulateErrors()}
+Send one selfie; the answer says how likely the face is a spoof. Self-hosted, with the request and the answer
+of the GLAIR Vision passive-liveness API. Every error is JSON in one form, \`ErrorBody\`. A path that supports
+GET supports HEAD.
 `.trim();

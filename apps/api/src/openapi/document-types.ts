@@ -27,7 +27,7 @@ export interface Header {
 
 export interface Parameter {
   name: string;
-  in: 'header' | 'path';
+  in: 'header' | 'path' | 'query';
   description: string;
   required?: boolean;
   schema: Schema;
@@ -51,7 +51,8 @@ export interface Operation {
   tags: string[];
   summary: string;
   description?: string;
-  security?: Record<string, string[]>[];
+  /** Without any: open to everyone. */
+  security: Record<string, string[]>[];
   parameters?: (Parameter | Reference)[];
   requestBody?: RequestBody;
   responses: Record<string, Response | Reference>;
@@ -63,7 +64,14 @@ export type Paths = Record<string, PathItem>;
 
 export interface OpenApiDocument {
   openapi: string;
-  info: { title: string; version: string; summary: string; description: string };
+  info: {
+    title: string;
+    version: string;
+    summary: string;
+    description: string;
+    contact: { name: string };
+    license: { name: string; identifier: string };
+  };
   servers: { url: string }[];
   tags: { name: string; description: string }[];
   paths: Paths;

@@ -42,6 +42,8 @@ function describe(
     operationId,
     tags: ['Webhooks'],
     summary,
+    // Signed instead; the receiver is the caller's own.
+    security: [],
     parameters: signature,
     requestBody: { required: true, content: { 'application/json': json } },
     responses,

@@ -2,7 +2,7 @@ import type { FaceInPicture } from './distinct-views.js';
 import { scoreFaces } from './score-faces.js';
 import type { SpoofClassifier } from './score-faces.js';
 
-/** P(spoof) of each face: the mean of what all classifiers say, by weight. */
+/** The score of each face: the mean of what all classifiers say, by weight. */
 export async function judgeFaces(
   classifiers: SpoofClassifier[],
   faces: FaceInPicture[],

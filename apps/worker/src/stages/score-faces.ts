@@ -12,7 +12,10 @@ export interface SpoofClassifier {
   takeBatch: TakeBatch;
 }
 
-/** Calibrated P(spoof) of each face by one classifier: the mean over its views, all in one run. */
+/**
+ * The score of each face by one classifier: the mean of P(spoof) over its views, all in one run, then the
+ * calibration of its manifest. The one of the shipped model changes nothing.
+ */
 export async function scoreFaces(
   { model, session, takeBatch }: SpoofClassifier,
   faces: FaceInPicture[],

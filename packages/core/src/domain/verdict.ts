@@ -2,7 +2,10 @@ import { LivegateError } from './errors.js';
 
 /** What the models saw in one image. */
 export type Assessment =
-  | { kind: 'scored'; /** Calibrated P(spoof), 0..1. */ spoofProbability: number }
+  | {
+      kind: 'scored';
+      /** 0..1, the higher the more likely; not calibrated. */ spoofProbability: number;
+    }
   | { kind: 'no_face' }
   | { kind: 'too_many_faces' };
 

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@livegate/core';
-import { ref } from '../component-schemas.js';
-import type { Example, MediaType, Operation, Parameter, Response } from '../document-types.js';
+import { json, type SchemaName } from '../component-schemas.js';
+import type { Example, Operation, Parameter, Response } from '../document-types.js';
 import { errorResponses } from '../error-responses.js';
 import { callerRequestId, listHeaders, type HeaderName } from '../headers.js';
 
@@ -21,12 +21,13 @@ export function describeOperation(facts: OperationFacts): Operation {
   };
 }
 
+/** Open to everyone. */
+export const noCredentials: Operation['security'] = [];
+
 /** Basic and x-api-key together. */
 export const bothCredentials = [{ basic: [], apiKey: [] }];
 
 export const credentialErrors: ErrorCode[] = ['unauthorized', 'forbidden'];
-
-export type SchemaName = Parameters<typeof ref>[0];
 
 export interface AnswerFacts {
   schema: SchemaName;
@@ -38,11 +39,4 @@ export interface AnswerFacts {
 /** One JSON answer, with the headers that it has beside those of every answer. */
 export function jsonAnswer(description: string, facts: AnswerFacts): Response {
   return { description, headers: listHeaders(facts), content: json(facts.schema, facts.examples) };
-}
-
-export function json(
-  schema: SchemaName,
-  examples: Record<string, Example>,
-): Record<string, MediaType> {
-  return { 'application/json': { schema: ref(schema), examples } };
 }

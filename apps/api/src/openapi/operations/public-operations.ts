@@ -1,7 +1,7 @@
 import type { MediaType, Parameter, Paths } from '../document-types.js';
 import { modelSets } from '../examples.js';
 import { listHeaders } from '../headers.js';
-import { describeOperation, jsonAnswer } from './describe-operation.js';
+import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 
 /** What needs no credentials. `pageAssets` are the names of the files behind `/docs`. */
 export function publicPaths(pageAssets: string[]): Paths {
@@ -15,10 +15,13 @@ export function publicPaths(pageAssets: string[]): Paths {
   };
 }
 
+const shared = { tags: ['Service'], security: noCredentials };
+
 const listModels = describeOperation({
   operationId: 'listModels',
-  tags: ['Service'],
+  ...shared,
   summary: 'List the models and thresholds in force',
+  description: 'Those of the live workers, with version, hash and the cut points of the verdict.',
   answers: {
     200: jsonAnswer('What answers now.', {
       schema: 'ModelSets',
@@ -30,8 +33,9 @@ const listModels = describeOperation({
 
 const livez = describeOperation({
   operationId: 'livez',
-  tags: ['Service'],
+  ...shared,
   summary: 'Whether the process answers',
+  description: 'It asks neither Redis nor a worker. For the liveness probe of an orchestrator.',
   answers: {
     200: jsonAnswer('It does.', {
       schema: 'Alive',
@@ -42,8 +46,11 @@ const livez = describeOperation({
 
 const readyz = describeOperation({
   operationId: 'readyz',
-  tags: ['Service'],
+  ...shared,
   summary: 'Whether checks can be taken',
+  description:
+    'Redis is reachable, its data has our schema, and a live worker reads our checks. For a load ' +
+    'balancer.',
   answers: {
     200: jsonAnswer('They can.', {
       schema: 'Ready',
@@ -60,8 +67,19 @@ const readyz = describeOperation({
 
 const readDocument = describeOperation({
   operationId: 'readOpenApiDocument',
-  tags: ['Service'],
+  ...shared,
   summary: 'This document',
+  description:
+    'It names the limits in force. A check is sent as a file, or as base64 with `body=json`.',
+  parameters: [
+    {
+      name: 'body',
+      in: 'query',
+      description: 'How the document shows a check to be sent.',
+      schema: { type: 'string', enum: ['multipart', 'json'], default: 'multipart' },
+      examples: { multipart: { value: 'multipart' }, json: { value: 'json' } },
+    },
+  ],
   answers: {
     200: jsonAnswer('An OpenAPI 3.1 document.', {
       schema: 'OpenApiDocument',
@@ -75,12 +93,15 @@ const readDocument = describeOperation({
 });
 
 const text: MediaType = { schema: { type: 'string' } };
-const image: MediaType = { schema: { type: 'string', contentMediaType: 'image/png' } };
+const image: MediaType = {
+  schema: { type: 'string', format: 'binary', contentMediaType: 'image/png' },
+};
 
 const readPage = describeOperation({
   operationId: 'readDocs',
-  tags: ['Service'],
+  ...shared,
   summary: 'This document as a page to browse and to try',
+  description: 'For a browser. It needs no network beyond this gateway.',
   answers: {
     200: {
       description: 'The page. It loads nothing from anywhere else.',
@@ -101,8 +122,9 @@ function readAsset(names: string[]) {
   };
   return describeOperation({
     operationId: 'readDocsAsset',
-    tags: ['Service'],
+    ...shared,
     summary: 'A file that the page needs',
+    description: 'Scripts, styles and the icon of `/docs`.',
     parameters: [asset],
     answers: {
       200: {

@@ -1,14 +1,13 @@
 import type { ErrorCode } from '@livegate/core';
+import { json, type SchemaName } from '../component-schemas.js';
 import type { Example, Parameter, Paths, RequestBody } from '../document-types.js';
 import { deliveries, endpoints, tenantSecrets } from '../examples.js';
 import {
   bothCredentials,
   credentialErrors,
   describeOperation,
-  json,
   jsonAnswer,
   type OperationFacts,
-  type SchemaName,
 } from './describe-operation.js';
 
 const id: Parameter = {
@@ -73,12 +72,20 @@ const listEndpoints = manage({
   errors: readErrors,
 });
 
+/** Where the program listens that the page at `/docs` shows. */
+const localReceiver = 'http://127.0.0.1:8099/livegate';
+
 const createEndpoint = manage({
   operationId: 'createWebhookEndpoint',
   summary: 'Register an endpoint',
   description: 'A tenant has up to 16.',
   requestBody: body('WebhookEndpointCreation', {
+    'on this machine': {
+      summary: 'A receiver on the machine of a gateway that allows it, as `npm start` does',
+      value: { url: localReceiver, events: ['passive_liveness.completed'] },
+    },
     endpoint: {
+      summary: 'A receiver of yours',
       value: {
         url: 'https://receiver.example/livegate',
         events: ['passive_liveness.completed', 'passive_liveness.failed'],
