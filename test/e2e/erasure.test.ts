@@ -57,7 +57,7 @@ async function startProduct() {
   onTestFinished(async () => {
     gate.open();
     await Promise.all([a.stop('SIGKILL'), b.stop('SIGKILL')]);
-    for (const close of worker.closers) await close();
+    for (const close of worker.closers as (() => unknown)[]) await close();
     client.disconnect();
   });
   await Promise.all([untilReady(a.url), untilReady(b.url)]);
