@@ -17,6 +17,7 @@ import { measureOwnCores } from './bench/own-cores.js';
 import { measurePhotoSizes } from './bench/photo-sizes.js';
 import { makePhotos } from './bench/photos.js';
 import { measureGpuLike, measureQueueMemory } from './bench/queue.js';
+import { measureRecords } from './bench/records.js';
 import { measureRedisCost } from './bench/redis-cost.js';
 import { measureThroughput } from './bench/throughput.js';
 import { measureTurns } from './bench/turns.js';
@@ -37,6 +38,7 @@ const parts: Record<string, Part> = {
   gateways: measureGateways,
   turns: measureTurns,
   redis: measureRedisCost,
+  records: measureRecords,
   uploads: measureUploads,
   curve: measureCurve,
   memory: measureMemory,

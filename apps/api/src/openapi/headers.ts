@@ -93,7 +93,8 @@ export const idempotencyKey: Parameter = {
   in: 'header',
   description:
     'Makes a retry safe: the same key and image are the same check and the same answer, on any ' +
-    'gateway, for as long as the result is kept. Bare, or as a quoted string.',
+    'gateway, for as long as the result is kept. A check that failed, was canceled or deleted ' +
+    'leaves its key free. Bare, or as a quoted string.',
   schema: {
     type: 'string',
     pattern: '^[\\x21-\\x7e]{1,255}$|^"[\\x21-\\x7e]{1,255}"$',

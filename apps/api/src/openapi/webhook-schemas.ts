@@ -72,7 +72,10 @@ export const deliverySchema = z.object({
         latency_ms: z.int().min(0),
         status_code: z.int().nullable(),
         error: z.string().nullable().describe('Why there is no status code.'),
-        response_excerpt: z.string().nullable().describe('The first kilobyte of your answer.'),
+        response_excerpt: z
+          .string()
+          .nullable()
+          .describe('The first kilobyte of your answer; of the latest attempt only.'),
       }),
     )
     .describe('The latest 30, oldest first.'),
