@@ -79,7 +79,13 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const webhookQueue = createFakeWebhookQueue(webhookStore, outage);
   const urlRules = { httpsOnly: false, guard: createAddressGuard([]) };
   const webhooks = {
-    routes: { store: webhookStore, queue: webhookQueue, urlRules, now: Date.now },
+    routes: {
+      store: webhookStore,
+      queue: webhookQueue,
+      urlRules,
+      rateLimiter: createFakeRateLimiter(outage),
+      now: Date.now,
+    },
     acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
     announce: webhookQueue.announce,
     erase: createEraseMessages(webhookStore),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CheckRecord, Log } from '@livegate/core';
+import { createRedisRateLimiter, type CheckRecord, type Log } from '@livegate/core';
 import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
@@ -95,6 +95,7 @@ export async function startWebhooks() {
       redis,
       backgroundRedis,
       keys,
+      rateLimiter: createRedisRateLimiter(redis, keys),
       checks: {
         async read(id) {
           if (outage.checks) throw new Error('the checks are out of reach');

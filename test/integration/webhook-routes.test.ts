@@ -1,5 +1,6 @@
 import { webhookEventTypes } from '@livegate/core';
 import {
+  createFakeRateLimiter,
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleDelivery,
@@ -25,7 +26,13 @@ async function start() {
   await store.addDelivery(exampleDelivery({ tenant: 'development' }));
   const target = { endpointId: 'whe_other' };
   await store.addDelivery(exampleDelivery({ id: 'msg_other', tenant: 'other', target }));
-  const call = await serveWebhookRoutes({ store, queue, urlRules, now: () => 1000 });
+  const call = await serveWebhookRoutes({
+    store,
+    queue,
+    urlRules,
+    rateLimiter: createFakeRateLimiter(outage),
+    now: () => 1000,
+  });
   return { call, store, queue, outage };
 }
 

@@ -6,6 +6,7 @@ import {
   type CheckQueue,
   type Keys,
   type Log,
+  type RateLimiter,
   type ReadBacklog,
   type Redis,
 } from '@livegate/core';
@@ -37,6 +38,7 @@ export interface WebhooksDeps {
   backgroundRedis: Redis;
   keys: Keys;
   checks: Pick<CheckQueue, 'read'>;
+  rateLimiter: RateLimiter;
   log: Log;
 }
 
@@ -59,7 +61,7 @@ export interface Webhooks {
 
 /** The webhooks of one gateway: what its routes need, and the delivery of messages. */
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
-  const { redis, backgroundRedis, keys, checks, log } = deps;
+  const { redis, backgroundRedis, keys, checks, rateLimiter, log } = deps;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -70,7 +72,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   };
 
   const now = Date.now;
-  const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now });
+  const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now, log });
   const deliveries = takeDeliveries(
     { redis: backgroundRedis, keys, log },
     {
@@ -81,7 +83,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   );
 
   return {
-    routes: { store, queue, urlRules, now },
+    routes: { store, queue, urlRules, rateLimiter, now },
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     announce: (check) => queue.announce(check),
     erase: createEraseMessages(store),
