@@ -96,7 +96,9 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     queue,
     registry,
     imageStore,
+    settings: { findProblem: () => undefined },
     maxWaiting: options.maxWaiting ?? 1000,
+    redisTimeoutMs: 500,
     log,
   });
   const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024);

@@ -6,7 +6,6 @@ import { parseAddressRanges, type AddressRange } from './webhooks/guard-address.
 /** The gateway's part of the environment; `.env.example` explains every key. */
 export const apiConfigSchema = z.object({
   ...sharedConfig,
-  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: integer(0).max(65_535).default(8080),
   LIVEGATE_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { closeOnSignal, createLog, startTelemetry, type BullQueue } from '@livegate/core';
+import {
+  closeOnSignal,
+  createLog,
+  startTelemetry,
+  watchSettings,
+  type BullQueue,
+} from '@livegate/core';
 import { createAwaitCheck } from './await-check.js';
 import { createClaimKey } from './claim-key.js';
 import { readApiConfig, type ApiConfig } from './config.js';
@@ -14,6 +20,9 @@ import { tendQueue } from './tend-queue.js';
 import { createUploadPermits } from './upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
 
+/** How long the start waits for Redis, to refuse one that would lose checks. */
+const SETTINGS_WAIT_MS = 2000;
+
 async function main(): Promise<void> {
   const config = readApiConfig(process.env);
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
@@ -26,7 +35,9 @@ async function main(): Promise<void> {
   const credentials = await openCredentialBook({ file, production, log });
   const store = openStore(config, log);
   const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
-  const fleet = await watchFleet({ ...store, maxWaiting, log });
+  const redisTimeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
+  const settings = await watchSettings({ ...store, production, waitMs: SETTINGS_WAIT_MS, log });
+  const fleet = await watchFleet({ ...store, settings, maxWaiting, redisTimeoutMs, log });
   const webhooks = openWebhooks(toWebhooksOptions(config), { ...store, checks: store.queue, log });
   const tender = tendQueue(store.queue, log);
   const awaitCheck = createAwaitCheck(store);
@@ -54,7 +65,7 @@ async function main(): Promise<void> {
       () => (closing = true),
       () => Promise.all([closeHttpServer(server, drainMs), webhooks.stop()]),
       () => webhooks.close(),
-      () => [tender, fleet, credentials].forEach((watcher) => watcher.close()),
+      () => [tender, fleet, settings, credentials].forEach((watcher) => watcher.close()),
       () => store.close(),
       () => telemetry.close(),
     ],

@@ -100,8 +100,8 @@ async function enqueue(submission: Submission, deps: SubmitCheckDeps): Promise<v
     });
   } catch (error) {
     // Best effort, also for a write that timed out here and still arrived there: an image nobody will
-    // check should not wait for its expiry.
-    await imageStore.delete(id).catch(() => undefined);
+    // check should not wait for its expiry. Nor should its caller wait for a Redis that is away.
+    imageStore.delete(id).catch(() => undefined);
     throw error;
   }
 }

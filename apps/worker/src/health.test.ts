@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { serveHealth } from './health.js';
 
-async function startHealth(state: { runMs?: number; heard?: boolean } = {}) {
+async function startHealth(state: { runMs?: number; problem?: string } = {}) {
   const health = await serveHealth(
     { host: '127.0.0.1', port: 0 },
-    { longestRunMs: () => state.runMs ?? 0, isHeard: () => state.heard ?? true },
+    { longestRunMs: () => state.runMs ?? 0, findProblem: () => state.problem },
   );
   onTestFinished(health.close);
   return async (path: string, method = 'GET') => {
@@ -31,7 +31,7 @@ test('a worker with a hung engine is not alive', async () => {
 });
 
 test('a worker that lost Redis is not ready, but alive: a restart would not mend it', async () => {
-  const ask = await startHealth({ heard: false });
+  const ask = await startHealth({ problem: 'Redis has not been reached' });
   expect(await ask('/readyz')).toEqual(unavailable('Redis has not been reached'));
   expect(await ask('/livez')).toEqual(ok);
 });

@@ -11,8 +11,8 @@ export interface HealthAddress {
 export interface HealthDeps {
   /** How long the longest of the present runs has been going, in milliseconds. */
   longestRunMs(): number;
-  /** Whether jobs are taken, and Redis knows that they are. */
-  isHeard(): boolean;
+  /** Why checks do not get here; `undefined` while they do. */
+  findProblem(): string | undefined;
 }
 
 /** A run takes milliseconds, on a starved machine seconds. */
@@ -25,7 +25,7 @@ const HUNG_AFTER_MS = 30_000;
 export async function serveHealth({ host, port }: HealthAddress, deps: HealthDeps) {
   const probes = new Map([
     ['/livez', () => findHang(deps.longestRunMs())],
-    ['/readyz', () => (deps.isHeard() ? undefined : 'Redis has not been reached')],
+    ['/readyz', () => deps.findProblem()],
   ]);
   const server = createServer((req, res) => {
     const probe = req.method === 'GET' ? probes.get(req.url ?? '') : undefined;

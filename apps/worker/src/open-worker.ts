@@ -8,7 +8,9 @@ import {
   createRedisReplyOutbox,
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
+  listServers,
   READABLE_JOB_VERSIONS,
+  watchSettings,
   type Log,
 } from '@livegate/core';
 import { createCheckImage } from './check-image.js';
@@ -21,6 +23,9 @@ import { takeJobs } from './take-jobs.js';
 /** Takes checks from the queue to the pipeline until it is closed, in the order of `closers`. */
 export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
   const store = connectStore(config, log);
+  const production = config.NODE_ENV === 'production';
+  // Before any check is taken. The connections wait for Redis.
+  const settings = await watchSettings({ ...store, production, waitMs: 0, log });
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
   const jobs = takeJobs(
     {
@@ -49,9 +54,17 @@ export async function openWorker(config: WorkerConfig, pipeline: Pipeline, log: 
   const heartbeat = await startHeartbeat(store.registry, facts, log);
   log.info({ ...facts, layout, concurrency }, 'ready');
   return {
-    /** Whether it takes jobs, and the gateways know that it does. */
-    isHeard: heartbeat.isHeard,
-    closers: [heartbeat.close, pipeline.drain, jobs.close, pipeline.close, store.close],
+    /** Why checks do not get here, or may be lost on the way. */
+    findProblem: () =>
+      heartbeat.isHeard() ? settings.findProblem() : 'Redis has not been reached',
+    closers: [
+      settings.close,
+      heartbeat.close,
+      pipeline.drain,
+      jobs.close,
+      pipeline.close,
+      store.close,
+    ],
   };
 }
 
@@ -75,6 +88,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     replies: createRedisReplyOutbox(redis, keys),
     announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys),
+    servers: listServers(redis, blobRedis),
     async close() {
       await webhooks.close();
       redis.disconnect();

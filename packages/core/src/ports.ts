@@ -21,6 +21,8 @@ export interface ImageStore {
   get(ids: string[]): Promise<(Uint8Array | undefined)[]>;
   /** Idempotent: finishing a check may happen twice. */
   delete(id: string): Promise<void>;
+  /** Rejects while the images cannot be reached. */
+  ping(): Promise<void>;
 }
 
 /**
