@@ -21,7 +21,7 @@ await runUntilShutdown(async (shutdown) => {
   shutdown.configure({ log, graceMs: 20_000 });
   const pipeline = await createDouble();
   shutdown.add(pipeline.close);
-  const worker = openWorker(config, pipeline, log);
+  const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   void worker.heard.then(() => log.info(worker.facts, 'ready'));
 });

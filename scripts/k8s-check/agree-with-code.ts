@@ -86,7 +86,7 @@ async function checkWorker(worker: App): Promise<string[]> {
   if (!config) return problems;
   const health = await serveHealth(
     { host: '127.0.0.1', port: 0 },
-    { longestRunMs: () => 0, problem: () => undefined },
+    { longestRunMs: () => 0, findProblem: () => undefined },
   );
   const answers = await Promise.all(
     probePaths(worker).map(async (path) => {

@@ -51,7 +51,11 @@ async function startProduct() {
   });
   const images = await drawImages();
   const gate = createGate();
-  const worker = openWorker(readWorkerConfig(env), createPipeline(images, gate), silentLog);
+  const worker = await openWorker(readWorkerConfig(env), {
+    pipeline: createPipeline(images, gate),
+    stopping: new AbortController().signal,
+    log: silentLog,
+  });
   const [a, b] = await Promise.all([startApi(env), startApi(env)]);
   const client = new Server(redis.url);
   onTestFinished(async () => {

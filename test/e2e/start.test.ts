@@ -64,7 +64,7 @@ it('npm start names every problem of the configuration at once', async () => {
   const failed = run('npm', ['start'], { cwd: root, env }).catch((error: unknown) => error);
   const { stderr } = (await failed) as { stderr: string };
   const named = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, key]) => key);
-  expect(named.toSorted()).toEqual(Object.keys(wrong).toSorted());
+  expect(new Set(named)).toEqual(new Set(Object.keys(wrong)));
 });
 
 it('npm start delivers webhooks to a receiver on its machine', async () => {

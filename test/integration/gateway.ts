@@ -91,7 +91,13 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const webhookQueue = createFakeWebhookQueue(webhookStore, outage);
   const urlRules = { httpsOnly: false, guard: createAddressGuard([]) };
   const webhooks = {
-    routes: { store: webhookStore, queue: webhookQueue, urlRules, now: Date.now },
+    routes: {
+      store: webhookStore,
+      queue: webhookQueue,
+      urlRules,
+      rateLimiter: createFakeRateLimiter(outage),
+      now: Date.now,
+    },
     acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
     announce: webhookQueue.announce,
     erase: createEraseMessages({ store: webhookStore, queue: webhookQueue }),
@@ -102,7 +108,9 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     queue,
     registry,
     imageStore,
+    settings: { findProblem: () => undefined },
     maxWaiting: options.maxWaiting ?? 1000,
+    redisTimeoutMs: 500,
     leases,
     log,
   });

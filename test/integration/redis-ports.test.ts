@@ -10,6 +10,8 @@ import {
   createRedisReplyInbox,
   createRedisReplyOutbox,
   createRedisWorkerRegistry,
+  listServers,
+  watchSettings,
   type CheckOutcome,
 } from '@livegate/core';
 import {
@@ -24,6 +26,7 @@ import {
   exampleWorker,
 } from '@livegate/core/testing';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   connectWorker,
@@ -313,3 +316,15 @@ async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
   });
   expect(await Promise.all(kills)).toContain(1);
 }
+
+it('the settings of the server that has our keys are read and found safe', async () => {
+  const { redis, keys, close } = await openSandbox();
+  onTestFinished(close);
+  const servers = listServers(redis, redis);
+  const lines: string[] = [];
+  const log = pino({}, { write: (line) => void lines.push(line) });
+  const settings = watchSettings({ servers, keys, production: true, waitMs: 0, log });
+  onTestFinished(() => settings.close());
+  await settings.firstLook;
+  expect(lines).toEqual([]);
+});

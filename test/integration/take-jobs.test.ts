@@ -10,6 +10,8 @@ import type { TakenCheck } from '../../apps/worker/src/check-image.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
 import { connectWorker, openSandbox, silentLog } from './redis.js';
 
+const patience = { timeout: 10_000, interval: 20 };
+
 /** A queue with one job in it, and a worker that is started on demand. */
 async function setUp() {
   const sandbox = await openSandbox();
@@ -19,7 +21,15 @@ async function setUp() {
   await queue.add('a', exampleJob);
 
   const taken: TakenCheck[] = [];
+  const finished: number[] = [];
   const announced: { id: string; outcome: CheckOutcome | undefined }[] = [];
+  /** `outage` is what Redis refuses, and how often. */
+  const outage: { at?: 'claim' | 'announce'; times: number } = { times: 0 };
+  const meetOutage = (at: typeof outage.at) => {
+    if (outage.at !== at || outage.times === 0) return;
+    outage.times -= 1;
+    throw new LivegateError('overloaded', { detail: 'OOM command not allowed' });
+  };
   /** Each attempt fails with its own of the failures, and succeeds where there is none. */
   function start(...failures: Error[]) {
     const redis = connectWorker();
@@ -30,14 +40,21 @@ async function setUp() {
       {
         async checkImage(check) {
           taken.push(check);
+          meetOutage('claim');
           await check.beforeRun?.();
           const failure = failures[taken.length - 1];
           if (failure) throw failure;
           await check.beforeResult();
           return exampleResult;
         },
-        announce: async ({ id }) => void announced.push({ id, outcome: await ended() }),
-        finish: async () => 'kept',
+        async announce({ id }) {
+          meetOutage('announce');
+          announced.push({ id, outcome: await ended() });
+        },
+        async finish({ attempts }) {
+          finished.push(attempts);
+          return 'kept';
+        },
         forget: async () => undefined,
       },
     );
@@ -49,7 +66,7 @@ async function setUp() {
   const change = (fields: Record<string, string | number>) =>
     sandbox.redis.hset(sandbox.keys.job('a'), fields);
   const ended = async () => (await queue.read('a'))?.outcome;
-  return { sandbox, taken, announced, start, change, ended };
+  return { sandbox, queue, taken, announced, finished, outage, start, change, ended };
 }
 
 test('a check is announced before it ends', async () => {
@@ -82,6 +99,54 @@ test('a check that fails at each attempt has failed by a fault of ours', async (
   start(fault, fault, fault);
   await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
   expect(taken).toHaveLength(3);
+});
+
+describe('a failure of Redis', () => {
+  /** More often than a check has attempts. */
+  const times = 5;
+
+  async function setUpOutage(at: 'claim' | 'announce') {
+    const product = await setUp();
+    Object.assign(product.outage, { at, times });
+    /** Brings the check back each time, until Redis is well again. */
+    async function hasten() {
+      while (product.outage.times > 0) {
+        const job = await product.queue.bullQueue.getJob('a');
+        if (await job?.isDelayed()) await job?.promote();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    return { ...product, hasten };
+  }
+
+  it.each(['claim', 'announce'] as const)(
+    'uses up no attempt of a check, however often it comes: %s',
+    async (at) => {
+      const { start, hasten, ended, finished, announced } = await setUpOutage(at);
+      start();
+      await hasten();
+      await expect.poll(ended, patience).toEqual({ result: exampleResult });
+      await expect.poll(() => finished, patience).toEqual([1]);
+      expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+    },
+  );
+
+  it('uses up no attempt of a check that is refused, and cannot be announced', async () => {
+    const { start, hasten, ended, finished, announced } = await setUpOutage('announce');
+    start(new LivegateError('invalid_image'));
+    await hasten();
+    await expect.poll(ended, patience).toEqual({ error: 'invalid_image' });
+    await expect.poll(() => finished, patience).toEqual([1]);
+    expect(announced).toHaveLength(1);
+  });
+
+  it('that outlasts the image ends the check, also if that cannot be announced', async () => {
+    const { outage, change, start, ended } = await setUp();
+    await change({ timestamp: Date.now() - 61_000 });
+    Object.assign(outage, { at: 'announce', times: Infinity });
+    start();
+    await expect.poll(ended, patience).toEqual({ error: 'image_expired' });
+  });
 });
 
 describe('a check that a dead worker held', () => {

@@ -12,10 +12,14 @@ import { exampleDelivery, exampleEndpoint, exampleResult } from '@livegate/core/
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { createResumeDelivery } from '../../apps/api/src/webhooks/deliver-message.js';
+import {
+  createResumeDelivery,
+  type DeliverMessage,
+} from '../../apps/api/src/webhooks/deliver-message.js';
 import { takeDeliveries } from '../../apps/api/src/webhooks/take-deliveries.js';
 import { connectWorker, findKeys, openSandbox, silentLog } from './redis.js';
 import {
+  authOf,
   createEvents,
   startReceiver,
   startWebhooks,
@@ -246,42 +250,110 @@ describe('on demand', () => {
   });
 });
 
+/** What takes deliveries on real Redis, with attempts that are the test's. */
+async function startDeliveries() {
+  const { redis, keys, close } = await openSandbox();
+  const store = createRedisWebhookStore(redis, keys);
+  const queue = createRedisWebhookQueue(redis, keys);
+  const backgroundRedis = connectWorker();
+  onTestFinished(async () => {
+    await queue.close();
+    backgroundRedis.disconnect();
+    await close();
+  });
+  return {
+    store,
+    queue,
+    start(deliver: DeliverMessage) {
+      const deliveries = takeDeliveries(
+        { redis: backgroundRedis, keys, leases: createLeases(), log: silentLog },
+        {
+          announce: async () => undefined,
+          deliver,
+          resume: createResumeDelivery({ store, queue }),
+        },
+      );
+      onTestFinished(() => deliveries.close());
+    },
+  };
+}
+
 describe('a replay', () => {
   it('that is asked for while its job is just ending is not lost', async () => {
-    const { redis, keys, close } = await openSandbox();
-    const store = createRedisWebhookStore(redis, keys);
-    const queue = createRedisWebhookQueue(redis, keys);
-    const backgroundRedis = connectWorker();
+    const { store, queue, start } = await startDeliveries();
     const attempts = createEvents<number>();
     let count = 0;
-    const deliveries = takeDeliveries(
-      { redis: backgroundRedis, keys, leases: createLeases(), log: silentLog },
-      {
-        announce: async () => undefined,
-        async deliver(id) {
-          count += 1;
-          const accept = (latest: Delivery) =>
-            recordAttempt(latest, { at: 0, latencyMs: 0, statusCode: 200 }, 0);
-          await store.updateDelivery(id, accept);
-          const replay = (latest: Delivery) => replayDelivery(latest, 0);
-          const replayed = count === 1 && (await store.updateDelivery(id, replay));
-          if (replayed) await queue.deliverNow(replayed);
-          attempts.push(count);
-          return undefined;
-        },
-        resume: createResumeDelivery({ store, queue }),
-      },
-    );
-    onTestFinished(async () => {
-      await deliveries.close();
-      await queue.close();
-      backgroundRedis.disconnect();
-      await close();
+    start(async (id) => {
+      count += 1;
+      const accept = (latest: Delivery) =>
+        recordAttempt(latest, { at: 0, latencyMs: 0, statusCode: 200 }, 0);
+      await store.updateDelivery(id, accept);
+      const replay = (latest: Delivery) => replayDelivery(latest, 0);
+      const replayed = count === 1 && (await store.updateDelivery(id, replay));
+      if (replayed) await queue.deliverNow(replayed);
+      attempts.push(count);
+      return undefined;
     });
     await store.addEndpoint(exampleEndpoint(), 16);
     await store.addDelivery(exampleDelivery());
     await queue.deliver(exampleDelivery());
     expect([await attempts.take(), await attempts.take()]).toEqual([1, 2]);
+  });
+});
+
+describe('the messages of one tenant', () => {
+  it('that hang or are queued by the hundred keep nobody else waiting', async () => {
+    const { queue, start } = await startDeliveries();
+    const target = (n: number) => ({ endpointId: `whe_${n % 16}` });
+    for (let n = 0; n < 200; n++) {
+      await queue.deliver(exampleDelivery({ id: `hanging_${n}`, target: target(n) }));
+    }
+    const other = { tenant: 'globex', target: { endpointId: 'whe_globex' } };
+    await queue.deliver(exampleDelivery({ id: 'first', ...other }));
+    const delivered = createEvents<{ id: string; before: number }>();
+    const hung: (() => void)[] = [];
+    start(async (id) => {
+      if (id.startsWith('hanging')) await new Promise<void>((end) => hung.push(end));
+      else delivered.push({ id, before: hung.length });
+      return undefined;
+    });
+    // Before what takes the deliveries is closed, as that waits for them.
+    onTestFinished(() => hung.forEach((end) => end()));
+    // Its turn is second, though it was queued behind two hundred.
+    const { id, before } = await delivered.take();
+    expect(id).toBe('first');
+    expect(before).toBeLessThan(8);
+    // Once all of the others have got what they can.
+    await expect.poll(() => queue.bullQueue.getDelayedCount()).toBe(200 - 52);
+    expect(hung).toHaveLength(52);
+    await queue.deliver(exampleDelivery({ id: 'second', ...other }));
+    expect((await delivered.take()).id).toBe('second');
+  });
+});
+
+describe('tests and replays', () => {
+  it('are limited for each tenant, and say when to try again', async () => {
+    const gateway = await startWebhooks();
+    const receiver = await startReceiver();
+    const { id } = await gateway.createEndpoint(receiver.url);
+    const one = `/v1/webhook-endpoints/${id}`;
+    for (let n = 0; n < 30; n++) {
+      expect((await gateway.call('POST', `${one}/test`)).status).toBe(202);
+      const message = await receiver.take(200);
+      await gateway.attempts.take();
+      const replay = `${one}/deliveries/${message.headers['webhook-id']}/replay`;
+      expect((await gateway.call('POST', replay)).status).toBe(202);
+      await receiver.take(200);
+      await gateway.attempts.take();
+    }
+    for (const path of [`${one}/test`, `${one}/deliveries/msg_1/replay`]) {
+      const { status, body, response } = await gateway.call('POST', path);
+      expect({ status, body }).toMatchObject({ status: 429, body: { error_code: 'rate_limited' } });
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    }
+    expect(receiver.messages.pending).toBe(0);
+    const others = { headers: authOf('other') };
+    expect((await gateway.call('POST', `${one}/test`, others)).status).toBe(404);
   });
 });
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createLeases, type CheckRecord, type Log } from '@livegate/core';
+import { createLeases, createRedisRateLimiter, type CheckRecord, type Log } from '@livegate/core';
 import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
@@ -96,6 +96,7 @@ export async function startWebhooks() {
       redis,
       backgroundRedis,
       keys,
+      rateLimiter: createRedisRateLimiter(redis, keys),
       checks: {
         async read(id) {
           if (outage.checks) throw new Error('the checks are out of reach');

@@ -1,5 +1,6 @@
 import { webhookEventTypes } from '@livegate/core';
 import {
+  createFakeRateLimiter,
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleDelivery,
@@ -26,8 +27,14 @@ async function start() {
   await store.addDelivery(exampleDelivery({ tenant: 'development' }));
   const target = { endpointId: 'whe_other' };
   await store.addDelivery(exampleDelivery({ id: 'msg_other', tenant: 'other', target }));
-  const publicUrl = 'https://liveness.example';
-  const call = await serveWebhookRoutes({ store, queue, urlRules, publicUrl, now: () => 1000 });
+  const call = await serveWebhookRoutes({
+    store,
+    queue,
+    urlRules,
+    rateLimiter: createFakeRateLimiter(outage),
+    publicUrl: 'https://liveness.example',
+    now: () => 1000,
+  });
   return { call, store, queue, outage };
 }
 

@@ -18,7 +18,6 @@ import { parseAddressRanges } from './webhooks/guard-address.js';
 /** The gateway's part of the environment; `.env.example` explains every key. */
 export const apiConfigSchema = z.object({
   ...sharedConfig,
-  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: integer(0).max(65_535).default(8080),
   LIVEGATE_PUBLIC_URL: parsedBy(parsePublicUrl).optional(),
   LIVEGATE_TRUST_PROXY: parsedBy(parseTrustedProxies).optional(),

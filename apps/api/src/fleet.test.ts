@@ -10,6 +10,7 @@ import {
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { watchFleet } from './fleet.js';
+import { LOOK_MS } from './keep-looking.js';
 
 const [awaited, unawaited] = [{ isAwaited: true }, { isAwaited: false }];
 const log = pino({ level: 'silent' });
@@ -17,15 +18,26 @@ const nextLook = () => vi.advanceTimersByTimeAsync(1000);
 
 async function watch(maxWaiting: number) {
   const outage: Outage = { away: false };
+  const imageOutage: Outage = { away: false };
+  const settings = { problem: undefined as string | undefined };
   const queue = createFakeCheckQueue(outage);
   const registry = createFakeWorkerRegistry(outage);
   await registry.announce(exampleWorker);
-  const imageStore = createFakeImageStore(outage);
+  const imageStore = createFakeImageStore(imageOutage);
   const leases = createLeases();
-  const fleet = watchFleet({ queue, registry, imageStore, maxWaiting, leases, log });
+  const fleet = watchFleet({
+    queue,
+    registry,
+    imageStore,
+    settings: { findProblem: () => settings.problem },
+    maxWaiting,
+    redisTimeoutMs: 500,
+    leases,
+    log,
+  });
   await fleet.firstLook;
   onTestFinished(() => fleet.close());
-  return { outage, queue, registry, fleet };
+  return { outage, imageOutage, settings, queue, registry, imageStore, fleet };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -96,6 +108,59 @@ describe('fleet', () => {
     outage.away = false;
     await nextLook();
     expect(() => fleet.admit(awaited)).not.toThrow();
+  });
+
+  type Watched = Awaited<ReturnType<typeof watch>>;
+  const never = () => new Promise<never>(() => undefined);
+
+  it.each([
+    ['a queue', ({ queue }: Watched) => vi.spyOn(queue, 'countWaiting').mockImplementation(never)],
+    ['images', ({ imageStore }: Watched) => vi.spyOn(imageStore, 'ping').mockImplementation(never)],
+  ])(
+    'notices within a second that %s cannot be reached, and can be again',
+    async (_name, freeze) => {
+      const watched = await watch(1);
+      const { fleet } = watched;
+      // Just after a look: as late as can be.
+      await vi.advanceTimersByTimeAsync(LOOK_MS + 1);
+      const frozen = freeze(watched);
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(fleet.findProblem()).toMatch(/cannot be reached/);
+      expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'unavailable' }));
+      frozen.mockRestore();
+      await nextLook();
+      expect(fleet.findProblem()).toBeUndefined();
+    },
+  );
+
+  it('takes no checks while only the images are away, but knows its workers', async () => {
+    const { fleet, imageOutage } = await watch(1);
+    imageOutage.away = true;
+    await nextLook();
+    expect(fleet.findProblem()).toBe('the Redis for images cannot be reached');
+    expect(fleet.view()?.workers).toEqual([exampleWorker]);
+  });
+
+  it('takes no checks into a Redis that would lose them', async () => {
+    const { fleet, settings } = await watch(1);
+    settings.problem = 'evicts';
+    expect(() => fleet.admit(awaited)).toThrow('evicts');
+    settings.problem = undefined;
+    expect(() => fleet.admit(awaited)).not.toThrow();
+  });
+
+  it('counts a look that took too long neither as seen nor in the queue', async () => {
+    const { fleet, queue } = await watch(2);
+    const late: ((waiting: number) => void)[] = [];
+    const slow = vi.spyOn(queue, 'countWaiting');
+    slow.mockImplementation(() => new Promise((resolve) => late.push(resolve)));
+    fleet.admit(awaited).queued();
+    await vi.advanceTimersByTimeAsync(LOOK_MS + 250);
+    slow.mockRestore();
+    late[0]?.(0);
+    await vi.advanceTimersByTimeAsync(0);
+    fleet.admit(awaited);
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
   it('notices that the last worker is gone', async () => {

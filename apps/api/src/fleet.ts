@@ -1,5 +1,6 @@
 import {
   JOB_VERSION,
+  limitTime,
   LivegateError,
   SCHEMA_VERSION,
   type CheckQueue,
@@ -7,18 +8,14 @@ import {
   type Lease,
   type Leases,
   type Log,
+  type RedisSettings,
   type WorkerFacts,
   type WorkerRegistry,
 } from '@livegate/core';
+import { keepLooking, LOOK_MS } from './keep-looking.js';
 
 /** Of the queue's places, for checks that nobody waits for: a backlog of them leaves room for the others. */
 const UNAWAITED_SHARE = 0.9;
-
-const WATCH_MS = 500;
-/** After a look that failed the next one comes sooner, ... */
-const RETRY_MS = 100;
-/** ... and what was seen before counts for so long: one lost connection is no outage. */
-const STALE_MS = 2000;
 
 /** What this gateway last saw of the queue and of the workers behind it. */
 export interface FleetView {
@@ -34,10 +31,12 @@ export interface Place extends Lease {
 }
 
 export interface Fleet {
-  /** Settles once the queue was looked at; until then no check is admitted. */
-  firstLook: Promise<void>;
+  /** Settles once queue and images were looked at; until then no check is admitted. */
+  firstLook: Promise<unknown>;
   /** `undefined` while Redis cannot be reached. */
   view(): FleetView | undefined;
+  /** Why no check can be taken now, or `undefined` if one can. */
+  findProblem(): string | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
   admit(check: { isAwaited: boolean }): Place;
   close(): void;
@@ -47,61 +46,69 @@ export interface FleetOptions {
   queue: CheckQueue;
   registry: WorkerRegistry;
   imageStore: ImageStore;
+  settings: Pick<RedisSettings, 'findProblem'>;
   maxWaiting: number;
+  /** How long a command to Redis may take. */
+  redisTimeoutMs: number;
   leases: Leases;
   log: Log;
 }
 
-/** Watches queue and workers in the background, so that a request is refused from memory. */
+/**
+ * Watches the queue, the workers and the images in the background, so that a request is refused from
+ * memory.
+ *
+ * A frozen Redis is noticed after two looks in a row of half a time limit each, which with the default
+ * of 500 ms is within a second.
+ */
 export function watchFleet(options: FleetOptions): Fleet {
-  let view: FleetView | undefined;
-  let seenAt = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
+  const { imageStore, settings, redisTimeoutMs, log } = options;
   const places = createPlaces(options);
-  const firstLook = look();
+  const limitLook = <T>(work: Promise<T>) => limitTime(redisTimeoutMs / 2, work);
+  const staleAfterMs = LOOK_MS + redisTimeoutMs;
+
+  const queue = keepLooking(lookAtQueue, {
+    staleAfterMs,
+    onLost: (error) => log.warn({ err: error }, 'the queue is out of reach'),
+  });
+  const images = keepLooking(lookAtImages, {
+    staleAfterMs,
+    onLost: (error) => log.warn({ err: error }, 'the images are out of reach'),
+  });
+  const findProblem = () =>
+    findQueueProblem(queue.seen()) ??
+    (images.seen() ? settings.findProblem() : 'the Redis for images cannot be reached');
 
   return {
-    firstLook,
-    view: () => view,
+    firstLook: Promise.all([queue.firstLook, images.firstLook]),
+    view: queue.seen,
+    findProblem,
     admit({ isAwaited }) {
-      const problem = findProblem(view);
+      const problem = findProblem();
       if (problem) throw new LivegateError('unavailable', { detail: problem });
       return places.take(isAwaited ? 1 : UNAWAITED_SHARE);
     },
-    close() {
-      closed = true;
-      clearTimeout(timer);
-    },
+    close: () => [queue, images].forEach((sight) => sight.close()),
   };
 
-  async function look(): Promise<void> {
+  async function lookAtQueue(): Promise<FleetView> {
     const counted = places.beginCount();
-    try {
-      view = await lookAt(options);
-      seenAt = performance.now();
-      counted(view.waiting);
-    } catch (error) {
-      loseSight(error);
-    }
-    const pauseMs = performance.now() - seenAt < WATCH_MS ? WATCH_MS : RETRY_MS;
-    if (!closed) timer = setTimeout(() => void look(), pauseMs);
+    const view = await limitLook(readView(options));
+    counted(view.waiting);
+    return view;
   }
 
-  function loseSight(error: unknown): void {
-    if (!view || performance.now() - seenAt < STALE_MS) return;
-    options.log.warn({ err: error }, 'the queue is out of reach');
-    view = undefined;
+  async function lookAtImages() {
+    await limitLook(imageStore.ping());
+    return { reachable: true };
   }
 }
 
-async function lookAt({ queue, registry, imageStore }: FleetOptions): Promise<FleetView> {
+async function readView({ queue, registry }: FleetOptions): Promise<FleetView> {
   const [workers, waiting, schemaVersion] = await Promise.all([
     registry.list(),
     queue.countWaiting(),
     queue.readSchemaVersion(),
-    // There is no such image; but where the images are may be another Redis, away by itself.
-    imageStore.get(['none']),
   ]);
   return { workers, waiting, schemaVersion };
 }
@@ -143,8 +150,7 @@ function createPlaces({ maxWaiting, leases }: FleetOptions) {
   };
 }
 
-/** Why no check can be taken now, or `undefined` if one can. */
-export function findProblem(view: FleetView | undefined): string | undefined {
+function findQueueProblem(view: FleetView | undefined): string | undefined {
   if (!view) return 'Redis cannot be reached';
   if (view.schemaVersion !== SCHEMA_VERSION) {
     return `the queue holds schema ${view.schemaVersion}, this gateway speaks ${SCHEMA_VERSION}`;

@@ -9,6 +9,7 @@ import {
   createRedisRateLimiter,
   createRedisReplyInbox,
   createRedisWorkerRegistry,
+  listServers,
   readMemory,
   REPLIES_BLOCK_MS,
   type Leases,
@@ -24,18 +25,10 @@ const BLOB_TIMEOUT_MS = 10_000;
 
 /** Everything the gateway keeps in Redis, and the connections to it. */
 export function openStore(config: ApiConfig, leases: Leases, log: Log) {
-  const url = config.REDIS_URL;
-  const timeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
-  const redis = connectForRequests({ url, name: 'livegate-api' }, timeoutMs, log);
-  const blobAddress = { url: config.BLOB_REDIS_URL ?? url, name: 'livegate-api-blobs' };
-  const blobRedis = connectForRequests(blobAddress, BLOB_TIMEOUT_MS, log);
-  const repliesAddress = { url, name: 'livegate-api-replies' };
-  const blockingRedis = connectForBlocking(repliesAddress, REPLIES_BLOCK_MS, log);
-  const backgroundRedis = connectForBackground({ url, name: 'livegate-api-webhooks' }, log);
-
+  const connections = connect(config, log);
+  const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const resultLifeSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
-  const lifeSeconds = config.LIVEGATE_IMAGE_TTL_SECONDS;
   const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds });
   const replies = createRedisReplyInbox({
     redis,
@@ -51,15 +44,22 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     keys,
     queue,
     replies,
-    imageStore: createRedisImageStore({ redis: blobRedis, keys, lifeSeconds, timeoutMs }),
+    imageStore: createRedisImageStore({
+      redis: imageRedis,
+      bulkRedis,
+      keys,
+      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      timeoutMs: config.LIVEGATE_REDIS_TIMEOUT_MS,
+    }),
     idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
     rateLimiter: createRedisRateLimiter(redis, keys),
     registry: createRedisWorkerRegistry(redis, keys),
-    memoryReaders: listMemoryReaders(redis, config.BLOB_REDIS_URL ? blobRedis : undefined),
+    memoryReaders: listMemoryReaders(redis, imageRedis),
+    servers: listServers(redis, imageRedis),
     async close() {
       await replies.close();
       await queue.close();
-      for (const connection of [redis, blobRedis, backgroundRedis]) connection.disconnect();
+      for (const connection of new Set(Object.values(connections))) connection.disconnect();
     },
   };
 }
@@ -70,8 +70,27 @@ export interface MemoryReader {
   read(): Promise<RedisMemory>;
 }
 
-function listMemoryReaders(redis: Redis, imageRedis: Redis | undefined): MemoryReader[] {
+/** The images may be in the same Redis, over the same connection. */
+function listMemoryReaders(redis: Redis, imageRedis: Redis): MemoryReader[] {
   const queue: MemoryReader = { name: 'queue', read: () => readMemory(redis) };
-  if (!imageRedis) return [queue];
+  if (imageRedis === redis) return [queue];
   return [queue, { name: 'images', read: () => readMemory(imageRedis) }];
+}
+
+function connect(config: ApiConfig, log: Log) {
+  const url = config.REDIS_URL;
+  const imageUrl = config.BLOB_REDIS_URL;
+  const timeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
+  const redis = connectForRequests({ url, name: 'livegate-api' }, timeoutMs, log);
+  const imageAddress = imageUrl && { url: imageUrl, name: 'livegate-api-images' };
+  const bulkAddress = { url: imageUrl ?? url, name: 'livegate-api-blobs' };
+  const repliesAddress = { url, name: 'livegate-api-replies' };
+  return {
+    redis,
+    /** For short commands about images, where no bytes hold them up. */
+    imageRedis: imageAddress ? connectForRequests(imageAddress, timeoutMs, log) : redis,
+    bulkRedis: connectForRequests(bulkAddress, BLOB_TIMEOUT_MS, log),
+    blockingRedis: connectForBlocking(repliesAddress, REPLIES_BLOCK_MS, log),
+    backgroundRedis: connectForBackground({ url, name: 'livegate-api-webhooks' }, log),
+  };
 }

@@ -1,5 +1,12 @@
 import { once } from 'node:events';
-import { createLeases, createLog, startTelemetry, type BullQueue, type Log } from '@livegate/core';
+import {
+  createLeases,
+  createLog,
+  startTelemetry,
+  type BullQueue,
+  type Log,
+  watchSettings,
+} from '@livegate/core';
 import type { Shutdown } from '@livegate/core/shutdown';
 import { createAwaitCheck } from './await-check.js';
 import { createClaimKey } from './claim-key.js';
@@ -15,6 +22,9 @@ import { observeGateway } from './telemetry/observe-gateway.js';
 import { tendQueue } from './tend-queue.js';
 import { createUploadPermits } from './upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from './webhooks/open-webhooks.js';
+
+/** How long the start waits for Redis, to refuse one that would lose checks. */
+const SETTINGS_WAIT_MS = 2000;
 
 /** Opens everything and listens. Answers `/livez` without Redis, and `/readyz` once it has seen a worker. */
 export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
@@ -44,6 +54,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   server.listen(config.PORT, config.LIVEGATE_HOST);
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
+  await checking.settings.firstLook;
 }
 
 /** Everything between HTTP and Redis. Waits for neither. */
@@ -52,8 +63,11 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const store = openStore(config, leases, log);
   shutdown.add(() => store.close());
   const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
-  const fleet = watchFleet({ ...store, maxWaiting, leases, log });
-  shutdown.add(() => fleet.close());
+  const production = config.NODE_ENV === 'production';
+  const settings = watchSettings({ ...store, production, waitMs: SETTINGS_WAIT_MS, log });
+  const redisTimeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
+  const fleet = watchFleet({ ...store, settings, maxWaiting, redisTimeoutMs, leases, log });
+  shutdown.add(() => [fleet, settings].forEach((watcher) => watcher.close()));
   const forWebhooks = { ...store, checks: store.queue, leases, log };
   const webhooks = openWebhooks(toWebhooksOptions(config), forWebhooks);
   shutdown.add(async () => {
@@ -69,7 +83,17 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const { hasEndpoints } = webhooks;
   const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey, hasEndpoints });
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
-  return { ...store, ...ending, fleet, leases, uploads, webhooks, awaitCheck, submitCheck };
+  return {
+    ...store,
+    ...ending,
+    settings,
+    fleet,
+    leases,
+    uploads,
+    webhooks,
+    awaitCheck,
+    submitCheck,
+  };
 }
 
 /** For the answers of all who wait, and for the webhook deliveries under way. */

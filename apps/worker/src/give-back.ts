@@ -1,10 +1,4 @@
-import {
-  CHECK_QUEUE,
-  createCountReturn,
-  type AnnouncedCheck,
-  type CheckJob,
-  type Log,
-} from '@livegate/core';
+import { type AnnouncedCheck, type CheckJob, type Log } from '@livegate/core';
 import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
 
 /** A check that was given back is offered again after this, and each further time as much later, ... */
@@ -13,8 +7,6 @@ const RETURN_MS = 200;
 const MAX_RETURN_MS = 5000;
 
 export interface GiveBackOptions {
-  /** Of the checks that this worker reads, for the log. */
-  jobVersions: readonly number[];
   imageLifeSeconds: number;
   log: Log;
 }
@@ -28,27 +20,27 @@ export interface GiveBackDeps {
 export type GiveBack = (job: Job<CheckJob>, token?: string) => Promise<never>;
 
 /**
- * For checks of a version that this worker does not read, as it meets them while an update is rolled
- * out. They go back into the queue for a worker that does, and no attempt is counted. That ends with the
- * image, without which no worker could answer.
+ * For checks that fail here by no fault of their own nor of a model: they go back into the queue, and no
+ * attempt is counted. That ends with the image, without which no worker could answer.
  */
 export function createGiveBack(options: GiveBackOptions, { announce }: GiveBackDeps): GiveBack {
-  const { jobVersions, imageLifeSeconds, log } = options;
-  const countReturn = createCountReturn(CHECK_QUEUE);
+  const { imageLifeSeconds, log } = options;
 
   return async (job, token) => {
     const { id = '', data, timestamp, attemptsStarted } = job;
     if (Date.now() - timestamp > imageLifeSeconds * 1000) {
-      await announce({ ...data, id });
+      await attempt(announce({ ...data, id }), id, 'check not announced');
       throw new UnrecoverableError('image_expired');
     }
-    countReturn();
-    const facts = { requestId: id, jobVersion: data.version, jobVersions };
-    // Once, whoever else gives it back: a line for each time would be thousands.
-    if (attemptsStarted === 1) log.warn(facts, 'check given back: of a version not read here');
-    await job.moveToDelayed(Date.now() + waitMs(attemptsStarted), token);
+    const at = Date.now() + waitMs(attemptsStarted);
+    // If that fails, too, the lock of the job lapses, and it is taken over as from a dead worker.
+    await attempt(job.moveToDelayed(at, token), id, 'check not requeued');
     throw new DelayedError();
   };
+
+  async function attempt(work: Promise<void>, id: string, failure: string): Promise<void> {
+    await work.catch((error: unknown) => log.warn({ requestId: id, err: error }, failure));
+  }
 }
 
 function waitMs(attemptsStarted: number): number {

@@ -4,7 +4,7 @@ import { serveHealth } from './health.js';
 async function startHealth(state: { runMs?: number; problem?: string } = {}) {
   const health = await serveHealth(
     { host: '127.0.0.1', port: 0 },
-    { longestRunMs: () => state.runMs ?? 0, problem: () => state.problem },
+    { longestRunMs: () => state.runMs ?? 0, findProblem: () => state.problem },
   );
   onTestFinished(health.close);
   return async (path: string, method = 'GET') => {

@@ -11,8 +11,8 @@ export interface HealthAddress {
 export interface HealthDeps {
   /** How long the longest of the present runs has been going, in milliseconds. */
   longestRunMs(): number;
-  /** Why no checks get here; `undefined` if they do. */
-  problem(): string | undefined;
+  /** Why checks do not get here; `undefined` while they do. */
+  findProblem(): string | undefined;
 }
 
 /** A run takes milliseconds, on a starved machine seconds. */
@@ -26,7 +26,7 @@ const HUNG_AFTER_MS = 30_000;
 export async function serveHealth({ host, port }: HealthAddress, deps: HealthDeps) {
   const probes = new Map([
     ['/livez', () => findHang(deps.longestRunMs())],
-    ['/readyz', () => deps.problem()],
+    ['/readyz', () => deps.findProblem()],
   ]);
   const server = createServer((req, res) => {
     const probe = req.method === 'GET' ? probes.get(req.url ?? '') : undefined;

@@ -8,7 +8,10 @@ import {
   createRedisReplyOutbox,
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
+  listServers,
   READABLE_JOB_VERSIONS,
+  untilAborted,
+  watchSettings,
   type Log,
 } from '@livegate/core';
 import { createCheckImage } from './check-image.js';
@@ -18,9 +21,32 @@ import { startHeartbeat } from './heartbeat.js';
 import type { Pipeline } from './pipeline.js';
 import { takeJobs } from './take-jobs.js';
 
+/** Why a worker is not ready that has not reached Redis. */
+export const OUT_OF_REACH = 'Redis has not been reached';
+
+export interface OpenWorkerDeps {
+  pipeline: Pipeline;
+  /** Ends the wait for a Redis that is away. */
+  stopping: AbortSignal;
+  log: Log;
+}
+
 /** Takes checks from the queue to the pipeline until it is closed; the pipeline stays open. */
-export function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
+export async function openWorker(
+  config: WorkerConfig,
+  { pipeline, stopping, log }: OpenWorkerDeps,
+) {
   const store = connectStore(config, log);
+  const production = config.NODE_ENV === 'production';
+  const settings = watchSettings({ ...store, production, waitMs: 0, log });
+  try {
+    // Before any check is taken. The connections wait for Redis.
+    await untilAborted(stopping, settings.firstLook);
+  } catch (error) {
+    settings.close();
+    await store.close();
+    throw error;
+  }
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
   const jobs = takeJobs(
     {
@@ -53,9 +79,10 @@ export function openWorker(config: WorkerConfig, pipeline: Pipeline, log: Log) {
     facts: { ...facts, layout, concurrency },
     /** Settles when the gateways can know that it takes jobs. */
     heard: heartbeat.first,
-    /** Whether the gateways know that it takes jobs. */
-    isHeard: heartbeat.isHeard,
+    /** Why checks do not get here, or may be lost on the way. */
+    findProblem: () => (heartbeat.isHeard() ? settings.findProblem() : OUT_OF_REACH),
     async close() {
+      settings.close();
       await heartbeat.close();
       pipeline.drain();
       await jobs.close();
@@ -84,6 +111,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     replies: createRedisReplyOutbox(redis, keys),
     announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys),
+    servers: listServers(redis, blobRedis),
     async close() {
       await webhooks.close();
       redis.disconnect();

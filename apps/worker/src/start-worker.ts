@@ -7,7 +7,7 @@ import {
   type WorkerConfig,
 } from './config.js';
 import { serveHealth, type HealthDeps } from './health.js';
-import { openWorker } from './open-worker.js';
+import { openWorker, OUT_OF_REACH } from './open-worker.js';
 import { createPipeline, type Pipeline } from './pipeline.js';
 
 /** Answers the probes at once, loads the models, then takes checks. */
@@ -23,22 +23,23 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   let problem: () => string | undefined = () => 'the models are being loaded';
   await openHealth(config, shutdown, {
     longestRunMs: () => pipeline?.longestRunMs() ?? 0,
-    problem: () => (shutdown.signal.aborted ? 'this worker is stopping' : problem()),
+    findProblem: () => (shutdown.signal.aborted ? 'this worker is stopping' : problem()),
   });
   // Models first: a worker that cannot check images must not take any. One that has lost an engine
   // for good ends, and others take over what it held.
   const onLost = () => process.exit(1);
   pipeline = await createPipeline(toPipelineConfig(config), { log, onLost });
   shutdown.add(pipeline.close);
-  const worker = openWorker(config, pipeline, log);
+  problem = () => OUT_OF_REACH;
+  const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
-  problem = () => (worker.isHeard() ? undefined : 'Redis has not been reached');
+  problem = worker.findProblem;
   // Not awaited: while Redis is away it takes long, and stopping waits for the start.
   void reportReady(worker, shutdown.signal, log);
 }
 
 async function reportReady(
-  { heard, facts }: ReturnType<typeof openWorker>,
+  { heard, facts }: Awaited<ReturnType<typeof openWorker>>,
   stopping: AbortSignal,
   log: Log,
 ): Promise<void> {

@@ -1,7 +1,10 @@
 import {
   asRefusal,
   CHECK_QUEUE,
+  createCountReturn,
   isErrorCode,
+  isStoreFailure,
+  LivegateError,
   type CheckJob,
   type CheckOutcome,
   type AnnouncedCheck,
@@ -52,16 +55,11 @@ export interface TakeJobsDeps {
 
 /** Takes jobs from BullMQ until closed; closing waits for the jobs already taken. */
 export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
-  const { redis, jobVersions, log } = options;
+  const { redis, log } = options;
   const finishing = new Set<Promise<void>>();
   const observed = createObserveChecks();
   const traced = createTraceJobs();
-  const giveBack = createGiveBack(options, deps);
-  const takeJob = (job: Job<CheckJob>, token?: string) => {
-    if (!jobVersions.includes(job.data.version)) return giveBack(job, token);
-    observed.taken(job);
-    return traced.process(job, () => runCheck(job, deps, log));
-  };
+  const takeJob = createTakeJob(options, deps, { observed, traced });
   const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, takeJob, describeWorker(options));
 
   worker.on('completed', (job, result) => end(job, { result }));
@@ -95,6 +93,49 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
       .finally(() => finishing.delete(tracked));
     finishing.add(tracked);
   }
+}
+
+interface Observers {
+  observed: ReturnType<typeof createObserveChecks>;
+  traced: ReturnType<typeof createTraceJobs>;
+}
+
+/** What BullMQ calls with each job. */
+function createTakeJob(
+  options: TakeJobsOptions,
+  deps: TakeJobsDeps,
+  { observed, traced }: Observers,
+) {
+  const { jobVersions, log } = options;
+  const giveBack = createGiveBack(options, deps);
+  const noteUnread = createNoteUnread(options);
+  return async (job: Job<CheckJob>, token?: string) => {
+    if (!jobVersions.includes(job.data.version)) {
+      noteUnread(job);
+      return giveBack(job, token);
+    }
+    observed.taken(job);
+    try {
+      return await traced.process(job, () => runCheck(job, deps, log));
+    } catch (error) {
+      if (!isStoreFailure(error)) throw error;
+      observed.retried();
+      log.warn({ requestId: job.id, err: error }, 'check requeued: Redis failed');
+      return giveBack(job, token);
+    }
+  };
+}
+
+/** For checks of a version that this worker does not read, while an update is rolled out. */
+function createNoteUnread({ jobVersions, log }: TakeJobsOptions) {
+  const countReturn = createCountReturn(CHECK_QUEUE);
+
+  return ({ id, data, attemptsStarted }: Job<CheckJob>) => {
+    countReturn();
+    const facts = { requestId: id, jobVersion: data.version, jobVersions };
+    // Once, whoever else gives it back: a line for each time would be thousands.
+    if (attemptsStarted === 1) log.warn(facts, 'check given back: of a version not read here');
+  };
 }
 
 function describeWorker(options: TakeJobsOptions): WorkerOptions {
@@ -131,6 +172,7 @@ export async function runCheck(
     const check = { id, takenAt: performance.now(), beforeResult: announce, ...suspicion };
     return await deps.checkImage(check);
   } catch (error) {
+    if (isStoreFailure(error)) throw error;
     await announce();
     // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
     const refusal = asRefusal(error);
@@ -145,7 +187,11 @@ export async function runCheck(
  * note of that; one that is found with the note is what killed the worker, and is not run again.
  */
 async function markRun(job: TakenJob): Promise<void> {
-  await job.updateProgress(RUNNING_ALONE);
+  try {
+    await job.updateProgress(RUNNING_ALONE);
+  } catch (cause) {
+    throw new LivegateError('unavailable', { detail: 'the run cannot be noted', cause });
+  }
 }
 
 const RUNNING_ALONE = 'running alone';

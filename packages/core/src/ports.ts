@@ -21,6 +21,8 @@ export interface ImageStore {
   get(ids: string[]): Promise<(Uint8Array | undefined)[]>;
   /** Idempotent: finishing a check may happen twice. */
   delete(id: string): Promise<void>;
+  /** Rejects while the images cannot be reached. */
+  ping(): Promise<void>;
 }
 
 /**
@@ -164,9 +166,12 @@ export interface WebhookStore {
 /** What travels in the webhooks queue: ids and small facts, never a payload. */
 export type WebhookJob =
   | { kind: 'announce'; check: AnnouncedCheck }
-  | { kind: 'deliver'; deliveryId: string; receiver: string };
+  | { kind: 'deliver'; deliveryId: string; receiver: string; tenant?: string };
 
-/** A way to the api processes, which deliver: on a queue of its own, apart from every model. */
+/**
+ * A way to the api processes, which deliver: on a queue of its own, apart from every model. Deliveries
+ * that one tenant has queued by the thousand do not go before those of the others.
+ */
 export interface WebhookQueue {
   /**
    * Call when a check is about to end and once it has: repeating it makes no second message. Does

@@ -1,15 +1,15 @@
 import type { RequestHandler } from 'express';
-import { findProblem, type Fleet } from '../fleet.js';
+import type { Fleet } from '../fleet.js';
 
 /** The process answers: nothing more, so that no outage of Redis makes Kubernetes restart it. */
 export const livez: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' });
 };
 
-/** Checks can be taken: Redis is reachable, its schema is ours, a live worker reads our checks. */
+/** Checks can be taken: every Redis is reachable and safe, and a live worker reads our checks. */
 export function readyz(fleet: Fleet, isClosing: () => boolean): RequestHandler {
   return (_req, res) => {
-    const problem = isClosing() ? 'this gateway is stopping' : findProblem(fleet.view());
+    const problem = isClosing() ? 'this gateway is stopping' : fleet.findProblem();
     if (problem) res.status(503).json({ status: 'unavailable', problem });
     else res.json({ status: 'ok', workers: fleet.view()?.workers.length });
   };

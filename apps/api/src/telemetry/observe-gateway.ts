@@ -1,6 +1,5 @@
 import { getMeter, leaseKinds, type Leases, type ReadBacklog } from '@livegate/core';
 import type { Fleet } from '../fleet.js';
-import { findProblem } from '../fleet.js';
 import type { MemoryReader } from '../open-store.js';
 import type { UploadPermits } from '../upload-permits.js';
 
@@ -9,7 +8,7 @@ export interface ObserveGatewayDeps {
   queue: { readBacklog: ReadBacklog };
   /** Of announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
-  fleet: Pick<Fleet, 'view'>;
+  fleet: Pick<Fleet, 'view' | 'findProblem'>;
   memoryReaders: MemoryReader[];
   uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
   leases: Leases;
@@ -48,14 +47,14 @@ function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string
   );
 }
 
-function observeFleet(fleet: Pick<Fleet, 'view'>): void {
+function observeFleet(fleet: ObserveGatewayDeps['fleet']): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.ready', {
       description:
         '1 while this gateway takes checks: Redis answers, and a live worker reads its checks.',
     })
-    .addCallback((observe) => observe.observe(findProblem(fleet.view()) ? 0 : 1));
+    .addCallback((observe) => observe.observe(fleet.findProblem() ? 0 : 1));
   meter
     .createObservableGauge('livegate.worker.count', {
       description: 'Workers that are alive, as this gateway sees them.',

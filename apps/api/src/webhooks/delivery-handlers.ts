@@ -4,22 +4,32 @@ import {
   deliveryIdOf,
   replayDelivery,
   type Delivery,
+  type RateLimiter,
   type WebhookEndpoint,
   type WebhookQueue,
   type WebhookStore,
 } from '@livegate/core';
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { readEndpoint, requireFound } from './endpoint-handlers.js';
 import { presentDelivery } from './present-webhooks.js';
+
+/** Tests and replays of one tenant: an endpoint may be somebody who never asked for messages. */
+const SENDS_PER_MINUTE = 60;
 
 export interface DeliveryHandlersDeps {
   store: WebhookStore;
   queue: WebhookQueue;
+  rateLimiter: RateLimiter;
   now: () => number;
 }
 
 /** What was sent to an endpoint, and sending it something on demand. */
-export function createDeliveryHandlers({ store, queue, now }: DeliveryHandlersDeps) {
+export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
+  const { store, queue, rateLimiter, now } = deps;
+  /** Throws `rate_limited`. No tenant's name has a colon. */
+  const limitSends = ({ locals }: Response) =>
+    rateLimiter.consume(`webhook-sends:${locals.credential.tenant}`, SENDS_PER_MINUTE);
+
   return {
     list: async (req, res) => {
       const { id } = await readEndpoint(store, req, res);
@@ -27,12 +37,14 @@ export function createDeliveryHandlers({ store, queue, now }: DeliveryHandlersDe
       res.json({ deliveries: deliveries.map(presentDelivery) });
     },
     sendTest: async (req, res) => {
+      await limitSends(res);
       const test = createTest(await readEndpoint(store, req, res), now());
       await store.addDelivery(test);
       await queue.deliver(test);
       res.status(202).json(presentDelivery(test));
     },
     replay: async (req, res) => {
+      await limitSends(res);
       const endpoint = await readEndpoint(store, req, res);
       const found = await store.readDelivery(String(req.params['delivery']));
       const { id } = requireFound(found && isTo(endpoint, found) ? found : undefined);

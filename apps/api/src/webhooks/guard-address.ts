@@ -1,8 +1,14 @@
-import dns from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callbackify } from 'node:util';
 import { LivegateError } from '@livegate/core';
 import ipaddr from 'ipaddr.js';
+import {
+  createResolveName,
+  LOOKUP_LIMIT_MS,
+  type Address,
+  type ResolveName,
+} from './resolve-name.js';
 
 /** An address and its prefix length. */
 export type AddressRange = ReturnType<typeof ipaddr.parseCIDR>;
@@ -25,39 +31,58 @@ export interface AddressGuard {
   lookup: LookupFunction;
 }
 
-type Address = { address: string; family: number };
-export type ResolveName = (hostname: string) => Promise<Address[]>;
+export interface AddressGuardOptions {
+  resolveName?: ResolveName;
+  /** How long a look-up takes that leads nowhere, whatever the reason. */
+  failAfterMs?: number;
+}
 
 /** Lets webhooks reach the public internet, and what is `allowed` besides. */
 export function createAddressGuard(
   allowed: AddressRange[],
-  resolveName: ResolveName = (hostname) => dns.lookup(hostname, { all: true }),
+  options: AddressGuardOptions = {},
 ): AddressGuard {
+  const { resolveName = createResolveName(), failAfterMs = LOOKUP_LIMIT_MS } = options;
+
   function requireAddress(text: string): void {
     const address = ipaddr.parse(text);
     if (isWithin(address, allowed) || isPublic(address)) return;
-    throw new LivegateError('webhook_url_refused', {
-      publicMessage: 'webhooks are delivered to public addresses only',
-      detail: `${text} is ${address.range()}`,
-    });
+    throw refuseHost(`${text} is ${address.range()}`);
   }
 
+  /**
+   * A tenant must not learn which names exist inside the network: one that is unknown, that leads to a
+   * refused address or that no server answers for fails with the same words after the same time.
+   */
   async function resolveChecked(hostname: string): Promise<Address[]> {
-    const addresses = await resolveName(hostname);
-    for (const { address } of addresses) requireAddress(address);
-    return addresses;
+    const startedAt = performance.now();
+    try {
+      const addresses = await resolveName(hostname);
+      for (const { address } of addresses) requireAddress(address);
+      return addresses;
+    } catch (error) {
+      await sleep(failAfterMs - (performance.now() - startedAt));
+      if (error instanceof LivegateError) throw error;
+      // Not its message: that holds the name, which is the tenant's.
+      throw refuseHost(`look-up failed: ${(error as NodeJS.ErrnoException).code}`);
+    }
   }
 
   return {
     requireAddress,
-    lookup(hostname, options, callback) {
+    lookup(hostname, { all }, callback) {
       callbackify(resolveChecked)(hostname, (error, addresses) => {
-        if (error || options.all) return callback(error, addresses);
+        if (error || all) return callback(error, addresses);
         const [first] = addresses;
         callback(null, first?.address ?? '', first?.family);
       });
     },
   };
+}
+
+function refuseHost(detail: string): LivegateError {
+  const publicMessage = 'webhooks are delivered to public addresses only, and this host has none';
+  return new LivegateError('webhook_url_refused', { publicMessage, detail });
 }
 
 /** A comma-separated list of addresses and CIDR ranges. Throws an Error that names a wrong one. */

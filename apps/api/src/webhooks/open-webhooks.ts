@@ -7,6 +7,7 @@ import {
   type Keys,
   type Leases,
   type Log,
+  type RateLimiter,
   type ReadBacklog,
   type Redis,
 } from '@livegate/core';
@@ -42,6 +43,7 @@ export interface WebhooksDeps {
   keys: Keys;
   checks: Pick<CheckQueue, 'read'>;
   leases: Leases;
+  rateLimiter: RateLimiter;
   log: Log;
 }
 
@@ -65,7 +67,7 @@ export interface Webhooks {
 
 /** The webhooks of one gateway: what its routes need, and the delivery of messages. */
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
-  const { redis, backgroundRedis, keys, checks, leases, log } = deps;
+  const { redis, backgroundRedis, keys, checks, leases, rateLimiter, log } = deps;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -76,7 +78,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   };
 
   const now = Date.now;
-  const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now });
+  const send = createSendMessage({ urlRules, limitMs: ATTEMPT_LIMIT_MS, now, log });
   const deliveries = takeDeliveries(
     { redis: backgroundRedis, keys, leases, log },
     {
@@ -87,7 +89,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   );
 
   return {
-    routes: { store, queue, urlRules, now },
+    routes: { store, queue, urlRules, rateLimiter, now },
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     hasEndpoints: createHasEndpoints(store),
     announce: (check) => queue.announce(check),

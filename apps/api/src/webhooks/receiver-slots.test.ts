@@ -1,39 +1,101 @@
-import { createLeases } from '@livegate/core';
+import { createLeases, type Lease } from '@livegate/core';
 import { describe, expect, it } from 'vitest';
-import { createReceiverSlots } from './receiver-slots.js';
+import { createReceiverSlots, type SlotRequest } from './receiver-slots.js';
+
+const to = (receiver: string, id = 'a', tenant = 'acme'): SlotRequest => ({ id, tenant, receiver });
+
+/** Enters with new messages of one tenant to as many receivers, until it is refused. */
+function fill(slots: ReturnType<typeof createReceiverSlots>, tenant: string) {
+  const held: Lease[] = [];
+  for (;;) {
+    const slot = slots.enter(to(`${tenant}-${held.length}`, 'x', tenant));
+    if (!slot) return held;
+    held.push(slot);
+  }
+}
 
 describe('the slots of a receiver', () => {
   it('are limited, and freed by leaving, for each receiver alone', () => {
-    const slots = createReceiverSlots(2, createLeases());
-    const slot = slots.enter('a');
-    slots.enter('a');
-    expect(slots.enter('a')).toBeUndefined();
-    expect(slots.enter('b')).toBeDefined();
+    const slots = createReceiverSlots({ total: 64, perReceiver: 2, leases: createLeases() });
+    const slot = slots.enter(to('a'));
+    slots.enter(to('a'));
+    expect(slots.enter(to('a'))).toBeUndefined();
+    expect(slots.enter(to('b'))).toBeDefined();
     slot?.release();
-    expect(slots.enter('a')).toBeDefined();
+    expect(slots.enter(to('a'))).toBeDefined();
   });
 
-  it('wake who waits in order, one for each that leaves', () => {
-    const slots = createReceiverSlots(1, createLeases());
+  it('wake in order those that wait, one for each that leaves', () => {
+    const slots = createReceiverSlots({ total: 64, perReceiver: 1, leases: createLeases() });
     const woken: string[] = [];
-    const slot = slots.enter('a');
+    const slot = slots.enter(to('a'));
     for (const id of ['first', 'second', 'first']) {
-      slots.awaitSlot('a', id, () => void woken.push(id));
+      slots.awaitSlot(to('a', id), () => void woken.push(id));
     }
     expect(woken).toEqual([]);
     slot?.release();
     expect(woken).toEqual(['first']);
-    slots.enter('a')?.release();
+    slots.enter(to('a'))?.release();
     expect(woken).toEqual(['first', 'second']);
-    slots.enter('a')?.release();
+    slots.enter(to('a'))?.release();
     expect(woken).toHaveLength(2);
   });
 
   it('wake at once who comes when one has just become free', () => {
-    const slots = createReceiverSlots(1, createLeases());
+    const slots = createReceiverSlots({ total: 64, perReceiver: 1, leases: createLeases() });
     const woken: string[] = [];
-    slots.enter('a')?.release();
-    slots.awaitSlot('a', 'late', () => void woken.push('late'));
+    slots.enter(to('a'))?.release();
+    slots.awaitSlot(to('a', 'late'), () => void woken.push('late'));
     expect(woken).toEqual(['late']);
+  });
+});
+
+describe('the slots of a tenant', () => {
+  it('are a fifth of all for one alone, however many receivers it has', () => {
+    expect(
+      fill(createReceiverSlots({ total: 100, perReceiver: 4, leases: createLeases() }), 'acme'),
+    ).toHaveLength(20);
+  });
+
+  it('leave some free after twenty tenants have taken what they can get', () => {
+    const slots = createReceiverSlots({ total: 256, perReceiver: 4, leases: createLeases() });
+    for (let n = 0; n < 21; n++) expect(fill(slots, `tenant-${n}`).length).toBeGreaterThan(0);
+  });
+
+  it('become fewer while others hold some, and more once they leave', () => {
+    const slots = createReceiverSlots({ total: 100, perReceiver: 4, leases: createLeases() });
+    const first = fill(slots, 'first');
+    for (const slot of first.splice(10)) slot.release();
+    const second = fill(slots, 'second');
+    expect(second).toHaveLength(18);
+    expect(fill(slots, 'first')).toHaveLength(7);
+    for (const slot of second) slot.release();
+    expect(fill(slots, 'first')).toHaveLength(3);
+  });
+
+  it('wake the tenants in turn, and their receivers in turn', () => {
+    const slots = createReceiverSlots({ total: 10, perReceiver: 4, leases: createLeases() });
+    const woken: string[] = [];
+    const held = [...fill(slots, 'first'), ...fill(slots, 'second')];
+    for (const [tenant, receiver] of [
+      ['first', 'a'],
+      ['first', 'a'],
+      ['first', 'b'],
+      ['second', 'c'],
+    ]) {
+      const id = `${woken.length}-${Math.random()}`;
+      slots.awaitSlot(to(receiver!, id, tenant), () => void woken.push(receiver!));
+    }
+    while (held.length > 0) held.pop()?.release();
+    slots.enter(to('x', 'x', 'third'))?.release();
+    expect(woken.toSorted()).toEqual(['a', 'a', 'b', 'c']);
+    expect(woken.indexOf('c')).toBeLessThan(2);
+    expect(woken.indexOf('b')).toBeLessThan(woken.lastIndexOf('a'));
+  });
+
+  it('are all free again once every message has left', () => {
+    const slots = createReceiverSlots({ total: 100, perReceiver: 4, leases: createLeases() });
+    for (const slot of [...fill(slots, 'first'), ...fill(slots, 'second')]) slot.release();
+    expect(fill(slots, 'third')).toHaveLength(20);
   });
 });

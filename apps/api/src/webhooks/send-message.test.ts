@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createWebhookSecret } from '@livegate/core';
+import { createWebhookSecret, type Log } from '@livegate/core';
 import { Webhook } from 'standardwebhooks';
+import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createAddressGuard, parseAddressRanges, type ResolveName } from './guard-address.js';
+import { createAddressGuard, parseAddressRanges } from './guard-address.js';
+import type { ResolveName } from './resolve-name.js';
 import { createSendMessage } from './send-message.js';
 
 const loopback = parseAddressRanges('127.0.0.1');
@@ -14,11 +16,20 @@ interface SenderOptions {
   allowed?: typeof loopback;
   resolveName?: ResolveName;
   limitMs?: number;
+  failAfterMs?: number;
+  log?: Log;
 }
 
-function createSender({ allowed = loopback, resolveName, limitMs = 5000 }: SenderOptions = {}) {
-  const urlRules = { httpsOnly: false, guard: createAddressGuard(allowed, resolveName) };
-  const send = createSendMessage({ urlRules, limitMs, now: Date.now });
+const silent = pino({ level: 'silent' });
+
+function createSender(options: SenderOptions = {}) {
+  const { allowed = loopback, limitMs = 5000, log = silent, resolveName } = options;
+  const guard = createAddressGuard(allowed, {
+    failAfterMs: options.failAfterMs ?? 0,
+    ...(resolveName && { resolveName }),
+  });
+  const urlRules = { httpsOnly: false, guard };
+  const send = createSendMessage({ urlRules, limitMs, now: Date.now, log });
   return (url: string, secrets = [secret]) =>
     send({ id: 'msg_1', url, payload: '{"type":"webhook.test"}', secrets });
 }
@@ -144,7 +155,9 @@ describe('an attempt', () => {
 });
 
 describe('the guard, at the connect', () => {
-  const notPublic = { error: 'webhooks are delivered to public addresses only' };
+  const notPublic = {
+    error: 'webhooks are delivered to public addresses only, and this host has none',
+  };
 
   it.each(['127.0.0.1', '[::1]', '2130706433', '[::ffff:7f00:1]', '169.254.169.254'])(
     'refuses the literal address %s without a connection',
@@ -190,9 +203,34 @@ describe('the guard, at the connect', () => {
     expect(visits).toHaveLength(1);
   });
 
+  const lookups: [string, ResolveName, string][] = [
+    ['unknown', () => fail('ENOTFOUND'), 'look-up failed: ENOTFOUND'],
+    ['without an address', () => fail('ENODATA'), 'look-up failed: ENODATA'],
+    ['of a dead name server', () => fail('ETIMEOUT'), 'look-up failed: ETIMEOUT'],
+    ['of an internal host', async () => [internal], '10.0.0.1 is private'],
+  ];
+  const internal = { address: '10.0.0.1', family: 4 };
+  const fail = (code: string) => Promise.reject(Object.assign(new Error('secret'), { code }));
+
+  it.each(lookups)(
+    'says of a name %s what it says of every other, as late, and the reason to the log only',
+    async (_name, resolveName, reason) => {
+      const lines: string[] = [];
+      const log = pino({}, { write: (line) => void lines.push(line) });
+      const failAfterMs = 50;
+      const send = createSender({ allowed: [], resolveName, failAfterMs, log });
+      const { error, latencyMs } = await send('http://name.example/');
+      expect({ error }).toEqual(notPublic);
+      // The two clocks round differently.
+      expect(latencyMs).toBeGreaterThanOrEqual(failAfterMs - 2);
+      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ deliveryId: 'msg_1', reason });
+      expect(lines[0]).not.toContain('name.example');
+    },
+  );
+
   it('refuses plain http in production', async () => {
     const urlRules = { httpsOnly: true, guard: createAddressGuard(loopback) };
-    const send = createSendMessage({ urlRules, limitMs: 1000, now: Date.now });
+    const send = createSendMessage({ urlRules, limitMs: 1000, now: Date.now, log: silent });
     const { url, visits } = await startReceiver((_req, res) => res.end());
     const attempt = await send({ id: 'msg_1', url, payload: '{}', secrets: [secret] });
     expect(attempt.error).toMatch(/https:/);

@@ -1,6 +1,6 @@
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import { LivegateError, parseRetryAfter, type DeliveryAttempt } from '@livegate/core';
+import { LivegateError, parseRetryAfter, type DeliveryAttempt, type Log } from '@livegate/core';
 import { Webhook } from 'standardwebhooks';
 import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
 
@@ -22,13 +22,15 @@ export interface SendMessageOptions {
   /** For everything: name, connection, answer and its body. */
   limitMs: number;
   now: () => number;
+  log: Log;
 }
 
 /** Never throws: whatever goes wrong is what the attempt says. */
 export type SendMessage = (message: Message) => Promise<DeliveryAttempt>;
 
 /** Signs after Standard Webhooks and posts once. Follows no redirect and keeps no connection. */
-export function createSendMessage({ urlRules, limitMs, now }: SendMessageOptions): SendMessage {
+export function createSendMessage(options: SendMessageOptions): SendMessage {
+  const { urlRules, limitMs, now, log } = options;
   return async (message) => {
     const at = now();
     const signal = AbortSignal.timeout(limitMs);
@@ -36,11 +38,14 @@ export function createSendMessage({ urlRules, limitMs, now }: SendMessageOptions
       const url = requireWebhookUrl(message.url, urlRules);
       const { lookup } = urlRules.guard;
       const headers = describeMessage(message, at);
-      const options = { method: 'POST', headers, lookup, signal, agent: false } as const;
-      const answer = await post(url, options, message.payload);
+      const request = { method: 'POST', headers, lookup, signal, agent: false } as const;
+      const answer = await post(url, request, message.payload);
       const facts = await readAnswer(answer, now());
       return { at, latencyMs: now() - at, ...facts };
     } catch (error) {
+      if (error instanceof LivegateError) {
+        log.info({ deliveryId: message.id, reason: error.message }, 'webhook not sent');
+      }
       const reason = signal.aborted ? `no answer within ${limitMs} ms` : describeFailure(error);
       return { at, latencyMs: now() - at, error: reason };
     }

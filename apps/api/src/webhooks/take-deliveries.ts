@@ -14,15 +14,17 @@ import type { DeliverMessage } from './deliver-message.js';
 import { createReceiverSlots } from './receiver-slots.js';
 
 /** Messages on their way at once from this process: almost all of their time is waiting. */
-const CONCURRENCY = 64;
-/** Of those, for one receiver: a slow one leaves the rest to the others. */
+const SLOTS = 256;
+/** Of those, for one receiver. */
 const PER_RECEIVER = 4;
+/** Beside the jobs that hold a slot: announcements, and jobs that have yet to be told there is none. */
+const OTHER_JOBS = 32;
 /** Above the time limit of an attempt, so that no second process makes it as well. */
 const LOCK_MS = 30_000;
 /** A killed process may have held any job; no job kills one. */
 const MAX_STALLS = 1000;
 /**
- * A job above its receiver's share is woken when a slot is free. In case nobody wakes it, it comes
+ * A job that finds no slot is woken when a slot is free. In case nobody wakes it, it comes
  * back by itself, ever more rarely: a long backlog of one receiver must not keep Redis busy.
  */
 const PARK_MS = 5000;
@@ -48,13 +50,13 @@ export function takeDeliveries(
   { redis, keys, leases, log }: TakeDeliveriesOptions,
   { announce, deliver, resume }: TakeDeliveriesDeps,
 ) {
-  const slots = createReceiverSlots(PER_RECEIVER, leases);
+  const slots = createReceiverSlots({ total: SLOTS, perReceiver: PER_RECEIVER, leases });
   const traceProcess = createTraceProcess({ system: 'bullmq', destination: WEBHOOK_QUEUE });
   const countStall = createCountStall(WEBHOOK_QUEUE);
   const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
     connection: redis,
     prefix: keys.prefix,
-    concurrency: CONCURRENCY,
+    concurrency: SLOTS + OTHER_JOBS,
     lockDuration: LOCK_MS,
     maxStalledCount: MAX_STALLS,
   });
@@ -79,15 +81,18 @@ export function takeDeliveries(
       const nextAt = await traceProcess(job, () => announce(data.check, timestamp));
       return putOff(job, nextAt, token);
     }
-    const slot = slots.enter(data.receiver);
+    const { deliveryId: id, receiver } = data;
+    // A job of an older gateway does not name its tenant: its receiver has a share of its own.
+    const message = { id, receiver, tenant: data.tenant ?? receiver };
+    const slot = slots.enter(message);
     if (slot) {
-      const attempt = traceProcess(job, () => deliver(data.deliveryId));
+      const attempt = traceProcess(job, () => deliver(id));
       const nextAt = await attempt.finally(slot.release);
       return putOff(job, nextAt, token);
     }
     const parkMs = Math.min(PARK_MS * attemptsStarted, MAX_PARK_MS);
     await job.moveToDelayed(Date.now() + parkMs, token);
-    slots.awaitSlot(data.receiver, data.deliveryId, () => wake(job));
+    slots.awaitSlot(message, () => wake(job));
     throw new DelayedError();
   }
 }

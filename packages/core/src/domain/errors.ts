@@ -90,6 +90,11 @@ const ourFaults: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
 ]);
 
+/** Whether Redis could not do its part: trying again may help, once it can. */
+export function isStoreFailure(error: unknown): boolean {
+  return error instanceof LivegateError && ['overloaded', 'unavailable'].includes(error.code);
+}
+
 /** Whether a text, such as a job's `failedReason`, is one of our codes. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);

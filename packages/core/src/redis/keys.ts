@@ -29,6 +29,8 @@ export function createKeys(prefix: string) {
     /** Hash of one tenant's endpoints, by id. */
     webhookEndpoints: (tenant: string) => `${prefix}:webhook-endpoints:${tenant}`,
     webhookSecrets: (tenant: string) => `${prefix}:webhook-secrets:${tenant}`,
+    /** How many deliveries a tenant has queued lately. */
+    webhookRank: (tenant: string) => `${prefix}:webhook-rank:${tenant}`,
     delivery: (id: string) => `${prefix}:delivery:${id}`,
     /** Sorted set of one endpoint's delivery ids, by time. */
     deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,

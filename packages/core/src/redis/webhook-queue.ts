@@ -1,6 +1,6 @@
 import { Queue, type Job, type JobsOptions } from 'bullmq';
 import type { Redis } from './connect.js';
-import { receiverOf } from '../domain/webhook-delivery.js';
+import { receiverOf, type Delivery } from '../domain/webhook-delivery.js';
 import type { WebhookJob, WebhookQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
 import { withCarrier } from './carry-trace.js';
@@ -14,6 +14,15 @@ const MAX_JOB_DATA_BYTES = 8 * 1024;
 
 /** For faults of ours only, such as an outage; the schedule of a delivery is not BullMQ's. */
 const OWN_FAULTS = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
+
+/**
+ * Of jobs with a priority BullMQ takes the lowest first, and before all of them those without one. A
+ * delivery's is its number among those that its tenant has queued within this time, so tenants take
+ * turns however many one of them has queued; announcements have none.
+ */
+const RANK_LIFE_SECONDS = 60;
+/** BullMQ's limit. */
+const MAX_PRIORITY = 2 ** 21;
 
 /** The delivery's own record is the log: of a job that is done nothing needs to stay. */
 const NOTHING_STAYS = { ...NO_STACKS, removeOnComplete: true, removeOnFail: true };
@@ -47,6 +56,9 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
       return work();
     });
 
+  const add = async (delivery: Delivery) =>
+    addDelivery(queue, delivery, await takeRank(redis, keys.webhookRank(delivery.tenant)));
+
   return {
     bullQueue: queue,
     announce: ({ id, tenant, webhookUrl }) =>
@@ -57,25 +69,31 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
         await send(queue, { kind: 'announce', check }, options);
       }),
     async deliver(delivery) {
-      await reach(() => addDelivery(delivery));
+      await reach(() => add(delivery));
     },
     async deliverNow(delivery) {
-      await reach(async () => hasten(await addDelivery(delivery)));
+      await reach(async () => hasten(await add(delivery)));
     },
     withdraw: (checkId, ids) => reach(() => removeJobs(queue, [announcementOf(checkId), ...ids])),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
+}
 
-  /** Adding a job that is there already changes nothing. */
-  function addDelivery(delivery: Parameters<WebhookQueue['deliver']>[0]) {
-    const job = {
-      kind: 'deliver',
-      deliveryId: delivery.id,
-      receiver: receiverOf(delivery),
-    } as const;
-    return send(queue, job, { jobId: delivery.id });
-  }
+/** Adding a job that is there already changes nothing. */
+function addDelivery(queue: Queue<WebhookJob>, delivery: Delivery, priority: number) {
+  const { id, tenant } = delivery;
+  const receiver = receiverOf(delivery);
+  const job = { kind: 'deliver', deliveryId: id, receiver, tenant } as const;
+  return send(queue, job, { jobId: id, priority });
+}
+
+async function takeRank(redis: Redis, key: string): Promise<number> {
+  const [, counted] =
+    (await redis.multi().set(key, 0, 'EX', RANK_LIFE_SECONDS, 'NX').incr(key).exec()) ?? [];
+  const [error, rank] = counted ?? [];
+  if (error) throw error;
+  return Math.min(Number(rank), MAX_PRIORITY);
 }
 
 async function removeJobs(queue: Queue, ids: string[]): Promise<void> {

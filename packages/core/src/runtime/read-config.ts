@@ -92,6 +92,7 @@ function storeUrl() {
 
 /** What api and worker must agree on, and how both listen and log. */
 export const sharedConfig = {
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   REDIS_URL: storeUrl().default('redis://127.0.0.1:6379'),
   BLOB_REDIS_URL: storeUrl().optional(),
   LIVEGATE_HOST: z.string().default('127.0.0.1'),

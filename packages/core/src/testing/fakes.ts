@@ -43,6 +43,9 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
       requirePresent(outage);
       images.delete(id);
     },
+    async ping() {
+      requirePresent(outage);
+    },
   };
 }
 

@@ -36,6 +36,11 @@ export function describeImageStore(create: Create<ImageStore>): void {
       expect(await store.get([id])).toEqual([undefined]);
     });
 
+    it('answers that it is there', async () => {
+      const store = await open(create);
+      expect(await store.ping()).toBeUndefined();
+    });
+
     it('gets nothing for no ids', async () => {
       const store = await open(create);
       expect(await store.get([])).toEqual([]);

@@ -214,7 +214,8 @@ export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void
       await queue.deliver(delivery);
       await queue.deliver(delivery);
       await queue.deliverNow(delivery);
-      const job = { kind: 'deliver', deliveryId: delivery.id, receiver: 'whe_1' };
+      const { id: deliveryId, tenant } = delivery;
+      const job = { kind: 'deliver', deliveryId, receiver: 'whe_1', tenant };
       expect(await list()).toEqual([job]);
     });
 

@@ -88,7 +88,8 @@ export function createFakeWebhookQueue(
   const jobs = new Map<string, WebhookJob>();
   const deliver = async (delivery: Delivery) => {
     const receiver = receiverOf(delivery);
-    jobs.set(delivery.id, { kind: 'deliver', deliveryId: delivery.id, receiver });
+    const { id, tenant } = delivery;
+    jobs.set(id, { kind: 'deliver', deliveryId: id, receiver, tenant });
   };
   const queue: WebhookQueue = {
     async announce({ id, tenant, webhookUrl }) {

@@ -166,9 +166,12 @@ const rotateEndpointSecret = manage({
   errors: ['not_found', ...bodyErrors, ...writeErrors],
 });
 
+const sendLimit = 'A tenant has 60 tests and replays a minute.';
+
 const sendTest = manage({
   operationId: 'sendTestWebhook',
   summary: 'Send a `webhook.test` to an endpoint',
+  description: sendLimit,
   parameters: [id],
   answers: {
     202: jsonAnswer('The delivery, which has begun.', {
@@ -176,7 +179,7 @@ const sendTest = manage({
       examples: { test: deliveries.test },
     }),
   },
-  errors: ['not_found', ...writeErrors],
+  errors: ['not_found', 'rate_limited', ...writeErrors],
 });
 
 const listDeliveries = manage({
@@ -195,6 +198,7 @@ const listDeliveries = manage({
 const replayDelivery = manage({
   operationId: 'replayWebhookDelivery',
   summary: 'Send the same message again, now',
+  description: sendLimit,
   parameters: [id, delivery],
   answers: {
     202: jsonAnswer('The delivery, which starts its schedule anew.', {
@@ -202,7 +206,7 @@ const replayDelivery = manage({
       examples: { replayed: deliveries.replayed },
     }),
   },
-  errors: ['not_found', ...writeErrors],
+  errors: ['not_found', 'rate_limited', ...writeErrors],
 });
 
 const rotateTenantSecret = manage({

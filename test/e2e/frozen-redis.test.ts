@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { connectForBackground, createKeys, createRedisWorkerRegistry } from '@livegate/core';
+import { exampleWorker } from '@livegate/core/testing';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { selfie } from '../fixtures/photos.js';
+import { createOwnRedis } from './own-redis.js';
+import { ask, postImage } from './post-image.js';
+import { createEnv, startApi, untilReady, type ApiProcess, type Env } from './processes.js';
+
+type OwnRedis = Awaited<ReturnType<typeof createOwnRedis>>;
+
+/**
+ * The time limits add up to less than a second, as the tests of their parts show with a clock of their
+ * own. The rest is room for a busy machine: a command without a limit takes ten seconds.
+ */
+const LIMIT_MS = 4000;
+const eventually = { timeout: 10_000, interval: 25 };
+
+let redis: OwnRedis;
+let imageRedis: OwnRedis;
+let photo: Uint8Array;
+let large: Uint8Array;
+
+beforeAll(async () => {
+  [redis, imageRedis] = await Promise.all([createOwnRedis(), createOwnRedis()]);
+  photo = await selfie();
+  const [width, height] = [1600, 1600];
+  const raw = { width, height, channels: 3 } as const;
+  large = await sharp(randomBytes(3 * width * height), { raw })
+    .png({ compressionLevel: 0 })
+    .toBuffer();
+});
+afterAll(() => Promise.all([redis.remove(), imageRedis.remove()]));
+
+/** A gateway, and a worker that says that it is there. */
+async function startGateway(overrides: Env = {}) {
+  const env = createEnv({ REDIS_URL: redis.url, BLOB_REDIS_URL: imageRedis.url, ...overrides });
+  const api = await startApi(env);
+  onTestFinished(async () => void (await api.stop('SIGKILL')));
+  const client = connectForBackground({ url: redis.url, name: 'test' }, pino({ level: 'silent' }));
+  onTestFinished(() => client.disconnect());
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const registry = createRedisWorkerRegistry(client, keys);
+  const announce = () => registry.announce(exampleWorker);
+  await announce();
+  await untilReady(api.url);
+  return { api, announce };
+}
+
+function freeze(server: OwnRedis): void {
+  server.freeze();
+  onTestFinished(() => void server.thaw());
+}
+
+async function timed(answer: Promise<{ status: number; body: unknown }>) {
+  const startedAt = performance.now();
+  const { status, body } = await answer;
+  return { status, body, ms: performance.now() - startedAt };
+}
+
+const unavailableInTime = {
+  status: 503,
+  body: expect.objectContaining({ error_code: 'unavailable' }) as unknown,
+  ms: expect.toSatisfy((ms: number) => ms < LIMIT_MS, 'in time') as unknown,
+};
+
+/** Each request at once, as each would be the first to meet the frozen server. */
+async function answersOf(
+  requests: Record<string, () => Promise<{ status: number; body: unknown }>>,
+) {
+  const entries = Object.entries(requests);
+  const answers = await Promise.all(entries.map(([, send]) => timed(send())));
+  return Object.fromEntries(entries.map(([name], i) => [name, answers[i]]));
+}
+
+async function expectProblem({ url }: ApiProcess, problem: string): Promise<void> {
+  const readiness = () => ask(`${url}/readyz`);
+  await expect.poll(readiness, eventually).toMatchObject({ status: 503, body: { problem } });
+}
+
+async function createEndpoint({ url }: ApiProcess): Promise<string> {
+  const { body } = await ask(`${url}/v1/webhook-endpoints`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      url: 'https://receiver.example/',
+      events: ['passive_liveness.completed'],
+    }),
+  });
+  return (body as { id: string }).id;
+}
+
+const async = { Prefer: 'respond-async' };
+
+describe('a frozen Redis', () => {
+  it('lets every route answer 503 at once, and heals', async () => {
+    const [{ api, announce }, limited] = await Promise.all([
+      startGateway(),
+      startGateway({ LIVEGATE_RATE_LIMIT_PER_MINUTE: '1000' }),
+    ]);
+    const endpoint = `${api.url}/v1/webhook-endpoints/${await createEndpoint(api)}`;
+    const { requestId } = await postImage(api.url, photo, async);
+    const job = `${api.url}/v1/jobs/${requestId}`;
+    const post = { method: 'POST' };
+    freeze(redis);
+    const requests = {
+      check: () => postImage(api.url, photo),
+      'large check': () => postImage(api.url, large),
+      'async check': () => postImage(api.url, photo, async),
+      'check with a key': () => postImage(api.url, photo, { 'Idempotency-Key': 'a' }),
+      'check of a limited tenant': () => postImage(limited.api.url, photo),
+      'read a job': () => ask(job),
+      'poll a job': () => ask(job, { headers: { Prefer: 'wait=20' } }),
+      'cancel a job': () => ask(`${job}/cancel`, post),
+      'delete a job': () => ask(job, { method: 'DELETE' }),
+      'list endpoints': () => ask(`${api.url}/v1/webhook-endpoints`),
+      'read an endpoint': () => ask(endpoint),
+      'delete an endpoint': () => ask(endpoint, { method: 'DELETE' }),
+      'list deliveries': () => ask(`${endpoint}/deliveries`),
+      'test an endpoint': () => ask(`${endpoint}/test`, post),
+      'replay a delivery': () => ask(`${endpoint}/deliveries/msg_1/replay`, post),
+      'rotate a secret': () => ask(`${endpoint}/rotate-secret`, post),
+      "rotate the tenant's secret": () => ask(`${api.url}/v1/webhook-secret`, post),
+    };
+    const expected = Object.keys(requests).map((name) => [name, unavailableInTime]);
+    expect(await answersOf(requests)).toEqual(Object.fromEntries(expected));
+    await expectProblem(api, 'Redis cannot be reached');
+    redis.thaw();
+    await announce();
+    await untilReady(api.url);
+    expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+  });
+});
+
+describe('a frozen Redis for images', () => {
+  it('lets every check answer 503 at once, is named by /readyz, and heals', async () => {
+    const { api, announce } = await startGateway();
+    const { requestId } = await postImage(api.url, photo, async);
+    freeze(imageRedis);
+    const requests = {
+      check: () => postImage(api.url, photo),
+      'large check': () => postImage(api.url, large),
+      'delete a job': () => ask(`${api.url}/v1/jobs/${requestId}`, { method: 'DELETE' }),
+    };
+    const expected = Object.keys(requests).map((name) => [name, unavailableInTime]);
+    expect(await answersOf(requests)).toEqual(Object.fromEntries(expected));
+    await expectProblem(api, 'the Redis for images cannot be reached');
+    imageRedis.thaw();
+    await announce();
+    await untilReady(api.url);
+    expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+  });
+});

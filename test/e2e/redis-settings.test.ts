@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import { findFreePort } from '../../scripts/ports.js';
+import { redisArgs, startRedisServer, type RedisServer } from '../fixtures/redis-server.js';
+import { createEnv, startApi, type Env } from './processes.js';
+
+const root = new URL('../../', import.meta.url);
+
+let folder: string;
+let server: RedisServer;
+let url: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'livegate-settings-'));
+  const port = `${await findFreePort()}`;
+  const evicting = { port, dir: folder, 'maxmemory-policy': 'allkeys-lru' };
+  server = await startRedisServer(redisArgs(evicting));
+  url = `redis://127.0.0.1:${port}`;
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** With those of development the api would not start in production. */
+async function writeCredentials(): Promise<string> {
+  const own = { password_sha256: hashSecret('password'), api_key_sha256: hashSecret('key') };
+  const file = join(folder, 'credentials.json');
+  const credentials = [{ ...developmentCredential, username: 'acme', ...own }];
+  await writeFile(file, JSON.stringify({ credentials }));
+  return file;
+}
+
+/** Resolves when the app has ended by itself. */
+async function run(app: 'api' | 'worker', env: Env) {
+  return new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    const command = [`apps/${app}/dist/main.js`];
+    execFile(process.execPath, command, { cwd: root, env }, (error, _stdout, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    );
+  });
+}
+
+describe('a Redis that evicts', () => {
+  it.each(['api', 'worker'] as const)('is refused in production by the %s', async (app) => {
+    const env = createEnv({
+      NODE_ENV: 'production',
+      REDIS_URL: process.env['REDIS_URL'] ?? '',
+      BLOB_REDIS_URL: url,
+      PORT: '0',
+      LIVEGATE_CREDENTIALS_FILE: await writeCredentials(),
+    });
+    const { code, stderr } = await run(app, env);
+    expect(stderr).toMatch(/BLOB_REDIS_URL has maxmemory-policy allkeys-lru.*noeviction/);
+    expect(code).toBe(1);
+  });
+
+  it('is only warned of in development', async () => {
+    const api = await startApi(createEnv({ REDIS_URL: url }));
+    onTestFinished(async () => void (await api.stop('SIGKILL')));
+    const warnings = api.log.filter(({ msg }) => /maxmemory-policy allkeys-lru/.test(String(msg)));
+    expect(warnings).toHaveLength(1);
+  });
+});
