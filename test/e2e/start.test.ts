@@ -60,7 +60,7 @@ it('npm start names every problem of the configuration at once', async () => {
   const env = { ...process.env, ...createEnv(wrong) };
   const failed = run('npm', ['start'], { cwd: root, env }).catch((error: unknown) => error);
   const { stderr } = (await failed) as { stderr: string };
-  const named = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, key]) => key);
+  const named = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, key = '']) => key);
   expect(named.toSorted()).toEqual(Object.keys(wrong).toSorted());
 });
 

@@ -28,7 +28,11 @@ export function scrapePortRule(key: string, port: z.ZodType<number | undefined>)
   return z.object({ ...exporting, [key]: port }).superRefine((config, context) => {
     const signals = readSignals({ OTEL_METRICS_EXPORTER: config.OTEL_METRICS_EXPORTER });
     const scrapePort = config.OTEL_EXPORTER_PROMETHEUS_PORT ?? DEFAULT_SCRAPE_PORT;
-    if (!signals.metrics.includes('prometheus') || scrapePort !== (config as Record<string, unknown>)[key]) return;
+    if (
+      !signals.metrics.includes('prometheus') ||
+      scrapePort !== (config as Record<string, unknown>)[key]
+    )
+      return;
     context.addIssue({
       code: 'custom',
       path: [key],
