@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createBoardPage } from '../../apps/api/src/operator/board-page.js';
 import { greySquare } from '../fixtures/photos.js';
 import { defaultAuth, startGateway } from './gateway.js';
 import { sendRaw } from './raw-http.js';
@@ -166,4 +170,20 @@ describe('the server in the OpenAPI document', () => {
     const { servers } = await collectBases(await start(trusted, publicUrl), [host, ...lines]);
     expect(servers).toEqual([{ url }]);
   });
+});
+
+it.each([
+  ['loopback', undefined, '/faces/operator/queues/'],
+  ['10.0.0.0/8', undefined, '/operator/queues/'],
+  ['loopback', 'https://faces.example/api', '/api/operator/queues/'],
+])('the queue board is below the path of the service: %s, %s', async (trusted, publicUrl, base) => {
+  const template = '<script type="module" src="static/board.js"></script>';
+  const app = express().set('trust proxy', trusted);
+  app.use('/operator/queues', createBoardPage({ template, uiConfig: {}, publicUrl }));
+  const server = app.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/operator/queues`;
+  const page = await fetch(url, { headers: { 'X-Forwarded-Prefix': '/faces' } });
+  expect(await page.text()).toContain(`<base href="${base}" />`);
 });
