@@ -126,6 +126,15 @@ describe('every operation gives the errors that it documents', () => {
     await expectError('createWebhookEndpoint', 'too_many_endpoints', create);
   });
 
+  it('a tenant that has sent as many tests and replays as it may', async () => {
+    const sent = { headers: authOf('fresh') };
+    const send = () => client.call('sendTestWebhook', sent);
+    while ((await send()).status !== 429);
+    for (const name of namesWith('rate_limited').filter((operation) => operation !== check)) {
+      await expectError(name, 'rate_limited', sent);
+    }
+  });
+
   it('a job that has ended cannot be cancelled', async () => {
     const id = await client.finishJob();
     await expectError('cancelJob', 'already_finished', { params: { id } });
