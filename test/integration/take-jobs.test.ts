@@ -133,7 +133,8 @@ describe('a failure of Redis', () => {
 
   it('uses up no attempt of a check that is refused, and cannot be announced', async () => {
     const { start, hasten, ended, finished, announced } = await setUpOutage('announce');
-    start(new LivegateError('invalid_image'));
+    // At each attempt.
+    start(...Array.from({ length: times + 1 }, () => new LivegateError('invalid_image')));
     await hasten();
     await expect.poll(ended, patience).toEqual({ error: 'invalid_image' });
     await expect.poll(() => finished, patience).toEqual([1]);
