@@ -146,6 +146,7 @@ describe('gateways', () => {
       tenant: 'development',
       replyTo: expect.any(String),
       imageBytes: expect.any(Number),
+      baseUrl: expect.any(String),
     });
     expect(JSON.stringify(job).length).toBeLessThan(2000);
   });
