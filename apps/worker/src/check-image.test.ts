@@ -33,12 +33,14 @@ function setUp(images: Record<string, number>) {
   const reads: string[][] = [];
   const assessed: number[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
+  const beforeRead: (() => Promise<unknown>)[] = [];
   const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
       ...imageStore,
-      get(ids) {
+      async get(ids) {
         reads.push(ids);
+        for (const happen of beforeRead) await happen();
         return imageStore.get(ids);
       },
     },
@@ -64,7 +66,7 @@ function setUp(images: Record<string, number>) {
       ),
     );
   };
-  return { run, queue, assessed, reads, duringRun, beforeResult };
+  return { run, queue, imageStore, assessed, reads, duringRun, beforeRead, beforeResult };
 }
 
 describe('check image', () => {
@@ -127,6 +129,17 @@ describe('check image', () => {
       { verdict: { result: { spoof_percentage: 0.2 } } },
     ]);
     expect(assessed).toEqual([20]);
+  });
+
+  it('takes a check whose image a cancellation deletes as it is read for canceled', async () => {
+    const { run, queue, imageStore, beforeRead } = setUp({ a: 10 });
+    beforeRead.push(async () => {
+      // As long as the look for cancellations takes, which has just begun.
+      await new Promise(setImmediate);
+      await queue.cancel('a');
+      await imageStore.delete('a');
+    });
+    expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
   });
 
   it('gives no result to a check that was cancelled while it ran', async () => {

@@ -81,11 +81,12 @@ describe('finishCheck', () => {
     expect(await waiter.within(1000)).toEqual({ error: 'canceled' });
   });
 
-  it('tells that a check was to be erased', async () => {
-    const { queue, deps } = setUp();
+  it('tells that a check was to be erased, and announces nothing', async () => {
+    const { queue, announced, deps } = setUp();
     await queue.add('a', exampleJob);
     queue.begin('a');
     await queue.erase('a');
     expect(await finishCheck(ended, deps)).toBe('erased');
+    expect(announced).toEqual([]);
   });
 });

@@ -43,7 +43,7 @@ export async function finishCheck(
   const steps = await Promise.allSettled([
     deps.replies.send(id, outcome, job.replyTo),
     deps.imageStore.delete(id),
-    deps.announce({ id, ...job }),
+    fate.get(id) !== 'erased' && deps.announce({ id, ...job }),
   ]);
   for (const step of steps) {
     if (step.status === 'rejected') log.warn({ err: step.reason }, 'finishing was incomplete');

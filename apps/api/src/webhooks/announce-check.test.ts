@@ -86,6 +86,18 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
+  it('leaves nothing of a check that is erased while its messages are made', async () => {
+    const { store, queue } = await setUp(succeeded);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    const records = [succeeded, undefined];
+    const checks = { read: async () => records.shift() };
+    const announce = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => 6000 });
+    await announce({ ...facts, webhookUrl: 'https://example.com/own' }, 5000);
+    expect(records).toEqual([]);
+    expect(await store.listDeliveries('whe_1')).toEqual([]);
+    expect(queue.jobs.size).toBe(0);
+  });
+
   it('does nothing for a check that was erased', async () => {
     const { store, queue, announce } = await setUp(undefined);
     await store.addEndpoint(exampleEndpoint(), 16);

@@ -54,6 +54,25 @@ describe('a delivery', () => {
     expect(recordAttempt(replayed, answered(500), 0)).toMatchObject({ failures: 1 });
   });
 
+  it('keeps its payload for a replay, but not where nobody can replay it', () => {
+    const target = { url: 'https://example.com/' };
+    for (const status of [200, 410]) {
+      const replayable = recordAttempt(exampleDelivery(), answered(status), 0);
+      expect(replayable.payload).toBe(exampleDelivery().payload);
+      expect(recordAttempt(exampleDelivery({ target }), answered(status), 0).payload).toBe('');
+    }
+    const pending = recordAttempt(exampleDelivery({ target }), answered(500), 0);
+    expect(pending.payload).toBe(exampleDelivery().payload);
+  });
+
+  it('keeps what the receiver answered to the latest attempt only', () => {
+    const first = { ...answered(500), responseExcerpt: 'first' };
+    const second = { ...answered(502), responseExcerpt: 'second' };
+    const delivery = recordAttempt(recordAttempt(exampleDelivery(), first, 0), second, 0);
+    const excerpts = delivery.attempts.map(({ responseExcerpt }) => responseExcerpt);
+    expect(excerpts).toEqual([undefined, 'second']);
+  });
+
   it('logs the latest 30 attempts', () => {
     let delivery = exampleDelivery();
     for (let n = 0; n < 31; n++) delivery = recordAttempt(delivery, answered(500 + n), 0);
