@@ -94,17 +94,19 @@ export async function playOut(model: Model, real: Real): Promise<void> {
   }
   await lookAround(model, real);
   await passTime(model, real, LOOK_MS);
-  // What every gateway does once a minute.
   const { world } = real;
+  for (const { id, isDeleted, isUnfinished } of model.checks.values()) {
+    if (isDeleted && !isUnfinished) await world.store.requireNoTrace(id);
+  }
+  // What every gateway does once a minute.
   for (const check of await world.store.queue.listHidden()) await world.eraseCheck(check);
   const waiting = model.callers.filter(({ isDone }) => !isDone);
   assert.deepEqual(waiting, [], 'a caller was left without an answer');
   for (const check of model.checks.values()) {
     assert.equal(check.job, 'ended');
-    if (check.isUnfinished && !check.isGone) continue;
-    const [image] = await real.world.store.imageStore.get([check.id]);
-    assert.equal(image, undefined, 'an image outlives its check');
-    if (check.isDeleted) await real.world.store.requireNoTrace(check.id);
+    if (check.isDeleted) await world.store.requireNoTrace(check.id);
+    // An image that its worker did not live to delete expires.
+    if (!check.isUnfinished) await requireNoImage(check, real);
   }
 }
 
@@ -112,7 +114,7 @@ function submit(given: Submission): Command {
   return {
     check: () => true,
     async run(model, real) {
-      await expectSubmitted(model, real, given, await begin(real, given));
+      expectSubmitted(model, given, await soon(real, begin(real, given)));
       await lookAround(model, real);
     },
     toString: () => `submit(${JSON.stringify(given)})`,
@@ -129,17 +131,26 @@ function submitTwice(one: Submission, otherImage: number): Command {
       const attempts = [begin(real, first), begin(real, second)];
       let both: Submitted[] | undefined;
       void Promise.all(attempts).then((submitted) => (both = submitted));
-      while (!both) {
-        await real.world.store.settle();
-        // The second looks every 50 ms whether the check of the first is queued.
-        if (!both) await passTime(model, real, 50);
+      // The second looks every 50 ms whether the check of the first is queued.
+      for (let looks = 0; !both; looks++) {
+        assert(looks < 10, 'two submissions wait for each other');
+        await passTime(model, real, 50);
       }
-      await expectSubmitted(model, real, first, both[0]!);
-      await expectSubmitted(model, real, second, both[1]!);
+      expectSubmitted(model, first, both[0]!);
+      expectSubmitted(model, second, both[1]!);
       await lookAround(model, real);
     },
     toString: () => `submitTwice(${JSON.stringify([first, second])})`,
   };
+}
+
+/** For what must not wait for time to pass. */
+async function soon<Result>(real: Real, work: Promise<Result>): Promise<Result> {
+  let isDone = false;
+  work.finally(() => (isDone = true)).catch(() => undefined);
+  await real.world.store.settle();
+  assert(isDone, 'this waits for what does not come');
+  return work;
 }
 
 interface Submitted {
@@ -171,12 +182,11 @@ async function begin(real: Real, given: Submission): Promise<Submitted> {
   }
 }
 
-async function expectSubmitted(
+function expectSubmitted(
   model: Model,
-  _real: Real,
   { key, image, waitMs }: Submission,
   { ownId, submitted, error }: Submitted,
-): Promise<void> {
+): void {
   const holder = key === undefined ? undefined : holderOf(model, key);
   if (holder && holder.image !== image) {
     assert.equal(error?.code, 'idempotency_key_reused');
@@ -288,6 +298,7 @@ async function takeNext(model: Model, real: Real): Promise<string | undefined> {
     if (check.deaths > 0) check.ranAlone = true;
     return run.id;
   }
+  await soon(real, run.attempt);
   const concluded = await run.conclude({ worker: 'finishes' });
   end(check, refusal, 'finishes');
   await real.world.store.settle();
@@ -334,7 +345,7 @@ async function conclude(
   real.runs.delete(id);
   const isUnwanted = check.isCanceled || check.isGone;
   run.end(how);
-  await real.world.store.settle();
+  await soon(real, run.attempt);
   const concluded = await run.conclude({
     worker,
     beforeEnd: () => happen(model, real, { check, what: given.beforeEnd }),
@@ -482,6 +493,7 @@ async function lookAround(model: Model, real: Real): Promise<void> {
     const record = await queue.read(check.id);
     assert.equal(record?.status, statusOf(check));
     assert.equal(record?.outcome && toTold(record.outcome), toldOf(check));
+    if (check.isCanceled || check.isDeleted) await requireNoImage(check, real);
   }
   for (const caller of model.callers) {
     if (caller.isDone || !caller.answer) continue;
@@ -492,6 +504,11 @@ async function lookAround(model: Model, real: Real): Promise<void> {
     if (caller.polls) expectPolled(check, isTimeUp, caller.answer.value as CheckRecord | undefined);
     else expectAnswered(check, isTimeUp, caller.answer.value as CheckOutcome | undefined);
   }
+}
+
+async function requireNoImage({ id }: ModelCheck, { world }: Real): Promise<void> {
+  const [image] = await world.store.imageStore.get([id]);
+  assert.equal(image, undefined, 'an image outlives its check');
 }
 
 function expectPolled(check: ModelCheck, isTimeUp: boolean, record: CheckRecord | undefined): void {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createKeys } from '@livegate/core';
-import { afterAll, afterEach, beforeEach, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openSandbox } from '../integration/redis.js';
-import { checkHistories } from './check-histories.js';
+import { findFault } from './find-fault.js';
 import { openRedisStore } from './redis-store.js';
 
 // Vitest's fake timers leave these alone.
@@ -18,8 +18,9 @@ beforeEach(() => {
 afterEach(() => void vi.useRealTimers());
 
 test('over Redis, a check does what a check may do in 100 histories', async () => {
-  await checkHistories(Number(process.env.RUNS ?? 100), async () => {
+  const fault = await findFault(100, async () => {
     const keys = createKeys(`${sandbox.keys.prefix}:${randomUUID()}`);
     return openRedisStore({ ...sandbox, keys });
   });
+  expect(fault).toBeUndefined();
 });

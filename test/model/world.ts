@@ -20,6 +20,8 @@ export type WorkerEnd = 'finishes' | 'loses its reply' | 'dies';
 /** An attempt that is in an engine. */
 export interface Run {
   id: string;
+  /** Settles when the engine's part is over. */
+  attempt: Promise<unknown>;
   end(how: RunEnd): void;
   die(): Promise<void>;
   conclude(conclusion: Conclusion): Promise<Concluded>;
@@ -92,6 +94,7 @@ export function createWorld(store: Store) {
 
     return {
       id: job.id!,
+      attempt,
       end,
       die: taken.stall,
       async conclude({ worker, beforeEnd, beforeFinish }) {

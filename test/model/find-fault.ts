@@ -11,13 +11,13 @@ export interface OpenStore {
 }
 
 /**
- * Plays so many histories, each over a store of its own. Throws an Error with the shortest one that
- * shows a fault, and with the seed that plays the very same again.
+ * Plays so many histories, each over a store of its own. Resolves with the shortest one that shows a
+ * fault, what that is, and the seed that plays the very same again.
  */
-export async function checkHistories(
+export async function findFault(
   count: number,
   openStore: () => Promise<OpenStore>,
-): Promise<void> {
+): Promise<string | undefined> {
   const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
   const property = fc.asyncProperty(histories, async (commands) => {
     const { store, close } = await openStore();
@@ -33,7 +33,8 @@ export async function checkHistories(
     }
   });
   const found = await fc.check(property, { numRuns: count, seed });
-  if (!found.failed) return;
+  if (!found.failed) return undefined;
   const replay = `To replay it: TEST_SEED=${seed} npm test -- --project model`;
-  throw new Error(`${fc.defaultReportMessage(found)}\n\n${replay}`, { cause: found.errorInstance });
+  const { stack } = found.errorInstance as Error;
+  return [fc.defaultReportMessage(found), replay, stack].join('\n\n');
 }
