@@ -10,15 +10,11 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/**
- * Plays so many histories, each over a store of its own. Resolves with the shortest one that shows a
- * fault, what that is, and the seed that plays the very same again.
- */
+/** Plays so many histories, each over a store of its own. Resolves like `findFaultOf`. */
 export async function findFault(
   count: number,
   openStore: () => Promise<OpenStore>,
 ): Promise<string | undefined> {
-  const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
   const property = fc.asyncProperty(histories, async (commands) => {
     const { store, close } = await openStore();
     const world = createWorld(store);
@@ -32,6 +28,18 @@ export async function findFault(
       await close();
     }
   });
+  return findFaultOf(property, count);
+}
+
+/**
+ * Resolves with the shortest case that shows a fault, what that is, and the seed that plays the very
+ * same again; the seed is another one each time, unless the environment asks for one.
+ */
+export async function findFaultOf<Given>(
+  property: fc.IAsyncProperty<Given>,
+  count: number,
+): Promise<string | undefined> {
+  const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));
   const found = await fc.check(property, { numRuns: count, seed });
   if (!found.failed) return undefined;
   const replay = `To replay it: TEST_SEED=${seed} npm test -- --project model`;

@@ -6,7 +6,7 @@ import { createAwaitCheck } from '../../apps/api/src/await-check.js';
 import { createClaimKey } from '../../apps/api/src/claim-key.js';
 import { createEndings } from '../../apps/api/src/end-check.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
-import { createCheckImage, type CheckImage } from '../../apps/worker/src/check-image.js';
+import { createCheckImage } from '../../apps/worker/src/check-image.js';
 import { finishCheck } from '../../apps/worker/src/finish-check.js';
 import type { AssessedImage } from '../../apps/worker/src/pipeline.js';
 import { endCheck, runCheck, toErrorCode } from '../../apps/worker/src/take-jobs.js';
@@ -70,23 +70,28 @@ export function createWorld(store: Store) {
       const taken = await store.takeNext();
       if (!taken) return undefined;
       const engine = createHeldEngine();
-      const checkImage = createCheckImage({
-        imageStore,
-        cancellations: queue,
-        pipeline: engine.pipeline,
-        cutPoints: { moderate: 0.4, high: 0.7 },
-      });
-      const run = startRun(taken, checkImage, engine.end);
+      const run = startRun(taken, engine);
       await store.settle();
       return { run, isHeld: engine.isHeld() };
+    },
+    /** Takes the next job and ends it, without being held. False if there is none. */
+    async work(how: RunEnd): Promise<boolean> {
+      const taken = await store.takeNext();
+      if (!taken) return false;
+      const engine = createHeldEngine(how);
+      const run = startRun(taken, engine);
+      await run.conclude({ worker: 'finishes' });
+      return true;
     },
     async close() {
       await Promise.all(gateways.map(({ close }) => close()));
     },
   };
 
-  function startRun(taken: Taken, checkImage: CheckImage, end: Run['end']): Run {
+  function startRun(taken: Taken, { pipeline, end }: HeldEngine): Run {
     const { job } = taken;
+    const cutPoints = { moderate: 0.4, high: 0.7 };
+    const checkImage = createCheckImage({ imageStore, cancellations: queue, pipeline, cutPoints });
     const attempt = runCheck(job, { checkImage, announce: nothing }, log).then(
       (result) => ({ result }),
       (error: Error) => ({ error }),
@@ -120,8 +125,10 @@ export function createWorld(store: Store) {
 
 export type World = ReturnType<typeof createWorld>;
 
-/** Scores an image by its only byte, in hundredths, when it is told to. */
-function createHeldEngine() {
+type HeldEngine = ReturnType<typeof createHeldEngine>;
+
+/** Scores an image by its only byte, in hundredths, when it is told to; at once if that is given. */
+function createHeldEngine(atOnce?: RunEnd) {
   let held: ((how: RunEnd) => void) | undefined;
   const timings = { decodeMs: 1, detectMs: 1, classifyMs: 1 };
 
@@ -134,6 +141,7 @@ function createHeldEngine() {
         else if (how === 'refusal') reject(new LivegateError('invalid_image'));
         else reject(new Error('a fault of ours'));
       };
+      if (atOnce) held(atOnce);
     });
   };
 

@@ -17,7 +17,7 @@ test('a key that another image takes at the same moment is not shared with it', 
     baseUrl: '',
     keySha256: 'of the key',
   };
-  await claimKey({ ...submission, id: 'a' });
+  await claimKey({ ...submission, id: 'a' }, 'new');
   await queue.add('a', exampleJob);
   queue.finish('a', { error: 'internal_error' });
 
@@ -26,6 +26,6 @@ test('a key that another image takes at the same moment is not shared with it', 
     await replace(at, held, { id: 'b', imageSha256: 'of another image' });
     return replace(at, held, own);
   };
-  const retry = claimKey({ ...submission, id: 'c' });
+  const retry = claimKey({ ...submission, id: 'c' }, 'new');
   await expect(retry).rejects.toMatchObject({ code: 'idempotency_key_reused' });
 });

@@ -61,7 +61,7 @@ async function submitUnderKey(
   submission: KeyedSubmission,
   deps: SubmitCheckDeps,
 ): Promise<SubmittedCheck> {
-  const id = await deps.claimKey(submission);
+  const id = await deps.claimKey(submission, 'new');
   return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
 }
 
@@ -126,7 +126,7 @@ async function enqueue(
   const { id } = submission;
   await traceWork('store image', () => deps.imageStore.put(id, submission.image));
   // Storing it may have taken so long that another gateway took this one for dead.
-  const holder = 'keySha256' in submission ? await deps.claimKey(submission) : id;
+  const holder = 'keySha256' in submission ? await deps.claimKey(submission, 'stored') : id;
   if (holder === id) await deps.queue.add(id, describeJob(submission, deps));
   else await deps.imageStore.delete(id);
   return holder;

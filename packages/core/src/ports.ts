@@ -82,6 +82,8 @@ export interface KeyClaim {
   id: string;
   /** SHA-256 of the image, to tell a retry from a mistake. */
   imageSha256: string;
+  /** Its image is stored, and its check is queued next or has been. */
+  isStored?: true;
 }
 
 /** One key of one tenant. A caller's key may be long or hold anything; its hash is neither. */

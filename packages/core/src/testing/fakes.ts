@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
 import { SCHEMA_VERSION, type CheckJob, type CheckOutcome } from '../domain/check.js';
 import { LivegateError } from '../domain/errors.js';
@@ -234,7 +235,7 @@ export function createFakeIdempotencyKeys(outage: Outage = { away: false }): Ide
     async replace(at, held, next) {
       requirePresent(outage);
       const key = keyOf(at);
-      if ((claims.get(key)?.id ?? held.id) === held.id) claims.set(key, next);
+      if (isDeepStrictEqual(claims.get(key) ?? held, held)) claims.set(key, next);
       return claims.get(key) ?? next;
     },
     async release(at, id) {

@@ -87,6 +87,14 @@ export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
       expect(await keys.replace(at, first, other)).toEqual(other);
     });
 
+    it('does not replace a claim that has changed since it was seen', async () => {
+      const keys = await open(create);
+      await keys.claim(at, first);
+      const stored = { ...first, isStored: true } as const;
+      expect(await keys.replace(at, first, stored)).toEqual(stored);
+      expect(await keys.replace(at, first, second)).toEqual(stored);
+    });
+
     it('frees a key for the check that holds it, and for no other', async () => {
       const keys = await open(create);
       await keys.claim(at, first);

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createFakeStore } from './fake-store.js';
+import { findFaultOf } from './find-fault.js';
+import { toTold, type Told } from './model.js';
+import type { Store } from './store.js';
+import { createWorld, type RunEnd, type World } from './world.js';
+
+// Vitest's fake timers leave these alone.
+vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => void vi.useRealTimers());
+
+/** What two gateways with one key, a tenant and a worker do at the same moment. */
+interface Race {
+  images: [number, number];
+  waits: [boolean, boolean];
+  /** To the check of the first gateway. */
+  tenant: 'nothing' | 'cancel' | 'delete';
+  how: RunEnd;
+  /** How long the first gateway's image is on its way; after 3 s the second takes the key over. */
+  storeMs: number;
+}
+
+const races: fc.Arbitrary<Race> = fc.record({
+  images: fc.constantFrom<[number, number]>([10, 10], [10, 10], [10, 90]),
+  waits: fc.tuple(fc.boolean(), fc.boolean()),
+  tenant: fc.constantFrom('nothing', 'cancel', 'delete'),
+  how: fc.constantFrom('verdict', 'verdict', 'fault', 'refusal'),
+  storeMs: fc.constantFrom(0, 2900, 3000, 3100, 4000),
+});
+
+const IDS = ['00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000001'];
+/** Longer than any race. */
+const WAIT_MS = 1e9;
+/** Far from all that a race takes. */
+const MAX_STEPS = 20_000;
+/** So that a command takes milliseconds, as it does. */
+const STEPS_AT_ONCE = 20;
+const AT_ONCE_MS = 250;
+
+test('in 2,000 races over one key, one check stands for it and nothing is left behind', async () => {
+  const property = fc.asyncProperty(fc.scheduler(), races, run);
+  expect(await findFaultOf(property, 2000)).toBeUndefined();
+});
+
+async function run(scheduler: fc.Scheduler, race: Race): Promise<void> {
+  const plain = createFakeStore();
+  const world = createWorld(delayFirst(disorder(plain, scheduler), race.storeMs));
+  const callers = IDS.map((_, i) => submit(world, race, i));
+  const tenant = act(world, race);
+  let isOver = false;
+  const over = Promise.all([...callers, tenant]).finally(() => (isOver = true));
+  const idle = () => scheduler.schedule(Promise.resolve(), 'idle worker');
+  const worker = work(world, { how: race.how, isOver: () => isOver, idle });
+  await driveToEnd(scheduler, Promise.all([over, worker]));
+
+  const records = await Promise.all(IDS.map((id) => plain.queue.read(id)));
+  for (const record of records) assert(!record || record.outcome, 'a check has not ended');
+  const verdicts = records.filter((record) => record?.status === 'succeeded');
+  assert(verdicts.length < 2, 'a key stands for two checks');
+  assert.deepEqual(await plain.imageStore.get(IDS), [undefined, undefined], 'an image is left');
+  if (await tenant) await plain.requireNoTrace(IDS[0]!);
+  for (const [i, caller] of callers.entries()) expectTruth(race, i, await caller);
+}
+
+/** Resolves with what the caller is told; with 0 if it does not wait. */
+async function submit(world: World, race: Race, i: number): Promise<Told | undefined> {
+  try {
+    const { awaitOutcome } = await world.gateways[i]!.submitCheck({
+      id: IDS[i]!,
+      tenant: 'acme',
+      image: Uint8Array.of(race.images[i]!),
+      isAwaited: race.waits[i]!,
+      idempotencyKey: 'k',
+    });
+    if (!race.waits[i]) return 0;
+    const outcome = await awaitOutcome(WAIT_MS);
+    return outcome && toTold(outcome);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+function expectTruth({ images }: Race, i: number, told: Told | undefined): void {
+  assert(told !== undefined, 'a caller got no answer');
+  if (typeof told === 'number') assert([0, images[i]].includes(told), 'the verdict of another');
+  const isOther = images[0] !== images[1];
+  assert(isOther || told !== 'idempotency_key_reused', 'an image is taken for another');
+}
+
+/** True: the check was deleted. */
+async function act(world: World, { tenant }: Race): Promise<boolean> {
+  if (tenant === 'nothing') return false;
+  for (let looks = 0; looks < 20; looks++) {
+    const record = await world.store.queue.read(IDS[0]!);
+    if (!record) continue;
+    if (tenant === 'cancel') await world.cancelCheck(record);
+    else await world.eraseCheck(record);
+    return tenant === 'delete';
+  }
+  return false;
+}
+
+interface Work {
+  how: RunEnd;
+  isOver: () => boolean;
+  idle: () => Promise<void>;
+}
+
+/** Until nobody asks for anything any more and the queue is empty. */
+async function work(world: World, { how, isOver, idle }: Work): Promise<void> {
+  for (;;) {
+    const wasOver = isOver();
+    const hasWorked = await world.work(how);
+    if (!hasWorked && wasOver) return;
+    if (!hasWorked) await idle();
+  }
+}
+
+async function driveToEnd(scheduler: fc.Scheduler, all: Promise<unknown>): Promise<void> {
+  let isDone = false;
+  all.finally(() => (isDone = true)).catch(() => undefined);
+  for (let step = 1; !isDone; step++) {
+    assert(step < MAX_STEPS, 'it never ends');
+    if (scheduler.count() > 0) await scheduler.waitOne();
+    if (step % STEPS_AT_ONCE === 0) vi.advanceTimersByTime(AT_ONCE_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await all;
+}
+
+/** Each request takes its time to arrive, and so does its answer. */
+function disorder(store: Store, scheduler: fc.Scheduler): Store {
+  const slow = <Port extends object>(port: Port): Port => {
+    const methods = Object.entries(port).map(([name, method]) => [
+      name,
+      async (...args: unknown[]) => {
+        await scheduler.schedule(Promise.resolve(), name);
+        const answer = (method as (...given: unknown[]) => Promise<unknown>)(...args);
+        return scheduler.schedule(answer, `answer of ${name}`);
+      },
+    ]);
+    return Object.fromEntries(methods) as Port;
+  };
+  return {
+    ...store,
+    queue: slow(store.queue),
+    imageStore: slow(store.imageStore),
+    idempotencyKeys: slow(store.idempotencyKeys),
+  };
+}
+
+function delayFirst(store: Store, ms: number): Store {
+  const put: Store['imageStore']['put'] = async (id, bytes) => {
+    if (id === IDS[0] && ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+    await store.imageStore.put(id, bytes);
+  };
+  return { ...store, imageStore: { ...store.imageStore, put } };
+}
