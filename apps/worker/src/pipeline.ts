@@ -13,7 +13,8 @@ import type { KeepEngineDeps } from './engine/keep-engine.js';
 import { EngineCrash } from './engine/open-engine.js';
 import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
-import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
+import { decodeBytes, decodeImage } from './stages/decode-image.js';
+import { allowOnlyJpegAndPng } from './stages/decode-pixels.js';
 import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
 import { createObserveStages } from './telemetry/observe-stages.js';
 
@@ -58,8 +59,10 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** About 300 MB of pixels, eight photos of 12 megapixels; a decoder may need as much again. */
-const MAX_MEGAPIXELS_AT_ONCE = 100;
+/** What images in work may take in memory: eight photos of 12 megapixels. */
+const MAX_MEGABYTES_AT_ONCE = 600;
+/** What one is counted as at most, so that a photo or some selfies go on beside the largest. */
+const MAX_MEGABYTES_OF_ONE = 500;
 
 /** Throws an Error when a model is missing or changed, or the execution provider is not there. */
 export async function createPipeline(
@@ -76,9 +79,9 @@ export async function createPipeline(
   const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
   const rules = planBatches(layout, config);
   const batcher = createBatcher(run, rules);
-  // In megapixels: a semaphore's release takes a step for each unit that is free.
-  const room = new Semaphore(MAX_MEGAPIXELS_AT_ONCE);
-  const allRoom = MAX_MEGAPIXELS_AT_ONCE;
+  // In megabytes: a semaphore's release takes a step for each unit that is free.
+  const room = new Semaphore(MAX_MEGABYTES_AT_ONCE);
+  const allRoom = MAX_MEGABYTES_AT_ONCE;
 
   return {
     models: facts,
@@ -89,9 +92,9 @@ export async function createPipeline(
       const header = inspectHeader(image, maxImagePixels);
       const take = () => assess(image, header);
       if (alone) return await room.runExclusive(() => alone().then(take), allRoom);
-      const megapixels = Math.ceil((header.width * header.height) / 1e6);
+      const megabytes = Math.ceil(decodeBytes(header) / 1e6);
       try {
-        return await room.runExclusive(take, Math.min(megapixels, allRoom));
+        return await room.runExclusive(take, Math.min(megabytes, MAX_MEGABYTES_OF_ONE));
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
         // It may be what killed the engine: nobody else is to be there when it does so again.

@@ -1,12 +1,12 @@
 import {
   asRefusal,
   CHECK_QUEUE,
-  isErrorCode,
+  readRefusal,
+  writeRefusal,
   type CheckJob,
   type CheckOutcome,
   type AnnouncedCheck,
   type CheckResult,
-  type ErrorCode,
   type Keys,
   type Log,
   type Redis,
@@ -62,7 +62,7 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
   worker.on('completed', (job, result) => end(job, { result }));
   worker.on('failed', (job, error) => {
     // Without `finishedOn` the job is only waiting for its next attempt.
-    if (job?.finishedOn) end(job, { error: toErrorCode(error) });
+    if (job?.finishedOn) end(job, readRefusal(error.message));
     else observed.retried();
   });
   worker.on('stalled', observed.stalled);
@@ -116,9 +116,9 @@ async function runCheck(job: Job<CheckJob>, deps: TakeJobsDeps, log: Log): Promi
     return await deps.checkImage(check);
   } catch (error) {
     await announce();
-    // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
+    // A refusal becomes the job's `failedReason`; only our own faults are tried again.
     const refusal = asRefusal(error);
-    if (refusal) throw new UnrecoverableError(refusal.code);
+    if (refusal) throw new UnrecoverableError(writeRefusal(refusal));
     log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
     throw error;
   }
@@ -152,8 +152,4 @@ async function endCheck(
 function requireId({ id }: Job): string {
   if (id === undefined) throw new UnrecoverableError('a job without an id');
   return id;
-}
-
-function toErrorCode({ message }: Error): ErrorCode {
-  return isErrorCode(message) ? message : 'internal_error';
 }

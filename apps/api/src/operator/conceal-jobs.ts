@@ -1,5 +1,5 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { isErrorCode, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
+import { readRefusal, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 
@@ -29,7 +29,7 @@ function conceal(job: BoardJob): BoardJob {
     data: showData(job.data),
     returnvalue: returnvalue && summarise(returnvalue),
     ...(failedReason && {
-      failedReason: isErrorCode(failedReason) ? failedReason : 'internal_error',
+      failedReason: readRefusal(failedReason).error,
     }),
     stacktrace: [],
   };

@@ -7,7 +7,7 @@ import {
   type CheckOutcome,
   type CheckResult,
 } from '../domain/check.js';
-import { isErrorCode } from '../domain/errors.js';
+import { readRefusal } from '../domain/errors.js';
 import type { CheckQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
 import { readCancellations, requestCancellation } from './cancellations.js';
@@ -145,7 +145,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
 function readOutcome({ finishedOn, failedReason, returnvalue }: CheckQueueJob) {
   if (!finishedOn) return undefined;
   if (!failedReason) return { result: returnvalue } satisfies CheckOutcome;
-  return { error: isErrorCode(failedReason) ? failedReason : 'internal_error' } as const;
+  return readRefusal(failedReason);
 }
 
 /** BullMQ removes old jobs only when others finish. */
