@@ -5,15 +5,15 @@ import {
   type Log,
   type ModelFacts,
 } from '@livegate/core';
-import { Semaphore } from 'async-mutex';
 import { createBatcher, type BatchRules } from './batcher.js';
 import { collectLessOften } from './collect-less-often.js';
+import { createDecodeRoom } from './decode-room.js';
 import type { EngineLayout } from './engine/choose-layout.js';
 import type { KeepEngineDeps } from './engine/keep-engine.js';
 import { EngineCrash } from './engine/open-engine.js';
 import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
-import { decodeBytes, decodeImage } from './stages/decode-image.js';
+import { createDecodeImage } from './stages/decode-image.js';
 import { allowOnlyJpegAndPng } from './stages/decode-pixels.js';
 import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
 import { createObserveStages } from './telemetry/observe-stages.js';
@@ -59,11 +59,6 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** What images in work may take in memory: eight photos of 12 megapixels. */
-const MAX_MEGABYTES_AT_ONCE = 600;
-/** What one is counted as at most, so that a photo or some selfies go on beside the largest. */
-const MAX_MEGABYTES_OF_ONE = 500;
-
 /** Throws an Error when a model is missing or changed, or the execution provider is not there. */
 export async function createPipeline(
   { modelsDir, maxImagePixels, ...config }: PipelineConfig,
@@ -75,13 +70,12 @@ export async function createPipeline(
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
   const stages = createObserveStages();
+  const decodeImage = createDecodeImage();
   const runs = createObserveRuns(engines);
   const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
   const rules = planBatches(layout, config);
   const batcher = createBatcher(run, rules);
-  // In megabytes: a semaphore's release takes a step for each unit that is free.
-  const room = new Semaphore(MAX_MEGABYTES_AT_ONCE);
-  const allRoom = MAX_MEGABYTES_AT_ONCE;
+  const room = createDecodeRoom();
 
   return {
     models: facts,
@@ -91,14 +85,13 @@ export async function createPipeline(
     async assess(image, alone) {
       const header = inspectHeader(image, maxImagePixels);
       const take = () => assess(image, header);
-      if (alone) return await room.runExclusive(() => alone().then(take), allRoom);
-      const megabytes = Math.ceil(decodeBytes(header) / 1e6);
+      if (alone) return await room.runAlone(() => alone().then(take));
       try {
-        return await room.runExclusive(take, Math.min(megabytes, MAX_MEGABYTES_OF_ONE));
+        return await room.run(header, take);
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
         // It may be what killed the engine: nobody else is to be there when it does so again.
-        return await room.runExclusive(take, allRoom);
+        return await room.runAlone(take);
       }
     },
     drain: batcher.drain,

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LivegateError, tooCostly } from '@livegate/core';
@@ -31,16 +30,19 @@ export type DecodeAnswer =
 
 const defaultLimits: DecodeLimits = { cpuMs: 10_000, wallMs: 20_000 };
 const program = fileURLToPath(new URL('./decode-process.js', import.meta.url));
-const processes = new Semaphore(availableParallelism());
+
+export type DecodeApart = (image: PreparedImage, limits?: DecodeLimits) => Promise<Picture>;
 
 /**
- * Decodes in a process of its own, which ends with the decode however that ends.
+ * Decodes in a process of its own, which ends with the decode however that ends. At most so many run
+ * at once; the others wait.
  *
  * A process that has had its processor time is the image's fault: `invalid_image`, saying so. One
  * that the clock killed before that, or anybody else, is not: another Error.
  */
-export function decodeApart(image: PreparedImage, limits = defaultLimits): Promise<Picture> {
-  return processes.runExclusive(() => runProcess(image, limits));
+export function createDecodeApart(maxProcesses: number): DecodeApart {
+  const processes = new Semaphore(maxProcesses);
+  return (image, limits = defaultLimits) => processes.runExclusive(() => runProcess(image, limits));
 }
 
 async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): Promise<Picture> {

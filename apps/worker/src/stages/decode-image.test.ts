@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { notImages, unsupportedImages } from '../../../../test/fixtures/not-jpeg-or-png.js';
 import * as odd from '../../../../test/fixtures/odd-images.js';
 import { greySquare, selfie } from '../../../../test/fixtures/photos.js';
-import { decodeImage } from './decode-image.js';
+import { createDecodeImage } from './decode-image.js';
 import { allowOnlyJpegAndPng } from './decode-pixels.js';
 import type { Picture } from './picture.js';
 
+const decodeImage = createDecodeImage();
 const upright = await decode(await selfie());
 
 allowOnlyJpegAndPng();

@@ -1,5 +1,6 @@
 import { LivegateError, type ImageHeader } from '@livegate/core';
-import { decodeApart } from './decode-apart.js';
+import { countCpus } from '../engine/count-cpus.js';
+import { createDecodeApart } from './decode-apart.js';
 import { decodePixels, isOurFault } from './decode-pixels.js';
 import type { Picture } from './picture.js';
 import { prepareImage, type PreparedImage } from './prepare-image.js';
@@ -16,6 +17,8 @@ const TIMEOUT_SECONDS = 10;
 /** A process of its own, with Node.js and libvips. */
 const PROCESS_BYTES = 80_000_000;
 
+export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Picture>;
+
 /**
  * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The header is what `inspectHeader` found good,
  * as the gateway did before. Throws LivegateError `invalid_image`, or another Error where it is not
@@ -24,21 +27,24 @@ const PROCESS_BYTES = 80_000_000;
  * What may take long is decoded in a process that can be killed, as nothing else ends a decoder amid
  * its scans. The others are not: with a process, a photo of 12 megapixels would take three times as long.
  */
-export async function decodeImage(bytes: Uint8Array, header: ImageHeader): Promise<Picture> {
-  const prepared = prepareImage(bytes, header);
-  return isShort(header) ? await decodeHere(prepared) : await decodeApart(prepared);
+export function createDecodeImage(): DecodeImage {
+  const decodeApart = createDecodeApart(countCpus());
+  return async (bytes, header) => {
+    const prepared = prepareImage(bytes, header);
+    return isDecodedApart(header) ? await decodeApart(prepared) : await decodeHere(prepared);
+  };
 }
 
 /** Memory that a decode takes: the picture and what it is made of, then the picture and its copy. */
 export function decodeBytes(header: ImageHeader): number {
   const pictureBytes = (isInked(header) ? 4 : 3) * header.width * header.height;
-  const processBytes = isShort(header) ? 0 : PROCESS_BYTES;
+  const processBytes = isDecodedApart(header) ? PROCESS_BYTES : 0;
   return pictureBytes + Math.max(header.cost.heldBytes, pictureBytes) + processBytes;
 }
 
-/** Inks become colors by a large table, or one by one in this process's only thread. */
-function isShort(header: ImageHeader): boolean {
-  return header.cost.samples * (isInked(header) ? 8 : 1) <= MAX_SAMPLES_HERE;
+/** Inks count more: they become colors by a large table, or one by one in the only thread here. */
+export function isDecodedApart(header: ImageHeader): boolean {
+  return header.cost.samples * (isInked(header) ? 8 : 1) > MAX_SAMPLES_HERE;
 }
 
 function isInked(header: ImageHeader): boolean {
