@@ -4,12 +4,14 @@ import { inspectHeader } from '@livegate/core';
 import { loadModels } from '@livegate/worker/load-models';
 import { openSession } from '@livegate/worker/onnx/open-session';
 import { chooseFace } from '@livegate/worker/stages/choose-face';
-import { decodeImage } from '@livegate/worker/stages/decode-image';
+import { createDecodeImage } from '@livegate/worker/stages/decode-image';
 import { detectFaces } from '@livegate/worker/stages/detect-faces';
 import { reuseBatch } from '@livegate/worker/stages/image-tensor';
 import { distinctViews } from '@livegate/worker/stages/distinct-views';
 import type { Bench } from './bench.js';
 import type { Rate } from './rounds.js';
+
+const decodeImage = createDecodeImage();
 
 /** What a bare thread is started with. */
 export interface BareWork {
@@ -50,7 +52,7 @@ export async function countViews(modelsDir: string, image: Buffer): Promise<numb
   const { detector, classifiers } = await loadModels(modelsDir);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const session = await openSession(detector, options);
-  const picture = await decodeImage(image, inspectHeader(image, 50_000_000));
+  const picture = await decodeImage(image, inspectHeader(image, 52_000_000));
   const takeBatch = reuseBatch(detector.input);
   const faceDetector = { model: detector, session, takeBatch, scoreThreshold: 0.9 };
   const found = await detectFaces(faceDetector, [picture]);

@@ -5,9 +5,11 @@ import { loadModels } from '@livegate/worker/load-models';
 import { assessPictures } from '@livegate/worker/engine/assess-pictures';
 import { openSession } from '@livegate/worker/onnx/open-session';
 import { allocateBatch } from '@livegate/worker/stages/image-tensor';
-import { decodeImage } from '@livegate/worker/stages/decode-image';
+import { createDecodeImage } from '@livegate/worker/stages/decode-image';
 import express from 'express';
 import multer from 'multer';
+
+const decodeImage = createDecodeImage();
 
 const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 0 } as const;
 const { detector, classifiers } = await loadModels(process.env['LIVEGATE_MODELS_DIR']!);
@@ -32,7 +34,7 @@ const upload = multer({ storage: multer.memoryStorage() }).single('image');
 express()
   .get('/readyz', (_request, response) => void response.json({}))
   .post('/face/v1/passive-liveness', upload, async ({ file }, response) => {
-    const picture = await decodeImage(file!.buffer, inspectHeader(file!.buffer, 50_000_000));
+    const picture = await decodeImage(file!.buffer, inspectHeader(file!.buffer, 52_000_000));
     const [assessed] = await assessPictures(stages, [picture]);
     response.json(assessed);
   })

@@ -14,7 +14,7 @@ import { authOf, type DocumentedProduct } from './documented-product.js';
 
 /** Of a gateway with the default limits. */
 const facts = {
-  limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 50_000_000 },
+  limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
   waitLimitMs: 25_000,
   publicUrl: undefined,
   pageAssets,

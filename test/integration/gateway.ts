@@ -132,7 +132,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const server = createHttpServer(
     createServer(
       {
-        limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 50_000_000 },
+        limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
         waitLimitMs: 5000,
         rateLimitPerMinute: 0,
         publicUrl: undefined,

@@ -5,7 +5,8 @@ import type { Worker } from 'node:worker_threads';
 import { MANIFEST_FILE, parseManifest } from '@livegate/worker/model-manifest';
 // The compiled worker, as only that has a file for the engine's thread.
 import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { countProcesses } from '../fixtures/decode-processes.js';
 import * as odd from '../fixtures/odd-images.js';
 import { faces, groupPhoto, noFace, roundThing, selfie, tightCrop } from '../fixtures/photos.js';
 import { pipelineConfig } from '../fixtures/pipeline-config.js';
@@ -26,7 +27,7 @@ afterAll(() => pipeline.close());
 async function summarize(image: Uint8Array): Promise<string> {
   return await pipeline.assess(image).then(
     ({ assessment }) => assessment.kind,
-    (error: { code: string }) => error.code,
+    (error: { code?: string; message: string }) => error.code ?? error.message,
   );
 }
 
@@ -101,6 +102,24 @@ test('a corrupt image fails alone', async () => {
     'scored',
   ]);
 });
+
+test('of the largest images one is decoded at a time, and no selfie waits for them', async () => {
+  const frame = { frame: 0xc2, components: [1, 2, 3], scans: odd.slowScans };
+  const [large, photo] = [odd.emptyJpeg(5600, frame), await selfie()];
+  const ended: string[] = [];
+  const note = async (name: string, image: Buffer) => {
+    ended.push(`${name}: ${await summarize(image)}`);
+  };
+  const larges = [note('large', large), note('large', large)];
+  await vi.waitUntil(() => countProcesses() > 0, { timeout: 10_000 });
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, countProcesses())), 10);
+  onTestFinished(() => clearInterval(watch));
+  await note('selfie', photo);
+  await Promise.all(larges);
+  expect(ended).toEqual(['selfie: scored', 'large: no_face', 'large: no_face']);
+  expect(most).toBe(1);
+}, 60_000);
 
 test('a manifest of one’s own fuses its classifiers by weight', async () => {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-own-'));

@@ -1,3 +1,4 @@
+import { readRefusal } from '@livegate/core';
 import {
   createFakeCheckQueue,
   createFakeIdempotencyKeys,
@@ -5,7 +6,7 @@ import {
   createFakeReplies,
 } from '@livegate/core/testing';
 import { UnrecoverableError } from 'bullmq';
-import { toErrorCode, type TakenJob } from '../../apps/worker/src/take-jobs.js';
+import type { TakenJob } from '../../apps/worker/src/take-jobs.js';
 import type { Store, Taken } from './store.js';
 
 const MAX_ATTEMPTS = 3;
@@ -42,7 +43,7 @@ export function createFakeStore(): Store {
       async fail(error) {
         job.attemptsMade += 1;
         const isEnd = error instanceof UnrecoverableError || job.attemptsMade === MAX_ATTEMPTS;
-        if (isEnd) queue.finish(id, { error: toErrorCode(error) });
+        if (isEnd) queue.finish(id, readRefusal(error.message));
         else queue.retry(id);
         return isEnd;
       },

@@ -68,18 +68,21 @@ async function run(scheduler: fc.Scheduler, race: Race): Promise<void> {
   for (const [i, caller] of callers.entries()) expectTruth(race, i, await caller);
 }
 
+const { signal: NO_HANG_UP } = new AbortController();
+
 /** Resolves with what the caller is told; with 0 if it does not wait. */
 async function submit(world: World, race: Race, i: number): Promise<Told | undefined> {
   try {
-    const { awaitOutcome } = await world.gateways[i]!.submitCheck({
+    using check = await world.gateways[i]!.submitCheck({
       id: IDS[i]!,
       tenant: 'acme',
       image: Uint8Array.of(race.images[i]!),
       isAwaited: race.waits[i]!,
       idempotencyKey: 'k',
+      baseUrl: '',
     });
     if (!race.waits[i]) return 0;
-    const outcome = await awaitOutcome(WAIT_MS);
+    const outcome = await check.awaitOutcome({ waitMs: WAIT_MS, closed: NO_HANG_UP });
     return outcome && toTold(outcome);
   } catch (error) {
     return (error as { code: string }).code;

@@ -1,5 +1,5 @@
 import type { CheckOutcome, Log, ReplyOutbox } from '@livegate/core';
-import { LivegateError } from '@livegate/core';
+import { LivegateError, readRefusal } from '@livegate/core';
 import { exampleWorker } from '@livegate/core/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/await-check.js';
@@ -9,7 +9,7 @@ import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createCheckImage } from '../../apps/worker/src/check-image.js';
 import { finishCheck } from '../../apps/worker/src/finish-check.js';
 import type { AssessedImage } from '../../apps/worker/src/pipeline.js';
-import { endCheck, runCheck, toErrorCode } from '../../apps/worker/src/take-jobs.js';
+import { endCheck, runCheck } from '../../apps/worker/src/take-jobs.js';
 import type { Store, Taken } from './store.js';
 
 /** How the engine ends a run. */
@@ -108,7 +108,7 @@ export function createWorld(store: Store) {
         if ('result' in ended) await taken.complete(ended.result);
         else if (!(await taken.fail(ended.error))) return 'retried';
         await beforeFinish?.();
-        const outcome = 'result' in ended ? ended : { error: toErrorCode(ended.error) };
+        const outcome = 'result' in ended ? ended : readRefusal(ended.error.message);
         const replies = worker === 'finishes' ? store.outbox : deaf;
         const finishDeps = { replies, imageStore, cancellations: queue, announce: nothing, log };
         if (worker !== 'dies') {

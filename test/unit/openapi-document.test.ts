@@ -10,7 +10,7 @@ import { createServer, type ServerDeps } from '../../apps/api/src/server.js';
 import { createDocumentChecker, listOperations } from '../fixtures/document-checker.js';
 
 const options = {
-  limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 50_000_000 },
+  limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
   waitLimitMs: 25_000,
   rateLimitPerMinute: 0,
   publicUrl: undefined,

@@ -23,7 +23,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_TRUST_PROXY: parsedBy(parseTrustedProxies).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
-  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
+  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(52_000_000),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
   LIVEGATE_QUEUE_BOARD: z.stringbool().default(false),

@@ -1,4 +1,10 @@
-import { LivegateError, roundMs, type CheckOutcome, type CheckResult } from '@livegate/core';
+import {
+  LivegateError,
+  roundMs,
+  type CheckOutcome,
+  type CheckResult,
+  type Refusal,
+} from '@livegate/core';
 import type { Response } from 'express';
 
 /**
@@ -6,7 +12,7 @@ import type { Response } from 'express';
  * `performance.now()` at which the upload had been read and its check was submitted.
  */
 export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: number): void {
-  if ('error' in outcome) throw new LivegateError(outcome.error);
+  if ('error' in outcome) throw toError(outcome);
   const { verdict, model } = outcome.result;
   const { receivedAt } = res.locals;
   const now = performance.now();
@@ -20,6 +26,10 @@ export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: 
   res.set('Livegate-Model', model);
   res.set('Server-Timing', Object.entries(stages).map(presentStage).join(', '));
   res.json(verdict);
+}
+
+function toError({ error, message }: Refusal): LivegateError {
+  return new LivegateError(error, message === undefined ? {} : { publicMessage: message });
 }
 
 /** Where the time went; `waitMs` is from the submission to the outcome. */

@@ -18,7 +18,10 @@ export function presentJob(record: CheckRecord, baseUrl: string): JobResource {
     ...(outcome && 'result' in outcome && { result: outcome.result.verdict }),
     ...(outcome &&
       'error' in outcome && {
-        error: { error_code: outcome.error, error_message: errorMessages[outcome.error] },
+        error: {
+          error_code: outcome.error,
+          error_message: outcome.message ?? errorMessages[outcome.error],
+        },
       }),
     links: { self, ...(!isFinished(status) && { cancel: `${self}/cancel` }) },
   };

@@ -31,7 +31,7 @@ export const workerConfigSchema = z.object({
   LIVEGATE_MAX_BATCH: orAuto(integer(1)),
   LIVEGATE_LINGER_MS: orAuto(milliseconds()),
   LIVEGATE_CONCURRENCY: orAuto(integer(1)),
-  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(50_000_000),
+  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(52_000_000),
   LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
   LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
   LIVEGATE_MODERATE_FROM: fraction().default(0.4),

@@ -9,12 +9,14 @@ import { loadModels } from './load-models.js';
 import type { View } from './model-manifest.js';
 import { openSession } from './onnx/open-session.js';
 import { cropView } from './stages/crop-view.js';
-import { decodeImage } from './stages/decode-image.js';
+import { createDecodeImage } from './stages/decode-image.js';
 import { detectFaces } from './stages/detect-faces.js';
 import { distinctViews } from './stages/distinct-views.js';
 import { allocateBatch, reuseBatch } from './stages/image-tensor.js';
 import type { Box, Picture } from './stages/picture.js';
 import { scoreFaces } from './stages/score-faces.js';
+
+const decodeImage = createDecodeImage();
 
 interface Golden {
   /** Left, top, right, bottom in pixels, within 1. */

@@ -5,15 +5,16 @@ import {
   type Log,
   type ModelFacts,
 } from '@livegate/core';
-import { Semaphore } from 'async-mutex';
 import { createBatcher, type BatchRules } from './batcher.js';
 import { collectLessOften } from './collect-less-often.js';
+import { createDecodeRoom } from './decode-room.js';
 import type { EngineLayout } from './engine/choose-layout.js';
 import type { KeepEngineDeps } from './engine/keep-engine.js';
 import { EngineCrash } from './engine/open-engine.js';
 import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
-import { allowOnlyJpegAndPng, decodeImage } from './stages/decode-image.js';
+import { createDecodeImage } from './stages/decode-image.js';
+import { allowOnlyJpegAndPng } from './stages/decode-pixels.js';
 import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
 import { createObserveStages } from './telemetry/observe-stages.js';
 
@@ -58,9 +59,6 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** About 300 MB of pixels, eight photos of 12 megapixels; a decoder may need as much again. */
-const MAX_MEGAPIXELS_AT_ONCE = 100;
-
 /** Throws an Error when a model is missing or changed, or the execution provider is not there. */
 export async function createPipeline(
   { modelsDir, maxImagePixels, ...config }: PipelineConfig,
@@ -72,13 +70,12 @@ export async function createPipeline(
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
   const stages = createObserveStages();
+  const decodeImage = createDecodeImage();
   const runs = createObserveRuns(engines);
   const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
   const rules = planBatches(layout, config);
   const batcher = createBatcher(run, rules);
-  // In megapixels: a semaphore's release takes a step for each unit that is free.
-  const room = new Semaphore(MAX_MEGAPIXELS_AT_ONCE);
-  const allRoom = MAX_MEGAPIXELS_AT_ONCE;
+  const room = createDecodeRoom();
 
   return {
     models: facts,
@@ -88,14 +85,13 @@ export async function createPipeline(
     async assess(image, alone) {
       const header = inspectHeader(image, maxImagePixels);
       const take = () => assess(image, header);
-      if (alone) return await room.runExclusive(() => alone().then(take), allRoom);
-      const megapixels = Math.ceil((header.width * header.height) / 1e6);
+      if (alone) return await room.runAlone(() => alone().then(take));
       try {
-        return await room.runExclusive(take, Math.min(megapixels, allRoom));
+        return await room.run(header, take);
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
         // It may be what killed the engine: nobody else is to be there when it does so again.
-        return await room.runExclusive(take, allRoom);
+        return await room.runAlone(take);
       }
     },
     drain: batcher.drain,

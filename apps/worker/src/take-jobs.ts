@@ -2,14 +2,14 @@ import {
   asRefusal,
   CHECK_QUEUE,
   createCountReturn,
-  isErrorCode,
   isStoreFailure,
   LivegateError,
+  readRefusal,
+  writeRefusal,
   type CheckJob,
   type CheckOutcome,
   type AnnouncedCheck,
   type CheckResult,
-  type ErrorCode,
   type Keys,
   type Log,
   type Redis,
@@ -65,7 +65,7 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
   worker.on('completed', (job, result) => end(job, { result }));
   worker.on('failed', (job, error) => {
     // Without `finishedOn` the job is only waiting for its next attempt.
-    if (job?.finishedOn) end(job, { error: toErrorCode(error) });
+    if (job?.finishedOn) end(job, readRefusal(error.message));
     else observed.retried();
   });
   worker.on('stalled', observed.stalled);
@@ -174,9 +174,9 @@ export async function runCheck(
   } catch (error) {
     if (isStoreFailure(error)) throw error;
     await announce();
-    // A refusal's code becomes the job's `failedReason`; only our own faults are tried again.
+    // A refusal becomes the job's `failedReason`; only our own faults are tried again.
     const refusal = asRefusal(error);
-    if (refusal) throw new UnrecoverableError(refusal.code);
+    if (refusal) throw new UnrecoverableError(writeRefusal(refusal));
     log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
     throw error;
   }
@@ -217,8 +217,4 @@ export async function endCheck(
 function requireId({ id }: TakenJob): string {
   if (id === undefined) throw new UnrecoverableError('a job without an id');
   return id;
-}
-
-export function toErrorCode({ message }: Error): ErrorCode {
-  return isErrorCode(message) ? message : 'internal_error';
 }

@@ -2,6 +2,8 @@ export * from './domain/check-record.js';
 export * from './domain/check.js';
 export * from './domain/errors.js';
 export * from './domain/image-header.js';
+export { walkJpeg, type JpegHeader, type JpegSegment } from './domain/image-header-jpeg.js';
+export type { PngHeader } from './domain/image-header-png.js';
 export * from './domain/image-rules.js';
 export * from './domain/leases.js';
 export * from './domain/models.js';

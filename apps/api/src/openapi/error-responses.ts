@@ -7,7 +7,7 @@ import { listHeaders, type HeaderName } from './headers.js';
 
 /** Refusals that tell more than their code's own words, or when to come again. */
 const exampleDetails: Partial<Record<ErrorCode, ErrorDetails>> = {
-  image_dimensions_exceeded: { publicMessage: 'the image has more than 50000000 pixels' },
+  image_dimensions_exceeded: { publicMessage: 'the image has more than 52000000 pixels' },
   image_too_large: { publicMessage: 'the image has more than 10485760 bytes' },
   invalid_request: { publicMessage: 'url: Invalid input: expected string, received undefined' },
   rate_limited: { retryAfterSeconds: 12 },

@@ -1,5 +1,5 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { isErrorCode, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
+import { readRefusal, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 
@@ -37,7 +37,7 @@ function conceal(job: BoardJob): BoardJob {
 /** Of a job that failed: one that succeeded, or is tried again, keeps the reason of an earlier attempt. */
 function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
   if (!finishedOn || returnvalue) return {};
-  return { failedReason: isErrorCode(failedReason) ? failedReason : 'internal_error' };
+  return { failedReason: readRefusal(failedReason).error };
 }
 
 function pickFacts(job: BoardJob) {

@@ -91,7 +91,7 @@ describe('announcing a check', () => {
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
     const checks = { read: async () => records.shift() };
-    const announce = createAnnounceCheck({ checks, store, queue, baseUrl, now: () => 6000 });
+    const announce = createAnnounceCheck({ checks, store, queue, now: () => 6000 });
     await announce({ ...facts, webhookUrl: 'https://example.com/own' }, 5000);
     expect(records).toEqual([]);
     expect(await store.listDeliveries('whe_1')).toEqual([]);

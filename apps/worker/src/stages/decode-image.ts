@@ -1,42 +1,61 @@
 import { LivegateError, type ImageHeader } from '@livegate/core';
-import sharp from 'sharp';
+import { countCpus } from '../engine/count-cpus.js';
+import { createDecodeApart } from './decode-apart.js';
+import { decodePixels, isOurFault } from './decode-pixels.js';
 import type { Picture } from './picture.js';
-import { readPixels } from './read-pixels.js';
-import { stripPng } from './strip-png.js';
+import { prepareImage, type PreparedImage } from './prepare-image.js';
 
-/** The last resort: by the limits that are checked before, a decode takes some two seconds. */
-const DECODE_TIMEOUT_SECONDS = 10;
+/**
+ * Samples that a decoder may visit in this process: half a second of a core at most. A baseline JPEG
+ * of 52 megapixels has 160 million, a progressive one of 25 has 350.
+ */
+const MAX_SAMPLES_HERE = 400_000_000;
+
+/** A decode of half a second that takes as long does not get the processor. */
+const TIMEOUT_SECONDS = 10;
+
+/** A process of its own, with Node.js and libvips. */
+const PROCESS_BYTES = 80_000_000;
+
+export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Picture>;
 
 /**
  * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The header is what `inspectHeader` found good,
- * as the gateway did before. Throws LivegateError `invalid_image`.
+ * as the gateway did before. Throws LivegateError `invalid_image`, or another Error where it is not
+ * the image's fault.
+ *
+ * What may take long is decoded in a process that can be killed, as nothing else ends a decoder amid
+ * its scans. The others are not: with a process, a photo of 12 megapixels would take three times as long.
  */
-export async function decodeImage(bytes: Uint8Array, header: ImageHeader): Promise<Picture> {
+export function createDecodeImage(): DecodeImage {
+  const decodeApart = createDecodeApart(countCpus());
+  return async (bytes, header) => {
+    const prepared = prepareImage(bytes, header);
+    return isDecodedApart(header) ? await decodeApart(prepared) : await decodeHere(prepared);
+  };
+}
+
+/** Memory that a decode takes: the picture and what it is made of, then the picture and its copy. */
+export function decodeBytes(header: ImageHeader): number {
+  const pictureBytes = (isInked(header) ? 4 : 3) * header.width * header.height;
+  const processBytes = isDecodedApart(header) ? PROCESS_BYTES : 0;
+  return pictureBytes + Math.max(header.cost.heldBytes, pictureBytes) + processBytes;
+}
+
+/** Inks count more: they become colors by a large table, or one by one in the only thread here. */
+export function isDecodedApart(header: ImageHeader): boolean {
+  return header.cost.samples * (isInked(header) ? 8 : 1) > MAX_SAMPLES_HERE;
+}
+
+function isInked(header: ImageHeader): boolean {
+  return header.kind === 'jpeg' && header.components === 4;
+}
+
+async function decodeHere({ file, task }: PreparedImage): Promise<Picture> {
   try {
-    return await decodePixels(header.kind === 'png' ? stripPng(bytes) : bytes, header);
+    return await decodePixels(file, task, TIMEOUT_SECONDS);
   } catch (cause) {
+    if (isOurFault(cause)) throw cause;
     throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });
   }
-}
-
-/** Leaves libvips only its JPEG and PNG loaders, in this whole process: less code to attack. */
-export function allowOnlyJpegAndPng(): void {
-  sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng'] });
-}
-
-function decodePixels(bytes: Uint8Array, { width, height }: ImageHeader): Promise<Picture> {
-  // 'error' refuses truncated files and broken PNG checksums, but not mere warnings: some phones'
-  // selfie cameras write JPEGs with invalid scan parameters that every viewer shows.
-  const image = sharp(bytes, {
-    failOn: 'error',
-    limitInputPixels: width * height,
-    autoOrient: true,
-  });
-  return readPixels(
-    image
-      .flatten({ background: 'white' })
-      .toColourspace('srgb')
-      .timeout({ seconds: DECODE_TIMEOUT_SECONDS }),
-  );
 }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.js';
+import type { Refusal } from './errors.js';
 import type { Verdict } from './verdict.js';
 
 /**
@@ -59,4 +59,4 @@ export interface CheckResult {
 }
 
 /** How a check ended: with a verdict of any kind, or without one and why. */
-export type CheckOutcome = { result: CheckResult } | { error: ErrorCode };
+export type CheckOutcome = { result: CheckResult } | Refusal;

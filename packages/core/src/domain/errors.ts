@@ -95,7 +95,25 @@ export function isStoreFailure(error: unknown): boolean {
   return error instanceof LivegateError && ['overloaded', 'unavailable'].includes(error.code);
 }
 
-/** Whether a text, such as a job's `failedReason`, is one of our codes. */
+/** How a check ended without a verdict: why, and in which words if not in those of the code. */
+export interface Refusal {
+  error: ErrorCode;
+  message?: string;
+}
+
+/** A refusal as a text, such as a job's `failedReason`: its code, and below it its own message. */
+export function writeRefusal({ code, publicMessage }: LivegateError): string {
+  return publicMessage === errorMessages[code] ? code : `${code}\n${publicMessage}`;
+}
+
+/** What `writeRefusal` wrote; any other text is `internal_error`, and stays unsaid. */
+export function readRefusal(text: string): Refusal {
+  const [error, message] = text.split('\n', 2);
+  if (!isErrorCode(error)) return { error: 'internal_error' };
+  return message === undefined ? { error } : { error, message };
+}
+
+/** Whether a text is one of our codes. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);
 }

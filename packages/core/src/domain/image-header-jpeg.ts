@@ -1,34 +1,82 @@
 import { LivegateError } from './errors.js';
-import type { ImageSize } from './image-rules.js';
+import type { DecodeCost, ImageSize } from './image-rules.js';
 
 /** A progressive photo has about ten; each is a pass over all blocks, however few its bytes are. */
 const MAX_SCANS = 100;
 /** Colour profiles and depth maps take up to some 250; the decoder allocates for each. */
 const MAX_SEGMENTS = 1000;
 
-/**
- * The size of a JPEG, found by walking from marker to marker to its end.
- *
- * Skips what the decoder skips: padding and garbage between segments. So it misses no scan that the
- * decoder would run. Throws `invalid_image`: no frame, no scan, a cut segment, or too many of them.
- */
-export function readJpegSize(jpeg: Uint8Array): ImageSize {
-  let size: ImageSize | undefined;
-  let segments = 0;
-  let scans = 0;
-  for (let at = findMarker(jpeg, 2); at < jpeg.length && jpeg[at] !== EOI;) {
-    if (++segments > MAX_SEGMENTS) throw tooMany(`${MAX_SEGMENTS} segments`);
-    if (jpeg[at] === SOS && ++scans > MAX_SCANS) throw tooMany(`${MAX_SCANS} scans`);
-    const end = segmentEnd(jpeg, at);
-    if (isFrame(jpeg[at]!)) size ??= readFrame(jpeg, at);
-    at = findMarker(jpeg, end);
-  }
-  if (size && scans > 0) return size;
-  throw invalid('a JPEG without a picture');
+export interface JpegHeader extends ImageSize {
+  kind: 'jpeg';
+  /** Gray 1, YCbCr or RGB 3, CMYK or YCCK 4. */
+  components: number;
+  /** Whether the file has its end marker. Without one it still has all of its scans. */
+  hasEnd: boolean;
+  cost: DecodeCost;
 }
 
+/** One marker and what belongs to it; the compressed data of a scan lies behind its segment. */
+export interface JpegSegment {
+  code: number;
+  /** Where its 0xFF is. */
+  start: number;
+  /** Where its data is, behind the length. */
+  dataStart: number;
+  end: number;
+}
+
+/**
+ * The header of a JPEG, found by walking from marker to marker to its end.
+ *
+ * Throws `invalid_image`, which names a variant that is not decoded.
+ */
+export function readJpegHeader(jpeg: Uint8Array): JpegHeader {
+  let frame: Frame | undefined;
+  let samples = 0;
+  let scans = 0;
+  let hasEnd = false;
+  for (const segment of walkJpeg(jpeg)) {
+    refuseVariant(segment.code);
+    if (isFrame(segment.code)) frame ??= readFrame(jpeg, segment);
+    if (segment.code === EOI) hasEnd = true;
+    if (segment.code !== SOS) continue;
+    if (!frame) throw invalid('a JPEG with a scan before its frame');
+    if (++scans > MAX_SCANS) throw tooMany(`${MAX_SCANS} scans`);
+    samples += readScan(jpeg, segment, frame);
+  }
+  if (!frame || scans === 0) throw invalid('a JPEG without a picture');
+  if (!hasEnd && !isComplete(frame)) throw invalid('a JPEG that ends before its last scan');
+  const { width, height, components } = frame;
+  const cost = { samples, heldBytes: frame.isHeld ? BYTES_A_COEFFICIENT * sum(components) : 0 };
+  return { kind: 'jpeg', width, height, components: components.length, hasEnd, cost };
+}
+
+/**
+ * The segments up to the end marker, which is the last one, or to the end of the file.
+ *
+ * Skips what the decoder skips: padding and garbage between segments. So it misses no scan that the
+ * decoder would run. Throws `invalid_image`: a cut segment, or too many of them.
+ */
+export function* walkJpeg(jpeg: Uint8Array): Generator<JpegSegment> {
+  let segments = 0;
+  for (let at = findMarker(jpeg, 2); at < jpeg.length;) {
+    const code = jpeg[at]!;
+    const hasData = code !== EOI;
+    const end = hasData ? segmentEnd(jpeg, at) : at + 1;
+    if (hasData && ++segments > MAX_SEGMENTS) throw tooMany(`${MAX_SEGMENTS} segments`);
+    yield { code, start: at - 1, dataStart: Math.min(at + 3, end), end };
+    if (!hasData) return;
+    at = findMarker(jpeg, end);
+  }
+}
+
+const SOF0 = 0xc0;
+const SOF2 = 0xc2;
 const EOI = 0xd9;
 const SOS = 0xda;
+
+/** A coefficient of the compressed picture, as a decoder holds it in memory. */
+const BYTES_A_COEFFICIENT = 2;
 
 /**
  * The index of the next marker's code, the byte after its 0xFF; the file's length if none follows.
@@ -54,16 +102,106 @@ function segmentEnd(jpeg: Uint8Array, marker: number): number {
   return end;
 }
 
-/** SOF0 to SOF15, without the three of these codes that mean something else: DHT, JPG and DAC. */
+/** Frames of Huffman coded blocks: baseline, extended and progressive. */
 function isFrame(code: number): boolean {
-  return code >= 0xc0 && code <= 0xcf && code !== 0xc4 && code !== 0xc8 && code !== 0xcc;
+  return code >= SOF0 && code <= SOF2;
 }
 
-/** A frame header: its length, the bits per sample, the height, the width. */
-function readFrame(jpeg: Uint8Array, marker: number): ImageSize {
-  const size = { width: readUint16(jpeg, marker + 6), height: readUint16(jpeg, marker + 4) };
-  if (size.width > 0 && size.height > 0) return size;
-  throw invalid('a JPEG without pixels');
+/** By their markers. Decoders for them are rare, slow, or both; no browser shows one. */
+const variants: Record<number, string> = {
+  0xc3: 'a lossless JPEG',
+  0xc5: 'a hierarchical JPEG',
+  0xc6: 'a hierarchical JPEG',
+  0xc7: 'a hierarchical JPEG',
+  0xc9: 'a JPEG with arithmetic coding',
+  0xca: 'a JPEG with arithmetic coding',
+  0xcb: 'a lossless JPEG',
+  0xcc: 'a JPEG with arithmetic coding',
+  0xcd: 'a hierarchical JPEG',
+  0xce: 'a hierarchical JPEG',
+  0xcf: 'a hierarchical JPEG',
+  0xde: 'a hierarchical JPEG',
+  0xf7: 'a JPEG-LS',
+};
+
+function refuseVariant(code: number): void {
+  const variant = variants[code];
+  if (variant) throw unsupported(variant);
+}
+
+interface Frame extends ImageSize {
+  components: Component[];
+  isProgressive: boolean;
+  /** Whether a decoder holds all coefficients until it has read the last scan. */
+  isHeld: boolean;
+}
+
+interface Component {
+  id: number;
+  samples: number;
+  /** The lowest bit that is known of each of the 64 coefficients; 0 is all of it. */
+  lowestBits: Uint8Array;
+}
+
+/** A frame header: bits per sample, height, width; then id, sampling and table of each component. */
+function readFrame(jpeg: Uint8Array, { code, dataStart, end }: JpegSegment): Frame {
+  const bits = jpeg[dataStart];
+  const height = readUint16(jpeg, dataStart + 1);
+  const width = readUint16(jpeg, dataStart + 3);
+  const count = jpeg[dataStart + 5]!;
+  if (end - dataStart < 6 + 3 * count) throw invalid('a JPEG with a cut frame');
+  if (bits !== 8) throw unsupported(`a JPEG of ${bits} bits a sample`);
+  if (width === 0) throw invalid('a JPEG without pixels');
+  if (height === 0) throw unsupported('a JPEG that tells its height after its pixels');
+  if (![1, 3, 4].includes(count)) throw unsupported(`a JPEG of ${count} components`);
+  const components = readComponents(jpeg.subarray(dataStart + 6, end), { width, height }, count);
+  const isProgressive = code === SOF2;
+  return { width, height, components, isProgressive, isHeld: isProgressive };
+}
+
+function readComponents(fields: Uint8Array, size: ImageSize, count: number): Component[] {
+  const sampled = Array.from({ length: count }, (_, i) => {
+    const factors = fields[3 * i + 1]!;
+    return { id: fields[3 * i]!, across: factors >> 4, down: factors & 15 };
+  });
+  if (sampled.some(({ across, down }) => [across, down].some((f) => f < 1 || f > 4))) {
+    throw invalid('a JPEG with impossible sampling');
+  }
+  // A scan's units hold one block of the least sampled component, and up to 16 of another.
+  const unitsAcross = Math.ceil(size.width / (8 * Math.max(...sampled.map((c) => c.across))));
+  const unitsDown = Math.ceil(size.height / (8 * Math.max(...sampled.map((c) => c.down))));
+  return sampled.map(({ id, across, down }) => ({
+    id,
+    samples: 64 * across * unitsAcross * down * unitsDown,
+    lowestBits: new Uint8Array(64).fill(UNKNOWN),
+  }));
+}
+
+const UNKNOWN = 255;
+
+/** Notes what a scan adds to the frame. Returns how many samples a decoder visits for it. */
+function readScan(jpeg: Uint8Array, { dataStart, end }: JpegSegment, frame: Frame): number {
+  const count = jpeg[dataStart]!;
+  const parameters = dataStart + 1 + 2 * count;
+  if (end < parameters + 3) throw invalid('a JPEG with a cut scan header');
+  const ids = new Set(Array.from({ length: count }, (_, i) => jpeg[dataStart + 1 + 2 * i]));
+  const scanned = frame.components.filter(({ id }) => ids.has(id));
+  // Then the decoder reads all scans before it has a pixel.
+  if (scanned.length < frame.components.length) frame.isHeld = true;
+  // Without progression the parameters mean nothing, and some phones write zeros there.
+  const [from, to] = frame.isProgressive ? [jpeg[parameters]!, jpeg[parameters + 1]!] : [0, 63];
+  const lowestBit = frame.isProgressive ? jpeg[parameters + 2]! & 15 : 0;
+  for (const { lowestBits } of scanned) lowestBits.fill(lowestBit, from, to + 1);
+  return sum(scanned);
+}
+
+function sum(components: Component[]): number {
+  return components.reduce((total, { samples }) => total + samples, 0);
+}
+
+/** Whether all of the picture has been in one of the scans. */
+function isComplete({ components }: Frame): boolean {
+  return components.every(({ lowestBits }) => lowestBits.every((bit) => bit === 0));
 }
 
 /** Beyond the end of the file there are zeros. */
@@ -78,5 +216,10 @@ function invalid(detail: string): LivegateError {
 /** Such a file may be valid; so the caller is told what is wrong with it. */
 function tooMany(limit: string): LivegateError {
   const publicMessage = `the image is a JPEG of more than ${limit}`;
+  return new LivegateError('invalid_image', { publicMessage });
+}
+
+function unsupported(variant: string): LivegateError {
+  const publicMessage = `the image is ${variant}, send a baseline or progressive JPEG of 8 bits`;
   return new LivegateError('invalid_image', { publicMessage });
 }

@@ -1,16 +1,13 @@
 import { LivegateError } from './errors.js';
-import { readJpegSize } from './image-header-jpeg.js';
-import { readPngSize } from './image-header-png.js';
-import { requireImagePixels } from './image-rules.js';
-import type { ImageSize } from './image-rules.js';
+import { readJpegHeader, type JpegHeader } from './image-header-jpeg.js';
+import { readPngHeader, type PngHeader } from './image-header-png.js';
+import { requireDecodeCost, requireImagePixels } from './image-rules.js';
 
 /** The kinds of image that are accepted. */
-export type ImageKind = 'jpeg' | 'png';
+export type ImageKind = ImageHeader['kind'];
 
 /** What a file says of itself, before a single pixel is decoded. */
-export interface ImageHeader extends ImageSize {
-  kind: ImageKind;
-}
+export type ImageHeader = JpegHeader | PngHeader;
 
 /** The kind by the file's very first bytes, as the decoders tell it; `undefined` for others. */
 export function imageKind(bytes: Uint8Array): ImageKind | undefined {
@@ -27,9 +24,10 @@ export function imageKind(bytes: Uint8Array): ImageKind | undefined {
 export function inspectHeader(bytes: Uint8Array, maxImagePixels: number): ImageHeader {
   const kind = imageKind(bytes);
   if (!kind) throw new LivegateError('invalid_image', { detail: 'neither a JPEG nor a PNG' });
-  const size = kind === 'jpeg' ? readJpegSize(bytes) : readPngSize(bytes);
-  requireImagePixels(size, maxImagePixels);
-  return { kind, ...size };
+  const header = kind === 'jpeg' ? readJpegHeader(bytes) : readPngHeader(bytes);
+  requireImagePixels(header, maxImagePixels);
+  requireDecodeCost(header.cost);
+  return header;
 }
 
 const jpegSignature = [0xff, 0xd8, 0xff];

@@ -14,6 +14,20 @@ export interface ImageSize {
   height: number;
 }
 
+/** What the decoding of an image takes, by its header and markers alone. */
+export interface DecodeCost {
+  /** Samples that a decoder visits: of a JPEG in all its scans, of a PNG its bytes. */
+  samples: number;
+  /** Bytes that a decoder holds beside the picture; 0 where it has a row at a time. */
+  heldBytes: number;
+}
+
+/**
+ * Samples of a JPEG that its scans may visit. A 52 megapixel photo has 730 million in the ten scans
+ * that libjpeg makes of it, and 1250 million as CMYK. They take a core at most 1.2 ns each.
+ */
+const MAX_SAMPLES = 1_300_000_000;
+
 /**
  * Pixels on one side at most. No camera comes near; but a decoder works row by row, so that a
  * picture one pixel wide keeps it busy for half a minute within any limit on the pixels.
@@ -34,6 +48,18 @@ export function requireImagePixels({ width, height }: ImageSize, maxImagePixels:
   if (width * height > maxImagePixels) {
     throw dimensionsExceeded(`more than ${maxImagePixels} pixels`, { width, height });
   }
+}
+
+/** Throws what `tooCostly` makes. */
+export function requireDecodeCost({ samples }: DecodeCost): void {
+  if (samples > MAX_SAMPLES) throw tooCostly(`${samples} samples in its scans`);
+}
+
+/** `invalid_image`, saying why: the image may be valid. */
+export function tooCostly(detail: string): LivegateError {
+  const publicMessage =
+    'the image takes longer to decode than a photo does, send fewer pixels or a baseline JPEG';
+  return new LivegateError('invalid_image', { publicMessage, detail });
 }
 
 /** `image_too_large`, telling the limit. */

@@ -7,7 +7,7 @@ import {
   type CheckOutcome,
   type CheckResult,
 } from '../domain/check.js';
-import { isErrorCode } from '../domain/errors.js';
+import { readRefusal } from '../domain/errors.js';
 import type { CheckQueue } from '../ports.js';
 import { traceSend } from '../telemetry/messages.js';
 import { readCancellations, requestCancellation } from './cancellations.js';
@@ -156,7 +156,7 @@ function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
   const { finishedOn, failedReason, returnvalue } = job;
   if (!finishedOn) return undefined;
   if (endedWithResult(job)) return { result: returnvalue };
-  return { error: isErrorCode(failedReason) ? failedReason : 'internal_error' };
+  return readRefusal(failedReason);
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   type SpanContext,
   type Tracer,
 } from '@opentelemetry/api';
-import { isErrorCode, LivegateError } from '../domain/errors.js';
+import { LivegateError, readRefusal } from '../domain/errors.js';
 
 /** Everything here goes through the API alone: where no SDK was started, spans are nothing at all. */
 export function getTracer(): Tracer {
@@ -40,7 +40,8 @@ export function markFailed(span: Span, errorType: string): void {
 export function errorTypeOf(error: unknown): string {
   if (error instanceof LivegateError) return error.code;
   if (!(error instanceof Error)) return '_OTHER';
-  return isErrorCode(error.message) ? error.message : error.name;
+  const { error: code } = readRefusal(error.message);
+  return code === 'internal_error' && error.message !== code ? error.name : code;
 }
 
 /** The ids that join a log line with its trace; nothing where nothing is traced. */

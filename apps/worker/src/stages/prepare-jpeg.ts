@@ -1,0 +1,65 @@
+import { walkJpeg, type JpegHeader, type JpegSegment } from '@livegate/core';
+import { isProfile, withoutPipelines } from './icc-profile.js';
+
+/** A JPEG as the decoder is to read it. */
+export interface PreparedJpeg {
+  file: Uint8Array;
+  /** Whether it says what its printing inks look like. */
+  hasInkProfile: boolean;
+}
+
+/** Adds an end marker where only that is missing, and hides what makes a color profile costly. */
+export function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
+  const inFile = findProfileChunks(jpeg);
+  const numbered = inFile.toSorted((a, b) => a.number - b.number);
+  const hasInkProfile = isProfile(readProfile(jpeg, numbered), 'CMYK');
+  // Decoders put them together one way or the other.
+  const harmless = [inFile, numbered].reduce(hidePipelines, jpeg);
+  return { file: hasEnd ? harmless : Buffer.concat([harmless, END]), hasInkProfile };
+}
+
+const END = Buffer.from('ffd9', 'hex');
+
+interface ProfileChunk extends JpegSegment {
+  /** A profile is cut into up to 255 segments, which may come in any order. */
+  number: number;
+  profileStart: number;
+}
+
+/** Those behind the first scan are not read by anybody. */
+function findProfileChunks(jpeg: Uint8Array): ProfileChunk[] {
+  const chunks: ProfileChunk[] = [];
+  for (const segment of walkJpeg(jpeg)) {
+    if (segment.code === SOS) break;
+    const profileStart = segment.dataStart + PROFILE_MARK.length + 2;
+    if (segment.code !== APP2 || segment.end < profileStart || !isMarked(jpeg, segment)) continue;
+    chunks.push({ ...segment, number: jpeg[profileStart - 2]!, profileStart });
+  }
+  return chunks;
+}
+
+function isMarked(jpeg: Uint8Array, { dataStart }: JpegSegment): boolean {
+  const mark = jpeg.subarray(dataStart, dataStart + PROFILE_MARK.length);
+  return PROFILE_MARK.equals(mark);
+}
+
+const APP2 = 0xe2;
+const SOS = 0xda;
+const PROFILE_MARK = Buffer.from('ICC_PROFILE\0', 'latin1');
+
+function readProfile(jpeg: Uint8Array, chunks: ProfileChunk[]): Buffer {
+  return Buffer.concat(chunks.map(({ profileStart, end }) => jpeg.subarray(profileStart, end)));
+}
+
+/** A copy where something is hidden: the profile stays as long as it was. */
+function hidePipelines(jpeg: Uint8Array, chunks: ProfileChunk[]): Uint8Array {
+  const profile = readProfile(jpeg, chunks);
+  const harmless = withoutPipelines(profile);
+  if (harmless === profile) return jpeg;
+  const copy = Buffer.from(jpeg);
+  let at = 0;
+  for (const { profileStart, end } of chunks) {
+    at += harmless.copy(copy, profileStart, at, at + end - profileStart);
+  }
+  return copy;
+}

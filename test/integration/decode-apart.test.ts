@@ -1,0 +1,89 @@
+import { inspectHeader } from '@livegate/core';
+// The compiled worker, as only that has a file for the process.
+import { createDecodeApart } from '@livegate/worker/stages/decode-apart';
+import { createDecodeImage } from '@livegate/worker/stages/decode-image';
+import { prepareImage } from '@livegate/worker/stages/prepare-image';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { countProcesses, findDecodeProcess } from '../fixtures/decode-processes.js';
+import * as odd from '../fixtures/odd-images.js';
+import { selfie } from '../fixtures/photos.js';
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 30_000 });
+
+const LARGE = 1e8;
+const decodeApart = createDecodeApart(2);
+const decodeImage = createDecodeImage();
+const ample = { cpuMs: 60_000, wallMs: 60_000 };
+const task = { pixels: LARGE, failOn: 'error' } as const;
+
+/** Minutes within libjpeg, where nothing but an end of the process can reach it. */
+const endless = { file: odd.arithmeticJpeg(7071, 2000), task };
+
+const prepare = (image: Buffer) => prepareImage(image, inspectHeader(image, LARGE));
+
+test('a process decodes to the same pixels as this one, and ends', async () => {
+  const image = await selfie();
+  const picture = await decodeApart(prepare(image), ample);
+  const here = await decodeImage(image, inspectHeader(image, LARGE));
+  expect(picture).toMatchObject({ width: here.width, height: here.height });
+  expect(Buffer.compare(picture.pixels, here.pixels)).toBe(0);
+  await vi.waitUntil(() => countProcesses() === 0);
+});
+
+test('pixels from a process can be moved to a thread', async () => {
+  const { pixels } = await decodeApart(prepare(await selfie()), ample);
+  structuredClone(pixels, { transfer: [pixels.buffer as ArrayBuffer] });
+  expect(pixels).toHaveLength(0);
+});
+
+test('a decode past its processor time is killed and refused, saying so', async () => {
+  const ended = decodeApart(endless, { cpuMs: 100, wallMs: 60_000 });
+  await expect(ended).rejects.toMatchObject({
+    code: 'invalid_image',
+    publicMessage: expect.stringContaining('takes longer to decode'),
+  });
+  await vi.waitUntil(() => countProcesses() === 0);
+});
+
+test('a decode that the clock ends before it has had its processor time is no refusal', async () => {
+  const ended = decodeApart(endless, { cpuMs: 60_000, wallMs: 500 });
+  await expect(ended).rejects.toThrow('ended without an answer, within 500 ms: SIGKILL');
+  await expect(ended).rejects.not.toHaveProperty('code');
+  await vi.waitUntil(() => countProcesses() === 0);
+});
+
+test('a process that is killed by somebody else is no refusal', async () => {
+  const ended = decodeApart(endless, ample);
+  const pid = await vi.waitUntil(() => findDecodeProcess(), { timeout: 10_000 });
+  process.kill(pid, 'SIGKILL');
+  await expect(ended).rejects.toThrow('SIGKILL');
+  await expect(ended).rejects.not.toHaveProperty('code');
+});
+
+test('what cannot be decoded is refused, with what libvips says in its detail', async () => {
+  const broken = { file: odd.truncated(await selfie()), task };
+  await expect(decodeApart(broken, ample)).rejects.toMatchObject({
+    code: 'invalid_image',
+    detail: expect.stringContaining('premature end'),
+  });
+});
+
+test('no more processes run at once than it may have', async () => {
+  const image = prepare(await selfie());
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, countProcesses())), 10);
+  onTestFinished(() => clearInterval(watch));
+  const many = Array.from({ length: 5 }, () => decodeApart(image));
+  await Promise.all(many);
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThanOrEqual(2);
+});
+
+test('a picture of 52 megapixels that comes bit by bit is decoded', async () => {
+  const form = { frame: 0xc2, components: [1, 2, 3], scans: odd.slowScans };
+  const image = odd.emptyJpeg(7211, form);
+  const { width, pixels } = await decodeImage(image, inspectHeader(image, 52_000_000));
+  expect(width).toBe(7211);
+  expect([pixels.at(0), pixels.at(-1)]).toEqual([128, 128]);
+});
