@@ -3,13 +3,13 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
-import { assessFiles } from './check-data/assess-files.js';
-import { describeDetection } from './check-data/describe-detection.js';
-import { describeLiveness } from './check-data/describe-liveness.js';
-import { describeSpeed } from './check-data/describe-speed.js';
-import { readTable } from './check-data/read-table.js';
-import { prepareModels } from './models/prepare-models.js';
-import { openPipeline } from './open-pipeline.js';
+import { assessFiles } from './assess-files.js';
+import { describeDetection } from './describe-detection.js';
+import { describeLiveness } from './describe-liveness.js';
+import { describeSpeed } from './describe-speed.js';
+import { readTable } from './read-table.js';
+import { prepareModels } from '../models/prepare-models.js';
+import { openPipeline } from '../open-pipeline.js';
 
 const { positionals } = parseArgs({ allowPositionals: true });
 await checkData(positionals[0] ?? '../shared/data');

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { prepareModels } from './models/prepare-models.js';
+import { prepareModels } from '../models/prepare-models.js';
 import { startOwnRedis } from './redis/start-own-redis.js';
 import { killServices, startService, stopServices } from './services.js';
 import type { Service } from './services.js';

@@ -2,12 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  parseDockerfile,
-  readEnv,
-  type Stage,
-  type Step,
-} from '../../scripts/containers-check/parse-dockerfile.js';
+import { parseDockerfile, readEnv, type Stage, type Step } from './parse-dockerfile.js';
 import { copyFiles, linkFiles, readContext, type Place } from './copy-files.js';
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
-import { findFreePort } from '../ports.js';
-import { stopServices } from '../services.js';
-import { untilReady } from '../until-ready.js';
+import { findFreePort } from '../dev/ports.js';
+import { stopServices } from '../dev/services.js';
+import { untilReady } from '../dev/until-ready.js';
 import type { Bench } from './bench.js';
 import { startWatched } from './product.js';
 
@@ -8,7 +8,7 @@ import { startWatched } from './product.js';
 export async function startNaiveServer({ env }: Bench) {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
-  const program = 'scripts/dist/bench/naive-server.js';
+  const program = 'tools/dist/bench/naive-server.js';
   const service = startWatched([program], { ...env, PORT: `${port}` });
   await untilReady(`${url}/readyz`, 60_000);
   return { url, stop: () => stopServices([service], 5000) };

@@ -1,19 +1,30 @@
-// `node scripts/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
+// `node tools/dev/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
 //
-// This file and bootstrap/ run before node_modules exists: plain JavaScript, node built-ins only.
+// The .mjs files of this folder run before node_modules exists: plain JavaScript, node built-ins only.
 // Progress goes to stderr, so that a command's own stdout can be piped.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { holdLock } from './bootstrap/hold-lock.mjs';
-import { installDependencies } from './bootstrap/install-dependencies.mjs';
+import { holdLock } from './hold-lock.mjs';
+import { installDependencies } from './install-dependencies.mjs';
+
+const commands = {
+  start: 'tools/dist/dev/start.js',
+  test: 'tools/dist/dev/test.js',
+  models: 'tools/dist/models/main.js',
+  bench: 'tools/dist/bench/main.js',
+  evaluate: 'tools/dist/evaluate/main.js',
+  // The program that the api's image ships as well.
+  credentials: 'apps/api/dist/credentials/main.js',
+};
 
 const say = (line) => console.error(line);
 
 try {
   // Where npm runs its scripts, too: every command may count on it.
-  process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+  process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
   await bootstrap(process.argv.slice(2));
 } catch (error) {
   say(`\nlivegate: ${describeFailure(error)}`);
@@ -56,8 +67,10 @@ function build() {
 
 /** The command runs in this process, as if it had been started by itself. */
 async function run(command, args) {
-  const script = fileURLToPath(new URL(`./dist/${command}.js`, import.meta.url));
-  if (!existsSync(script)) throw new Error(`there is no scripts/${command}.ts`);
+  if (!(command in commands)) {
+    throw new Error(`unknown command "${command}"; one of: ${Object.keys(commands).join(', ')}`);
+  }
+  const script = resolve(commands[command]);
   process.argv = [process.execPath, script, ...args];
   await import(pathToFileURL(script).href);
 }

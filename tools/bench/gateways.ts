@@ -10,7 +10,7 @@ const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;
 /** Checks per second of each gateway where their CPU is compared: all of them leave cores idle. */
 const RATE_EACH = 60;
-const NO_OP_WORKER = ['scripts/dist/bench/double-worker.js', '16', '0', '0'];
+const NO_OP_WORKER = ['tools/dist/bench/double-worker.js', '16', '0', '0'];
 
 /** The whole path with an engine that takes no time: what the gateways and the queue can do. */
 export const measureGateways: Part = async (bench, say) => {

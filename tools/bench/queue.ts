@@ -1,4 +1,4 @@
-import { stopServices } from '../services.js';
+import { stopServices } from '../dev/services.js';
 import { openBacklog } from './backlog.js';
 import type { Bench, Part } from './bench.js';
 import { makeGreySquare } from './photos.js';
@@ -40,7 +40,7 @@ export async function drainBacklog(
   const backlog = await openBacklog(bench.env['REDIS_URL']!);
   await backlog.fill(checks, await makeGreySquare(), replyTo);
   const args = [`${batch}`, `${runMs}`, `${itemMs}`];
-  const worker = startWatched(['scripts/dist/bench/double-worker.js', ...args], {
+  const worker = startWatched(['tools/dist/bench/double-worker.js', ...args], {
     ...bench.env,
     LIVEGATE_KEY_PREFIX: backlog.prefix,
   });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { connectForBackground, createLog } from '@livegate/core';
 import { formatTable } from '../format-table.js';
-import { stopServices } from '../services.js';
+import { stopServices } from '../dev/services.js';
 import type { Bench, Part } from './bench.js';
 import { formatNumber } from './figure.js';
 import { startProduct, startWatched } from './product.js';
@@ -37,7 +37,7 @@ export const measureOwnCores: Part = async (bench, say) => {
 async function compare(bench: Bench, own: string) {
   const { selfie: image } = bench.photos;
   const product = await startProduct(bench);
-  const pipeline = startWatched(['scripts/dist/bench/pipeline-process.js'], bench.env);
+  const pipeline = startWatched(['tools/dist/bench/pipeline-process.js'], bench.env);
   try {
     await once(pipeline.process, 'message');
     for (const { process: child } of [product.worker, pipeline]) moveTo(own, child.pid!);

@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative } from 'node:path';
 import { promisify } from 'node:util';
 import dockerignore from '@balena/dockerignore';
-import type { Step } from '../../scripts/containers-check/parse-dockerfile.js';
+import type { Step } from './parse-dockerfile.js';
 
 const run = promisify(execFile);
 

@@ -13,7 +13,7 @@ const WARM_UP_SECONDS = 5;
 export const measureRedisCost: Part = async (bench) => {
   const url = bench.env['REDIS_URL']!;
   const redis = connectForBackground({ url, name: 'bench' }, createLog('api', 'fatal'));
-  const worker = ['scripts/dist/bench/double-worker.js', '16', '0', '0'];
+  const worker = ['tools/dist/bench/double-worker.js', '16', '0', '0'];
   const idle = await readUsage(redis);
   const product = await startProduct(bench, { worker });
   try {

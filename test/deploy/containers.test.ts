@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { findProblems } from './find-problems.js';
-import { mutations } from './mutations.js';
+import { mutations } from './container-mutations.js';
 import { readSources } from './read-sources.js';
 
 const sources = await readSources();

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import { cutPhoto } from '../sample-photo.js';
+import { cutPhoto } from '../dev/sample-photo.js';
 
 const SIZES = {
   VGA: { width: 480, height: 640 },

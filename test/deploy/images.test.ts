@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { fetchNode } from '../../scripts/containers-check/fetch-node.js';
-import { findStep } from '../../scripts/containers-check/parse-dockerfile.js';
-import { findFreePort } from '../../scripts/ports.js';
+import { fetchNode } from './fetch-node.js';
+import { findStep } from './parse-dockerfile.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '../fixtures/photos.js';
-import { postImage } from './post-image.js';
-import { createEnv, startProgram, untilReady, type Program } from './processes.js';
+import { postImage } from '../e2e/post-image.js';
+import { createEnv, startProgram, untilReady, type Program } from '../e2e/processes.js';
 import { replayDockerfile, type Image } from './replay-dockerfile.js';
 
 const run = promisify(execFile);

@@ -1,4 +1,4 @@
-import { checkAgreement } from './agree-with-code.js';
+import { checkAgreement } from './container-agreement.js';
 import { checkObservability } from './check-observability.js';
 import { lintCompose } from './lint-compose.js';
 import { lintDockerfile } from './lint-dockerfile.js';

@@ -2,7 +2,7 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { prepareModels } from './models/prepare-models.js';
+import { prepareModels } from '../models/prepare-models.js';
 import { nativeEnv } from './native-env.js';
 import { requireFreePort } from './ports.js';
 import { findOrStartRedis } from './redis/find-or-start-redis.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import pacote from 'pacote';
-import { readNpmOptions } from '../models/read-npm-options.js';
+import { readNpmOptions } from '../../tools/models/read-npm-options.js';
 
 /**
  * The folder of an official Node for Linux, as an npm package brings it; fetched the first time. The
