@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
-import { isProcessAlive } from '../../tools/dev/is-process-alive.js';
+import { isProcessAlive } from '../../tools/dev/processes.js';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { pingRedis } from '../../tools/dev/redis/ask-redis.js';
 import { selfie } from '../fixtures/photos.js';

@@ -21,9 +21,9 @@ import { measureRedisCost } from './redis-cost.js';
 import { measureThroughput } from './throughput.js';
 import { measureTurns } from './turns.js';
 import { prepareModels } from '../models/prepare-models.js';
-import { nativeEnv } from '../dev/native-env.js';
+import { nativeEnv } from '../dev/processes.js';
 import { openPipeline } from '../open-pipeline.js';
-import { startOwnRedis } from '../dev/redis/start-own-redis.js';
+import { startOwnRedis } from '../dev/redis/find-or-start-redis.js';
 
 const parts: Record<string, Part> = {
   classifier: measureClassifier,
@@ -48,6 +48,8 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
     out: { type: 'string', default: '.data/bench' },
+    // Read where Redis is looked for: tools/dev/install-program.ts.
+    install: { type: 'boolean' },
   },
 });
 await bench(positionals.length > 0 ? positionals : Object.keys(parts));

@@ -1,6 +1,5 @@
 import { findFreePort } from '../dev/ports.js';
-import { stopServices } from '../dev/services.js';
-import { untilReady } from '../dev/until-ready.js';
+import { stopServices, untilReady } from '../dev/processes.js';
 import type { Bench } from './bench.js';
 import { startWatched } from './product.js';
 

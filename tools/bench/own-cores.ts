@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { connectForBackground, createLog } from '@livegate/core';
 import { formatTable } from '../format-table.js';
-import { stopServices } from '../dev/services.js';
+import { stopServices } from '../dev/processes.js';
 import type { Bench, Part } from './bench.js';
 import { formatNumber } from './figure.js';
 import { startProduct, startWatched } from './product.js';

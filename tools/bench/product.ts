@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { findFreePort } from '../dev/ports.js';
-import { startService, stopServices, type Service } from '../dev/services.js';
-import { untilReady } from '../dev/until-ready.js';
+import { startService, stopServices, type Service, untilReady } from '../dev/processes.js';
 import type { Bench } from './bench.js';
 import type { ProcessUsage } from './watch-process.js';
 

@@ -1,4 +1,4 @@
-import { stopServices } from '../dev/services.js';
+import { stopServices } from '../dev/processes.js';
 import { openBacklog } from './backlog.js';
 import type { Bench, Part } from './bench.js';
 import { makeGreySquare } from './photos.js';

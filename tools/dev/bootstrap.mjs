@@ -1,13 +1,13 @@
 // `node tools/dev/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
 //
-// The .mjs files of this folder run before node_modules exists: plain JavaScript, node built-ins only.
+// The .mjs files here run before node_modules exists: plain JavaScript, node built-ins only.
 // Progress goes to stderr, so that a command's own stdout can be piped.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { holdLock } from './hold-lock.mjs';
 import { installDependencies } from './install-dependencies.mjs';
 
 const commands = {
@@ -19,6 +19,8 @@ const commands = {
   // The program that the api's image ships as well.
   credentials: 'apps/api/dist/credentials/main.js',
 };
+
+const lockPollMs = 200;
 
 const say = (line) => console.error(line);
 
@@ -35,13 +37,55 @@ try {
 async function bootstrap([command, ...args]) {
   requireNodeVersion();
   // `npm start` and `npm test` may begin together: one installs and builds, the other waits.
-  await holdLock({ path: '.data/bootstrap.lock', say }, async () => {
+  await holdLock('.data/bootstrap.lock', async () => {
     await installDependencies(say);
     if (command) build();
   });
   // The tests choose their own settings.
   if (command !== 'test' && existsSync('.env')) process.loadEnvFile('.env');
   if (command) await run(command, args);
+}
+
+/** Runs `work` while no other process holds the lock file; a lock whose process died is ignored. */
+async function holdLock(path, work) {
+  await takeLock(path);
+  try {
+    await work();
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+async function takeLock(path) {
+  mkdirSync(dirname(path), { recursive: true });
+  for (let told = false; !createLock(path);) {
+    if (!isHolderAlive(path)) {
+      rmSync(path, { force: true });
+      continue;
+    }
+    if (!told) say(`Waiting for the process that holds ${path} …`);
+    told = true;
+    await sleep(lockPollMs);
+  }
+}
+
+function createLock(path) {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function isHolderAlive(path) {
+  try {
+    // Signal 0 only asks whether the process exists; EPERM means it does, as another user's.
+    return process.kill(Number(readFileSync(path, 'utf8')), 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 function requireNodeVersion() {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { errorCode } from './error-code.js';
+import { errorCode } from './processes.js';
 
 /** Below those that systems give to outgoing connections: such a one would soon be taken by one. */
 const FIRST_PORT = 20_000;

@@ -3,15 +3,18 @@
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
-import { nativeEnv } from './native-env.js';
+import {
+  nativeEnv,
+  type Service,
+  killServices,
+  startService,
+  stopServices,
+  untilInterrupted,
+  untilReady,
+} from './processes.js';
 import { requireFreePort } from './ports.js';
-import { findOrStartRedis } from './redis/find-or-start-redis.js';
-import { startOwnRedis, type Redis } from './redis/start-own-redis.js';
+import { findOrStartRedis, startOwnRedis, type Redis } from './redis/find-or-start-redis.js';
 import { writeSamplePhoto } from './sample-photo.js';
-import type { Service } from './services.js';
-import { killServices, startService, stopServices } from './services.js';
-import { untilInterrupted } from './until-interrupted.js';
-import { untilReady } from './until-ready.js';
 
 const readyWithinMs = 180_000;
 // For the images a worker has taken; most supervisors wait as long.

@@ -4,10 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
-import { startOwnRedis } from './redis/start-own-redis.js';
-import { killServices, startService, stopServices } from './services.js';
-import type { Service } from './services.js';
-import { untilInterrupted } from './until-interrupted.js';
+import { startOwnRedis } from './redis/find-or-start-redis.js';
+import {
+  killServices,
+  startService,
+  stopServices,
+  type Service,
+  untilInterrupted,
+} from './processes.js';
 
 const graceMs = 10_000;
 const interruptedExitCode = 130;
@@ -16,8 +20,9 @@ const say = (line: string) => console.log(line);
 
 process.exit(await test(process.argv.slice(2)));
 
-/** All arguments go to vitest; returns its exit code. */
+/** All arguments but --install, which is for Redis, go to vitest; returns its exit code. */
 async function test(args: string[]): Promise<number> {
+  const vitestArgs = args.filter((arg) => arg !== '--install');
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
   await prepareModels(modelsDir, say);
 
@@ -27,7 +32,11 @@ async function test(args: string[]): Promise<number> {
   const redis = await startOwnRedis({ dataDir, say });
   try {
     const env = { ...process.env, REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
-    const vitest = startService('vitest', ['node_modules/vitest/vitest.mjs', 'run', ...args], env);
+    const vitest = startService(
+      'vitest',
+      ['node_modules/vitest/vitest.mjs', 'run', ...vitestArgs],
+      env,
+    );
     services.push(vitest);
     await Promise.race([vitest.ended, interrupted]);
     return vitest.process.exitCode ?? interruptedExitCode;

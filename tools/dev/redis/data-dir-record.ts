@@ -1,8 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCode } from '../error-code.js';
-import { isProcessAlive } from '../is-process-alive.js';
+import { errorCode, isProcessAlive } from '../processes.js';
 import { findRedisPid } from './ask-redis.js';
 
 // Two servers that append to one log destroy it. So whoever starts one first creates this file,

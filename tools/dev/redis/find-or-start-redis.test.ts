@@ -7,12 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeMachine, findProgram, type Machine } from '../install-program.js';
 import { findFreePort } from '../ports.js';
 import { pingRedis } from './ask-redis.js';
-import { findOrStartRedis } from './find-or-start-redis.js';
-import type { Machine } from './machine.js';
-import { describeMachine, findProgram } from './machine.js';
-import { startOwnRedis } from './start-own-redis.js';
+import { findOrStartRedis, startOwnRedis } from './find-or-start-redis.js';
 
 let dataDir: string;
 let wellKnownPort: number;
@@ -136,7 +134,7 @@ describe('a Redis of our own', () => {
   });
 
   test('shows its last words when it cannot start', async () => {
-    const machine = await describeBareMachine({ isRoot: false });
+    const machine = await describeBareMachine();
     await writeProgram(machine, 'redis-server', 'echo no more memory; exit 1');
     await expect(startOwnRedis({ dataDir, say, machine })).rejects.toThrow(
       /did not start\..*\n {2}no more memory$/,
@@ -145,26 +143,28 @@ describe('a Redis of our own', () => {
 });
 
 describe('a machine without Redis', () => {
-  test('gets it from its package manager when we are root', async () => {
-    const machine = await describeBareMachine({ isRoot: true });
+  test('gets it from its package manager where that is agreed', async () => {
+    const machine = { ...(await describeBareMachine()), consent: 'as root in a container' };
     const redis = await findOrStartRedis({ dataDir, say, wellKnownPort, machine });
     cleanups.push(() => redis.stop());
-    expect(said).toEqual(['Redis is not installed: installing it with apt-get …']);
+    expect(said).toEqual([
+      'Redis is not installed: installing it with apt-get, as root in a container …',
+    ]);
     expect(await pingRedis(portOf(redis.url))).toBe(true);
   });
 
-  test('gets one line with the command to run when we are not', async () => {
-    const machine = await describeBareMachine({ isRoot: false });
+  test('gets one line with the command to run where it is not', async () => {
+    const machine = await describeBareMachine();
     await expect(findOrStartRedis({ dataDir, say, wellKnownPort, machine })).rejects.toThrow(
-      /^Redis is not installed\. .*: sudo apt-get install redis-server$/,
+      /^Redis is not installed\. Install it with "sudo apt-get install redis-server", .*$/,
     );
     expect(said).toEqual([]);
   });
 });
 
 /** A machine with a stand-in for apt-get, which "installs" the Redis of the real machine. */
-async function describeBareMachine({ isRoot }: { isRoot: boolean }): Promise<Machine> {
-  const machine = { searchPath: join(dataDir, 'bin'), isRoot };
+async function describeBareMachine(): Promise<Machine> {
+  const machine = { searchPath: join(dataDir, 'bin'), isRoot: true };
   const realServer = findProgram(['redis-server', 'valkey-server'], describeMachine());
   await mkdir(machine.searchPath);
   await writeProgram(

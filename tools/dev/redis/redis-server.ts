@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isProcessAlive } from '../is-process-alive.js';
+import { isProcessAlive } from '../processes.js';
 import { findFreePort } from '../ports.js';
 import { findRedisPid, pingRedis } from './ask-redis.js';
 import type { RunningServer } from './data-dir-record.js';
