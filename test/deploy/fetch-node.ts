@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import pacote from 'pacote';
-import { readNpmOptions } from '../../tools/models/read-npm-options.js';
+import { fetchPackage } from '../../tools/models/fetch-published-files.js';
 
 /**
  * The folder of an official Node for Linux, as an npm package brings it; fetched the first time. The
@@ -10,7 +9,7 @@ export async function fetchNode(version: string): Promise<string> {
   const folder = `.data/node/${version}`;
   const bin = `${folder}/bin`;
   if (!existsSync(`${bin}/node`)) {
-    await pacote.extract(`node-linux-${process.arch}@${version}`, folder, await readNpmOptions());
+    await fetchPackage({ package: `node-linux-${process.arch}`, version }, folder);
   }
   return bin;
 }

@@ -33,7 +33,7 @@ export async function runBare(
   const { engines, maxBatch: batch, intraOpThreads } = layout;
   const views = await countViews(modelsDir, image);
   const workerData: BareWork = { modelsDir, image, batch, views, intraOpThreads, seconds };
-  const file = new URL('./bare-thread.js', import.meta.url);
+  const file = new URL('./programs/bare-thread.js', import.meta.url);
   const rates = await Promise.all(
     Array.from({ length: engines }, async () => {
       const thread = new Worker(file, { workerData });

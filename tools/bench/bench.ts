@@ -1,6 +1,6 @@
-import type { Pipeline } from '@livegate/worker/pipeline';
 import type { EngineLayout } from '@livegate/worker/engine/choose-layout';
-import type { Figure } from './figure.js';
+import type { Pipeline } from '@livegate/worker/pipeline';
+import { formatTable } from '../format-table.js';
 import type { Photos } from './photos.js';
 
 /** What every part of the bench is given. */
@@ -22,3 +22,39 @@ export interface Bench {
 
 /** Measures some figures that belong together; says what is not a figure. */
 export type Part = (bench: Bench, say: (line: string) => void) => Promise<Figure[]>;
+
+/** One measured number, and what it should be. */
+export interface Figure {
+  name: string;
+  value: number;
+  unit: string;
+  aim?: { atLeast: number } | { atMost: number };
+}
+
+export function describeFigures(figures: Figure[]): string {
+  return formatTable(
+    ['figure', 'value', 'unit', 'aim', ''],
+    figures.map((figure) => [
+      figure.name,
+      formatNumber(figure.value),
+      figure.unit,
+      describeAim(figure),
+      judge(figure),
+    ]),
+  );
+}
+
+function describeAim({ aim }: Figure): string {
+  if (!aim) return '';
+  return 'atLeast' in aim ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`;
+}
+
+function judge({ value, aim }: Figure): string {
+  if (!aim) return '';
+  return ('atLeast' in aim ? value >= aim.atLeast : value <= aim.atMost) ? 'reached' : 'missed';
+}
+
+/** Three digits that count; counts in full. */
+export function formatNumber(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import { cutPhoto } from '../dev/sample-photo.js';
+import { cutPhoto, SELFIE } from '../dev/sample-photo.js';
 
 const SIZES = {
   VGA: { width: 480, height: 640 },
@@ -12,8 +12,6 @@ export interface Photo {
   jpeg: Buffer;
 }
 
-/** A face with room around it: all four views of the default classifier differ. */
-const PORTRAIT = { photo: 1, left: 219, top: 155, width: 576, height: 704 };
 /** The face fills the picture: whichever view, it shows the same pixels. */
 const CLOSE_UP = { photo: 2, left: 253, top: 64, width: 384, height: 432 };
 
@@ -26,7 +24,7 @@ export interface Photos {
 
 /** Before a pipeline is opened: from then on this process reads JPEG and PNG only, no drawings. */
 export async function makePhotos(): Promise<Photos> {
-  const selfie = await cutPhoto(PORTRAIT).toBuffer();
+  const selfie = await cutPhoto(SELFIE).toBuffer();
   const sizes = Object.entries(SIZES).flatMap(([name, size]) => [
     { name: `photo ${name}`, picture: sharp(selfie).resize({ ...size, fit: 'cover' }) },
     { name: `drawn ${name}`, picture: drawFace(size.width, size.height) },

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { findFreePort } from '../dev/ports.js';
 import { startService, stopServices, type Service, untilReady } from '../dev/processes.js';
 import type { Bench } from './bench.js';
-import type { ProcessUsage } from './watch-process.js';
+import type { ProcessUsage } from './programs/watch-process.js';
 
 const READY_WITHIN_MS = 60_000;
 const GRACE_MS = 30_000;
@@ -52,7 +52,7 @@ export async function startProduct(
 
 /** A node program that `readUsage` can ask. */
 export function startWatched(args: string[], env: Record<string, string>): Service {
-  const preload = new URL('./watch-process.js', import.meta.url).href;
+  const preload = new URL('./programs/watch-process.js', import.meta.url).href;
   return startService(args[0]!, ['--import', preload, ...args], { ...process.env, ...env });
 }
 
@@ -60,4 +60,14 @@ export async function readUsage({ process: child }: Service): Promise<ProcessUsa
   const answer = once(child, 'message') as Promise<[ProcessUsage]>;
   child.send('usage');
   return (await answer)[0];
+}
+
+/** The design most people write first, as a process of its own: see naive-server.ts. */
+export async function startNaiveServer({ env }: Bench) {
+  const port = await findFreePort();
+  const url = `http://127.0.0.1:${port}`;
+  const program = 'tools/dist/bench/programs/naive-server.js';
+  const service = startWatched([program], { ...env, PORT: `${port}` });
+  await untilReady(`${url}/readyz`, 60_000);
+  return { url, stop: () => stopServices([service], 5000) };
 }

@@ -14,7 +14,7 @@ export interface PhotoCut {
 }
 
 /** Framed like a selfie: one face with room around it. */
-const SELFIE: PhotoCut = { photo: 1, left: 219, top: 155, width: 576, height: 704 };
+export const SELFIE: PhotoCut = { photo: 1, left: 219, top: 155, width: 576, height: 704 };
 
 /** Writes a bona fide photo of one face, as JPEG: something to send before a camera is at hand. */
 export async function writeSamplePhoto(path: string): Promise<void> {

@@ -3,11 +3,8 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
-import { assessFiles } from './assess-files.js';
-import { describeDetection } from './describe-detection.js';
-import { describeLiveness } from './describe-liveness.js';
-import { describeSpeed } from './describe-speed.js';
-import { readTable } from './read-table.js';
+import { assessFiles, readTable } from './assess-files.js';
+import { describeDetection, describeLiveness, describeSpeed } from './describe.js';
 import { prepareModels } from '../models/prepare-models.js';
 import { openPipeline } from '../open-pipeline.js';
 

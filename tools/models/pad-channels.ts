@@ -1,6 +1,15 @@
-import { dimensionsOf, floatTensor, readFloats } from './float-tensor.js';
-import { indexGraph, inputsOf, outputsOf } from './index-graph.js';
-import type { Graph, GraphIndex, GraphNode, Tensor } from './index-graph.js';
+import {
+  dimensionsOf,
+  floatTensor,
+  readFloats,
+  indexGraph,
+  inputsOf,
+  outputsOf,
+  type Graph,
+  type GraphIndex,
+  type GraphNode,
+  type Tensor,
+} from './graph.js';
 
 /**
  * ONNX Runtime's blocked layout holds this many channels side by side with AVX-512, and half as

@@ -8,7 +8,7 @@ import {
   TINY_SIZE,
 } from '../../test/fixtures/tiny-model.js';
 import type { TinyNode } from '../../test/fixtures/tiny-model.js';
-import type { Graph } from './index-graph.js';
+import type { Graph } from './graph.js';
 import { replacePRelu } from './replace-prelu.js';
 
 /** Hands each channel on as it is. */

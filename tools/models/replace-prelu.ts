@@ -1,7 +1,16 @@
 import onnxProto from 'onnx-proto';
-import { dimensionsOf, floatTensor, readFloats } from './float-tensor.js';
-import { indexGraph, inputsOf, outputsOf } from './index-graph.js';
-import type { Graph, GraphIndex, GraphNode, Tensor } from './index-graph.js';
+import {
+  dimensionsOf,
+  floatTensor,
+  readFloats,
+  indexGraph,
+  inputsOf,
+  outputsOf,
+  type Graph,
+  type GraphIndex,
+  type GraphNode,
+  type Tensor,
+} from './graph.js';
 
 const { AttributeProto, NodeProto } = onnxProto.onnx;
 

@@ -1,6 +1,5 @@
-import { Agent, request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
 import { repeatWork, type Rate } from './rounds.js';
 
 export interface Load {
@@ -24,40 +23,46 @@ const credentials = {
 /**
  * Callers that each send the next image when the last is answered, from this process. Resolves when
  * nothing is on its way any more. Rejects if an answer is not 200.
+ *
+ * Not autocannon: it cuts off what is under way at the end, so the slowest answers do not count and
+ * meet the next measurement, and it sends the requests of a second in one burst.
  */
 export async function sendLoad(url: string, load: Load): Promise<Rate> {
   const { connections: concurrency, seconds, perSecond } = load;
-  const send = await createSender(url, load.image, concurrency);
+  const { send, close } = await openCallers(url, load.image, concurrency);
   const sendOk = async () => {
     const { status, body } = await send();
     if (status === 503 && load.mayRefuse) await sleep(RETRY_MS);
     else if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
   };
-  return await repeatWork(sendOk, { concurrency, seconds, ...(perSecond && { perSecond }) });
+  try {
+    return await repeatWork(sendOk, { concurrency, seconds, ...(perSecond && { perSecond }) });
+  } finally {
+    await close();
+  }
 }
 
 /** How often each status was answered to so many uploads at once. */
 export async function sendBurst(url: string, image: Buffer, count: number) {
-  const send = await createSender(url, image, count);
+  const { send, close } = await openCallers(url, image, count);
   const answers = await Promise.all(Array.from({ length: count }, send));
+  await close();
   const statuses = new Map<number, number>();
   for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
   return statuses;
 }
 
-async function createSender(url: string, image: Buffer, maxSockets: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets });
+async function openCallers(url: string, image: Buffer, connections: number) {
+  const pool = new Pool(url, { connections });
   const { body, type } = await encodeUpload(image);
-  const headers = { ...credentials, 'content-type': type, 'content-length': body.length };
-  return () =>
-    new Promise<{ status: number; body: string }>((resolve, reject) => {
-      request(`${url}${PATH}`, { method: 'POST', agent, headers }, (response) => {
-        const status = response.statusCode ?? 0;
-        text(response).then((answer) => resolve({ status, body: answer }), reject);
-      })
-        .once('error', reject)
-        .end(body);
-    });
+  const headers = { ...credentials, 'content-type': type };
+  return {
+    send: async () => {
+      const response = await pool.request({ path: PATH, method: 'POST', headers, body });
+      return { status: response.statusCode, body: await response.body.text() };
+    },
+    close: () => pool.destroy(),
+  };
 }
 
 async function encodeUpload(image: Buffer): Promise<{ body: Buffer; type: string }> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeFigures, formatNumber } from './figure.js';
+import { describeFigures, formatNumber } from './bench.js';
 
 test('a figure says whether its aim was reached', () => {
   const table = describeFigures([

@@ -4,7 +4,7 @@ import { loadModels } from '@livegate/worker/load-models';
 import { openSession } from '@livegate/worker/onnx/open-session';
 import { allocateBatch } from '@livegate/worker/stages/image-tensor';
 import sharp from 'sharp';
-import type { BareWork } from './bare.js';
+import type { BareWork } from '../bare.js';
 
 const port = parentPort!;
 const { modelsDir, image, batch, views, intraOpThreads, seconds } = workerData as BareWork;

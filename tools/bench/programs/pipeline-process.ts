@@ -1,8 +1,8 @@
 // A pipeline in a process of its own, without HTTP and Redis: says when it is open, and answers each
 // message with the images per second of a saturating load.
 import { readWorkerConfig } from '@livegate/worker/config';
-import { openPipeline } from '../open-pipeline.js';
-import { repeatWork } from './rounds.js';
+import { openPipeline } from '../../open-pipeline.js';
+import { repeatWork } from '../rounds.js';
 
 interface Order {
   image: string;

@@ -1,9 +1,8 @@
-import { formatTable } from '../format-table.js';
-import type { Part } from './bench.js';
-import { formatNumber, type Figure } from './figure.js';
-import { makeGreySquare } from './photos.js';
-import { readUsage, startProduct } from './product.js';
-import { sendBurst, sendLoad } from './send-load.js';
+import { formatTable } from '../../format-table.js';
+import { type Part, formatNumber, type Figure } from '../bench.js';
+import { makeGreySquare } from '../photos.js';
+import { readUsage, startProduct } from '../product.js';
+import { sendBurst, sendLoad } from '../load.js';
 
 const IMAGES = 20_000;
 const SECONDS_PER_SAMPLE = 20;

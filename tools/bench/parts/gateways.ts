@@ -1,16 +1,16 @@
-import { formatTable } from '../format-table.js';
-import type { Bench, Part } from './bench.js';
-import { formatNumber, type Figure } from './figure.js';
-import { makeGreySquare } from './photos.js';
-import { readUsage, startProduct, type Product } from './product.js';
-import { interleave, medianRatio, median } from './rounds.js';
-import { sendLoad } from './send-load.js';
+import { connectForBackground, createLog, type Redis } from '@livegate/core';
+import { formatTable } from '../../format-table.js';
+import { type Bench, type Part, formatNumber, type Figure } from '../bench.js';
+import { makeGreySquare } from '../photos.js';
+import { readUsage, startProduct, type Product } from '../product.js';
+import { interleave, medianRatio, median } from '../rounds.js';
+import { sendLoad } from '../load.js';
 
 const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;
 /** Checks per second of each gateway where their CPU is compared: all of them leave cores idle. */
 const RATE_EACH = 60;
-const NO_OP_WORKER = ['tools/dist/bench/double-worker.js', '16', '0', '0'];
+const NO_OP_WORKER = ['tools/dist/bench/programs/double-worker.js', '16', '0', '0'];
 
 /** The whole path with an engine that takes no time: what the gateways and the queue can do. */
 export const measureGateways: Part = async (bench, say) => {
@@ -94,5 +94,56 @@ async function cpuMs(products: Product[]) {
   return {
     gateways: await sum(products.flatMap(({ gateways }) => gateways)),
     workers: await sum(products.map(({ worker }) => worker)),
+  };
+}
+
+const IMAGE_BYTES = 100_000;
+const PER_SECOND = 200;
+const WARM_UP_SECONDS = 5;
+
+/** What one check costs a Redis, by its own account: the figures for planning one. */
+export const measureRedisCost: Part = async (bench) => {
+  const url = bench.env['REDIS_URL']!;
+  const redis = connectForBackground({ url, name: 'bench' }, createLog('api', 'fatal'));
+  const idle = await readRedisUsage(redis);
+  const product = await startProduct(bench, { worker: NO_OP_WORKER });
+  try {
+    const image = await makeGreySquare(IMAGE_BYTES);
+    const pace = { image, connections: CALLERS, perSecond: PER_SECOND };
+    await sendLoad(product.urls[0]!, { ...pace, seconds: WARM_UP_SECONDS });
+    const before = await readRedisUsage(redis);
+    const { latenciesMs } = await sendLoad(product.urls[0]!, { ...pace, seconds: bench.seconds });
+    const after = await readRedisUsage(redis);
+    const perCheck = (name: keyof typeof after) =>
+      (after[name] - before[name]) / latenciesMs.length;
+    const named = `Redis per check of 100 KB at ${PER_SECOND}/s`;
+    return [
+      { name: `${named}: CPU`, value: perCheck('cpuMs'), unit: 'ms' },
+      { name: `${named}: commands`, value: perCheck('commands'), unit: '' },
+      { name: `${named}: received`, value: perCheck('bytesIn') / 1000, unit: 'KB' },
+      { name: `${named}: sent`, value: perCheck('bytesOut') / 1000, unit: 'KB' },
+      { name: 'Redis memory per finished check', value: perCheck('memory') / 1024, unit: 'KiB' },
+      {
+        name: 'connections to Redis of one gateway and one worker',
+        value: after.clients - idle.clients,
+        unit: '',
+      },
+    ];
+  } finally {
+    await product.stop();
+    redis.disconnect();
+  }
+};
+
+async function readRedisUsage(redis: Redis) {
+  const info = await redis.info();
+  const fact = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]);
+  return {
+    cpuMs: 1000 * (fact('used_cpu_user') + fact('used_cpu_sys')),
+    commands: fact('total_commands_processed'),
+    bytesIn: fact('total_net_input_bytes'),
+    bytesOut: fact('total_net_output_bytes'),
+    memory: fact('used_memory'),
+    clients: fact('connected_clients'),
   };
 }
