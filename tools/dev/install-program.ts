@@ -35,6 +35,21 @@ interface Installer {
   advice: string;
 }
 
+/**
+ * Debian and Ubuntu start a server and enable it at boot on installation, which nobody asked for: the
+ * run level holds back init scripts.
+ */
+export function aptInstaller(packages: string): Installer {
+  const apt = 'apt-get -q -y -o DPkg::Lock::Timeout=120';
+  return {
+    shell: `
+      export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+      ${apt} update
+      ${apt} install --no-install-recommends ${packages} || exit`,
+    advice: `sudo apt-get install ${packages}`,
+  };
+}
+
 /** Circumstances that decide whether a package manager may be run. */
 export interface Circumstances {
   args: string[];

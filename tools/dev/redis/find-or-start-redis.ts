@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { parseStoreUrl, type StoreHost } from '@livegate/core';
 import {
+  aptInstaller,
   describeMachine,
   findProgram,
   installProgram,
@@ -18,19 +19,16 @@ const connectWithinMs = 5000;
 
 const serverPrograms = ['redis-server', 'valkey-server'];
 
-// Debian and Ubuntu start a server and enable it at boot on installation, which nobody asked for:
-// the run level holds back init scripts; systemd is told afterwards, and only about the new unit.
-const aptInstall = `
-  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-  apt-get -q -y -o DPkg::Lock::Timeout=120 update
-  apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends redis-server || exit
-  if [ -d /run/systemd/system ]; then systemctl disable --now redis-server || true; fi`;
+const apt = aptInstaller('redis-server');
+// systemd ignores the run level that holds back init scripts; it is told about the new unit alone.
+const stopUnit =
+  'if [ -d /run/systemd/system ]; then systemctl disable --now redis-server || true; fi';
 
 /** The distributions are moving from Redis to Valkey; either will do. */
 const redisProgram: InstallableProgram = {
   name: 'Redis',
   installers: {
-    'apt-get': { shell: aptInstall, advice: 'sudo apt-get install redis-server' },
+    'apt-get': { ...apt, shell: `${apt.shell}\n${stopUnit}` },
     dnf: {
       shell: 'dnf install -y valkey || dnf install -y redis',
       advice: 'sudo dnf install valkey',
