@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
 import { parseCompose, type ComposeFile } from './parse-compose.js';
-import type { Sources } from './read-sources.js';
+import type { Sources } from './find-problems.js';
 
 const PROMETHEUS_FOLDER = 'observability/prometheus';
 const METRICS_PORT = 9464;

@@ -2,10 +2,9 @@ import { apiConfigSchema } from '@livegate/api/config';
 import { workerConfigSchema } from '@livegate/worker/config';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
-import { isImage } from './lint-dockerfile.js';
+import { isImage, findStep, parseDockerfile, readEnv, type Stage } from './dockerfile.js';
 import { parseCompose, withDefaults, type Service } from './parse-compose.js';
-import { findStep, parseDockerfile, readEnv, type Stage } from './parse-dockerfile.js';
-import type { Sources } from './read-sources.js';
+import type { Sources } from './find-problems.js';
 
 /** Read by Node and the C library, not by Livegate. `NODE_ENV` is also read by libraries. */
 const FOREIGN_KEY = /^(NODE_ENV|UV_THREADPOOL_SIZE|MALLOC_ARENA_MAX)$/;

@@ -1,4 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { checkAgreement } from './agree-with-code.js';
+import { checkObservability } from './check-observability.js';
+import { lintCompose } from './lint-compose.js';
+import { lintDockerfile } from './dockerfile.js';
+
+/** All that is wrong. Files that are no valid Dockerfile or Compose file are not looked into further. */
+export async function findProblems(sources: Sources): Promise<string[]> {
+  const invalid = [...lintDockerfile(sources.dockerfile), ...(await lintCompose(sources.compose))];
+  if (invalid.length > 0) return invalid;
+  return [...checkAgreement(sources), ...checkObservability(sources)];
+}
 
 const FILES = {
   dockerfile: 'Dockerfile',

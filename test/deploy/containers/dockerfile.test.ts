@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { findStep, parseDockerfile, readEnv } from './parse-dockerfile.js';
+import { findStep, parseDockerfile, readEnv } from './dockerfile.js';
 
 const dockerfile = `
 # a comment
@@ -25,12 +25,9 @@ it('a stage has the settings of those before it, and its own over them', () => {
   expect(readEnv(stages, 'app')).toEqual({ A: '2', B: 'two words', C: 'x=y' });
 });
 
-it('flags are told from arguments, and a command from a line for the shell', () => {
+it('arguments come without flags, and a command is told from a line for the shell', () => {
   const app = stages[1]!;
-  expect(findStep(app, 'COPY')).toMatchObject({
-    flags: { from: 'base', chown: '1:2' },
-    args: ['a', 'b', './'],
-  });
+  expect(findStep(app, 'COPY')).toMatchObject({ args: ['a', 'b', './'] });
   expect(findStep(app, 'CMD')).toMatchObject({ isJson: true, args: ['node', 'main.js'] });
   expect(findStep(app, 'RUN')).toMatchObject({ isJson: false });
   expect(findStep(app, 'RUN')!.text).toMatch(/^one && +two$/);

@@ -1,4 +1,4 @@
-import type { Sources } from './read-sources.js';
+import type { Sources } from './find-problems.js';
 
 const HEALTHCHECK = `HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\
   CMD node probe.mjs "http://127.0.0.1:$PORT/livez"`;

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-import { findProblems } from './find-problems.js';
-import { mutations } from './container-mutations.js';
-import { readSources } from './read-sources.js';
+import { findProblems, readSources } from './find-problems.js';
+import { mutations } from './mutations.js';
 
 const sources = await readSources();
 
