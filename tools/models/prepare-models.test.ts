@@ -46,7 +46,10 @@ test('a manifest that an earlier version put there is replaced', async () => {
   );
 });
 
-test('what an earlier version prepared otherwise is prepared anew', async () => {
+/** npm unpacks 85 MB, which takes seconds on a busy machine. */
+const fetching = { timeout: 30_000 };
+
+test('what an earlier version prepared otherwise is prepared anew', fetching, async () => {
   const path = join(modelsDir, 'fr-liveness.onnx');
   const ready = await readFile(path);
   const { classifier } = await publishedModels();
@@ -63,18 +66,22 @@ test('what an earlier version prepared otherwise is prepared anew', async () => 
   );
 });
 
-test('files that the user’s own manifest names are left as an earlier version prepared them', async () => {
-  const path = join(modelsDir, 'fr-liveness.onnx');
-  const { classifier } = await publishedModels();
-  const ready = await readFile(path);
-  await writeFile(path, classifier);
-  await edit('manifest.json', (text) =>
-    text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
-  );
-  await prepareModels(modelsDir, say);
-  expect(said).toEqual([`Models: using your own manifest in ${modelsDir}`]);
-  expect(Buffer.compare(await readFile(path), classifier)).toBe(0);
-});
+test(
+  'files that the user’s own manifest names are left as an earlier version prepared them',
+  fetching,
+  async () => {
+    const path = join(modelsDir, 'fr-liveness.onnx');
+    const { classifier } = await publishedModels();
+    const ready = await readFile(path);
+    await writeFile(path, classifier);
+    await edit('manifest.json', (text) =>
+      text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
+    );
+    await prepareModels(modelsDir, say);
+    expect(said).toEqual([`Models: using your own manifest in ${modelsDir}`]);
+    expect(Buffer.compare(await readFile(path), classifier)).toBe(0);
+  },
+);
 
 test('a manifest of the user’s own is left as it is', async () => {
   const own = await edit('manifest.json', (text) => text.replace('"weight": 1', '"weight": 2'));
