@@ -18,7 +18,7 @@ COPY tsconfig.json tsconfig.base.json ./
 COPY models models
 COPY packages packages
 COPY apps apps
-COPY scripts scripts
+COPY tools tools
 # Fetches the models, verifies the hashes in models/manifest.json, and prepares them in .data/models.
 RUN npm run models
 # A volume that is new takes over its owner from here: see the credentials in docker-compose.yml.
@@ -52,7 +52,7 @@ LABEL org.opencontainers.image.title="livegate-api" \
 ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 PORT=8080
 COPY --from=api-dependencies /app ./
 COPY --from=build --chown=10001:10001 /app/.data/etc /etc
-COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY LICENSE NOTICE tools/probe.mjs ./
 COPY --from=build /app/packages/core/dist packages/core/dist
 COPY --from=build /app/apps/api/dist apps/api/dist
 USER 10001:10001
@@ -73,7 +73,7 @@ ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
     LIVEGATE_MODELS_DIR=/app/models UV_THREADPOOL_SIZE=4 MALLOC_ARENA_MAX=2
 COPY --from=worker-dependencies /app ./
 COPY --from=build /app/.data/models models
-COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY LICENSE NOTICE tools/probe.mjs ./
 COPY --from=build /app/packages/core/dist packages/core/dist
 COPY --from=build /app/apps/worker/dist apps/worker/dist
 USER 10001:10001
@@ -96,7 +96,7 @@ ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=worker-gpu-dependencies /app ./
 COPY --from=build /app/.data/models models
-COPY LICENSE NOTICE scripts/probe.mjs ./
+COPY LICENSE NOTICE tools/probe.mjs ./
 COPY --from=build /app/packages/core/dist packages/core/dist
 COPY --from=build /app/apps/worker/dist apps/worker/dist
 USER 10001:10001

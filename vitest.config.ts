@@ -3,9 +3,6 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Makes the images in folders; needs no other product. */
-const images = 'test/e2e/containers.test.ts';
-
 export default defineConfig({
   resolve: {
     alias: {
@@ -20,7 +17,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts', '{scripts,test/unit}/**/*.test.ts'],
+          include: ['{packages,apps}/*/src/**/*.test.ts', '{tools,test/unit}/**/*.test.ts'],
         },
       },
       {
@@ -45,7 +42,6 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: [images],
           globalSetup: 'test/e2e/shared-product.ts',
           testTimeout: 60_000,
         },
@@ -53,8 +49,8 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'containers',
-          include: [images],
+          name: 'deploy',
+          include: ['test/deploy/**/*.test.ts'],
           // It installs and builds for a minute: after the others, some of which measure time.
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,

@@ -1,17 +1,22 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { chromium, type BrowserContext } from 'playwright-core';
-import { describeMachine, findProgram } from '../../scripts/redis/machine.js';
+import {
+  aptInstaller,
+  describeMachine,
+  findProgram,
+  installProgram,
+  type InstallableProgram,
+} from '../../tools/dev/install-program.js';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-const install = `
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -y -o DPkg::Lock::Timeout=120 update &&
-  apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends chromium`;
+const chromiumProgram: InstallableProgram = {
+  name: 'Chromium',
+  installers: { 'apt-get': aptInstaller('chromium') },
+  otherwise: 'Install it with the package manager of this system.',
+};
 
 /** What a browser says by itself to servers of its maker. */
 const quiet = [
@@ -30,7 +35,7 @@ export interface TestBrowser {
 
 /**
  * The machine's Chromium with an empty profile, and without a sandbox for root, who cannot have one.
- * Root gets it installed where apt-get can; `undefined` where there is none and nobody may install it.
+ * It is installed where that needs no question; `undefined` where it is missing otherwise.
  */
 export async function openBrowser(): Promise<TestBrowser | undefined> {
   const { isRoot } = describeMachine();
@@ -51,7 +56,7 @@ export async function openBrowser(): Promise<TestBrowser | undefined> {
 async function findOrInstallChromium(): Promise<string | undefined> {
   const machine = describeMachine();
   const found = findProgram(names, machine);
-  if (found || !machine.isRoot || !findProgram(['apt-get'], machine)) return found;
-  await promisify(execFile)('/bin/sh', ['-c', install], { maxBuffer: 64 * 1024 * 1024 });
+  if (found || !machine.consent) return found;
+  await installProgram(chromiumProgram, machine, console.log);
   return findProgram(names, machine);
 }

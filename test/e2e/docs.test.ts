@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { errorMessages } from '@livegate/core';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '../fixtures/photos.js';
 import { openBrowser, type TestBrowser } from './browser.js';
 import { document as openApi, operations } from './document-client.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { writeSamplePhoto } from '../../scripts/sample-photo.js';
+import { writeSamplePhoto } from '../../tools/dev/sample-photo.js';
 import { installOpenApiTools } from './openapi-tools.js';
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import { connectForBackground, createKeys, createRedisCheckQueue } from '@livegate/core';
 import { pino } from 'pino';
 import sharp from 'sharp';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { groupPhoto, selfie } from '../fixtures/photos.js';
 import { createOwnRedis } from './own-redis.js';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from '../fixtures/redis-server.js';
 
 /** A Redis that a test may stop, freeze and start again: on one port, with one append-only file. */

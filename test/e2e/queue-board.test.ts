@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '../fixtures/photos.js';
 import { openBrowser, type TestBrowser } from './browser.js';
 import { ask, credentials, postImage } from './post-image.js';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { writeSamplePhoto } from '../../scripts/sample-photo.js';
+import { writeSamplePhoto } from '../../tools/dev/sample-photo.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

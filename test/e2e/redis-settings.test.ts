@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
 import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { redisArgs, startRedisServer, type RedisServer } from '../fixtures/redis-server.js';
 import { createEnv, startApi, type Env } from './processes.js';
 

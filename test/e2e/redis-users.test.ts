@@ -7,7 +7,7 @@ import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '../fixtures/photos.js';
 import { redisArgs, startRedisServer, type RedisServer } from '../fixtures/redis-server.js';
 import { connectWorker } from '../integration/redis.js';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '../fixtures/photos.js';
 import { listSelections, readScrape } from '../fixtures/promql.js';
 import { startOtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';

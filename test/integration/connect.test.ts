@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { findFreePort } from '../../scripts/ports.js';
+import { findFreePort } from '../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from '../fixtures/redis-server.js';
 import { connectWorker } from './redis.js';
 

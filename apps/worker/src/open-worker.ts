@@ -36,17 +36,7 @@ export async function openWorker(
   config: WorkerConfig,
   { pipeline, stopping, log }: OpenWorkerDeps,
 ) {
-  const store = connectStore(config, log);
-  const production = config.NODE_ENV === 'production';
-  const settings = watchSettings({ ...store, production, waitMs: 0, log });
-  try {
-    // Before any check is taken. The connections wait for Redis.
-    await untilAborted(stopping, settings.firstLook);
-  } catch (error) {
-    settings.close();
-    await store.close();
-    throw error;
-  }
+  const store = await openStore(config, stopping, log);
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
   const jobs = takeJobs(
     {
@@ -80,9 +70,8 @@ export async function openWorker(
     /** Settles when the gateways can know that it takes jobs. */
     heard: heartbeat.first,
     /** Why checks do not get here, or may be lost on the way. */
-    findProblem: () => (heartbeat.isHeard() ? settings.findProblem() : OUT_OF_REACH),
+    findProblem: () => (heartbeat.isHeard() ? store.settings.findProblem() : OUT_OF_REACH),
     async close() {
-      settings.close();
       await heartbeat.close();
       pipeline.drain();
       await jobs.close();
@@ -91,7 +80,25 @@ export async function openWorker(
   };
 }
 
-/** Everything the worker shares with the gateways, and the connections to it. */
+/** Resolves once Redis was reached and found to keep what it is given: before any check is taken. */
+async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) {
+  const store = connectStore(config, log);
+  const production = config.NODE_ENV === 'production';
+  const settings = watchSettings({ ...store, production, waitMs: 0, log });
+  const close = async () => {
+    settings.close();
+    await store.close();
+  };
+  try {
+    await untilAborted(stopping, settings.firstLook);
+    return { ...store, settings, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Everything the worker shares with the gateways, and the connections to it. They wait for Redis. */
 function connectStore(config: WorkerConfig, log: Log) {
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const redis = connectForBackground({ url: config.REDIS_URL, name: 'livegate-worker' }, log);

@@ -1,2 +1,0 @@
-// npm run credentials: the same program that the api's image brings along.
-import '@livegate/api/credentials/main';

@@ -1,0 +1,28 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+const pages = [
+  ...readdirSync(root).filter((file) => file.endsWith('.md')),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join('docs', file)),
+];
+
+function listMatches(page: string, pattern: RegExp): string[] {
+  const text = readFileSync(join(root, page), 'utf8');
+  return [...text.matchAll(pattern)].map(([, path = '']) => path);
+}
+
+it.each(pages)('every relative link of %s leads to a file', (page) => {
+  const links = listMatches(page, /\]\((?!https?:|#|mailto:)([^)#]+)/g);
+  expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+});
+
+it('every path that CONTRIBUTING.md names is there', () => {
+  const folders = /`((?:\.github|apps|docs|models|packages|test|tools)\/[\w./-]+)`/g;
+  const paths = listMatches('CONTRIBUTING.md', folders);
+  expect(paths.length).toBeGreaterThan(20);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});

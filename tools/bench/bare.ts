@@ -1,0 +1,63 @@
+import { Worker } from 'node:worker_threads';
+import { once } from 'node:events';
+import { inspectHeader } from '@livegate/core';
+import { loadModels } from '@livegate/worker/load-models';
+import { openSession } from '@livegate/worker/onnx/open-session';
+import { chooseFace } from '@livegate/worker/stages/choose-face';
+import { createDecodeImage } from '@livegate/worker/stages/decode-image';
+import { detectFaces } from '@livegate/worker/stages/detect-faces';
+import { reuseBatch } from '@livegate/worker/stages/image-tensor';
+import { distinctViews } from '@livegate/worker/stages/distinct-views';
+import type { Bench } from './bench.js';
+import type { Rate } from './rounds.js';
+
+const decodeImage = createDecodeImage();
+
+/** What a bare thread is started with. */
+export interface BareWork {
+  modelsDir: string;
+  image: Uint8Array;
+  /** Images in one run, and crops of each in the classifier's. */
+  batch: number;
+  views: number;
+  intraOpThreads: number;
+  seconds: number;
+}
+
+/**
+ * The physical limit: as many threads as there are engines do nothing but decode the JPEG and run the
+ * models on empty tensors, as many and as large as the pipeline's runs for this image.
+ */
+export async function runBare(
+  { modelsDir, layout, seconds }: Pick<Bench, 'modelsDir' | 'layout' | 'seconds'>,
+  image: Buffer,
+): Promise<Rate> {
+  const { engines, maxBatch: batch, intraOpThreads } = layout;
+  const views = await countViews(modelsDir, image);
+  const workerData: BareWork = { modelsDir, image, batch, views, intraOpThreads, seconds };
+  const file = new URL('./programs/bare-thread.js', import.meta.url);
+  const rates = await Promise.all(
+    Array.from({ length: engines }, async () => {
+      const thread = new Worker(file, { workerData });
+      const [perSecond] = (await once(thread, 'message')) as [number];
+      await thread.terminate();
+      return perSecond;
+    }),
+  );
+  return { perSecond: rates.reduce((a, b) => a + b), latenciesMs: [] };
+}
+
+/** How many of the classifier's views differ: that many crops the pipeline judges. */
+export async function countViews(modelsDir: string, image: Buffer): Promise<number> {
+  const { detector, classifiers } = await loadModels(modelsDir);
+  const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+  const session = await openSession(detector, options);
+  const picture = await decodeImage(image, inspectHeader(image, 52_000_000));
+  const takeBatch = reuseBatch(detector.input);
+  const faceDetector = { model: detector, session, takeBatch, scoreThreshold: 0.9 };
+  const found = await detectFaces(faceDetector, [picture]);
+  await session.close();
+  const face = chooseFace(found[0]!, 0.25);
+  if (face.kind !== 'one') return 0;
+  return distinctViews({ picture, face: face.box }, classifiers[0]!).views.length;
+}

@@ -1,0 +1,120 @@
+// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/performance]: all speed figures,
+// side by side in one run. bootstrap.mjs has installed, built, and changed to the repository's root.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readWorkerConfig } from '@livegate/worker/config';
+import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
+import { measureClassifier, measureKnobs, measurePhotoSizes } from './parts/engine.js';
+import { measureCurve } from './parts/curve.js';
+import { measureGateways, measureRedisCost } from './parts/gateways.js';
+import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
+import { measureMemory, measureUploads } from './parts/memory.js';
+import { measureRecords } from './parts/records.js';
+import { makePhotos } from './photos.js';
+import { measureGpuLike, measureQueueMemory, measureTurns } from './parts/queue.js';
+import { prepareModels } from '../models/prepare-models.js';
+import { nativeEnv } from '../dev/processes.js';
+import { openPipeline } from '../open-pipeline.js';
+import { startOwnRedis } from '../dev/redis/find-or-start-redis.js';
+
+const parts: Record<string, Part> = {
+  classifier: measureClassifier,
+  throughput: measureThroughput,
+  'own-cores': measureOwnCores,
+  latency: measureLatency,
+  photos: measurePhotoSizes,
+  knobs: measureKnobs,
+  'gpu-like': measureGpuLike,
+  'queue-memory': measureQueueMemory,
+  gateways: measureGateways,
+  turns: measureTurns,
+  redis: measureRedisCost,
+  records: measureRecords,
+  uploads: measureUploads,
+  curve: measureCurve,
+  memory: measureMemory,
+};
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '3' },
+    out: { type: 'string', default: '.data/bench' },
+    // Read where Redis is looked for: tools/dev/install-program.ts.
+    install: { type: 'boolean' },
+  },
+});
+await bench(positionals.length > 0 ? positionals : Object.keys(parts));
+process.exit(0);
+
+async function bench(names: string[]): Promise<void> {
+  const unknown = names.filter((name) => !(name in parts));
+  if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}`);
+  await mkdir(options.out, { recursive: true });
+  const dataDir = await mkdtemp(join(tmpdir(), 'livegate-bench-'));
+  const redis = await startOwnRedis({ dataDir, say: console.error });
+  try {
+    const setting = await prepareBench(redis.url);
+    const machine = describeMachine(setting);
+    console.log(machine);
+    const figures = await measureParts(names, setting);
+    await setting.pipeline.close();
+    console.log(`\n${describeFigures(figures)}`);
+    const record = { date: new Date().toISOString(), machine, figures };
+    await writeFile(join(options.out, 'bench.json'), `${JSON.stringify(record, null, 2)}\n`);
+  } finally {
+    await redis.stop();
+    await rm(dataDir, { recursive: true });
+  }
+}
+
+async function measureParts(names: string[], setting: Bench): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const name of names) {
+    console.log(`\n${name}`);
+    const ofPart = await parts[name]!(setting, console.log);
+    if (ofPart.length > 0) console.log(describeFigures(ofPart));
+    figures.push(...ofPart);
+  }
+  return figures;
+}
+
+/** The engine layout is measured once, and then the same for all that are compared. */
+async function prepareBench(redisUrl: string): Promise<Bench> {
+  const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
+  await prepareModels(modelsDir, console.error);
+  const config = readWorkerConfig({ ...process.env, LIVEGATE_MODELS_DIR: modelsDir });
+  const photos = await makePhotos();
+  const pipeline = await openPipeline(config);
+  const { layout } = pipeline;
+  return {
+    env: {
+      ...nativeEnv,
+      REDIS_URL: redisUrl,
+      LIVEGATE_MODELS_DIR: modelsDir,
+      LIVEGATE_LOG_LEVEL: 'fatal',
+      LIVEGATE_ENGINES: `${layout.engines}`,
+      LIVEGATE_INTRA_OP_THREADS: `${layout.intraOpThreads}`,
+      LIVEGATE_MAX_BATCH: `${layout.maxBatch}`,
+    },
+    modelsDir,
+    layout,
+    pipeline,
+    photos,
+    seconds: Number(options.seconds),
+    rounds: Number(options.rounds),
+    curvePath: join(options.out, 'latency.svg'),
+  };
+}
+
+function describeMachine({ layout }: Bench): string {
+  const [cpu] = cpus();
+  const { engines, intraOpThreads, maxBatch } = layout;
+  return (
+    `${cpus().length} x ${cpu?.model.trim()}, Node ${process.versions.node}; ` +
+    `${engines} engines x ${intraOpThreads} threads, up to ${maxBatch} images in a run`
+  );
+}

@@ -1,0 +1,157 @@
+import { readWorkerConfig } from '@livegate/worker/config';
+import { loadModels } from '@livegate/worker/load-models';
+import type { ModelInput } from '@livegate/worker/model-manifest';
+import { openSession, type ModelSession } from '@livegate/worker/onnx/open-session';
+import { allocateBatch, normalize, planesOf } from '@livegate/worker/stages/image-tensor';
+import sharp from 'sharp';
+import { formatTable } from '../../format-table.js';
+import { fetchPublishedFiles } from '../../models/fetch-published-files.js';
+import { freeBatchOf } from '../../models/rewrite-model.js';
+import { openPipeline } from '../../open-pipeline.js';
+import { countViews } from '../bare.js';
+import { type Part, type Bench, formatNumber } from '../bench.js';
+import { interleave, medianRatio, median, percentile, repeatWork, type Rate } from '../rounds.js';
+
+const VIEWS = 4;
+const RUNS = 30;
+
+/** What the rewriting of the classifier saves, on one thread, for the four views of an image. */
+export const measureClassifier: Part = async ({ modelsDir, photos }) => {
+  const [model] = (await loadModels(modelsDir)).classifiers;
+  if (!model?.source) throw new Error('the bench compares the default models: your own are in use');
+  const [published] = await fetchPublishedFiles([model.source]);
+  const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+  const prepared = await openSession(model, options);
+  const original = await openSession({ ...model, bytes: freeBatchOf(published!) }, options);
+  const batch = await cutViews(photos.selfie, model.input);
+  const times = await interleave(RUNS, {
+    prepared: () => timeRun(prepared, batch),
+    published: () => timeRun(original, batch),
+  });
+  const difference = largestDifference(
+    await logitsOf(prepared, batch, model.output.name),
+    await logitsOf(original, batch, model.output.name),
+  );
+  await Promise.all([prepared.close(), original.close()]);
+  const ratio = medianRatio(times.prepared, times.published);
+  return [
+    { name: 'classifier, prepared / published', value: ratio, unit: 'x', aim: { atMost: 0.7 } },
+    {
+      name: 'their outputs differ, relative to the largest',
+      value: difference,
+      unit: '',
+      aim: { atMost: 1e-5 },
+    },
+  ];
+};
+
+/** Four squares of the selfie, each smaller than the last, as the model reads them. */
+async function cutViews(selfie: Buffer, input: ModelInput): Promise<Float32Array> {
+  const { batch, images } = allocateBatch(input, VIEWS);
+  for (const [i, image] of images.entries()) {
+    const size = 500 - 80 * i;
+    const pixels = await sharp(selfie)
+      .extract({ left: 40 * i, top: 60 * i, width: size, height: size })
+      .resize(input.width, input.height)
+      .raw()
+      .toBuffer();
+    for (const [channel, plane] of planesOf(image).entries()) {
+      for (let at = 0; at < plane.values.length; at++) plane.values[at] = pixels[3 * at + channel]!;
+      normalize(plane);
+    }
+  }
+  return batch;
+}
+
+async function timeRun(session: ModelSession, batch: Float32Array): Promise<number> {
+  const started = performance.now();
+  await session.run(batch);
+  return performance.now() - started;
+}
+
+async function logitsOf(session: ModelSession, batch: Float32Array, output: string) {
+  return (await session.run(batch))[output]!.values;
+}
+
+function largestDifference(values: Float32Array, others: Float32Array): number {
+  const differences = values.map((value, i) => Math.abs(value - others[i]!));
+  return Math.max(...differences) / Math.max(...others.map(Math.abs));
+}
+
+/** The default, and one knob turned at a time. */
+const VARIANTS: Record<string, Record<string, string>> = {
+  default: {},
+  '1 engine x 1 thread': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '1' },
+  '1 engine x 2 threads': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '2' },
+  '2 engines x 2 threads': { LIVEGATE_ENGINES: '2', LIVEGATE_INTRA_OP_THREADS: '2' },
+  '4 engines x 1 thread': { LIVEGATE_ENGINES: '4', LIVEGATE_INTRA_OP_THREADS: '1' },
+  'batch of 2': { LIVEGATE_MAX_BATCH: '2' },
+  'batch of 4': { LIVEGATE_MAX_BATCH: '4' },
+  'batch of 8': { LIVEGATE_MAX_BATCH: '8' },
+  'batch of 4, linger 3 ms': { LIVEGATE_MAX_BATCH: '4', LIVEGATE_LINGER_MS: '3' },
+  '2 images in work': { LIVEGATE_CONCURRENCY: '2' },
+  '4 images in work': { LIVEGATE_CONCURRENCY: '4' },
+  '8 images in work': { LIVEGATE_CONCURRENCY: '8' },
+};
+
+/** What each knob of the engines does on this machine, in the pipeline without HTTP and Redis. */
+export const measureKnobs: Part = async (bench, say) => {
+  const measurements = Object.entries(VARIANTS).map(
+    ([name, env]) => [name, () => measureVariant(bench, env)] as const,
+  );
+  const measured = await interleave<string, Loads>(bench.rounds, Object.fromEntries(measurements));
+  const header = ['selfie, in process', 'images/s', 'p50 ms', 'p99 ms', 'p50 ms of one caller'];
+  say(formatTable(header, Object.entries(measured).map(describeVariant)));
+  return [];
+};
+
+interface Loads {
+  crowd: Rate;
+  one: Rate;
+}
+
+async function measureVariant(bench: Bench, env: Record<string, string>): Promise<Loads> {
+  const { selfie } = bench.photos;
+  // The same number in work for all but the last, or a smaller batch would also have fewer at hand.
+  const settings = { ...bench.env, LIVEGATE_CONCURRENCY: '16', ...env };
+  const pipeline = await openPipeline(readWorkerConfig(settings));
+  const load = (concurrency: number) =>
+    repeatWork(() => pipeline.assess(selfie), { concurrency, seconds: bench.seconds / 2 });
+  const crowd = await load(Number(settings.LIVEGATE_CONCURRENCY));
+  const one = await load(1);
+  await pipeline.close();
+  return { crowd, one };
+}
+
+function describeVariant([name, rounds]: [string, Loads[]]): string[] {
+  const latencies = rounds.flatMap(({ crowd }) => crowd.latenciesMs);
+  const alone = rounds.flatMap(({ one }) => one.latenciesMs);
+  const figures = [
+    median(rounds.map(({ crowd }) => crowd.perSecond)),
+    percentile(latencies, 0.5),
+    percentile(latencies, 0.99),
+    percentile(alone, 0.5),
+  ];
+  return [name, ...figures.map(formatNumber)];
+}
+
+/** How the rate depends on the picture. */
+export const measurePhotoSizes: Part = async (bench, say) => {
+  const { selfie: portrait, closeUp: near, sizes } = bench.photos;
+  const photos = [{ name: 'selfie', jpeg: portrait }, { name: 'close-up', jpeg: near }, ...sizes];
+  const rows = [];
+  for (const photo of photos) rows.push({ ...photo, ...(await measurePhoto(bench, photo.jpeg)) });
+  const lines = rows.map(({ name, jpeg, views, perSecond, p50Ms }) => [
+    name,
+    ...[jpeg.length / 1024, views, perSecond, p50Ms].map(formatNumber),
+  ]);
+  say(formatTable(['in process, saturated', 'KiB', 'views', 'images/s', 'p50 ms'], lines));
+  return [];
+};
+
+async function measurePhoto({ pipeline, modelsDir, seconds }: Bench, jpeg: Buffer) {
+  const { concurrency } = pipeline;
+  const rate = await repeatWork(() => pipeline.assess(jpeg), { concurrency, seconds });
+  const views = await countViews(modelsDir, jpeg);
+  return { views, perSecond: rate.perSecond, p50Ms: percentile(rate.latenciesMs, 0.5) };
+}

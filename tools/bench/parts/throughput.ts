@@ -1,0 +1,176 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { connectForBackground, createLog } from '@livegate/core';
+import { stopServices } from '../../dev/processes.js';
+import { formatTable } from '../../format-table.js';
+import { runBare } from '../bare.js';
+import { type Part, formatNumber, type Bench } from '../bench.js';
+import { startNaiveServer, readUsage, startProduct, startWatched } from '../product.js';
+import { interleave, median, medianRatio, percentile, repeatWork, type Rate } from '../rounds.js';
+import { sendLoad } from '../load.js';
+
+/** Enough that every engine has the next image at hand, few enough that nobody is refused. */
+const SATURATING = 16;
+const CROWD = 64;
+
+/** What is lost on the way from the bare model runs to an answer over HTTP. */
+export const measureThroughput: Part = async (bench, say) => {
+  const { pipeline, seconds, rounds } = bench;
+  const { selfie } = bench.photos;
+  const product = await startProduct(bench);
+  const naive = await startNaiveServer(bench);
+  const url = product.urls[0]!;
+  try {
+    const over = (server: string, connections: number) => () =>
+      sendLoad(server, { image: selfie, connections, seconds });
+    await Promise.all([over(url, 2)(), over(naive.url, 2)()]);
+    await readUsage(product.worker);
+    const rates = await interleave<string, Rate>(rounds, {
+      bare: () => runBare(bench, selfie),
+      'in process': () =>
+        repeatWork(() => pipeline.assess(selfie), { concurrency: pipeline.concurrency, seconds }),
+      HTTP: over(url, SATURATING),
+      naive: over(naive.url, SATURATING),
+      'HTTP, 64 callers': over(url, CROWD),
+      'naive, 64 callers': over(naive.url, CROWD),
+    });
+    const { loopDelayP99Ms } = await readUsage(product.worker);
+    say(describeRates(rates));
+    return [...compareRates(rates), loopDelayFigure(loopDelayP99Ms)];
+  } finally {
+    await Promise.all([product.stop(), naive.stop()]);
+  }
+};
+
+function compareRates(rates: Record<string, Rate[]>) {
+  const of = (name: string) => rates[name]!.map(({ perSecond }) => perSecond);
+  const p99 = (name: string) => rates[name]!.map((rate) => percentile(rate.latenciesMs, 0.99));
+  const aims = [
+    { over: 'HTTP', under: 'in process', atLeast: 0.9 },
+    { over: 'in process', under: 'bare', atLeast: 0.85 },
+    { over: 'HTTP', under: 'naive', atLeast: 1.3 },
+  ];
+  return [
+    ...aims.map(({ over, under, atLeast }) => ({
+      name: `throughput, ${over} / ${under}`,
+      value: medianRatio(of(over), of(under)),
+      unit: 'x',
+      aim: { atLeast },
+    })),
+    {
+      name: 'p99 with 64 callers, HTTP / naive',
+      value: medianRatio(p99('HTTP, 64 callers'), p99('naive, 64 callers')),
+      unit: 'x',
+      aim: { atMost: 1 },
+    },
+  ];
+}
+
+function loopDelayFigure(value: number) {
+  const name = "worker's event-loop delay p99, saturated";
+  return { name, value, unit: 'ms', aim: { atMost: 20 } };
+}
+
+function describeRates(rates: Record<string, Rate[]>): string {
+  const lines = Object.entries(rates).map(([name, rounds]) => {
+    const latencies = rounds.flatMap(({ latenciesMs }) => latenciesMs);
+    const perSecond = median(rounds.map((round) => round.perSecond));
+    const times = [0.5, 0.99].map((share) => percentile(latencies, share));
+    const cells = latencies.length > 0 ? times.map(formatNumber) : ['', ''];
+    return [name, formatNumber(perSecond), ...cells];
+  });
+  return formatTable(['', 'images/s', 'p50 ms', 'p99 ms'], lines);
+}
+
+/** Until the programs' code is compiled: before, each request costs several times as much. */
+const WARM_UP_SECONDS = 10;
+
+/** What a single caller pays for HTTP, the queue and the way back. */
+export const measureLatency: Part = async (bench, say) => {
+  const { pipeline, seconds, rounds } = bench;
+  const { selfie } = bench.photos;
+  const product = await startProduct(bench);
+  try {
+    const image = selfie;
+    const oneCaller = { image, connections: 1, seconds };
+    await sendLoad(product.urls[0]!, { ...oneCaller, seconds: WARM_UP_SECONDS });
+    const times = await interleave<string, Rate>(rounds, {
+      'in process': () => repeatWork(() => pipeline.assess(selfie), { concurrency: 1, seconds }),
+      HTTP: () => sendLoad(product.urls[0]!, oneCaller),
+    });
+    const p50 = (name: string) => times[name]!.map((rate) => percentile(rate.latenciesMs, 0.5));
+    const gaps = p50('HTTP').map((ms, round) => ms - p50('in process')[round]!);
+    const lines = ['in process', 'HTTP'].map((name) => [name, formatNumber(median(p50(name)))]);
+    say(formatTable(['one caller', 'p50 ms'], lines));
+    const name = 'p50 of one caller, HTTP - in process';
+    return [{ name, value: median(gaps), unit: 'ms', aim: { atMost: 4 } }];
+  } finally {
+    await product.stop();
+  }
+};
+
+/**
+ * What the queue costs a worker that has cores of its own, as on a cluster: half of the cores are the
+ * worker's, or the pipeline's that it is compared with, and on the other half are the gateway, Redis
+ * and the callers. Linux only: it needs taskset.
+ */
+export const measureOwnCores: Part = async (bench, say) => {
+  const cores = availableParallelism();
+  const half = Math.max(1, Math.floor(cores / 2));
+  const [own, others] = [`0-${half - 1}`, `${cores - half}-${cores - 1}`];
+  const narrowed = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${half}` } };
+  const shared = [process.pid, await redisPid(bench)];
+  for (const pid of shared) moveTo(others, pid);
+  try {
+    const { rates, ratio } = await compareOnOwnCores(narrowed, own);
+    say(formatTable([`worker on ${half} of ${cores} cores`, 'images/s'], rates));
+    const name = 'throughput, HTTP / in process, worker on cores of its own';
+    return [{ name, value: ratio, unit: 'x', aim: { atLeast: 0.9 } }];
+  } finally {
+    for (const pid of shared) moveTo(`0-${cores - 1}`, pid);
+  }
+};
+
+async function compareOnOwnCores(bench: Bench, own: string) {
+  const { selfie: image } = bench.photos;
+  const product = await startProduct(bench);
+  const pipeline = startWatched(['tools/dist/bench/programs/pipeline-process.js'], bench.env);
+  try {
+    await once(pipeline.process, 'message');
+    for (const { process: child } of [product.worker, pipeline]) moveTo(own, child.pid!);
+    const load = { image, connections: SATURATING, seconds: bench.seconds };
+    await sendLoad(product.urls[0]!, load);
+    const rates = await interleave(bench.rounds, {
+      'in process': async (): Promise<Rate> => {
+        pipeline.process.send({ image: image.toString('base64'), seconds: bench.seconds });
+        const [perSecond] = (await once(pipeline.process, 'message')) as [number];
+        return { perSecond, latenciesMs: [] };
+      },
+      HTTP: () => sendLoad(product.urls[0]!, load),
+    });
+    const of = (name: keyof typeof rates) => rates[name].map(({ perSecond }) => perSecond);
+    return {
+      rates: (['in process', 'HTTP'] as const).map((name) => [
+        name,
+        formatNumber(median(of(name))),
+      ]),
+      ratio: medianRatio(of('HTTP'), of('in process')),
+    };
+  } finally {
+    await Promise.all([product.stop(), stopServices([pipeline], 5000)]);
+  }
+}
+
+/** All threads of a process, and those it starts from then on. */
+function moveTo(cores: string, pid: number): void {
+  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`]);
+}
+
+async function redisPid({ env }: Bench): Promise<number> {
+  const address = { url: env['REDIS_URL']!, name: 'bench' };
+  const redis = connectForBackground(address, createLog('api', 'fatal'));
+  const server = await redis.info('server');
+  redis.disconnect();
+  return Number(/^process_id:(\d+)/m.exec(server)?.[1]);
+}

@@ -1,0 +1,66 @@
+import sharp, { type Sharp } from 'sharp';
+import { cutPhoto, SELFIE } from '../dev/sample-photo.js';
+
+const SIZES = {
+  VGA: { width: 480, height: 640 },
+  '720p': { width: 720, height: 1280 },
+  '12 MP': { width: 3024, height: 4032 },
+};
+
+export interface Photo {
+  name: string;
+  jpeg: Buffer;
+}
+
+/** The face fills the picture: whichever view, it shows the same pixels. */
+const CLOSE_UP = { photo: 2, left: 253, top: 64, width: 384, height: 432 };
+
+export interface Photos {
+  selfie: Buffer;
+  closeUp: Buffer;
+  /** Everyday sizes of the selfie, and of a drawing that the detector takes for a face. */
+  sizes: Photo[];
+}
+
+/** Before a pipeline is opened: from then on this process reads JPEG and PNG only, no drawings. */
+export async function makePhotos(): Promise<Photos> {
+  const selfie = await cutPhoto(SELFIE).toBuffer();
+  const sizes = Object.entries(SIZES).flatMap(([name, size]) => [
+    { name: `photo ${name}`, picture: sharp(selfie).resize({ ...size, fit: 'cover' }) },
+    { name: `drawn ${name}`, picture: drawFace(size.width, size.height) },
+  ]);
+  return {
+    selfie,
+    closeUp: await cutPhoto(CLOSE_UP).toBuffer(),
+    sizes: await Promise.all(
+      sizes.map(async ({ name, picture }) => ({ name, jpeg: await toJpeg(picture) })),
+    ),
+  };
+}
+
+/** The least that is an image, with as many bytes as wanted: what follows the picture is ignored. */
+export async function makeGreySquare(bytes = 0): Promise<Buffer> {
+  const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
+  const jpeg = await toJpeg(grey);
+  return Buffer.concat([jpeg, Buffer.alloc(Math.max(0, bytes - jpeg.length))]);
+}
+
+function toJpeg(picture: Sharp): Promise<Buffer> {
+  return picture.jpeg({ quality: 92 }).toBuffer();
+}
+
+/** An oval with eyes and a mouth, in the middle of a wall. */
+function drawFace(width: number, height: number): Sharp {
+  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"
+    viewBox="0 0 600 800" preserveAspectRatio="xMidYMid slice">
+    <radialGradient id="skin">
+      <stop offset="0" stop-color="#e6b496"/><stop offset="1" stop-color="#8a6c5a"/>
+    </radialGradient>
+    <rect width="600" height="800" fill="#445"/>
+    <ellipse cx="300" cy="400" rx="150" ry="190" fill="url(#skin)"/>
+    <circle cx="240" cy="350" r="16" fill="#281e1e"/><circle cx="360" cy="350" r="16" fill="#281e1e"/>
+    <path d="M300 370 L285 440 L312 440" fill="none" stroke="#8a6c5a" stroke-width="6"/>
+    <rect x="250" y="490" width="100" height="20" rx="10" fill="#963c3c"/>
+  </svg>`;
+  return sharp(Buffer.from(drawing)).flatten({ background: 'black' });
+}

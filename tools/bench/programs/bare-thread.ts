@@ -1,0 +1,44 @@
+// One thread of the physical limit: decode and model runs, and nothing between them.
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadModels } from '@livegate/worker/load-models';
+import { openSession } from '@livegate/worker/onnx/open-session';
+import { allocateBatch } from '@livegate/worker/stages/image-tensor';
+import sharp from 'sharp';
+import type { BareWork } from '../bare.js';
+
+const port = parentPort!;
+const { modelsDir, image, batch, views, intraOpThreads, seconds } = workerData as BareWork;
+const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads } as const;
+const { detector, classifiers } = await loadModels(modelsDir);
+const frames = allocateBatch(detector.input, batch).batch;
+const detect = await openSession(detector, options);
+const classify = await Promise.all(
+  classifiers.map(async (model) => ({
+    session: await openSession(model, options),
+    crops: allocateBatch(model.input, batch * views).batch,
+  })),
+);
+
+await runModels();
+const started = performance.now();
+let images = 0;
+let decoded = decode();
+while (performance.now() - started < 1000 * seconds) {
+  await decoded;
+  decoded = decode();
+  await runModels();
+  images += batch;
+}
+const perSecond = (1000 * images) / (performance.now() - started);
+port.postMessage(perSecond);
+await decoded;
+
+async function decode(): Promise<void> {
+  const once = () => sharp(image).raw().toBuffer();
+  await Promise.all(Array.from({ length: batch }, once));
+}
+
+async function runModels(): Promise<void> {
+  await detect.run(frames);
+  if (views > 0) for (const { session, crops } of classify) await session.run(crops);
+}

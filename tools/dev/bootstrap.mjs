@@ -1,0 +1,125 @@
+// `node tools/dev/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
+//
+// The .mjs files here run before node_modules exists: plain JavaScript, node built-ins only.
+// Progress goes to stderr, so that a command's own stdout can be piped.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import { installDependencies } from './install-dependencies.mjs';
+
+const commands = {
+  start: 'tools/dist/dev/start.js',
+  test: 'tools/dist/dev/test.js',
+  models: 'tools/dist/models/main.js',
+  bench: 'tools/dist/bench/main.js',
+  evaluate: 'tools/dist/evaluate/main.js',
+  // The program that the api's image ships as well.
+  credentials: 'apps/api/dist/credentials/main.js',
+};
+
+const lockPollMs = 200;
+
+const say = (line) => console.error(line);
+
+try {
+  // Where npm runs its scripts, too: every command may count on it.
+  process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
+  await bootstrap(process.argv.slice(2));
+} catch (error) {
+  say(`\nlivegate: ${describeFailure(error)}`);
+  process.exit(1);
+}
+
+/** Without a command it only installs: what lint and format need. */
+async function bootstrap([command, ...args]) {
+  requireNodeVersion();
+  // `npm start` and `npm test` may begin together: one installs and builds, the other waits.
+  await holdLock('.data/bootstrap.lock', async () => {
+    await installDependencies(say);
+    if (command) build();
+  });
+  // The tests choose their own settings.
+  if (command !== 'test' && existsSync('.env')) process.loadEnvFile('.env');
+  if (command) await run(command, args);
+}
+
+/** Runs `work` while no other process holds the lock file; a lock whose process died is ignored. */
+async function holdLock(path, work) {
+  await takeLock(path);
+  try {
+    await work();
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+async function takeLock(path) {
+  mkdirSync(dirname(path), { recursive: true });
+  for (let told = false; !createLock(path);) {
+    if (!isHolderAlive(path)) {
+      rmSync(path, { force: true });
+      continue;
+    }
+    if (!told) say(`Waiting for the process that holds ${path} …`);
+    told = true;
+    await sleep(lockPollMs);
+  }
+}
+
+function createLock(path) {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function isHolderAlive(path) {
+  try {
+    // Signal 0 only asks whether the process exists; EPERM means it does, as another user's.
+    return process.kill(Number(readFileSync(path, 'utf8')), 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function requireNodeVersion() {
+  const range = JSON.parse(readFileSync('package.json', 'utf8')).engines.node;
+  if (range.split(' || ').some((part) => satisfies(process.versions.node, part))) return;
+  throw new Error(`this is Node ${process.versions.node}, but Livegate needs Node ${range}`);
+}
+
+/** Just the two forms that package.json uses: ^MAJOR.MINOR and >=MAJOR.MINOR. */
+function satisfies(version, part) {
+  const [major, minor] = version.split('.').map(Number);
+  const [neededMajor, neededMinor] = part.match(/\d+/g).map(Number);
+  if (major === neededMajor) return minor >= neededMinor;
+  return part.startsWith('>=') && major > neededMajor;
+}
+
+function build() {
+  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
+}
+
+/** The command runs in this process, as if it had been started by itself. */
+async function run(command, args) {
+  if (!(command in commands)) {
+    throw new Error(`unknown command "${command}"; one of: ${Object.keys(commands).join(', ')}`);
+  }
+  const script = resolve(commands[command]);
+  process.argv = [process.execPath, script, ...args];
+  await import(pathToFileURL(script).href);
+}
+
+/** A plain Error is an expected failure and says what to do; of anything else the stack is wanted. */
+function describeFailure(error) {
+  return error instanceof Error && error.name === 'Error' ? error.message : inspect(error);
+}

@@ -1,0 +1,189 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis as Client } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeMachine, findProgram, type Machine } from '../install-program.js';
+import { findFreePort } from '../ports.js';
+import { pingRedis } from './ask-redis.js';
+import { findOrStartRedis, startOwnRedis } from './find-or-start-redis.js';
+
+let dataDir: string;
+let wellKnownPort: number;
+let said: string[];
+let cleanups: (() => unknown)[];
+
+const say = (line: string) => said.push(line);
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'livegate-redis-test-'));
+  wellKnownPort = await findFreePort();
+  said = [];
+  cleanups = [() => rm(dataDir, { recursive: true })];
+});
+
+afterEach(async () => {
+  for (const cleanUp of cleanups.toReversed()) await cleanUp();
+});
+
+async function start() {
+  const redis = await startOwnRedis({ dataDir, say });
+  cleanups.push(() => redis.stop());
+  return redis;
+}
+
+async function call<T>(url: string, command: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client(url);
+  try {
+    return await command(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+const portOf = (url: string) => Number(new URL(url).port);
+
+describe('a Redis is found', () => {
+  test('at REDIS_URL, and left running', async () => {
+    const { url } = await start();
+    const found = await findOrStartRedis({ dataDir, say, url, wellKnownPort });
+    await found.stop();
+    expect(found.url).toBe(url);
+    expect(await pingRedis(portOf(url))).toBe(true);
+  });
+
+  test('at the well-known port, and left running', async () => {
+    const { url } = await start();
+    const found = await findOrStartRedis({ dataDir, say, wellKnownPort: portOf(url) });
+    await found.stop();
+    expect(found.url).toBe(url);
+    expect(await pingRedis(portOf(url))).toBe(true);
+  });
+
+  test('at the URL of a group, if one of its addresses answers', async () => {
+    const port = portOf((await start()).url);
+    const url = `redis+cluster://127.0.0.1:${wellKnownPort}?addr=127.0.0.1:${port}`;
+    expect(await findOrStartRedis({ dataDir, say, url })).toMatchObject({ url });
+  });
+
+  test('never at a REDIS_URL where nothing answers', async () => {
+    const url = `redis://127.0.0.1:${wellKnownPort}`;
+    await expect(findOrStartRedis({ dataDir, say, url })).rejects.toThrow('unset REDIS_URL');
+  });
+
+  test('never at a port where something else answers', async () => {
+    const server: Server = createServer((socket) => socket.end('-NOAUTH no\r\n')).listen(0);
+    await once(server, 'listening');
+    cleanups.push(() => server.close());
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    expect(await pingRedis(port)).toBe(false);
+  });
+});
+
+describe('a Redis of our own', () => {
+  test('is started where none is found, and keeps its data over a restart', async () => {
+    const first = await findOrStartRedis({ dataDir, say, wellKnownPort });
+    await call(first.url, (client) => client.set('key', 'kept'));
+    await first.stop();
+    const second = await start();
+    expect(await call(second.url, (client) => client.get('key'))).toBe('kept');
+  });
+
+  test('never evicts, and appends every change to its log', async () => {
+    const { url } = await start();
+    const [policy, log] = await call(url, async (client) => [
+      await client.config('GET', 'maxmemory-policy'),
+      await client.config('GET', 'appendonly'),
+    ]);
+    expect(policy).toEqual(['maxmemory-policy', 'noeviction']);
+    expect(log).toEqual(['appendonly', 'yes']);
+  });
+
+  test('is gone after stop', async () => {
+    const redis = await start();
+    await redis.stop();
+    await redis.gone;
+    expect(await pingRedis(portOf(redis.url))).toBe(false);
+  });
+
+  test('is shared by those who use one data directory, and stopped by the first', async () => {
+    const first = await start();
+    const second = await start();
+    expect(second.url).toBe(first.url);
+    await second.stop();
+    expect(await pingRedis(portOf(first.url))).toBe(true);
+  });
+
+  test('is started once when two ask at the same time', async () => {
+    const [first, second] = await Promise.all([start(), start()]);
+    expect(second.url).toBe(first.url);
+  });
+
+  test('is taken over, and then stopped, when its starter was killed', async () => {
+    const killed = await start();
+    await loseOwner();
+    const heir = await start();
+    await heir.stop();
+    expect(heir.url).toBe(killed.url);
+    expect(await pingRedis(portOf(killed.url))).toBe(false);
+  });
+
+  test('shows its last words when it cannot start', async () => {
+    const machine = await describeBareMachine();
+    await writeProgram(machine, 'redis-server', 'echo no more memory; exit 1');
+    await expect(startOwnRedis({ dataDir, say, machine })).rejects.toThrow(
+      /did not start\..*\n {2}no more memory$/,
+    );
+  });
+});
+
+describe('a machine without Redis', () => {
+  test('gets it from its package manager where that is agreed', async () => {
+    const machine = { ...(await describeBareMachine()), consent: 'as root in a container' };
+    const redis = await findOrStartRedis({ dataDir, say, wellKnownPort, machine });
+    cleanups.push(() => redis.stop());
+    expect(said).toEqual([
+      'Redis is not installed: installing it with apt-get, as root in a container …',
+    ]);
+    expect(await pingRedis(portOf(redis.url))).toBe(true);
+  });
+
+  test('gets one line with the command to run where it is not', async () => {
+    const machine = await describeBareMachine();
+    await expect(findOrStartRedis({ dataDir, say, wellKnownPort, machine })).rejects.toThrow(
+      /^Redis is not installed\. Install it with "sudo apt-get install redis-server", .*$/,
+    );
+    expect(said).toEqual([]);
+  });
+});
+
+/** A machine with a stand-in for apt-get, which "installs" the Redis of the real machine. */
+async function describeBareMachine(): Promise<Machine> {
+  const machine = { searchPath: join(dataDir, 'bin'), isRoot: true };
+  const realServer = findProgram(['redis-server', 'valkey-server'], describeMachine());
+  await mkdir(machine.searchPath);
+  await writeProgram(
+    machine,
+    'apt-get',
+    `/bin/ln -sf ${realServer} ${machine.searchPath}/redis-server`,
+  );
+  return machine;
+}
+
+async function writeProgram({ searchPath }: Machine, name: string, shell: string): Promise<void> {
+  await writeFile(join(searchPath, name), `#!/bin/sh\n${shell}\n`, { mode: 0o755 });
+}
+
+/** As if the process that started the server had been killed. */
+async function loseOwner(): Promise<void> {
+  const process = spawn('true');
+  await once(process, 'exit');
+  const path = join(dataDir, 'livegate-redis.json');
+  const record: object = JSON.parse(await readFile(path, 'utf8'));
+  await writeFile(path, JSON.stringify({ ...record, ownerPid: process.pid }));
+}

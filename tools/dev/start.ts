@@ -1,0 +1,131 @@
+// npm start: the whole product on this machine, one api and one worker, until it is interrupted.
+// bootstrap.mjs has installed, built, and changed to the repository's root.
+import { existsSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
+import { findConfigProblems, refuseConfig } from '@livegate/core';
+import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
+import { prepareModels } from '../models/prepare-models.js';
+import {
+  nativeEnv,
+  type Service,
+  killServices,
+  startService,
+  stopServices,
+  untilInterrupted,
+  untilReady,
+} from './processes.js';
+import { requireFreePort } from './ports.js';
+import { findOrStartRedis, startOwnRedis, type Redis } from './redis/find-or-start-redis.js';
+import { writeSamplePhoto } from './sample-photo.js';
+
+const readyWithinMs = 180_000;
+// For the images a worker has taken; most supervisors wait as long.
+const graceMs = 30_000;
+const samplePath = resolve('.data/samples/selfie.jpg');
+
+const say = (line: string) => console.log(line);
+
+process.exit(await start());
+
+/** Runs everything, and stops it in the reverse order; returns the exit code. */
+async function start(): Promise<number> {
+  refuseConfig([
+    ...findConfigProblems(apiConfigSchema, process.env, apiConfigRules),
+    ...findConfigProblems(workerConfigSchema, process.env, workerConfigRules),
+  ]);
+  const port = readPort();
+  const host = process.env['LIVEGATE_HOST'] || '127.0.0.1';
+  await requireFreePort(port, host);
+  const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
+  await prepareModels(modelsDir, say);
+  if (!existsSync(samplePath)) await writeSamplePhoto(samplePath);
+
+  const services: Service[] = [];
+  const interrupted = untilInterrupted(() => killServices(services));
+  const dataDir = resolve('.data/redis');
+  const redis = await findOrStartRedis({ dataDir, url: process.env['REDIS_URL'], say });
+  const images = redis.gone ? await startImageRedis() : undefined;
+  try {
+    const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
+    const blobEnv = images ? { BLOB_REDIS_URL: images.url } : {};
+    const given = { ...nativeEnv, ...allowReceivers(host), ...process.env };
+    services.push(...startServices({ ...given, ...env, ...blobEnv }));
+    const failure = untilFailure(services, [redis, ...(images ? [images] : [])]);
+    const url = `http://${describeHost(host)}:${port}`;
+    return await serve(url, Promise.race([interrupted.then(() => undefined), failure]));
+  } finally {
+    await stopServices(services, graceMs);
+    await images?.stop();
+    await redis.stop();
+  }
+}
+
+/** Webhooks to receivers on this machine, unless somebody else may call or it is production. */
+function allowReceivers(host: string): NodeJS.ProcessEnv {
+  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(host);
+  if (!isLoopback || process.env['NODE_ENV'] === 'production') return {};
+  return { LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1,::1' };
+}
+
+/** As it is written in a URL. A server that listens at every address is reached at loopback. */
+function describeHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function readPort(): number {
+  const port = Number(process.env['PORT'] || '8080');
+  if (port === 0) throw new Error('PORT must not be 0: callers would not know where to go');
+  return port;
+}
+
+function startServices(env: NodeJS.ProcessEnv): Service[] {
+  const watch = process.argv.includes('--watch');
+  const nodeArgs = watch ? ['--watch', '--watch-preserve-output'] : [];
+  const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
+    startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { ...env, ...own });
+  // Each of them is scraped, if at all, at a port of its own.
+  const scrapePort = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT'] || 9464);
+  const services = [
+    startApp('api'),
+    startApp('worker', { OTEL_EXPORTER_PROMETHEUS_PORT: `${scrapePort + 1}` }),
+  ];
+  const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
+  return watch ? [...services, startService('compiler', tsc, env)] : services;
+}
+
+/**
+ * Beside a Redis of our own, a second one for images. An append-only file holds what was erased until it
+ * is rewritten; as this one is almost empty most of the time, that is soon done, and often.
+ */
+async function startImageRedis(): Promise<Redis | undefined> {
+  if (process.env['BLOB_REDIS_URL']) return undefined;
+  return await startOwnRedis({ dataDir: resolve('.data/redis-images'), rewriteAt: '1mb', say });
+}
+
+/** Resolves with what went wrong, if anything that should run ends by itself. */
+async function untilFailure(services: Service[], redises: Redis[]): Promise<string> {
+  const ends = services.map(async ({ name, ended }) => `the ${name} ended (${await ended})`);
+  for (const { gone } of redises) if (gone) ends.push(gone.then(() => 'Redis ended'));
+  return await Promise.race(ends);
+}
+
+/** `ended` resolves when it is time to stop: with the reason, if that is a failure. */
+async function serve(url: string, ended: Promise<string | undefined>): Promise<number> {
+  const ready = untilReady(`${url}/readyz`, readyWithinMs).then(() => 'ready' as const);
+  if ((await Promise.race([ready, ended])) === 'ready') sayHowToUse(url);
+  const failure = await ended;
+  say(failure ? `\nlivegate: ${failure} unexpectedly; stopping …` : '\nStopping …');
+  return failure ? 1 : 0;
+}
+
+function sayHowToUse(url: string): void {
+  // npm runs us in the repository's root, but the line will be pasted where it was started.
+  const photo = relative(process.env['INIT_CWD'] ?? process.cwd(), samplePath);
+  const credentials = process.env['LIVEGATE_CREDENTIALS_FILE']
+    ? `-u USERNAME:PASSWORD -H 'x-api-key: KEY'`
+    : `-u default-username:default-password -H 'x-api-key: default-api-key'`;
+  say(`\nLivegate is ready at ${url} (Ctrl-C stops it). Try it:\n`);
+  say(`  curl ${credentials} -F image=@${photo} ${url}/face/v1/passive-liveness\n`);
+}

@@ -1,0 +1,48 @@
+// npm test: vitest with a Redis of its own, which is thrown away afterwards.
+// bootstrap.mjs has installed, built, and changed to the repository's root.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { prepareModels } from '../models/prepare-models.js';
+import { startOwnRedis } from './redis/find-or-start-redis.js';
+import {
+  killServices,
+  startService,
+  stopServices,
+  type Service,
+  untilInterrupted,
+} from './processes.js';
+
+const graceMs = 10_000;
+const interruptedExitCode = 130;
+
+const say = (line: string) => console.log(line);
+
+process.exit(await test(process.argv.slice(2)));
+
+/** All arguments but --install, which is for Redis, go to vitest; returns its exit code. */
+async function test(args: string[]): Promise<number> {
+  const vitestArgs = args.filter((arg) => arg !== '--install');
+  const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
+  await prepareModels(modelsDir, say);
+
+  const services: Service[] = [];
+  const interrupted = untilInterrupted(() => killServices(services));
+  const dataDir = await mkdtemp(join(tmpdir(), 'livegate-test-'));
+  const redis = await startOwnRedis({ dataDir, say });
+  try {
+    const env = { ...process.env, REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
+    const vitest = startService(
+      'vitest',
+      ['node_modules/vitest/vitest.mjs', 'run', ...vitestArgs],
+      env,
+    );
+    services.push(vitest);
+    await Promise.race([vitest.ended, interrupted]);
+    return vitest.process.exitCode ?? interruptedExitCode;
+  } finally {
+    await stopServices(services, graceMs);
+    await redis.stop();
+    await rm(dataDir, { recursive: true });
+  }
+}

