@@ -49,8 +49,8 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
   const order: DecodeOrder = { task, cpuMs: limits.cpuMs };
   const child = spawn(process.execPath, [program, JSON.stringify(order)], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    // What is loaded into this process, such as a tracer, is not for that one.
-    env: { ...process.env, NODE_OPTIONS: '' },
+    // A decoder of a hostile file needs neither our credentials nor a tracer.
+    env: {},
     timeout: limits.wallMs,
     killSignal: 'SIGKILL',
   });
