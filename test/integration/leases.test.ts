@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLeases } from '@livegate/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -11,6 +12,7 @@ import {
   type GatewayTestOptions,
 } from './gateway.js';
 import { connectRaw, head } from './raw-http.js';
+import { startReceiver, startWebhooks, type ReceivedMessage } from './webhook-gateway.js';
 
 const { jpeg } = await greySquare();
 const nothing = createLeases().held();
@@ -242,6 +244,30 @@ describe('nothing is held any more', () => {
     expect(gateway.leases.held()).toEqual(nothing);
     expect(gateway.uploads.bytesInFlight).toBe(0);
   });
+});
+
+it.each<[string, (message: ReceivedMessage) => void]>([
+  ['an acceptance', ({ res }) => void res.end()],
+  ['a refusal', ({ res }) => void res.writeHead(500).end()],
+  ['a FIN before an answer', ({ res }) => void res.socket?.destroy()],
+  ['a RST before an answer', ({ res }) => void (res.socket as Socket).resetAndDestroy()],
+  [
+    'a RST in the answer',
+    ({ res }) => {
+      res.writeHead(200, { 'content-length': 9 }).flushHeaders();
+      (res.socket as Socket).resetAndDestroy();
+    },
+  ],
+])('no slot of a receiver is held after %s', async (_name, answer) => {
+  const gateway = await startWebhooks();
+  const receiver = await startReceiver();
+  const endpoint = await gateway.createEndpoint(receiver.url);
+  await gateway.call('POST', `/v1/webhook-endpoints/${endpoint.id}/test`);
+  const message = await receiver.messages.take();
+  expect(gateway.leases.held()).toEqual({ ...nothing, receiver_slot: 1 });
+  answer(message);
+  await gateway.attempts.take();
+  await expect.poll(() => gateway.leases.held(), patience).toEqual(nothing);
 });
 
 /** A check that nobody waits for, and a request that does. */

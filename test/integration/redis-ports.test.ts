@@ -121,6 +121,34 @@ describe('what only Redis can do', () => {
     expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
   });
 
+  it('keeps the mark of an attachment until its last waiter is released', async () => {
+    const sandbox = await openSandbox();
+    const inbox = createInbox(sandbox, 'gateway');
+    onTestFinished(async () => {
+      await inbox.close();
+      await sandbox.close();
+    });
+    const marked = () => sandbox.redis.smembers(sandbox.keys.attached('a'));
+    const [first, last] = [await inbox.attach('a'), await inbox.attach('a')];
+    first.release();
+    expect(await marked()).toEqual(['gateway']);
+    last.release();
+    expect(await marked()).toEqual([]);
+  });
+
+  it('holds no waiter of an attachment that could not be marked', async () => {
+    const sandbox = await openSandbox();
+    const leases = createLeases();
+    const inbox = createInbox(sandbox, 'gateway', leases);
+    onTestFinished(async () => {
+      await inbox.close();
+      await sandbox.close();
+    });
+    await sandbox.redis.set(sandbox.keys.attached('a'), 'not a set');
+    await expect(inbox.attach('a')).rejects.toThrow(/WRONGTYPE|reach/);
+    expect(leases.held()).toEqual(createLeases().held());
+  });
+
   it('forgets a worker that stops announcing itself', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);

@@ -60,11 +60,14 @@ export async function awaitReply(
   { waitMs, closed }: Wait,
 ): Promise<CheckOutcome | undefined> {
   const deadline = performance.now() + waitMs;
-  closed.addEventListener('abort', reply.release);
+  const gone = new Promise<undefined>((resolve) => {
+    closed.addEventListener('abort', () => resolve(undefined));
+  });
+  if (closed.aborted) return undefined;
   for (let leftMs = waitMs; leftMs > 0; leftMs = deadline - performance.now()) {
-    if (closed.aborted) return undefined;
-    const outcome = await reply.within(Math.min(leftMs, LOOK_MS));
+    const outcome = await Promise.race([gone, reply.within(Math.min(leftMs, LOOK_MS))]);
     if (outcome) return outcome;
+    if (closed.aborted) return undefined;
     const seen = await look(queue, id);
     if (seen) return seen;
   }

@@ -74,6 +74,18 @@ describe('fleet', () => {
     expect(() => fleet.admit(awaited)).not.toThrow();
   });
 
+  it('counts a check that is queued while the queue is being counted', async () => {
+    const { fleet, queue } = await watch(2);
+    const counts: ((waiting: number) => void)[] = [];
+    queue.countWaiting = async () => new Promise((resolve) => counts.push(resolve));
+    fleet.admit(awaited).queued();
+    await nextLook();
+    fleet.admit(awaited).queued();
+    counts[0]?.(1);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(() => fleet.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
   it('keeps the place of a slow upload over any number of looks', async () => {
     const { fleet } = await watch(1);
     fleet.admit(awaited);
