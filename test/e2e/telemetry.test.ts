@@ -145,7 +145,7 @@ describe('a trace', () => {
       'http.route': '/face/v1/passive-liveness',
       'http.request.method': 'POST',
       'http.response.status_code': 200,
-      outcome: 'LOW',
+      outcome: 'verdict',
     });
     expect(recorded.requestIds).toContain(span?.attributes['livegate.request.id']);
   });

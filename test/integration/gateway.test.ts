@@ -312,7 +312,7 @@ describe('the log', () => {
       level: 30,
       callerRequestId: 'callers-own',
       tenant: 'development',
-      outcome: 'LOW',
+      outcome: 'verdict',
       req: { method: 'POST', path },
       res: { statusCode: 200 },
     });

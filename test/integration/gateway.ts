@@ -147,7 +147,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         queue,
         awaitCheck,
         webhooks,
-        submitCheck: createSubmitCheck(submitting),
+        submitCheck: createSubmitCheck({ ...submitting, ...ending }),
         ...ending,
         log,
         isClosing: () => false,

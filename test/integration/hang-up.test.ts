@@ -13,6 +13,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/await-check.js';
 import { createClaimKey } from '../../apps/api/src/claim-key.js';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { createEndings } from '../../apps/api/src/end-check.js';
 import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
 import { createCheckImage } from '../../apps/worker/src/check-image.js';
 import { takeJobs } from '../../apps/worker/src/take-jobs.js';
@@ -132,6 +133,7 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     await sandbox.close();
   });
   const idempotencyKeys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+  const webhooks = { announce: async () => undefined, erase: async () => undefined };
   const submitCheck = createSubmitCheck({
     imageStore,
     queue,
@@ -139,6 +141,7 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     idempotencyKeys,
     claimKey: createClaimKey({ idempotencyKeys, queue }),
     awaitCheck: createAwaitCheck({ queue, replies }),
+    cancelCheck: createEndings({ queue, imageStore, idempotencyKeys, webhooks }).cancelCheck,
     hasEndpoints: async () => false,
   });
   const submission = { tenant, image: jpeg, isAwaited: true, baseUrl: '' };

@@ -45,6 +45,7 @@ const deaf: ReplyOutbox = { send: nothing };
 /** Two gateways and a worker, over one store: the product's own code, moved step by step. */
 export function createWorld(store: Store) {
   const { queue, imageStore, idempotencyKeys } = store;
+  const endings = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
   const gateways = ['first', 'second'].map((name) => {
     const replies = store.createInbox(name);
     const awaitCheck = createAwaitCheck({ queue, replies });
@@ -56,6 +57,7 @@ export function createWorld(store: Store) {
       idempotencyKeys,
       claimKey,
       awaitCheck,
+      cancelCheck: endings.cancelCheck,
       hasEndpoints: async () => false,
     });
     return { awaitCheck, submitCheck, close: replies.close };
@@ -64,7 +66,7 @@ export function createWorld(store: Store) {
   return {
     store,
     gateways,
-    ...createEndings({ queue, imageStore, idempotencyKeys, webhooks }),
+    ...endings,
     /** Takes the next job; `isHeld` if its image has come to the engine, where `end` holds it. */
     async take(): Promise<{ run: Run; isHeld: boolean } | undefined> {
       const taken = await store.takeNext();

@@ -21,7 +21,8 @@ export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: 
     waitMs: now - submittedAt,
     totalMs: now - receivedAt,
   });
-  res.locals.outcome = verdict.result.status;
+  res.locals.outcome = 'verdict';
+  res.locals.verdict = verdict.result.status;
   res.locals.timings = stages;
   res.set('Livegate-Model', model);
   res.set('Server-Timing', Object.entries(stages).map(presentStage).join(', '));

@@ -14,8 +14,10 @@ declare global {
       span?: Span;
       /** Who asks; set by `authenticate`. */
       credential: Credential;
-      /** For the log: the class of the verdict, or an error code. */
+      /** For the log: `verdict`, the status of a job, or an error code. */
       outcome?: string;
+      /** For metrics only: a log would keep the class of a check that is deleted. */
+      verdict?: string;
       /** For log and telemetry: the caller asked for this end, though its status is 5xx. */
       isCallersChoice?: boolean;
       /** For the log: how long each stage took, in milliseconds. */

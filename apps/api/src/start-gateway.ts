@@ -81,7 +81,13 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
   const { hasEndpoints } = webhooks;
-  const submitCheck = createSubmitCheck({ ...store, awaitCheck, claimKey, hasEndpoints });
+  const submitCheck = createSubmitCheck({
+    ...store,
+    ...ending,
+    awaitCheck,
+    claimKey,
+    hasEndpoints,
+  });
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
   return {
     ...store,

@@ -10,6 +10,7 @@ import {
 } from '@livegate/core';
 import { awaitReply, GONE, type AwaitCheck, type Wait } from './await-check.js';
 import type { ClaimKey, KeyedSubmission } from './claim-key.js';
+import type { CancelCheck } from './end-check.js';
 
 export interface Submission {
   /** The Request-Id; also the id of the job and of the image, unless a key says otherwise. */
@@ -41,6 +42,7 @@ export interface SubmitCheckDeps {
   idempotencyKeys: IdempotencyKeys;
   claimKey: ClaimKey;
   awaitCheck: AwaitCheck;
+  cancelCheck: CancelCheck;
   /** Whether a webhook endpoint of the tenant is told of every check. */
   hasEndpoints(tenant: string): Promise<boolean>;
 }
@@ -93,7 +95,7 @@ async function submitNew(
       const isKept = idempotencyKey !== undefined || webhookUrl !== undefined;
       if (isKept || (await deps.hasEndpoints(tenant))) return;
       // Only the answer would have told its id, so nobody else can be waiting for it.
-      if (await queue.cancel(id)) await deps.imageStore.delete(id);
+      await deps.cancelCheck({ id, tenant });
     },
     [Symbol.dispose]: reply.release,
   };

@@ -50,7 +50,7 @@ describe('finishCheck', () => {
     expect(lines[0]).toMatchObject({
       requestId: 'a',
       tenant: 'acme',
-      outcome: 'LOW',
+      outcome: 'verdict',
       attempts: 1,
       ...exampleResult.timings,
     });

@@ -61,7 +61,9 @@ function describe(req: Request, res: Response) {
 function endSpan(span: Span, { locals }: Response, facts: ReturnType<typeof describe>): void {
   const route = facts['http.route'];
   if (route !== undefined) span.updateName(`${facts['http.request.method']} ${route}`);
-  span.setAttributes({ ...facts, 'livegate.request.id': locals.requestId });
+  // A trace, unlike a metric, names the check: like a log, it does not tell the class of its verdict.
+  const outcome = locals.verdict === undefined ? facts.outcome : 'verdict';
+  span.setAttributes({ ...facts, outcome, 'livegate.request.id': locals.requestId });
   if (facts['error.type'] !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();
 }
@@ -73,7 +75,7 @@ function routeOf({ baseUrl, route }: Request): string | undefined {
 }
 
 function outcomeOf({ locals, statusCode }: Response): string {
-  return locals.outcome ?? (statusCode < 400 ? 'ok' : String(statusCode));
+  return locals.verdict ?? locals.outcome ?? (statusCode < 400 ? 'ok' : String(statusCode));
 }
 
 /** A trusted proxy may pass on what its caller said, which could be anything. */

@@ -41,13 +41,16 @@ const RETRY_MS = 100;
 export function watchSettings(options: WatchSettingsOptions): RedisSettings {
   const { servers, keys, production, waitMs, log } = options;
   const problems = new Map<WatchedRedis, string | undefined>();
-  const told = new Set<string>();
+  const warn = createWarnOnce(log);
   let closed = false;
   const findProblem = () => [...problems.values()].find((problem) => problem !== undefined);
 
   let timer: NodeJS.Timeout | undefined;
+  const firstLook = lookAtStart();
+  // The start looks at it later, perhaps after it has failed.
+  firstLook.catch(() => undefined);
   return {
-    firstLook: lookAtStart(),
+    firstLook,
     findProblem: () => (production ? findProblem() : undefined),
     close() {
       closed = true;
@@ -76,17 +79,19 @@ export function watchSettings(options: WatchSettingsOptions): RedisSettings {
   async function look(server: WatchedRedis): Promise<void> {
     const { evictionPolicy, appendOnly } = await readSettings(server.redis, keys);
     problems.set(server, describeEviction(server, evictionPolicy));
-    const warnings = [
-      problems.get(server),
-      // What a managed Redis keeps instead cannot be seen from here.
-      server.variable === 'REDIS_URL' && !appendOnly && NO_FILE,
-    ];
-    for (const warning of warnings) {
-      if (!warning || told.has(warning)) continue;
-      told.add(warning);
-      log.warn(warning);
-    }
+    warn(problems.get(server));
+    // What a managed Redis keeps instead cannot be seen from here.
+    if (server.variable === 'REDIS_URL' && !appendOnly) warn(NO_FILE);
   }
+}
+
+function createWarnOnce(log: Log) {
+  const told = new Set<string>();
+  return (warning: string | undefined) => {
+    if (!warning || told.has(warning)) return;
+    told.add(warning);
+    log.warn(warning);
+  };
 }
 
 const NO_FILE =
