@@ -2,6 +2,7 @@ import {
   createRedisCheckQueue,
   JOB_VERSION,
   LivegateError,
+  tooCostly,
   type CheckOutcome,
 } from '@livegate/core';
 import { exampleJob, exampleResult } from '@livegate/core/testing';
@@ -61,6 +62,23 @@ test('a check is announced before it ends as refused', async () => {
   start(new LivegateError('invalid_image'));
   await expect.poll(ended).toEqual({ error: 'invalid_image' });
   expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+});
+
+test('a refusal in words of its own keeps them', async () => {
+  const { start, ended } = await setUp();
+  start(tooCostly('10000 ms of processor time'));
+  await expect.poll(ended).toEqual({
+    error: 'invalid_image',
+    message:
+      'the image takes longer to decode than a photo does, send fewer pixels or a baseline JPEG',
+  });
+});
+
+test('what an unknown error says stays in the log', async () => {
+  const { start, ended } = await setUp();
+  // Its beginning is one of our codes.
+  start(new Error('timeout: 3% complete'));
+  await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
 });
 
 describe('a check that a dead worker held', () => {

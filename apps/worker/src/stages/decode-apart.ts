@@ -49,8 +49,6 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
   const order: DecodeOrder = { task, cpuMs: limits.cpuMs };
   const child = spawn(process.execPath, [program, JSON.stringify(order)], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    // What is loaded into this process, such as a tracer, is not for that one.
-    env: { ...process.env, NODE_OPTIONS: '' },
     timeout: limits.wallMs,
     killSignal: 'SIGKILL',
   });
