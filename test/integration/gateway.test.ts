@@ -118,6 +118,15 @@ describe('refused images', () => {
       body: errorBody(400, 'invalid_image'),
     });
   });
+
+  it('what the worker refuses in words of its own', async () => {
+    const message = 'the image takes too long';
+    const { url } = await startGateway({ outcome: { error: 'invalid_image', message } });
+    expect(await post(url, formOf(jpeg))).toMatchObject({
+      status: 400,
+      body: { error_code: 'invalid_image', error_message: message },
+    });
+  });
 });
 
 describe('refused callers', () => {

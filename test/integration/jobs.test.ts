@@ -149,6 +149,16 @@ describe('GET /v1/jobs/{id}', () => {
     expect(body.result).toBeUndefined();
   });
 
+  it('200 with the words of a worker that refused', async () => {
+    const { self, job, finish } = await startWithJob();
+    await finish(job.id, { error: 'invalid_image', message: 'the image takes too long' });
+    const { body } = await ask(self);
+    expect(body.error).toEqual({
+      error_code: 'invalid_image',
+      error_message: 'the image takes too long',
+    });
+  });
+
   it('says processing and Retry-After while it runs', async () => {
     const { self, job, queue } = await startWithJob();
     queue.begin(job.id);

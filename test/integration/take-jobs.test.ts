@@ -2,6 +2,7 @@ import {
   createRedisCheckQueue,
   JOB_VERSION,
   LivegateError,
+  tooCostly,
   type CheckOutcome,
 } from '@livegate/core';
 import { exampleJob, exampleResult } from '@livegate/core/testing';
@@ -81,6 +82,24 @@ test('a check is announced before it ends as refused', async () => {
   start(new LivegateError('invalid_image'));
   await expect.poll(ended).toEqual({ error: 'invalid_image' });
   expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
+});
+
+test('a refusal in words of its own keeps them', async () => {
+  const { start, ended } = await setUp();
+  start(tooCostly('10000 ms of processor time'));
+  await expect.poll(ended).toEqual({
+    error: 'invalid_image',
+    message:
+      'the image takes longer to decode than a photo does, send fewer pixels or a baseline JPEG',
+  });
+});
+
+test('what an unknown error says stays in the log', async () => {
+  const { start, ended } = await setUp();
+  // Its beginning is one of our codes.
+  const unknown = new Error('timeout: 3% complete');
+  start(unknown, unknown, unknown);
+  await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
 });
 
 test('a check that fails once by a fault of ours and then succeeds has succeeded', async () => {
