@@ -5,13 +5,13 @@ import { notImages, unsupportedImages } from '../../../../test/fixtures/not-jpeg
 import * as odd from '../../../../test/fixtures/odd-images.js';
 import { greySquare, selfie } from '../../../../test/fixtures/photos.js';
 import { createDecodeImage } from './decode-image.js';
-import { allowOnlyJpegAndPng } from './decode-pixels.js';
+import { setUpLibvips } from './decode-pixels.js';
 import type { Picture } from './picture.js';
 
 const decodeImage = createDecodeImage();
 const upright = await decode(await selfie());
 
-allowOnlyJpegAndPng();
+setUpLibvips();
 
 test('a photo becomes three bytes a pixel', () => {
   expect(upright).toMatchObject({ width: 576, height: 704 });
