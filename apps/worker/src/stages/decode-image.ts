@@ -7,7 +7,7 @@ import { prepareImage, type PreparedImage } from './prepare-image.js';
 import { toMovable } from './read-pixels.js';
 
 /**
- * Samples that a decoder may visit in this process: half a second of a core at most. A baseline JPEG
+ * Samples that a decoder may visit in this process: about a second of a core at most. A baseline JPEG
  * of 52 megapixels has 160 million, a progressive one of 25 has 350.
  */
 const MAX_SAMPLES_HERE = 400_000_000;
@@ -15,7 +15,7 @@ const MAX_SAMPLES_HERE = 400_000_000;
 /** Bytes that a decoder may hold in this process, which does not give all of them back at once. */
 const MAX_HELD_HERE = 100_000_000;
 
-/** A decode of half a second that takes as long does not get the processor. */
+/** A decode that takes so many times what it should does not get the processor. */
 const TIMEOUT_SECONDS = 10;
 
 /** A process of its own, with Node.js and libvips. */
