@@ -3,6 +3,7 @@ import { describe, expect, inject, it } from 'vitest';
 import { notImages, unsupportedImages } from '../fixtures/not-jpeg-or-png.js';
 import {
   alphaPng,
+  arithmeticJpeg,
   cmykJpeg,
   grayscaleJpeg,
   oriented,
@@ -29,6 +30,7 @@ describe('images that are unusual but good', () => {
   it.each<[string, (photo: Buffer) => Promise<Buffer>]>([
     ['a CMYK JPEG', cmykJpeg],
     ['a 16-bit PNG', sixteenBitPng],
+    ['a JPEG without its end marker', async (photo) => photo.subarray(0, -2)],
     ['a PNG', (photo) => sharp(photo).png().toBuffer()],
     ['a PNG with a text bomb', async (photo) => withTextBomb(await sharp(photo).png().toBuffer())],
   ])('%s has about the score of the plain photo', async (_name, convert) => {
@@ -80,6 +82,7 @@ describe('bad images get a clear error, and the next good one its verdict', () =
     ['a PNG bomb', pngBomb, 400, 'image_dimensions_exceeded'],
     ['a PNG one pixel wide', tallPng, 400, 'image_dimensions_exceeded'],
     ['a JPEG of endless scans', () => scanBomb(), 400, 'invalid_image'],
+    ['a JPEG with arithmetic coding', () => arithmeticJpeg(7071), 400, 'invalid_image'],
     ['11 MiB', () => Buffer.alloc(11 * 1024 * 1024), 413, 'image_too_large'],
     ['an empty file', () => Buffer.alloc(0), 400, 'empty_image'],
     ...Object.entries(notImages).map(([name, bytes]): (typeof refusals)[number] => [

@@ -55,6 +55,7 @@ describe('a Redis that evicts', () => {
       BLOB_REDIS_URL: url,
       PORT: '0',
       LIVEGATE_CREDENTIALS_FILE: await writeCredentials(),
+      LIVEGATE_PUBLIC_URL: 'https://liveness.example',
     });
     const { code, stderr } = await run(app, env);
     expect(stderr).toMatch(/BLOB_REDIS_URL has maxmemory-policy allkeys-lru.*noeviction/);
@@ -64,7 +65,8 @@ describe('a Redis that evicts', () => {
   it('is only warned of in development', async () => {
     const api = await startApi(createEnv({ REDIS_URL: url }));
     onTestFinished(async () => void (await api.stop('SIGKILL')));
-    const warnings = api.log.filter(({ msg }) => /maxmemory-policy allkeys-lru/.test(String(msg)));
-    expect(warnings).toHaveLength(1);
+    const warnings = () =>
+      api.log.filter(({ msg }) => /maxmemory-policy allkeys-lru/.test(String(msg)));
+    await expect.poll(warnings).toHaveLength(1);
   });
 });

@@ -17,8 +17,8 @@ const decodeImage = createDecodeImage();
 const ample = { cpuMs: 60_000, wallMs: 60_000 };
 const task = { pixels: LARGE, failOn: 'error' } as const;
 
-/** Minutes within libjpeg, where nothing but an end of the process can reach it. */
-const endless = { file: odd.arithmeticJpeg(7071, 2000), task };
+/** Seconds within libjpeg, where nothing but an end of the process can reach it. */
+const slow = { file: odd.arithmeticJpeg(7071), task };
 
 const prepare = (image: Buffer) => prepareImage(image, inspectHeader(image, LARGE));
 
@@ -38,7 +38,7 @@ test('pixels from a process can be moved to a thread', async () => {
 });
 
 test('a decode past its processor time is killed and refused, saying so', async () => {
-  const ended = decodeApart(endless, { cpuMs: 100, wallMs: 60_000 });
+  const ended = decodeApart(slow, { cpuMs: 100, wallMs: 60_000 });
   await expect(ended).rejects.toMatchObject({
     code: 'invalid_image',
     publicMessage: expect.stringContaining('takes longer to decode'),
@@ -47,14 +47,14 @@ test('a decode past its processor time is killed and refused, saying so', async 
 });
 
 test('a decode that the clock ends before it has had its processor time is no refusal', async () => {
-  const ended = decodeApart(endless, { cpuMs: 60_000, wallMs: 500 });
+  const ended = decodeApart(slow, { cpuMs: 60_000, wallMs: 500 });
   await expect(ended).rejects.toThrow('ended without an answer, within 500 ms: SIGKILL');
   await expect(ended).rejects.not.toHaveProperty('code');
   await vi.waitUntil(() => countProcesses() === 0);
 });
 
 test('a process that is killed by somebody else is no refusal', async () => {
-  const ended = decodeApart(endless, ample);
+  const ended = decodeApart(slow, ample);
   const pid = await vi.waitUntil(() => findDecodeProcess(), { timeout: 10_000 });
   process.kill(pid, 'SIGKILL');
   await expect(ended).rejects.toThrow('SIGKILL');

@@ -79,7 +79,7 @@ describe('fleet', () => {
     const counts: ((waiting: number) => void)[] = [];
     queue.countWaiting = async () => new Promise((resolve) => counts.push(resolve));
     fleet.admit(awaited).queued();
-    await nextLook();
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
     fleet.admit(awaited).queued();
     counts[0]?.(1);
     await vi.advanceTimersByTimeAsync(0);

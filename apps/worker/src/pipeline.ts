@@ -14,7 +14,7 @@ import { EngineCrash } from './engine/open-engine.js';
 import { openEngines, type Engines, type EnginesConfig } from './engine/open-engines.js';
 import { loadModels } from './load-models.js';
 import { createDecodeImage } from './stages/decode-image.js';
-import { allowOnlyJpegAndPng } from './stages/decode-pixels.js';
+import { setUpLibvips } from './stages/decode-pixels.js';
 import { createObserveRuns, type ObserveRuns, type QueuedImage } from './telemetry/observe-runs.js';
 import { createObserveStages } from './telemetry/observe-stages.js';
 
@@ -64,7 +64,7 @@ export async function createPipeline(
   { modelsDir, maxImagePixels, ...config }: PipelineConfig,
   { open = openEngines, ...deps }: KeepEngineDeps & { open?: typeof openEngines },
 ): Promise<Pipeline> {
-  allowOnlyJpegAndPng();
+  setUpLibvips();
   collectLessOften();
   const { facts, ...models } = await loadModels(modelsDir);
   const engines = await open({ ...config, models }, deps);

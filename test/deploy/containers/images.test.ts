@@ -114,7 +114,10 @@ describe.skipIf(obstacle)(`the images that the Dockerfile makes${obstacle ?? ''}
       });
     const processes = [
       start('worker', [], { LIVEGATE_WORKER_HEALTH_PORT: `${ports[0]}` }),
-      start('api', CREDENTIALS, { PORT: `${ports[1]}` }),
+      start('api', CREDENTIALS, {
+        PORT: `${ports[1]}`,
+        LIVEGATE_PUBLIC_URL: `http://127.0.0.1:${ports[1]}`,
+      }),
     ] as const;
     onTestFinished(() => void Promise.all(processes.map((process) => process.stop('SIGKILL'))));
     await Promise.all([processes[0].logged('ready'), processes[1].logged('listening')]);

@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import * as odd from '../../../../test/fixtures/odd-images.js';
 import { createDecodeImage } from './decode-image.js';
-import { allowOnlyJpegAndPng } from './decode-pixels.js';
+import { setUpLibvips } from './decode-pixels.js';
 
 const MAX_PIXELS = 100_000;
 
@@ -91,15 +91,16 @@ function withChecksums(image: Buffer): Buffer {
   return whole;
 }
 
-allowOnlyJpegAndPng();
+setUpLibvips();
 const decodeImage = createDecodeImage();
 
-/** Its size, or why it is refused. */
+/** Its longer side and its pixels, as said and as found; or why it is refused. */
 async function decode(image: Buffer): Promise<unknown[]> {
   try {
-    const { width, height } = inspectHeader(image, MAX_PIXELS);
-    const picture = await decodeImage(image, inspectHeader(image, MAX_PIXELS));
-    return [[width, height].toSorted(), [picture.width, picture.height].toSorted()];
+    const header = inspectHeader(image, MAX_PIXELS);
+    const { pixels: found, ...size } = await decodeImage(image, header);
+    const said = [Math.max(header.width, header.height), 3 * header.width * header.height];
+    return [said, [Math.max(size.width, size.height), found.length]];
   } catch (error) {
     if (error instanceof LivegateError) return [error.code, error.code];
     throw error;

@@ -4,14 +4,18 @@ import { createDecodeApart } from './decode-apart.js';
 import { decodePixels, isOurFault } from './decode-pixels.js';
 import type { Picture } from './picture.js';
 import { prepareImage, type PreparedImage } from './prepare-image.js';
+import { toMovable } from './read-pixels.js';
 
 /**
- * Samples that a decoder may visit in this process: half a second of a core at most. A baseline JPEG
+ * Samples that a decoder may visit in this process: about a second of a core at most. A baseline JPEG
  * of 52 megapixels has 160 million, a progressive one of 25 has 350.
  */
 const MAX_SAMPLES_HERE = 400_000_000;
 
-/** A decode of half a second that takes as long does not get the processor. */
+/** Bytes that a decoder may hold in this process, which does not give all of them back at once. */
+const MAX_HELD_HERE = 100_000_000;
+
+/** A decode that takes so many times what it should does not get the processor. */
 const TIMEOUT_SECONDS = 10;
 
 /** A process of its own, with Node.js and libvips. */
@@ -44,7 +48,8 @@ export function decodeBytes(header: ImageHeader): number {
 
 /** Inks count more: they become colors by a large table, or one by one in the only thread here. */
 export function isDecodedApart(header: ImageHeader): boolean {
-  return header.cost.samples * (isInked(header) ? 8 : 1) > MAX_SAMPLES_HERE;
+  const { samples, heldBytes } = header.cost;
+  return samples * (isInked(header) ? 8 : 1) > MAX_SAMPLES_HERE || heldBytes > MAX_HELD_HERE;
 }
 
 function isInked(header: ImageHeader): boolean {
@@ -53,7 +58,7 @@ function isInked(header: ImageHeader): boolean {
 
 async function decodeHere({ file, task }: PreparedImage): Promise<Picture> {
   try {
-    return await decodePixels(file, task, TIMEOUT_SECONDS);
+    return toMovable(await decodePixels(file, task, TIMEOUT_SECONDS));
   } catch (cause) {
     if (isOurFault(cause)) throw cause;
     throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });

@@ -11,14 +11,18 @@ export interface DecodeTask {
   firstTo?: 'srgb' | 'b-w' | 'cmyk' | undefined;
 }
 
-/** Leaves libvips only its JPEG and PNG loaders, in this whole process: less code to attack. */
-export function allowOnlyJpegAndPng(): void {
+/**
+ * Leaves libvips only its JPEG and PNG loaders, in this whole process: less code to attack. And takes
+ * its cache, which keeps the pixels of an interlaced PNG: no image comes twice.
+ */
+export function setUpLibvips(): void {
+  sharp.cache(false);
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng'] });
 }
 
 /**
- * A prepared file to upright 8-bit sRGB pixels. Rejects with what libvips says; `isOurFault` tells
+ * A prepared file to upright 8-bit sRGB pixels, in memory of libvips. Rejects with what libvips says; `isOurFault` tells
  * whose fault that is.
  *
  * libvips looks at the time limit between two rows of the picture, and thus not while it reads scans

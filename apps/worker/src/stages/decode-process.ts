@@ -2,13 +2,13 @@
 import { writeSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { DecodeAnswer, DecodeOrder } from './decode-apart.js';
-import { allowOnlyJpegAndPng, decodePixels, isOurFault } from './decode-pixels.js';
+import { setUpLibvips, decodePixels, isOurFault } from './decode-pixels.js';
 
 /** How often the processor time is looked at. */
 const WATCH_MS = 20;
 
 const { task, cpuMs } = JSON.parse(process.argv[2]!) as DecodeOrder;
-allowOnlyJpegAndPng();
+setUpLibvips();
 const file = await buffer(process.stdin);
 const watch = watchCpuTime();
 try {

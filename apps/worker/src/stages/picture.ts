@@ -1,6 +1,6 @@
 /** A decoded image, upright: 8-bit RGB, three bytes a pixel, row by row from the top left. */
 export interface Picture {
-  /** The whole of its ArrayBuffer, which may be transferred to another thread. */
+  /** Once decoded, the whole of its ArrayBuffer, which may be transferred to another thread. */
   pixels: Uint8Array;
   width: number;
   height: number;

@@ -10,11 +10,9 @@ export interface PreparedJpeg {
 
 /** Adds an end marker where only that is missing, and hides what makes a color profile costly. */
 export function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
-  const inFile = findProfileChunks(jpeg);
-  const numbered = inFile.toSorted((a, b) => a.number - b.number);
-  const hasInkProfile = isProfile(readProfile(jpeg, numbered), 'CMYK');
-  // Decoders put them together one way or the other.
-  const harmless = [inFile, numbered].reduce(hidePipelines, jpeg);
+  const chunks = findProfileChunks(jpeg);
+  const hasInkProfile = isProfile(readProfile(jpeg, chunks), 'CMYK');
+  const harmless = hidePipelines(jpeg, chunks);
   return { file: hasEnd ? harmless : Buffer.concat([harmless, END]), hasInkProfile };
 }
 
@@ -26,16 +24,17 @@ interface ProfileChunk extends JpegSegment {
   profileStart: number;
 }
 
-/** Those behind the first scan are not read by anybody. */
+/** As libvips puts them together: by number, of each the last one before the first scan. */
 function findProfileChunks(jpeg: Uint8Array): ProfileChunk[] {
   const chunks: ProfileChunk[] = [];
   for (const segment of walkJpeg(jpeg)) {
     if (segment.code === SOS) break;
-    const profileStart = segment.dataStart + PROFILE_MARK.length + 2;
+    const profileStart = segment.dataStart + PROFILE_MARK.length + 3;
     if (segment.code !== APP2 || segment.end < profileStart || !isMarked(jpeg, segment)) continue;
     chunks.push({ ...segment, number: jpeg[profileStart - 2]!, profileStart });
   }
-  return chunks;
+  const byNumber = new Map(chunks.map((chunk) => [chunk.number, chunk]));
+  return [...byNumber.values()].toSorted((a, b) => a.number - b.number);
 }
 
 function isMarked(jpeg: Uint8Array, { dataStart }: JpegSegment): boolean {
@@ -45,7 +44,8 @@ function isMarked(jpeg: Uint8Array, { dataStart }: JpegSegment): boolean {
 
 const APP2 = 0xe2;
 const SOS = 0xda;
-const PROFILE_MARK = Buffer.from('ICC_PROFILE\0', 'latin1');
+/** Then a zero, which libvips does not look at, the number of the segment, and how many there are. */
+const PROFILE_MARK = Buffer.from('ICC_PROFILE', 'latin1');
 
 function readProfile(jpeg: Uint8Array, chunks: ProfileChunk[]): Buffer {
   return Buffer.concat(chunks.map(({ profileStart, end }) => jpeg.subarray(profileStart, end)));

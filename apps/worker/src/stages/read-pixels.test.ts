@@ -1,12 +1,12 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { readPixels } from './read-pixels.js';
+import { readPixels, toMovable } from './read-pixels.js';
 
 const SIDE = 1000;
 const grey = { width: SIDE, height: SIDE, channels: 3, background: '#808080' } as const;
 
 test('pixels can be transferred to another thread', async () => {
-  const { pixels, width, height } = await readPixels(sharp({ create: grey }));
+  const { pixels, width, height } = toMovable(await readPixels(sharp({ create: grey })));
   expect({ width, height, bytes: pixels.length }).toEqual({
     width: SIDE,
     height: SIDE,
@@ -19,9 +19,9 @@ test('pixels can be transferred to another thread', async () => {
 
 test('the memory of many pictures is given back', async () => {
   const pictures = 200;
-  await readPixels(sharp({ create: grey }));
+  toMovable(await readPixels(sharp({ create: grey })));
   const before = process.memoryUsage.rss();
-  for (let i = 0; i < pictures; i++) await readPixels(sharp({ create: grey }));
+  for (let i = 0; i < pictures; i++) toMovable(await readPixels(sharp({ create: grey })));
   const grown = process.memoryUsage.rss() - before;
   expect(grown / (3 * SIDE * SIDE)).toBeLessThan(pictures / 2);
 });
