@@ -9,6 +9,7 @@ WORKDIR /app
 FROM node AS manifests
 COPY .npmrc package.json package-lock.json ./
 COPY packages/core/package.json packages/core/
+COPY packages/testing/package.json packages/testing/
 COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
 

@@ -7,8 +7,9 @@ export default defineConfig({
   resolve: {
     alias: {
       '@livegate/core/shutdown': source('packages/core/src/runtime/shutdown.ts'),
-      '@livegate/core/testing': source('packages/core/src/testing/index.ts'),
-      '@livegate/core': source('packages/core/src/index.ts'),
+      '@livegate/testing': source('packages/testing/src/index.ts'),
+      '@livegate/core/ports': source('packages/core/src/ports.ts'),
+      '@livegate/core': source('packages/core/src'),
     },
   },
   test: {
@@ -17,7 +18,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts', '{tools,test/unit}/**/*.test.ts'],
+          include: [
+            '{packages,apps}/*/src/**/*.test.ts',
+            '{tools,test/unit}/**/*.test.ts',
+            'test/*.test.ts',
+          ],
         },
       },
       {
@@ -42,7 +47,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          globalSetup: 'test/e2e/shared-product.ts',
+          globalSetup: 'test/harness/product/shared-product.ts',
           testTimeout: 60_000,
         },
       },

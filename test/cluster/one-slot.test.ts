@@ -3,14 +3,13 @@ import {
   createRedisCheckQueue,
   createRedisImageStore,
   oneSlotRule,
-  readConfig,
-  sharedConfig,
   type Redis,
-} from '@livegate/core';
-import { exampleJob } from '@livegate/core/testing';
+} from '@livegate/core/redis';
+import { readConfig, sharedConfig } from '@livegate/core/runtime';
+import { exampleJob } from '@livegate/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { findKeys, openSandbox, redisUrl, serversOf } from '../integration/redis.js';
+import { findKeys, openSandbox, redisUrl, serversOf } from '../harness/redis/sandbox.js';
 
 const slotOf = (redis: Redis, key: string) => redis.cluster('KEYSLOT', key);
 

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { startRedisCluster } from '../fixtures/redis-cluster.js';
+import { startRedisCluster } from '../harness/redis/redis-cluster.js';
 
 /** One Redis Cluster for all tests that run against it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

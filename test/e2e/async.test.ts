@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { createKeys } from '@livegate/core';
+import { createKeys } from '@livegate/core/redis';
 import { Redis } from 'ioredis';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { groupPhoto, noFace, selfie } from '../fixtures/photos.js';
-import { createOwnRedis } from './own-redis.js';
-import { ask, postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+import { groupPhoto, noFace, selfie } from '../harness/images/photos.js';
+import { ask, postImage } from '../harness/product/post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
+import { createOwnRedis } from '../harness/redis/own-redis.js';
 
 const eventually = { timeout: 30_000, interval: 50 };
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => redis.remove());
 
 /** Two gateways and two workers on one Redis. */
-async function startFleet() {
+async function startAdmission() {
   const env = createEnv({
     REDIS_URL: redis.url,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
@@ -45,9 +45,9 @@ async function startFleet() {
   return { a, b, workers: [first!, second!] as const, client, keys };
 }
 
-type Fleet = Awaited<ReturnType<typeof startFleet>>;
+type Admission = Awaited<ReturnType<typeof startAdmission>>;
 
-const signalWorkers = ({ workers }: Fleet, signal: NodeJS.Signals) => {
+const signalWorkers = ({ workers }: Admission, signal: NodeJS.Signals) => {
   for (const { child } of workers) child.kill(signal);
 };
 
@@ -55,7 +55,7 @@ const submit = (url: string, image: Buffer, headers: Record<string, string> = {}
   postImage(url, image, { Prefer: 'respond-async', ...headers });
 
 /** Severs every connection of the gateways to Redis. */
-async function killGatewayConnections({ client }: Fleet): Promise<void> {
+async function killGatewayConnections({ client }: Admission): Promise<void> {
   const list = String(await client.client('LIST'));
   const ids = [...list.matchAll(/id=(\d+) .*name=livegate-api/g)].map(([, id = '']) => id);
   expect(ids.length).toBeGreaterThanOrEqual(4);
@@ -89,7 +89,7 @@ async function startReceiver(url: string) {
 
 describe('a job submitted at one gateway', () => {
   it('is awaited and read at another', async () => {
-    const { a, b } = await startFleet();
+    const { a, b } = await startAdmission();
     const { status, requestId } = await submit(a.url, await selfie());
     expect(status).toBe(202);
     const job = await ask(`${b.url}/v1/jobs/${requestId}`, { headers: { Prefer: 'wait=20' } });
@@ -99,11 +99,11 @@ describe('a job submitted at one gateway', () => {
     });
   });
 
-  it('is cancelled and erased at another, and never runs', async () => {
-    const fleet = await startFleet();
-    const { a, b, client, keys } = fleet;
-    signalWorkers(fleet, 'SIGSTOP');
-    const [canceled, erased] = await Promise.all([
+  it('is cancelled and deleted at another, and never runs', async () => {
+    const admission = await startAdmission();
+    const { a, b, client, keys } = admission;
+    signalWorkers(admission, 'SIGSTOP');
+    const [canceled, deleted] = await Promise.all([
       submit(a.url, await selfie()),
       submit(a.url, await selfie()),
     ]);
@@ -111,21 +111,21 @@ describe('a job submitted at one gateway', () => {
     expect(await ask(`${at(canceled.requestId)}/cancel`, { method: 'POST' })).toMatchObject({
       body: { status: 'canceled' },
     });
-    expect(await ask(at(erased.requestId), { method: 'DELETE' })).toMatchObject({ status: 200 });
-    signalWorkers(fleet, 'SIGCONT');
+    expect(await ask(at(deleted.requestId), { method: 'DELETE' })).toMatchObject({ status: 200 });
+    signalWorkers(admission, 'SIGCONT');
     await expect
       .poll(() => client.hget(keys.job(canceled.requestId), 'failedReason'), eventually)
       .toBe('canceled');
     expect(await ask(`${a.url}/v1/jobs/${canceled.requestId}`)).toMatchObject({
       body: { status: 'canceled', error: { error_code: 'canceled' } },
     });
-    expect(await ask(`${a.url}/v1/jobs/${erased.requestId}`)).toMatchObject({ status: 404 });
-    expect(await client.exists(keys.job(erased.requestId))).toBe(0);
+    expect(await ask(`${a.url}/v1/jobs/${deleted.requestId}`)).toMatchObject({ status: 404 });
+    expect(await client.exists(keys.job(deleted.requestId))).toBe(0);
   });
 
-  it('is erased while it runs, and leaves nothing behind when it ends', async () => {
-    const fleet = await startFleet();
-    const { a, b, client, keys } = fleet;
+  it('is deleted while it runs, and leaves nothing behind when it ends', async () => {
+    const admission = await startAdmission();
+    const { a, b, client, keys } = admission;
     const { requestId } = await submit(a.url, await groupPhoto());
     await ask(`${b.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
     expect(await ask(`${a.url}/v1/jobs/${requestId}`)).toMatchObject({ status: 404 });
@@ -135,7 +135,7 @@ describe('a job submitted at one gateway', () => {
   });
 
   it('is one with the same key at another, in the same millisecond', async () => {
-    const { a, b } = await startFleet();
+    const { a, b } = await startAdmission();
     const image = await selfie();
     const key = { 'Idempotency-Key': randomUUID() };
     const answers = await Promise.all([a, b, a, b].map(({ url }) => postImage(url, image, key)));
@@ -147,19 +147,19 @@ describe('a job submitted at one gateway', () => {
 
 describe('a waiting caller', () => {
   it('gets its answer although the gateway lost Redis meanwhile', async () => {
-    const fleet = await startFleet();
-    const { a, client, keys } = fleet;
-    signalWorkers(fleet, 'SIGSTOP');
+    const admission = await startAdmission();
+    const { a, client, keys } = admission;
+    signalWorkers(admission, 'SIGSTOP');
     const answer = postImage(a.url, await selfie());
     await expect.poll(() => client.llen(`${keys.prefix}:liveness:wait`), eventually).toBe(1);
-    await killGatewayConnections(fleet);
-    signalWorkers(fleet, 'SIGCONT');
+    await killGatewayConnections(admission);
+    signalWorkers(admission, 'SIGCONT');
     expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });
   });
 
   it('gets its answer, once, although the worker that took it was killed', async () => {
-    const fleet = await startFleet();
-    const { a, b, workers, client, keys } = fleet;
+    const admission = await startAdmission();
+    const { a, b, workers, client, keys } = admission;
     // Only one worker can take it; the other one goes on after that one's death.
     workers[1].child.kill('SIGSTOP');
     const photo = await groupPhoto();
@@ -179,7 +179,7 @@ describe('a waiting caller', () => {
 
 describe('1,000 async jobs with 10 % duplicate keys', () => {
   it('give one result and one call per key, and leave nothing but results behind', async () => {
-    const { a, b, client, keys } = await startFleet();
+    const { a, b, client, keys } = await startAdmission();
     const receiver = await startReceiver(a.url);
     const image = await noFace();
     const distinct = Array.from({ length: 900 }, () => randomUUID());

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { errorMessages } from '@livegate/core';
+import { errorMessages } from '@livegate/core/domain';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../fixtures/photos.js';
-import { openBrowser, type TestBrowser } from './browser.js';
-import { document as openApi, operations } from './document-client.js';
-import { authOf } from './documented-product.js';
+import { selfie } from '../harness/images/photos.js';
+import { openBrowser, type TestBrowser } from '../harness/product/browser.js';
+import { document as openApi, operations } from '../harness/product/document-client.js';
+import { authOf } from '../harness/product/documented-product.js';
 
 let browser: TestBrowser | undefined;
 

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { it, type TestContext } from 'vitest';
-import { selfie } from '../fixtures/photos.js';
-import { startRedisCluster } from '../fixtures/redis-cluster.js';
-import { startRedisSentinels } from '../fixtures/redis-sentinels.js';
-import { ask, postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { ask, postImage } from '../harness/product/post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
+import { startRedisCluster } from '../harness/redis/redis-cluster.js';
+import { startRedisSentinels } from '../harness/redis/redis-sentinels.js';
 
 const prefix = '{failover}';
 const low = { status: 200, body: { result: { status: 'LOW' } } };

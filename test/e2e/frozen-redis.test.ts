@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { connectForBackground, createKeys, createRedisWorkerRegistry } from '@livegate/core';
-import { exampleWorker } from '@livegate/core/testing';
+import { connectForBackground, createKeys, createRedisWorkerRegistry } from '@livegate/core/redis';
+import { exampleWorker } from '@livegate/testing';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { selfie } from '../fixtures/photos.js';
-import { createOwnRedis } from './own-redis.js';
-import { ask, postImage } from './post-image.js';
-import { createEnv, startApi, untilReady, type ApiProcess, type Env } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { ask, postImage } from '../harness/product/post-image.js';
+import {
+  type ApiProcess,
+  createEnv,
+  type Env,
+  startApi,
+  untilReady,
+} from '../harness/product/processes.js';
+import { createOwnRedis } from '../harness/redis/own-redis.js';
 
 type OwnRedis = Awaited<ReturnType<typeof createOwnRedis>>;
 
@@ -43,7 +49,7 @@ async function startGateway(overrides: Env = {}) {
   onTestFinished(() => client.disconnect());
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
   const registry = createRedisWorkerRegistry(client, keys);
-  const announce = () => registry.announce(exampleWorker);
+  const announce = () => registry.register(exampleWorker);
   await announce();
   await untilReady(api.url);
   return { api, announce };

@@ -1,22 +1,22 @@
 import sharp from 'sharp';
 import { describe, expect, inject, it } from 'vitest';
-import { notImages, unsupportedImages } from '../fixtures/not-jpeg-or-png.js';
+import { notImages, unsupportedImages } from '../harness/images/not-jpeg-or-png.js';
 import {
   alphaPng,
   arithmeticJpeg,
   cmykJpeg,
   grayscaleJpeg,
-  oriented,
   orientations,
+  oriented,
   pngBomb,
   scanBomb,
   sixteenBitPng,
   tallPng,
   truncated,
   withTextBomb,
-} from '../fixtures/odd-images.js';
-import { selfie, selfieWithPasserBy } from '../fixtures/photos.js';
-import { postImage } from './post-image.js';
+} from '../harness/images/odd-images.js';
+import { selfie, selfieWithPasserBy } from '../harness/images/photos.js';
+import { postImage } from '../harness/product/post-image.js';
 
 const upload = (image: Buffer) => postImage(inject('url'), image);
 

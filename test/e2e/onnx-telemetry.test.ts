@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { createEnv, startWorker } from './processes.js';
+import { createEnv, startWorker } from '../harness/product/processes.js';
 
 it('a worker leaves nothing in its home: ONNX Runtime neither collects nor reports', async () => {
   const home = await mkdtemp(join(tmpdir(), 'livegate-home-'));

@@ -1,26 +1,30 @@
-import { errorMessages, type ErrorCode } from '@livegate/core';
+import { type ErrorCode, errorMessages } from '@livegate/core/domain';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Operation } from '../../apps/api/src/openapi/document-types.js';
-import { commonErrors } from '../../apps/api/src/openapi/error-responses.js';
-import type { CheckedAnswer } from '../fixtures/document-checker.js';
-import { unsupportedImages } from '../fixtures/not-jpeg-or-png.js';
-import { pngBomb } from '../fixtures/odd-images.js';
-import { noFace, selfie } from '../fixtures/photos.js';
-import { head, sendRaw } from '../integration/raw-http.js';
+import { commonErrors } from '../../apps/api/src/openapi/responses.js';
+import { head, sendRaw } from '../harness/gateway/raw-http.js';
+import { unsupportedImages } from '../harness/images/not-jpeg-or-png.js';
+import { pngBomb } from '../harness/images/odd-images.js';
+import { noFace, selfie } from '../harness/images/photos.js';
+import type { CheckedAnswer } from '../harness/product/document-checker.js';
 import {
   asJson,
   checker,
   createDocumentClient,
   document,
+  type DocumentClient,
   expectAsDocumented,
   form,
   operationOf,
   operations,
-  type DocumentClient,
   type Sent,
-} from './document-client.js';
-import { authOf, startDocumentedProduct, type DocumentedProduct } from './documented-product.js';
-import { untilReady } from './processes.js';
+} from '../harness/product/document-client.js';
+import {
+  authOf,
+  type DocumentedProduct,
+  startDocumentedProduct,
+} from '../harness/product/documented-product.js';
+import { untilReady } from '../harness/product/processes.js';
 
 const eventually = { timeout: 30_000, interval: 50 };
 const check = 'checkPassiveLiveness';

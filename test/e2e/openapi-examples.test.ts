@@ -1,20 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Parameter } from '../../apps/api/src/openapi/document-types.js';
-import { listOperations, type DocumentedOperation } from '../fixtures/document-checker.js';
-import { face, groupPhoto, noFace, selfie } from '../fixtures/photos.js';
+import { face, groupPhoto, noFace, selfie } from '../harness/images/photos.js';
+import { type DocumentedOperation, listOperations } from '../harness/product/document-checker.js';
 import {
   asJson,
   checker,
   createDocumentClient,
   document,
+  type DocumentClient,
   expectAsDocumented,
   form,
   jsonDocument,
   operations,
-  type DocumentClient,
   type Sent,
-} from './document-client.js';
-import { startDocumentedProduct, type DocumentedProduct } from './documented-product.js';
+} from '../harness/product/document-client.js';
+import {
+  type DocumentedProduct,
+  startDocumentedProduct,
+} from '../harness/product/documented-product.js';
 
 /** The files that the document's multipart examples name. */
 const files: Record<string, () => Promise<Buffer>> = {

@@ -1,12 +1,18 @@
-import { connectForBackground, createKeys, createRedisCheckQueue } from '@livegate/core';
+import { connectForBackground, createKeys, createRedisCheckQueue } from '@livegate/core/redis';
 import { pino } from 'pino';
 import sharp from 'sharp';
-import { findFreePort } from '../../tools/dev/ports.js';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { groupPhoto, selfie } from '../fixtures/photos.js';
-import { createOwnRedis } from './own-redis.js';
-import { postImage, type Answer } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady, type Env } from './processes.js';
+import { findFreePort } from '../../tools/dev/ports.js';
+import { groupPhoto, selfie } from '../harness/images/photos.js';
+import { type Answer, postImage } from '../harness/product/post-image.js';
+import {
+  createEnv,
+  type Env,
+  startApi,
+  startWorker,
+  untilReady,
+} from '../harness/product/processes.js';
+import { createOwnRedis } from '../harness/redis/own-redis.js';
 
 const eventually = { timeout: 30_000, interval: 50 };
 const low = { status: 200, body: { result: { status: 'LOW' } } };

@@ -5,15 +5,23 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import {
+  developmentCredential,
+  hashSecret,
+} from '../../apps/api/src/credentials/credential-book.js';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../fixtures/photos.js';
-import { openBrowser, type TestBrowser } from './browser.js';
-import { ask, credentials, postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady, type ApiProcess } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { openBrowser, type TestBrowser } from '../harness/product/browser.js';
+import { ask, credentials, postImage } from '../harness/product/post-image.js';
+import {
+  type ApiProcess,
+  createEnv,
+  startApi,
+  startWorker,
+  untilReady,
+} from '../harness/product/processes.js';
 
-const patience = { timeout: 20_000, interval: 50 };
+const pollOptions = { timeout: 20_000, interval: 50 };
 const tenant = { ...developmentCredential, permissions: ['passive-liveness', 'webhook-endpoints'] };
 const operator = {
   ...developmentCredential,
@@ -87,7 +95,10 @@ async function fillQueues(): Promise<void> {
   const score = String(body.result.spoof_percentage);
   const bytes = image.subarray(600, 640).toString('base64').slice(0, 40);
   secrets = [score, 'spoof_percentage', 'hook-mark', host, bytes];
-  await vi.waitUntil(() => api.log.some((line) => line['msg'] === 'webhook attempted'), patience);
+  await vi.waitUntil(
+    () => api.log.some((line) => line['msg'] === 'webhook attempted'),
+    pollOptions,
+  );
 }
 
 async function read(path: string, headers: Record<string, string> = asOperator, method = 'GET') {

@@ -3,11 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
+import {
+  developmentCredential,
+  hashSecret,
+} from '../../apps/api/src/credentials/credential-book.js';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { redisArgs, startRedisServer, type RedisServer } from '../fixtures/redis-server.js';
-import { createEnv, startApi, type Env } from './processes.js';
+import { createEnv, type Env, startApi } from '../harness/product/processes.js';
+import { redisArgs, type RedisServer, startRedisServer } from '../harness/redis/redis-server.js';
 
 const root = new URL('../../', import.meta.url);
 

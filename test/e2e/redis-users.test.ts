@@ -1,18 +1,18 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createKeys, createRedisCheckQueue } from '@livegate/core';
-import { exampleJob } from '@livegate/core/testing';
+import { createKeys, createRedisCheckQueue } from '@livegate/core/redis';
+import { exampleJob } from '@livegate/testing';
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../fixtures/photos.js';
-import { redisArgs, startRedisServer, type RedisServer } from '../fixtures/redis-server.js';
-import { connectWorker } from '../integration/redis.js';
-import { ask, postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { ask, postImage } from '../harness/product/post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
+import { redisArgs, type RedisServer, startRedisServer } from '../harness/redis/redis-server.js';
+import { connectWorker } from '../harness/redis/sandbox.js';
 
 const root = new URL('../../', import.meta.url);
 const keys = createKeys('{livegate}');

@@ -1,11 +1,11 @@
 import sharp from 'sharp';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { selfie } from '../fixtures/photos.js';
-import { createLoadBalancer } from './load-balancer.js';
-import { credentials } from './post-image.js';
-import { createEnv, startApi, startWorker, type AppProcess } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { createLoadBalancer } from '../harness/product/load-balancer.js';
+import { credentials } from '../harness/product/post-image.js';
+import { type AppProcess, createEnv, startApi, startWorker } from '../harness/product/processes.js';
 
-const patience = { timeout: 20_000, interval: 20 };
+const pollOptions = { timeout: 20_000, interval: 20 };
 const env = createEnv({ LIVEGATE_DRAIN_MS: '500' });
 
 /** Started, and ended with the test. */
@@ -56,7 +56,7 @@ function createLoad(balancer: ReturnType<typeof createLoadBalancer>, image: Buff
     async untilAnswered(count: number): Promise<void> {
       const { answered, ended } = seen;
       const isDone = () => seen.answered >= answered + count && seen.ended >= ended + count;
-      await vi.waitUntil(isDone, patience);
+      await vi.waitUntil(isDone, pollOptions);
     },
     async stop() {
       isOver = true;

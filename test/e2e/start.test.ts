@@ -1,4 +1,4 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -7,13 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
-import { isProcessAlive } from '../../tools/dev/processes.js';
 import { findFreePort } from '../../tools/dev/ports.js';
+import { isProcessAlive } from '../../tools/dev/processes.js';
 import { pingRedis } from '../../tools/dev/redis/ask-redis.js';
-import { selfie } from '../fixtures/photos.js';
-import { authOf } from './documented-product.js';
-import { postImage } from './post-image.js';
-import { createEnv } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { authOf } from '../harness/product/documented-product.js';
+import { postImage } from '../harness/product/post-image.js';
+import { createEnv } from '../harness/product/processes.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

@@ -1,21 +1,24 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
-import {
-  connectForRequests,
-  createKeys,
-  createRedisCheckQueue,
-  MAX_SETTING_MS,
-} from '@livegate/core';
-import { exampleJob } from '@livegate/core/testing';
+import { type AddressInfo, createServer } from 'node:net';
+import { connectForRequests, createKeys, createRedisCheckQueue } from '@livegate/core/redis';
+import { MAX_SETTING_MS } from '@livegate/core/runtime';
+import { exampleJob } from '@livegate/testing';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { apiConfigSchema, readApiConfig } from '../../apps/api/src/config.js';
+import { apiConfigSchema, readApiConfig } from '../../apps/api/src/gateway/config.js';
 import { readWorkerConfig, workerConfigSchema } from '../../apps/worker/src/config.js';
-import { selfie } from '../fixtures/photos.js';
-import { postImage } from './post-image.js';
-import { createEnv, startApi, startApp, startWorker, untilReady, type Env } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { postImage } from '../harness/product/post-image.js';
+import {
+  createEnv,
+  type Env,
+  startApi,
+  startApp,
+  startWorker,
+  untilReady,
+} from '../harness/product/processes.js';
 
-const patience = { timeout: 20_000 };
+const pollOptions = { timeout: 20_000 };
 
 const apps = ['api', 'worker'] as const;
 
@@ -42,7 +45,7 @@ async function startWorkerWithProbes(env: Env) {
   onTestFinished(async () => void (await worker.stop('SIGKILL')));
   const url = `http://127.0.0.1:${port}`;
   const answer = () => ask(`${url}/livez`).catch(() => undefined);
-  await expect.poll(answer, patience).toBeDefined();
+  await expect.poll(answer, pollOptions).toBeDefined();
   return { ...worker, url };
 }
 
@@ -88,7 +91,7 @@ describe.each([
     const worker = await startWorkerWithProbes(createEnv({ REDIS_URL: redis }));
     expect(await ask(`${worker.url}/livez`)).toMatchObject({ status: 200 });
     const problem = async () => (await ask(`${worker.url}/readyz`)).body.problem;
-    await expect.poll(problem, patience).toBe('Redis has not been reached');
+    await expect.poll(problem, pollOptions).toBe('Redis has not been reached');
     expect(await ask(`${worker.url}/readyz`)).toMatchObject({ status: 503 });
     expect(await worker.stop()).toBe(0);
   });
@@ -146,7 +149,7 @@ describe('a product whose durations are all at their maximum', () => {
     const { bullQueue } = await openQueue(env);
     const waiting = postImage(api.url, await selfie());
     // The check waits in the worker for company, which a worker that stops does not wait for.
-    await expect.poll(() => bullQueue.getActiveCount(), patience).toBe(1);
+    await expect.poll(() => bullQueue.getActiveCount(), pollOptions).toBe(1);
     const stopped = worker.stop();
     expect(await waiting).toMatchObject({ status: 200 });
     expect(await stopped).toBe(0);

@@ -5,13 +5,19 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../fixtures/photos.js';
-import { listSelections, readScrape } from '../fixtures/promql.js';
-import { startOtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
-import { ask, postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady, type AppProcess } from './processes.js';
+import { selfie } from '../harness/images/photos.js';
+import { type ReceivedSpan, startOtlpReceiver } from '../harness/product/otlp-receiver.js';
+import { ask, postImage } from '../harness/product/post-image.js';
+import {
+  type AppProcess,
+  createEnv,
+  startApi,
+  startWorker,
+  untilReady,
+} from '../harness/product/processes.js';
+import { listSelections, readScrape } from '../harness/product/promql.js';
 
-const patience = { timeout: 30_000, interval: 50 };
+const pollOptions = { timeout: 30_000, interval: 50 };
 const callers = [
   { traceId: '11111111111111111111111111111111', spanId: 'aaaaaaaaaaaaaaaa' },
   { traceId: '22222222222222222222222222222222', spanId: 'bbbbbbbbbbbbbbbb' },
@@ -66,8 +72,8 @@ async function record(): Promise<Recorded> {
     headers: { 'x-api-key': 'wrong-key-mark' },
   });
   const countAttempts = () => api.log.filter((line) => line['msg'] === 'webhook attempted').length;
-  await vi.waitUntil(() => countAttempts() === 2, patience);
-  await vi.waitUntil(() => otlp.metricNames().has('livegate.queue.depth'), patience);
+  await vi.waitUntil(() => countAttempts() === 2, pollOptions);
+  await vi.waitUntil(() => otlp.metricNames().has('livegate.queue.depth'), pollOptions);
   const scrapes = await Promise.all(ports.map(scrape));
   // The spans are sent when the processes end: see OTEL_BSP_SCHEDULE_DELAY.
   expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);

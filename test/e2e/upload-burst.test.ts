@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { greySquare } from '../fixtures/photos.js';
-import { postImage } from './post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from './processes.js';
+import { greySquare } from '../harness/images/photos.js';
+import { postImage } from '../harness/product/post-image.js';
+import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
 
 const MIB = 1024 * 1024;
 const BUDGET_MIB = 64;

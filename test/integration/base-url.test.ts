@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createBoardPage } from '../../apps/api/src/operator/board-page.js';
-import { greySquare } from '../fixtures/photos.js';
-import { defaultAuth, startGateway } from './gateway.js';
-import { sendRaw } from './raw-http.js';
+import { createBoardPage } from '../../apps/api/src/operator/queue-board.js';
+import { defaultAuth, startGateway } from '../harness/gateway/gateway.js';
+import { sendRaw } from '../harness/gateway/raw-http.js';
+import { greySquare } from '../harness/images/photos.js';
 
 const { jpeg } = await greySquare();
 const content = JSON.stringify({ image: jpeg.toString('base64') });

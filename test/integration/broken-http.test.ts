@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { exampleResult } from '@livegate/core/testing';
+import { exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { errorBody, uuidV7 } from './error-body.js';
-import { formOf, path, post, startGateway } from './gateway.js';
-import { connectRaw, head, sendRaw, type RawAnswer } from './raw-http.js';
+import { errorBody, uuidV7 } from '../harness/gateway/error-body.js';
+import { formOf, path, post, startGateway } from '../harness/gateway/gateway.js';
+import { connectRaw, head, type RawAnswer, sendRaw } from '../harness/gateway/raw-http.js';
 
 let jpeg: Buffer;
 

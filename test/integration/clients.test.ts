@@ -1,9 +1,9 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { greySquare } from '../fixtures/photos.js';
-import { errorBody } from './error-body.js';
-import { startGateway } from './gateway.js';
-import { head, sendRaw } from './raw-http.js';
+import { errorBody } from '../harness/gateway/error-body.js';
+import { startGateway } from '../harness/gateway/gateway.js';
+import { head, sendRaw } from '../harness/gateway/raw-http.js';
+import { greySquare } from '../harness/images/photos.js';
 
 const { jpeg, png } = await greySquare();
 

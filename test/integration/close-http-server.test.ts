@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import express, { type Response } from 'express';
 import { expect, it, onTestFinished } from 'vitest';
-import { closeHttpServer, createHttpServer } from '../../apps/api/src/http-server.js';
-import { connectRaw } from './raw-http.js';
+import { closeHttpServer, createHttpServer } from '../../apps/api/src/http/http-server.js';
+import { connectRaw } from '../harness/gateway/raw-http.js';
 
 const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { redisArgs, startRedisServer } from '../fixtures/redis-server.js';
-import { connectWorker } from './redis.js';
+import { redisArgs, startRedisServer } from '../harness/redis/redis-server.js';
+import { connectWorker } from '../harness/redis/sandbox.js';
 
 it('what is refused by a server that became a replica is sent again, on another connection', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-replica-'));

@@ -2,7 +2,7 @@
 // collected meanwhile: `node --expose-gc count-full-collections.mjs CONFIG SELFIES`.
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { buffer } from 'node:stream/consumers';
-import { createPipeline } from '@livegate/worker/pipeline';
+import { createPipeline } from '@livegate/worker/scheduling/schedule-images';
 
 const [config, selfies] = process.argv.slice(2).map((argument) => JSON.parse(argument));
 const selfie = await buffer(process.stdin);

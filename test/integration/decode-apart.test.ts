@@ -1,19 +1,18 @@
-import { inspectHeader } from '@livegate/core';
-// The compiled worker, as only that has a file for the process.
-import { createDecodeApart } from '@livegate/worker/stages/decode-apart';
-import { createDecodeImage } from '@livegate/worker/stages/decode-image';
-import { prepareImage } from '@livegate/worker/stages/prepare-image';
+import { inspectHeader } from '@livegate/core/domain';
+import { createDecodeApart } from '@livegate/worker/inference/decode/decode-apart';
+import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
+import { prepareImage } from '@livegate/worker/inference/decode/prepare-image';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { countProcesses, findDecodeProcess } from '../fixtures/decode-processes.js';
-import * as odd from '../fixtures/odd-images.js';
-import { selfie } from '../fixtures/photos.js';
+import * as odd from '../harness/images/odd-images.js';
+import { selfie } from '../harness/images/photos.js';
+import { countProcesses, findDecodeProcess } from '../harness/models/decode-processes.js';
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const LARGE = 1e8;
 const decodeApart = createDecodeApart(2);
-const decodeImage = createDecodeImage();
+const decodeImage = createDecodeImage(1);
 const ample = { cpuMs: 60_000, wallMs: 60_000 };
 const task = { pixels: LARGE, failOn: 'error' } as const;
 

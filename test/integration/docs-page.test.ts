@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
-import { startGateway, type GatewayTestOptions } from './gateway.js';
+import {
+  developmentCredential,
+  hashSecret,
+} from '../../apps/api/src/credentials/credential-book.js';
+import { type GatewayTestOptions, startGateway } from '../harness/gateway/gateway.js';
 
 async function readPage(options: GatewayTestOptions): Promise<string> {
   const { url } = await startGateway(options);

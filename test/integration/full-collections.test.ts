@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { selfie } from '../fixtures/photos.js';
-import { pipelineConfig } from '../fixtures/pipeline-config.js';
+import { selfie } from '../harness/images/photos.js';
+import { pipelineConfig } from '../harness/models/pipeline-config.js';
 
 const SELFIES = 600;
 

@@ -1,20 +1,22 @@
 import { connect } from 'node:net';
-import { exampleResult, exampleWorker } from '@livegate/core/testing';
+import { exampleResult, exampleWorker } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { hashSecret } from '../../apps/api/src/credentials/hash-secret.js';
-import { greySquare } from '../fixtures/photos.js';
-import { errorBody, uuidV7 } from './error-body.js';
 import {
+  developmentCredential,
+  hashSecret,
+} from '../../apps/api/src/credentials/credential-book.js';
+import { errorBody, uuidV7 } from '../harness/gateway/error-body.js';
+import {
+  type Body,
   defaultAuth,
   formOf,
+  type GatewayTestOptions,
   path,
   post,
   startGateway,
-  type Body,
-  type GatewayTestOptions,
-} from './gateway.js';
-import { head } from './raw-http.js';
+} from '../harness/gateway/gateway.js';
+import { head } from '../harness/gateway/raw-http.js';
+import { greySquare } from '../harness/images/photos.js';
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
 

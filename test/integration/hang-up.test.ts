@@ -1,30 +1,27 @@
+import { createLeases, createWebhookSecret, JOB_VERSION } from '@livegate/core/domain';
 import {
-  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
   createRedisImageStore,
   createRedisReplyInbox,
-  createWebhookSecret,
-  JOB_VERSION,
-} from '@livegate/core';
-import { exampleWorker } from '@livegate/core/testing';
+} from '@livegate/core/redis';
+import { exampleWorker } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createAwaitCheck } from '../../apps/api/src/await-check.js';
-import { createClaimKey } from '../../apps/api/src/claim-key.js';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { createEndings } from '../../apps/api/src/end-check.js';
-import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
-import { createCheckImage } from '../../apps/worker/src/check-image.js';
-import { takeJobs } from '../../apps/worker/src/take-jobs.js';
-import { greySquare } from '../fixtures/photos.js';
-import { startGateway } from './gateway.js';
-import { connectRaw, head } from './raw-http.js';
-import { connectWorker, openSandbox, silentLog } from './redis.js';
+import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
+import { createEndings } from '../../apps/api/src/checks/end-check.js';
+import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/submit-check.js';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
+import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
+import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
+import { startGateway } from '../harness/gateway/gateway.js';
+import { connectRaw, head } from '../harness/gateway/raw-http.js';
+import { greySquare } from '../harness/images/photos.js';
+import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.js';
 
 const { jpeg } = await greySquare();
 const { tenant } = developmentCredential;
-const patience = { timeout: 5000, interval: 5 };
+const pollOptions = { timeout: 5000, interval: 5 };
 
 type Client = ReturnType<typeof connectRaw>;
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
@@ -44,7 +41,7 @@ async function startWaiting(gateway: Gateway, headers: string[] = [], members: o
     head('Content-Type: application/json', `Content-Length: ${json.length}`, ...headers),
     json,
   );
-  await expect.poll(() => gateway.queue.jobs.size, patience).toBeGreaterThan(0);
+  await expect.poll(() => gateway.queue.jobs.size, pollOptions).toBeGreaterThan(0);
   const [id = ''] = gateway.queue.jobs.keys();
   return { client, id };
 }
@@ -55,8 +52,8 @@ describe('a caller who hangs up while waiting', () => {
     const { client, id } = await startWaiting(gateway);
     end(client);
     const status = async () => (await gateway.queue.read(id))?.status;
-    await expect.poll(status, patience).toBe('canceled');
-    await expect.poll(() => gateway.imageStore.get([id]), patience).toEqual([undefined]);
+    await expect.poll(status, pollOptions).toBe('canceled');
+    await expect.poll(() => gateway.imageStore.get([id]), pollOptions).toEqual([undefined]);
   });
 
   it('cancels it also if a job resource would have done', async () => {
@@ -64,7 +61,7 @@ describe('a caller who hangs up while waiting', () => {
     const { client, id } = await startWaiting(gateway, ['Prefer: respond-async, wait=9']);
     client.destroy();
     const status = async () => (await gateway.queue.read(id))?.status;
-    await expect.poll(status, patience).toBe('canceled');
+    await expect.poll(status, pollOptions).toBe('canceled');
   });
 
   it.each<[string, (gateway: Gateway) => ReturnType<typeof startWaiting>]>([
@@ -87,8 +84,8 @@ describe('a caller who hangs up while waiting', () => {
     const gateway = await startGateway({ outcome: 'never' });
     const { client, id } = await begin(gateway);
     client.destroy();
-    await expect.poll(() => gateway.leases.held().reply_waiter, patience).toBe(0);
-    await expect.poll(gateway.countConnections, patience).toBe(0);
+    await expect.poll(() => gateway.leases.held().reply_waiter, pollOptions).toBe(0);
+    await expect.poll(gateway.countConnections, pollOptions).toBe(0);
     expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
     expect(await gateway.imageStore.get([id])).not.toEqual([undefined]);
   });
@@ -99,7 +96,7 @@ describe('a caller who hangs up while waiting', () => {
     const { client, id } = await startWaiting(gateway);
     client.destroy();
     const status = async () => (await gateway.queue.read(id))?.status;
-    await expect.poll(status, patience).toBe('canceled');
+    await expect.poll(status, pollOptions).toBe('canceled');
   });
 
   it('leaves alone a check whose wait ran out before', async () => {
@@ -107,7 +104,7 @@ describe('a caller who hangs up while waiting', () => {
     const { client, id } = await startWaiting(gateway);
     expect(await client.next()).toMatchObject({ status: 504 });
     client.destroy();
-    await expect.poll(gateway.countConnections, patience).toBe(0);
+    await expect.poll(gateway.countConnections, pollOptions).toBe(0);
     expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
   });
 });
@@ -133,7 +130,7 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     await sandbox.close();
   });
   const idempotencyKeys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
-  const webhooks = { announce: async () => undefined, erase: async () => undefined };
+  const webhooks = { announce: async () => undefined, delete: async () => undefined };
   const submitCheck = createSubmitCheck({
     imageStore,
     queue,

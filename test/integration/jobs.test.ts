@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { JOB_VERSION } from '@livegate/core';
-import { exampleResult } from '@livegate/core/testing';
+import { JOB_VERSION } from '@livegate/core/domain';
+import { exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
-import { errorBody } from './error-body.js';
-import { defaultAuth, formOf, post, startGateway } from './gateway.js';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
+import { errorBody } from '../harness/gateway/error-body.js';
+import { defaultAuth, formOf, post, startGateway } from '../harness/gateway/gateway.js';
 
 const respondAsync = { Prefer: 'respond-async' };
 const other = { ...developmentCredential, tenant: 'other', username: 'other' };
@@ -303,12 +303,12 @@ describe('POST /v1/jobs/{id}/cancel', () => {
 });
 
 describe('DELETE /v1/jobs/{id}', () => {
-  const erase = { method: 'DELETE' };
+  const deletion = { method: 'DELETE' };
 
   it('200: the result of a finished job is gone', async () => {
     const { self, job, finish } = await startWithJob();
     await finish(job.id, { result: exampleResult });
-    const { status, body } = await ask(self, erase);
+    const { status, body } = await ask(self, deletion);
     expect(status).toBe(200);
     expect(body).toEqual({ id: job.id, deleted: true });
     expect(await ask(self)).toMatchObject({ status: 404 });
@@ -316,7 +316,7 @@ describe('DELETE /v1/jobs/{id}', () => {
 
   it('200: a queued job never runs, and its image is gone', async () => {
     const { self, job, queue, imageStore } = await startWithJob();
-    expect(await ask(self, erase)).toMatchObject({ status: 200 });
+    expect(await ask(self, deletion)).toMatchObject({ status: 200 });
     expect(await ask(self)).toMatchObject({ status: 404 });
     expect(await queue.countWaiting()).toBe(0);
     expect(await imageStore.get([job.id])).toEqual([undefined]);
@@ -325,7 +325,7 @@ describe('DELETE /v1/jobs/{id}', () => {
   it('200: a running job is not known any more', async () => {
     const { self, job, queue, finish } = await startWithJob();
     queue.begin(job.id);
-    expect(await ask(self, erase)).toMatchObject({ status: 200 });
+    expect(await ask(self, deletion)).toMatchObject({ status: 200 });
     expect(await ask(self)).toMatchObject({ status: 404 });
     await finish(job.id, { result: exampleResult });
     expect(await ask(self)).toMatchObject({ status: 404 });
@@ -343,7 +343,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     const poll = ask(self, { headers: { ...defaultAuth, Prefer: 'wait=5' } });
     // Three looks before the joined one waits, two before the long poll does.
     await expect.poll(() => gateway.looks.count).toBeGreaterThanOrEqual(4);
-    await ask(self, erase);
+    await ask(self, deletion);
     const canceled = { status: 409, body: { error_code: 'canceled' } };
     expect(await waiting).toMatchObject(canceled);
     expect(await joined).toMatchObject(canceled);
@@ -352,8 +352,8 @@ describe('DELETE /v1/jobs/{id}', () => {
 
   it('404: unknown, and another tenant’s, which stays', async () => {
     const { url, self } = await startWithJob();
-    expect(await ask(`${url}/v1/jobs/x`, erase)).toMatchObject({ status: 404 });
-    expect(await ask(self, { ...erase, headers: otherAuth })).toMatchObject({ status: 404 });
+    expect(await ask(`${url}/v1/jobs/x`, deletion)).toMatchObject({ status: 404 });
+    expect(await ask(self, { ...deletion, headers: otherAuth })).toMatchObject({ status: 404 });
     expect(await ask(self)).toMatchObject({ status: 200 });
   });
 });

@@ -1,22 +1,26 @@
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createLeases } from '@livegate/core';
+import { createLeases } from '@livegate/core/domain';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { greySquare } from '../fixtures/photos.js';
 import {
   defaultAuth,
   formOf,
+  type GatewayTestOptions,
   path,
   post,
   startGateway,
-  type GatewayTestOptions,
-} from './gateway.js';
-import { connectRaw, head } from './raw-http.js';
-import { startReceiver, startWebhooks, type ReceivedMessage } from './webhook-gateway.js';
+} from '../harness/gateway/gateway.js';
+import { connectRaw, head } from '../harness/gateway/raw-http.js';
+import {
+  type ReceivedMessage,
+  startReceiver,
+  startWebhooks,
+} from '../harness/gateway/webhook-gateway.js';
+import { greySquare } from '../harness/images/photos.js';
 
 const { jpeg } = await greySquare();
 const nothing = createLeases().held();
-const patience = { timeout: 5000, interval: 5 };
+const pollOptions = { timeout: 5000, interval: 5 };
 
 const json = JSON.stringify({ image: jpeg.toString('base64') });
 const jsonHead = head('Content-Type: application/json', `Content-Length: ${json.length}`);
@@ -80,9 +84,9 @@ const start = (options: GatewayTestOptions = {}) =>
   startGateway({ outcome: 'never', maxWaiting: 1, ...options });
 
 async function expectNothingHeld({ leases, uploads, countConnections }: Gateway) {
-  await expect.poll(() => leases.held(), patience).toEqual(nothing);
+  await expect.poll(() => leases.held(), pollOptions).toEqual(nothing);
   expect(uploads.bytesInFlight).toBe(0);
-  await expect.poll(countConnections, patience).toBe(0);
+  await expect.poll(countConnections, pollOptions).toBe(0);
 }
 
 /** The one place is free: the request gets as far as its body. */
@@ -99,7 +103,7 @@ describe('nothing is held any more', () => {
     onTestFinished(client.destroy);
     client.send(...sent);
     const reading = { admission_place: 1, parser: 1, upload_permit: 1 };
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject(reading);
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject(reading);
     end(client);
     await expectNothingHeld(gateway);
     await expectAdmits(gateway);
@@ -113,7 +117,7 @@ describe('nothing is held any more', () => {
       return client;
     });
     const { length } = clients;
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject({ parser: length });
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject({ parser: length });
     for (const client of clients) expect(await client.next()).toMatchObject({ status: 408 });
     for (const client of clients) client.destroy();
     await expectNothingHeld(gateway);
@@ -157,7 +161,7 @@ describe('nothing is held any more', () => {
       client.send(...sent);
       await asked.reached;
       end(client);
-      await expect.poll(gateway.countConnections, patience).toBe(0);
+      await expect.poll(gateway.countConnections, pollOptions).toBe(0);
       asked.open();
       await nextTurn();
       await expectNothingHeld(gateway);
@@ -170,7 +174,7 @@ describe('nothing is held any more', () => {
     const client = connectRaw(gateway.port);
     onTestFinished(client.destroy);
     client.send(jsonHead, json);
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject({ reply_waiter: 1 });
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject({ reply_waiter: 1 });
     end(client);
     await expectNothingHeld(gateway);
   });
@@ -180,7 +184,7 @@ describe('nothing is held any more', () => {
     const client = connectRaw(gateway.port);
     onTestFinished(client.destroy);
     client.send(jsonHead, json, jsonHead, json);
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject({ reply_waiter: 2 });
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject({ reply_waiter: 2 });
     end(client);
     await expectNothingHeld(gateway);
   });
@@ -192,7 +196,7 @@ describe('nothing is held any more', () => {
     onTestFinished(client.destroy);
     client.send(request);
     const polling = { attachment: 1, reply_waiter: 1 };
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject(polling);
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject(polling);
     end(client);
     await expectNothingHeld(gateway);
     expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
@@ -209,7 +213,7 @@ describe('nothing is held any more', () => {
       ),
       '{"url":',
     );
-    await expect.poll(gateway.countConnections, patience).toBe(1);
+    await expect.poll(gateway.countConnections, pollOptions).toBe(1);
     end(client);
     await expectNothingHeld(gateway);
   });
@@ -217,12 +221,12 @@ describe('nothing is held any more', () => {
   it('after a verdict, a wait that ran out, and a reply to a long poll', async () => {
     const gateway = await start({ maxWaiting: 100 });
     const waiting = post(gateway.url, formOf(jpeg));
-    await expect.poll(() => gateway.queue.jobs.size, patience).toBe(1);
+    await expect.poll(() => gateway.queue.jobs.size, pollOptions).toBe(1);
     const [id = ''] = gateway.queue.jobs.keys();
     const poll = fetch(`${gateway.url}/v1/jobs/${id}`, {
       headers: { ...defaultAuth, prefer: 'wait=9' },
     });
-    await expect.poll(() => gateway.leases.held(), patience).toMatchObject({ attachment: 1 });
+    await expect.poll(() => gateway.leases.held(), pollOptions).toMatchObject({ attachment: 1 });
     await gateway.finish(id, { error: 'invalid_image' });
     expect(await waiting).toMatchObject({ status: 400 });
     expect(await (await poll).json()).toMatchObject({ status: 'failed' });
@@ -267,7 +271,7 @@ it.each<[string, (message: ReceivedMessage) => void]>([
   expect(gateway.leases.held()).toEqual({ ...nothing, receiver_slot: 1 });
   answer(message);
   await gateway.attempts.take();
-  await expect.poll(() => gateway.leases.held(), patience).toEqual(nothing);
+  await expect.poll(() => gateway.leases.held(), pollOptions).toEqual(nothing);
 });
 
 /** A check that nobody waits for, and a request that does. */

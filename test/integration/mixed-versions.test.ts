@@ -1,15 +1,17 @@
-import { createRedisCheckQueue, JOB_VERSION, type AnnouncedCheck } from '@livegate/core';
-import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { JOB_VERSION } from '@livegate/core/domain';
+import type { AnnouncedCheck } from '@livegate/core/ports';
+import { createRedisCheckQueue } from '@livegate/core/redis';
+import { exampleJob, exampleResult } from '@livegate/testing';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { EndedCheck } from '../../apps/worker/src/finish-check.js';
-import { takeJobs } from '../../apps/worker/src/take-jobs.js';
-import { connectWorker, openSandbox } from './redis.js';
+import type { EndedCheck } from '../../apps/worker/src/jobs/finish-check.js';
+import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
+import { connectWorker, openSandbox } from '../harness/redis/sandbox.js';
 
 const former = [JOB_VERSION];
 const next = [JOB_VERSION, JOB_VERSION + 1];
 const newerJob = { ...exampleJob, version: JOB_VERSION + 1 };
-const patience = { timeout: 10_000, interval: 20 };
+const pollOptions = { timeout: 10_000, interval: 20 };
 vi.setConfig({ testTimeout: 20_000 });
 
 /** One queue, with any number of workers that read what they are told to. */
@@ -66,13 +68,13 @@ describe('a worker of the former version', () => {
     let free = () => {};
     const old = startWorker(former, new Promise<void>((resolve) => (free = resolve)));
     onTestFinished(free);
-    await vi.waitUntil(() => old.log.length > 0, patience);
+    await vi.waitUntil(() => old.log.length > 0, pollOptions);
     // Busy, or both would be after the newer one, and the first may win for long.
     await queue.add('b', exampleJob);
-    await vi.waitUntil(() => old.checked.includes('b'), patience);
+    await vi.waitUntil(() => old.checked.includes('b'), pollOptions);
     const updated = startWorker(next);
-    await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
-    await expect.poll(() => updated.ended, patience).toMatchObject([{ id: 'a', attempts: 1 }]);
+    await expect.poll(() => outcomeOf('a'), pollOptions).toEqual({ result: exampleResult });
+    await expect.poll(() => updated.ended, pollOptions).toMatchObject([{ id: 'a', attempts: 1 }]);
     expect(updated.checked).toEqual(['a']);
     expect(old).toMatchObject({ checked: ['b'], announced: [], ended: [] });
   });
@@ -82,15 +84,15 @@ describe('a worker of the former version', () => {
     await queue.add('a', newerJob);
     const old = startWorker(former);
     // More often than there are attempts.
-    await vi.waitUntil(async () => Number((await readJob('a'))['ats']) > 3, patience);
-    await expect.poll(() => queue.read('a'), patience).toMatchObject({ status: 'queued' });
+    await vi.waitUntil(async () => Number((await readJob('a'))['ats']) > 3, pollOptions);
+    await expect.poll(() => queue.read('a'), pollOptions).toMatchObject({ status: 'queued' });
     const lines = old.log.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines).toMatchObject([
       { requestId: 'a', jobVersion: JOB_VERSION + 1, jobVersions: former },
     ]);
     await old.close();
     startWorker(next);
-    await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
+    await expect.poll(() => outcomeOf('a'), pollOptions).toEqual({ result: exampleResult });
   });
 
   it('goes on with what it reads meanwhile', async () => {
@@ -98,7 +100,7 @@ describe('a worker of the former version', () => {
     await queue.add('a', newerJob);
     await queue.add('b', exampleJob);
     const old = startWorker(former);
-    await expect.poll(() => outcomeOf('b'), patience).toEqual({ result: exampleResult });
+    await expect.poll(() => outcomeOf('b'), pollOptions).toEqual({ result: exampleResult });
     expect(old.checked).toEqual(['b']);
   });
 
@@ -107,8 +109,8 @@ describe('a worker of the former version', () => {
     await queue.add('a', newerJob);
     await sandbox.redis.hset(sandbox.keys.job('a'), { timestamp: Date.now() - 61_000 });
     const old = startWorker(former);
-    await expect.poll(() => outcomeOf('a'), patience).toEqual({ error: 'image_expired' });
-    await expect.poll(() => old.ended, patience).toMatchObject([{ id: 'a' }]);
+    await expect.poll(() => outcomeOf('a'), pollOptions).toEqual({ error: 'image_expired' });
+    await expect.poll(() => old.ended, pollOptions).toMatchObject([{ id: 'a' }]);
     expect(old.announced).toMatchObject([{ id: 'a', tenant: exampleJob.tenant }]);
   });
 });
@@ -117,5 +119,5 @@ it('a worker of the next version reads the checks of the former one', async () =
   const { queue, startWorker, outcomeOf } = await setUp();
   await queue.add('a', exampleJob);
   startWorker(next);
-  await expect.poll(() => outcomeOf('a'), patience).toEqual({ result: exampleResult });
+  await expect.poll(() => outcomeOf('a'), pollOptions).toEqual({ result: exampleResult });
 });

@@ -1,11 +1,14 @@
 import { rm } from 'node:fs/promises';
-// The compiled worker, as only that has a file for the engine's thread.
-import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
+import { createPipeline, type PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
-import { pipelineConfig } from '../fixtures/pipeline-config.js';
-import { meanOfColors, writeTinyModels, type TinyPipeline } from '../fixtures/tiny-pipeline.js';
-import { silentLog } from './redis.js';
+import { pipelineConfig } from '../harness/models/pipeline-config.js';
+import {
+  meanOfColors,
+  type TinyPipeline,
+  writeTinyModels,
+} from '../harness/models/tiny-pipeline.js';
+import { silentLog } from '../harness/redis/sandbox.js';
 
 async function open(given: TinyPipeline, change: Partial<PipelineConfig> = {}) {
   const modelsDir = await writeTinyModels(given);

@@ -2,15 +2,21 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { MANIFEST_FILE, parseManifest } from '@livegate/worker/model-manifest';
-// The compiled worker, as only that has a file for the engine's thread.
-import { createPipeline, type PipelineConfig } from '@livegate/worker/pipeline';
+import { MANIFEST_FILE, parseManifest } from '@livegate/worker/models/model-manifest';
+import { createPipeline, type PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import { countProcesses } from '../fixtures/decode-processes.js';
-import * as odd from '../fixtures/odd-images.js';
-import { faces, groupPhoto, noFace, roundThing, selfie, tightCrop } from '../fixtures/photos.js';
-import { pipelineConfig } from '../fixtures/pipeline-config.js';
-import { silentLog } from './redis.js';
+import * as odd from '../harness/images/odd-images.js';
+import {
+  faces,
+  groupPhoto,
+  noFace,
+  roundThing,
+  selfie,
+  tightCrop,
+} from '../harness/images/photos.js';
+import { countProcesses } from '../harness/models/decode-processes.js';
+import { pipelineConfig } from '../harness/models/pipeline-config.js';
+import { silentLog } from '../harness/redis/sandbox.js';
 
 const config: PipelineConfig = {
   ...pipelineConfig,

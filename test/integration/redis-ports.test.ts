@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { type CheckOutcome, createLeases } from '@livegate/core/domain';
+import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
-  CHECK_QUEUE,
-  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -12,8 +12,7 @@ import {
   createRedisWorkerRegistry,
   listServers,
   watchSettings,
-  type CheckOutcome,
-} from '@livegate/core';
+} from '@livegate/core/redis';
 import {
   describeCheckQueue,
   describeIdempotencyKeys,
@@ -24,18 +23,18 @@ import {
   exampleJob,
   exampleResult,
   exampleWorker,
-} from '@livegate/core/testing';
-import { UnrecoverableError, Worker, type Job } from 'bullmq';
+} from '@livegate/testing';
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   connectWorker,
   findKeys,
   openSandbox,
+  type Sandbox,
   serversOf,
   silentLog,
-  type Sandbox,
-} from './redis.js';
+} from '../harness/redis/sandbox.js';
 
 describe('the Redis adapters keep the contracts of the ports', () => {
   describeImageStore(async () => {
@@ -153,7 +152,7 @@ describe('what only Redis can do', () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
-    await registry.announce(exampleWorker);
+    await registry.register(exampleWorker);
     const key = sandbox.keys.worker(exampleWorker.id);
     expect(await sandbox.redis.ttl(key)).toBeGreaterThan(0);
     // What its expiry does, without the wait.
@@ -166,7 +165,7 @@ describe('what only Redis can do', () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
-    await registry.announce(exampleWorker);
+    await registry.register(exampleWorker);
     const { jobVersions: _, ...former } = exampleWorker;
     await sandbox.redis.set(sandbox.keys.worker(exampleWorker.id), JSON.stringify(former));
     expect(await registry.list()).toEqual([{ ...exampleWorker, jobVersions: [1] }]);
@@ -208,18 +207,18 @@ describe('what only Redis can do', () => {
     await expect.poll(() => redis.exists(keys.attached('a'))).toBe(0);
   });
 
-  it('goes on with the erasure of a check whose worker died before it removed it', async () => {
+  it('goes on with the deletion of a check whose worker died before it removed it', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
     onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
     await queue.add('a', exampleJob);
     await worker.begin('a');
-    await queue.erase('a');
+    await queue.delete('a');
     await worker.finish('a', { result: exampleResult });
     const [left] = await queue.listHidden();
     expect(left).toEqual({ id: 'a', tenant: exampleJob.tenant });
-    await queue.erase('a');
+    await queue.delete('a');
     expect(await queue.listHidden()).toEqual([]);
     const { redis, keys } = sandbox;
     expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(0);
@@ -281,7 +280,7 @@ describe('what only Redis can do', () => {
     onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
     for (const id of ['old', 'young']) await queue.add(id, unawaitedJob);
     await sandbox.redis.hset(sandbox.keys.job('old'), 'timestamp', Date.now() - 61_000);
-    await queue.hastenOld();
+    await queue.prioritizeOld();
     await queue.add('awaited', exampleJob);
     for (const id of ['old', 'awaited', 'young']) expect(await worker.takeNext()).toBe(id);
   });

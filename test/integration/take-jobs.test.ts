@@ -1,17 +1,12 @@
-import {
-  createRedisCheckQueue,
-  JOB_VERSION,
-  LivegateError,
-  tooCostly,
-  type CheckOutcome,
-} from '@livegate/core';
-import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { type CheckOutcome, JOB_VERSION, LivegateError, tooCostly } from '@livegate/core/domain';
+import { createRedisCheckQueue } from '@livegate/core/redis';
+import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
-import type { TakenCheck } from '../../apps/worker/src/check-image.js';
-import { takeJobs } from '../../apps/worker/src/take-jobs.js';
-import { connectWorker, openSandbox, silentLog } from './redis.js';
+import type { TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
+import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
+import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.js';
 
-const patience = { timeout: 10_000, interval: 20 };
+const pollOptions = { timeout: 10_000, interval: 20 };
 
 /** A queue with one job in it, and a worker that is started on demand. */
 async function setUp() {
@@ -128,35 +123,35 @@ describe('a failure of Redis', () => {
     const product = await setUp();
     Object.assign(product.outage, { at, times });
     /** Brings the check back each time, until Redis is well again. */
-    async function hasten() {
+    async function prioritize() {
       while (product.outage.times > 0) {
         const job = await product.queue.bullQueue.getJob('a');
         if (await job?.isDelayed()) await job?.promote();
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
-    return { ...product, hasten };
+    return { ...product, prioritize };
   }
 
   it.each(['claim', 'announce'] as const)(
     'uses up no attempt of a check, however often it comes: %s',
     async (at) => {
-      const { start, hasten, ended, finished, announced } = await setUpOutage(at);
+      const { start, prioritize, ended, finished, announced } = await setUpOutage(at);
       start();
-      await hasten();
-      await expect.poll(ended, patience).toEqual({ result: exampleResult });
-      await expect.poll(() => finished, patience).toEqual([1]);
+      await prioritize();
+      await expect.poll(ended, pollOptions).toEqual({ result: exampleResult });
+      await expect.poll(() => finished, pollOptions).toEqual([1]);
       expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
     },
   );
 
   it('uses up no attempt of a check that is refused, and cannot be announced', async () => {
-    const { start, hasten, ended, finished, announced } = await setUpOutage('announce');
+    const { start, prioritize, ended, finished, announced } = await setUpOutage('announce');
     // At each attempt.
     start(...Array.from({ length: times + 1 }, () => new LivegateError('invalid_image')));
-    await hasten();
-    await expect.poll(ended, patience).toEqual({ error: 'invalid_image' });
-    await expect.poll(() => finished, patience).toEqual([1]);
+    await prioritize();
+    await expect.poll(ended, pollOptions).toEqual({ error: 'invalid_image' });
+    await expect.poll(() => finished, pollOptions).toEqual([1]);
     expect(announced).toHaveLength(1);
   });
 
@@ -165,7 +160,7 @@ describe('a failure of Redis', () => {
     await change({ timestamp: Date.now() - 61_000 });
     Object.assign(outage, { at: 'announce', times: Infinity });
     start();
-    await expect.poll(ended, patience).toEqual({ error: 'image_expired' });
+    await expect.poll(ended, pollOptions).toEqual({ error: 'image_expired' });
   });
 });
 

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createLeases } from '@livegate/core';
+import { createLeases } from '@livegate/core/domain';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createReadUpload } from '../../apps/api/src/upload.js';
-import { greySquare } from '../fixtures/photos.js';
-import { errorBody } from './error-body.js';
-import { formOf, post, startGateway, type Body } from './gateway.js';
-import { head, sendRaw } from './raw-http.js';
+import { createReadUpload } from '../../apps/api/src/upload/read-upload.js';
+import { errorBody } from '../harness/gateway/error-body.js';
+import { type Body, formOf, post, startGateway } from '../harness/gateway/gateway.js';
+import { head, sendRaw } from '../harness/gateway/raw-http.js';
+import { greySquare } from '../harness/images/photos.js';
 
 const json = { 'content-type': 'application/json' };
 

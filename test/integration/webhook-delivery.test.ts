@@ -1,30 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type CheckRecord,
   createLeases,
-  createRedisWebhookQueue,
-  createRedisWebhookStore,
+  type Delivery,
   recordAttempt,
   replayDelivery,
-  type CheckRecord,
-  type Delivery,
-} from '@livegate/core';
-import { exampleDelivery, exampleEndpoint, exampleResult } from '@livegate/core/testing';
+} from '@livegate/core/domain';
+import { createRedisWebhookQueue, createRedisWebhookStore } from '@livegate/core/redis';
+import { exampleDelivery, exampleEndpoint, exampleResult } from '@livegate/testing';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { developmentCredential } from '../../apps/api/src/credentials/credential-file.js';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import {
   createResumeDelivery,
   type DeliverMessage,
 } from '../../apps/api/src/webhooks/deliver-message.js';
 import { takeDeliveries } from '../../apps/api/src/webhooks/take-deliveries.js';
-import { connectWorker, findKeys, openSandbox, silentLog } from './redis.js';
 import {
   authOf,
   createEvents,
+  type ReceivedMessage,
   startReceiver,
   startWebhooks,
-  type ReceivedMessage,
-} from './webhook-gateway.js';
+} from '../harness/gateway/webhook-gateway.js';
+import { connectWorker, findKeys, openSandbox, silentLog } from '../harness/redis/sandbox.js';
 
 type Gateway = Awaited<ReturnType<typeof startWebhooks>>;
 
@@ -53,7 +52,7 @@ async function listDeliveries({ call }: Gateway, endpointId: string) {
 }
 
 /** Makes the next attempt now instead of when it is due. */
-async function hasten({ queue }: Gateway, jobId: string) {
+async function prioritize({ queue }: Gateway, jobId: string) {
   await (await queue.getJob(jobId))?.promote();
 }
 
@@ -113,7 +112,7 @@ describe('the end of a check', () => {
     const jobId = await gateway.delayed.take();
     expect(await gateway.delayed.take()).toBe(jobId);
     gateway.outage.checks = false;
-    await hasten(gateway, jobId);
+    await prioritize(gateway, jobId);
     expect((await receiver.take(200)).body).toContain(check.id);
   });
 
@@ -133,7 +132,7 @@ describe('the end of a check', () => {
     expect(receiver.messages.pending).toBe(0);
   });
 
-  it('is not told when the check was erased, and leaves nothing in Redis', async () => {
+  it('is not told when the check was deleted, and leaves nothing in Redis', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id } = await gateway.createEndpoint(receiver.url);
@@ -141,7 +140,7 @@ describe('the end of a check', () => {
     await gateway.webhooks.announce(check);
     await receiver.take(500);
     await gateway.attempts.take();
-    await gateway.webhooks.erase(check);
+    await gateway.webhooks.delete(check);
     expect(await listDeliveries(gateway, id)).toEqual([]);
     expect(await findKeys(gateway.redis, `${gateway.keys.delivery('')}*`)).toEqual([]);
   });
@@ -156,7 +155,7 @@ describe('a message that is not accepted', () => {
     await gateway.delayed.take();
     const messages = [await receiver.take(500)];
     for (const statusCode of [429, 200]) {
-      await hasten(gateway, await gateway.delayed.take());
+      await prioritize(gateway, await gateway.delayed.take());
       messages.push(await receiver.take(statusCode));
     }
     const statuses = [];

@@ -1,19 +1,15 @@
-import {
-  recordAttempt,
-  createRedisWebhookQueue,
-  createRedisWebhookStore,
-  WEBHOOK_QUEUE,
-  type WebhookJob,
-} from '@livegate/core';
+import { recordAttempt } from '@livegate/core/domain';
+import { WEBHOOK_QUEUE, type WebhookJob } from '@livegate/core/ports';
+import { createRedisWebhookQueue, createRedisWebhookStore } from '@livegate/core/redis';
 import {
   describeWebhookQueue,
   describeWebhookStore,
   exampleDelivery,
   exampleEndpoint,
-} from '@livegate/core/testing';
+} from '@livegate/testing';
 import { Queue } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { findKeys, openSandbox } from './redis.js';
+import { findKeys, openSandbox } from '../harness/redis/sandbox.js';
 
 describe('the Redis adapters keep the contracts of the webhook ports', () => {
   describeWebhookStore(async () => {

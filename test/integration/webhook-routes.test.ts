@@ -1,15 +1,15 @@
-import { webhookEventTypes } from '@livegate/core';
+import { webhookEventTypes } from '@livegate/core/domain';
 import {
   createFakeRateLimiter,
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleDelivery,
   exampleEndpoint,
-} from '@livegate/core/testing';
+} from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
-import { createAddressGuard } from '../../apps/api/src/webhooks/guard-address.js';
-import { errorBody } from './error-body.js';
-import { authOf, serveWebhookRoutes, type Call } from './webhook-gateway.js';
+import { createAddressGuard } from '../../apps/api/src/webhooks/address-guard.js';
+import { errorBody } from '../harness/gateway/error-body.js';
+import { authOf, type Call, serveWebhookRoutes } from '../harness/gateway/webhook-gateway.js';
 
 const collection = '/v1/webhook-endpoints';
 const one = `${collection}/whe_1`;

@@ -1,18 +1,18 @@
 // Not vitest's `expect`, which takes longer than all that is tested here.
 import assert from 'node:assert/strict';
-import type { CheckOutcome, CheckRecord } from '@livegate/core';
+import type { CheckOutcome, CheckRecord } from '@livegate/core/domain';
 import * as fc from 'fast-check';
 import { vi } from 'vitest';
 import {
   holderOf,
-  statusOf,
-  toldOf,
-  toTold,
   type Model,
   type ModelCheck,
+  statusOf,
   type Told,
+  toldOf,
+  toTold,
 } from './model.js';
-import type { RunEnd, WorkerEnd, Run, World } from './world.js';
+import type { Run, RunEnd, WorkerEnd, World } from './world.js';
 
 const TENANT = 'acme';
 /** No caller of a history hangs up. */
@@ -99,7 +99,7 @@ export async function playOut(model: Model, real: Real): Promise<void> {
     if (isDeleted && !isUnfinished) await world.store.requireNoTrace(id);
   }
   // What every gateway does once a minute.
-  for (const check of await world.store.queue.listHidden()) await world.eraseCheck(check);
+  for (const check of await world.store.queue.listHidden()) await world.deleteCheck(check);
   const waiting = model.callers.filter(({ isDone }) => !isDone);
   assert.deepEqual(waiting, [], 'a caller was left without an answer');
   for (const check of model.checks.values()) {
@@ -261,7 +261,7 @@ function remove(index: number): Command {
 
 async function removeOne(_model: Model, real: Real, check: ModelCheck): Promise<void> {
   const record = await real.world.store.queue.read(check.id);
-  await real.world.eraseCheck(record!);
+  await real.world.deleteCheck(record!);
   check.isGone = true;
   check.isDeleted = true;
   // One that a worker has, or has had, is removed when a worker meets its end.

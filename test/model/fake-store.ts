@@ -1,12 +1,12 @@
-import { readRefusal } from '@livegate/core';
+import { readRefusal } from '@livegate/core/domain';
 import {
   createFakeCheckQueue,
   createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeReplies,
-} from '@livegate/core/testing';
+} from '@livegate/testing';
 import { UnrecoverableError } from 'bullmq';
-import type { TakenJob } from '../../apps/worker/src/take-jobs.js';
+import type { TakenJob } from '../../apps/worker/src/jobs/take-jobs.js';
 import type { Store, Taken } from './store.js';
 
 const MAX_ATTEMPTS = 3;
@@ -26,7 +26,7 @@ export function createFakeStore(): Store {
       const id = queue.takeNext();
       return id === undefined ? undefined : take(id);
     },
-    expireResult: (id) => queue.erase(id),
+    expireResult: (id) => queue.delete(id),
     // Fakes wait for nothing but promises.
     settle: () => new Promise((resolve) => setImmediate(resolve)),
     async requireNoTrace(id) {

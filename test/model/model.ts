@@ -1,4 +1,4 @@
-import type { CheckOutcome } from '@livegate/core';
+import type { CheckOutcome } from '@livegate/core/domain';
 
 /** How a caller is told that a check ended: by its score in hundredths, or by an error code. */
 export type Told = number | string;

@@ -103,7 +103,7 @@ async function act(world: World, { tenant }: Race): Promise<boolean> {
     const record = await world.store.queue.read(IDS[0]!);
     if (!record) continue;
     if (tenant === 'cancel') await world.cancelCheck(record);
-    else await world.eraseCheck(record);
+    else await world.deleteCheck(record);
     return tenant === 'delete';
   }
   return false;

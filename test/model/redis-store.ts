@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { type CheckJob, createLeases } from '@livegate/core/domain';
+import { CHECK_QUEUE, type ReplyInbox } from '@livegate/core/ports';
 import {
-  CHECK_QUEUE,
-  createLeases,
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
   createRedisImageStore,
   createRedisReplyInbox,
   createRedisReplyOutbox,
-  type CheckJob,
-  type ReplyInbox,
-} from '@livegate/core';
-import { Worker, type Job } from 'bullmq';
-import { connectWorker, findKeys, silentLog, type Sandbox } from '../integration/redis.js';
+} from '@livegate/core/redis';
+import { type Job, Worker } from 'bullmq';
+import { connectWorker, findKeys, type Sandbox, silentLog } from '../harness/redis/sandbox.js';
 import type { Store } from './store.js';
 
 const LIFE_SECONDS = 60;

@@ -1,13 +1,13 @@
+import type { CheckResult } from '@livegate/core/domain';
 import type {
   Cancellations,
   CheckQueue,
-  CheckResult,
   IdempotencyKeys,
   ImageStore,
   ReplyInbox,
   ReplyOutbox,
-} from '@livegate/core';
-import type { TakenJob } from '../../apps/worker/src/take-jobs.js';
+} from '@livegate/core/ports';
+import type { TakenJob } from '../../apps/worker/src/jobs/take-jobs.js';
 
 /** A job that a worker has taken. */
 export interface Taken {

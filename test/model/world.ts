@@ -1,15 +1,15 @@
-import type { CheckOutcome, Log, ReplyOutbox } from '@livegate/core';
-import { LivegateError, readRefusal } from '@livegate/core';
-import { exampleWorker } from '@livegate/core/testing';
+import { type CheckOutcome, LivegateError, readRefusal } from '@livegate/core/domain';
+import type { ReplyOutbox } from '@livegate/core/ports';
+import type { Log } from '@livegate/core/telemetry';
+import { exampleWorker } from '@livegate/testing';
 import { pino } from 'pino';
-import { createAwaitCheck } from '../../apps/api/src/await-check.js';
-import { createClaimKey } from '../../apps/api/src/claim-key.js';
-import { createEndings } from '../../apps/api/src/end-check.js';
-import { createSubmitCheck } from '../../apps/api/src/submit-check.js';
-import { createCheckImage } from '../../apps/worker/src/check-image.js';
-import { finishCheck } from '../../apps/worker/src/finish-check.js';
-import type { AssessedImage } from '../../apps/worker/src/pipeline.js';
-import { endCheck, runCheck } from '../../apps/worker/src/take-jobs.js';
+import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
+import { createEndings } from '../../apps/api/src/checks/end-check.js';
+import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/submit-check.js';
+import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
+import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
+import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
+import type { AssessedImage } from '../../apps/worker/src/scheduling/schedule-images.js';
 import type { Store, Taken } from './store.js';
 
 /** How the engine ends a run. */
@@ -39,7 +39,7 @@ export type Concluded = { outcome: CheckOutcome } | 'retried';
 
 const log: Log = pino({ level: 'silent' });
 const nothing = async () => undefined;
-const webhooks = { announce: nothing, erase: nothing };
+const webhooks = { announce: nothing, delete: nothing };
 const deaf: ReplyOutbox = { send: nothing };
 
 /** Two gateways and a worker, over one store: the product's own code, moved step by step. */

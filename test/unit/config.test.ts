@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readApiConfig } from '../../apps/api/src/config.js';
+import { readApiConfig } from '../../apps/api/src/gateway/config.js';
 import { readWorkerConfig } from '../../apps/worker/src/config.js';
 
 function problemsOf(read: (env: NodeJS.ProcessEnv) => object, env: NodeJS.ProcessEnv): string[] {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
-import { parseManifest } from '../../apps/worker/src/model-manifest.js';
+import { parseManifest } from '../../apps/worker/src/models/model-manifest.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { apiConfigSchema } from '../../apps/api/src/config.js';
+import { apiConfigSchema } from '../../apps/api/src/gateway/config.js';
 import { workerConfigSchema } from '../../apps/worker/src/config.js';
 
 const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');

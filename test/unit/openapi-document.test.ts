@@ -1,13 +1,13 @@
-import { errorMessages, type ErrorCode } from '@livegate/core';
+import { type ErrorCode, errorMessages } from '@livegate/core/domain';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { Router, type Express } from 'express';
+import { type Express, Router } from 'express';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { statusOf } from '../../apps/api/src/contract/present-error.js';
+import { createServer, type ServerDeps } from '../../apps/api/src/gateway/server.js';
 import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
-import { statusOf } from '../../apps/api/src/present-error.js';
-import { pageAssets } from '../../apps/api/src/routes/docs.js';
-import { createServer, type ServerDeps } from '../../apps/api/src/server.js';
-import { createDocumentChecker, listOperations } from '../fixtures/document-checker.js';
+import { pageAssets } from '../../apps/api/src/openapi/serve-docs.js';
+import { createDocumentChecker, listOperations } from '../harness/product/document-checker.js';
 
 const options = {
   limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },

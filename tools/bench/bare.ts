@@ -1,17 +1,17 @@
-import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
-import { inspectHeader } from '@livegate/core';
-import { loadModels } from '@livegate/worker/load-models';
-import { openSession } from '@livegate/worker/onnx/open-session';
-import { chooseFace } from '@livegate/worker/stages/choose-face';
-import { createDecodeImage } from '@livegate/worker/stages/decode-image';
-import { detectFaces } from '@livegate/worker/stages/detect-faces';
-import { reuseBatch } from '@livegate/worker/stages/image-tensor';
-import { distinctViews } from '@livegate/worker/stages/distinct-views';
+import { Worker } from 'node:worker_threads';
+import { inspectHeader } from '@livegate/core/domain';
+import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
+import { detectFaces } from '@livegate/worker/inference/detect-faces';
+import { reuseBatch } from '@livegate/worker/inference/picture';
+import { chooseFace } from '@livegate/worker/inference/pipeline';
+import { distinctViews } from '@livegate/worker/inference/score-faces';
+import { loadModels } from '@livegate/worker/models/load-models';
+import { openSession } from '@livegate/worker/models/open-session';
 import type { Bench } from './bench.js';
 import type { Rate } from './rounds.js';
 
-const decodeImage = createDecodeImage();
+const decodeImage = createDecodeImage(1);
 
 /** What a bare thread is started with. */
 export interface BareWork {

@@ -1,5 +1,5 @@
 import type { EngineLayout } from '@livegate/worker/engine/choose-layout';
-import type { Pipeline } from '@livegate/worker/pipeline';
+import type { Pipeline } from '@livegate/worker/scheduling/schedule-images';
 import { formatTable } from '../format-table.js';
 import type { Photos } from './photos.js';
 

@@ -2,21 +2,21 @@
 // bootstrap.mjs has installed, built, and changed to the repository's root.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
-import { findConfigProblems, refuseConfig } from '@livegate/core';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/gateway/config';
+import { findConfigProblems, refuseConfig } from '@livegate/core/runtime';
 import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { prepareModels } from '../models/prepare-models.js';
+import { requireFreePort } from './ports.js';
 import {
+  killServices,
   nativeEnv,
   type Service,
-  killServices,
   startService,
   stopServices,
   untilInterrupted,
   untilReady,
 } from './processes.js';
-import { requireFreePort } from './ports.js';
-import { findOrStartRedis, startOwnRedis, type Redis } from './redis/find-or-start-redis.js';
+import { findOrStartRedis, type Redis, startOwnRedis } from './redis/find-or-start-redis.js';
 import { writeSamplePhoto } from './sample-photo.js';
 
 const readyWithinMs = 180_000;
@@ -96,7 +96,7 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
 }
 
 /**
- * Beside a Redis of our own, a second one for images. An append-only file holds what was erased until it
+ * Beside a Redis of our own, a second one for images. An append-only file holds what was deleted until it
  * is rewritten; as this one is almost empty most of the time, that is soon done, and often.
  */
 async function startImageRedis(): Promise<Redis | undefined> {

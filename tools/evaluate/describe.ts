@@ -1,6 +1,6 @@
-import { LivegateError } from '@livegate/core';
+import { LivegateError } from '@livegate/core/domain';
 import { formatTable } from '../format-table.js';
-import { kindOf, type Assessed, spoofProbabilities } from './assess-files.js';
+import { type Assessed, kindOf, spoofProbabilities } from './assess-files.js';
 import { apcerAtBpcer, areaUnderCurve, equalErrorRate } from './measures.js';
 
 type DetectionRow = Assessed<{ path: string; faces: string }>;

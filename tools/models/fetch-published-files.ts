@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, mkdir, readdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ModelManifest } from '@livegate/worker/model-manifest';
+import type { ModelManifest } from '@livegate/worker/models/model-manifest';
 import { requireHash } from './model-files.js';
 
 const run = promisify(execFile);

@@ -1,13 +1,6 @@
 import { expect, test } from 'vitest';
-import { largestDeviation, runModel } from '../../test/fixtures/run-model.js';
-import {
-  encodeGraph,
-  someTensor,
-  someValues,
-  tinyGraph,
-  TINY_SIZE,
-} from '../../test/fixtures/tiny-model.js';
-import type { TinyNode, TinyTensor } from '../../test/fixtures/tiny-model.js';
+import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
+import { encodeGraph, someTensor, someValues, TINY_SIZE, tinyGraph, type TinyNode, type TinyTensor } from '../../test/harness/models/tiny-model.js';
 import type { Graph } from './graph.js';
 import { padChannels } from './pad-channels.js';
 

@@ -1,7 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MANIFEST_FILE, parseManifest } from '@livegate/worker/model-manifest';
-import type { ModelManifest } from '@livegate/worker/model-manifest';
+import {
+  MANIFEST_FILE,
+  type ModelManifest,
+  parseManifest,
+} from '@livegate/worker/models/model-manifest';
 import { fetchPublishedFiles } from './fetch-published-files.js';
 import { hash, readIfThere, requireHash, writeAtomically } from './model-files.js';
 import { rewriteModel } from './rewrite-model.js';

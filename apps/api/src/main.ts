@@ -1,6 +1,6 @@
 import { runUntilShutdown } from '@livegate/core/shutdown';
 
 await runUntilShutdown(async (shutdown) => {
-  const { startGateway } = await import('./start-gateway.js');
+  const { startGateway } = await import('./gateway/start-gateway.js');
   await startGateway(process.env, shutdown);
 });

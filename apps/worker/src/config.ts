@@ -1,20 +1,19 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
+import { oneSlotRule, redisConfig } from '@livegate/core/redis';
 import {
+  type ConfigRule,
   fraction,
   integer,
   milliseconds,
-  oneSlotRule,
   readConfig,
-  scrapePortRule,
   sharedConfig,
-  telemetryRule,
-  type ConfigRule,
-} from '@livegate/core';
+} from '@livegate/core/runtime';
+import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
-import { MANIFEST_FILE } from './model-manifest.js';
-import { executionProviders } from './onnx/execution-providers.js';
-import type { PipelineConfig } from './pipeline.js';
+import { MANIFEST_FILE } from './models/model-manifest.js';
+import { executionProviders } from './models/open-session.js';
+import type { PipelineConfig } from './scheduling/schedule-images.js';
 
 /** Long enough for the images in work, 12 MP photos on a slow core. */
 export const SHUTDOWN_GRACE_MS = 20_000;
@@ -22,6 +21,7 @@ export const SHUTDOWN_GRACE_MS = 20_000;
 /** The worker's part of the environment; `.env.example` explains every key. */
 export const workerConfigSchema = z.object({
   ...sharedConfig,
+  ...redisConfig,
   LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
   LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
   LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
@@ -31,7 +31,6 @@ export const workerConfigSchema = z.object({
   LIVEGATE_MAX_BATCH: orAuto(integer(1)),
   LIVEGATE_LINGER_MS: orAuto(milliseconds()),
   LIVEGATE_CONCURRENCY: orAuto(integer(1)),
-  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(52_000_000),
   LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
   LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
   LIVEGATE_MODERATE_FROM: fraction().default(0.4),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { READABLE_JOB_VERSIONS } from '@livegate/core/domain';
 import {
   connectForBackground,
   createKeys,
@@ -9,17 +10,16 @@ import {
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
   listServers,
-  READABLE_JOB_VERSIONS,
-  untilAborted,
   watchSettings,
-  type Log,
-} from '@livegate/core';
-import { createCheckImage } from './check-image.js';
+} from '@livegate/core/redis';
+import { untilAborted } from '@livegate/core/runtime';
+import type { Log } from '@livegate/core/telemetry';
 import type { WorkerConfig } from './config.js';
-import { finishCheck } from './finish-check.js';
-import { startHeartbeat } from './heartbeat.js';
-import type { Pipeline } from './pipeline.js';
-import { takeJobs } from './take-jobs.js';
+import { createCheckImage } from './jobs/check-image.js';
+import { finishCheck } from './jobs/finish-check.js';
+import { startHeartbeat } from './jobs/heartbeat.js';
+import { takeJobs } from './jobs/take-jobs.js';
+import type { Pipeline } from './scheduling/schedule-images.js';
 
 /** Why a worker is not ready that has not reached Redis. */
 export const OUT_OF_REACH = 'Redis has not been reached';

@@ -1,14 +1,14 @@
-import { createLog, startTelemetry, type Log } from '@livegate/core';
 import type { Shutdown } from '@livegate/core/shutdown';
+import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
 import {
   readWorkerConfig,
   SHUTDOWN_GRACE_MS,
   toPipelineConfig,
   type WorkerConfig,
 } from './config.js';
-import { serveHealth, type HealthDeps } from './health.js';
+import { type HealthDeps, serveHealth } from './health.js';
 import { openWorker, OUT_OF_REACH } from './open-worker.js';
-import { createPipeline, type Pipeline } from './pipeline.js';
+import { createPipeline, type Pipeline } from './scheduling/schedule-images.js';
 
 /** Answers the probes at once, loads the models, then takes checks. */
 export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {

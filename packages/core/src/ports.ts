@@ -1,9 +1,16 @@
-import type { CheckJob, CheckOutcome } from './domain/check.js';
-import type { CheckRecord } from './domain/check-record.js';
+import type { CheckJob, CheckOutcome, CheckRecord } from './domain/check.js';
 import type { WorkerFacts } from './domain/models.js';
-import type { ReplyWaiter } from './domain/reply-waiters.js';
 import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
+import type { Lease } from './domain/leases.js';
+
+/** BullMQ's name of the queue that carries liveness checks. */
+export const CHECK_QUEUE = 'liveness';
+/** BullMQ's name of the queue that carries announcements and deliveries. */
+export const WEBHOOK_QUEUE = 'webhooks';
+
+/** A worker counts as dead when it has not registered for this long. */
+export const HEARTBEAT_LIFE_SECONDS = 6;
 
 /**
  * What the apps are given. Every port has a Redis adapter and an in-memory fake, and both pass the
@@ -39,25 +46,31 @@ export interface CheckQueue {
   /** From now on the check is not known; an unfinished one is cancelled, too. */
   hide(id: string): Promise<void>;
   /** Hides the check and removes it; a worker removes a running one when it ends. */
-  erase(id: string): Promise<void>;
+  delete(id: string): Promise<void>;
   /** Checks that are hidden and not removed yet. */
-  listHidden(): Promise<ErasableCheck[]>;
+  listHidden(): Promise<DeletableCheck[]>;
   /** Somebody waits for it now. Does nothing for a check that is not queued. */
-  hasten(id: string): Promise<void>;
+  prioritize(id: string): Promise<void>;
   /** How many checks no worker has taken yet. */
   countWaiting(): Promise<number>;
   /** Version of the data in the queue; the first process to ask on an empty store sets it. */
   readSchemaVersion(): Promise<number>;
 }
 
-export type Cancellation = 'canceled' | 'erased';
+export type Cancellation = 'canceled' | 'deleted';
 
 /** The worker's view of the checks whose answer nobody wants any more. */
 export interface Cancellations {
-  /** Those of the ids that were cancelled or erased before their end. */
+  /** Those of the ids that were cancelled or deleted before their end. */
   find(ids: string[]): Promise<Map<string, Cancellation>>;
-  /** Deletes every trace of an erased check whose job has been removed. */
+  /** Deletes every trace of an deleted check whose job has been removed. */
   forget(id: string): Promise<void>;
+}
+
+/** One caller waiting for one outcome. Once it is released, `within` resolves to `undefined`. */
+export interface ReplyWaiter extends Lease {
+  /** `undefined` when no reply came within `waitMs`; asking again goes on waiting. */
+  within(waitMs: number): Promise<CheckOutcome | undefined>;
 }
 
 /** Where one gateway receives the outcomes of checks. */
@@ -110,14 +123,14 @@ export interface AnnouncedCheck {
 }
 
 /** What leads from a check to all that is kept about it. */
-export interface ErasableCheck extends AnnouncedCheck {
+export interface DeletableCheck extends AnnouncedCheck {
   keySha256?: string;
 }
 
-/** Which workers are alive. An announcement lapses by itself when it is not repeated. */
+/** Which workers are alive. A registration expires unless it is repeated. */
 export interface WorkerRegistry {
-  announce(facts: WorkerFacts): Promise<void>;
-  withdraw(id: string): Promise<void>;
+  register(facts: WorkerFacts): Promise<void>;
+  unregister(id: string): Promise<void>;
   list(): Promise<WorkerFacts[]>;
 }
 
@@ -162,7 +175,7 @@ export interface WebhookStore {
   /** The latest 100 of one endpoint, newest first. Of those that have ended no more are kept. */
   listDeliveries(endpointId: string): Promise<Delivery[]>;
   /** With their payloads. What is pending is not sent any more. */
-  eraseDeliveries(ids: string[]): Promise<void>;
+  deleteDeliveries(ids: string[]): Promise<void>;
 }
 
 /** What travels in the webhooks queue: ids and small facts, never a payload. */

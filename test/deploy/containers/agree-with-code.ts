@@ -1,11 +1,11 @@
-import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
-import { findConfigProblems, type ConfigRule } from '@livegate/core';
-import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { parseEnv } from 'node:util';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/gateway/config';
+import { type ConfigRule, findConfigProblems } from '@livegate/core/runtime';
+import { workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { parse } from 'yaml';
-import { isImage, findStep, parseDockerfile, readEnv, type Stage } from './dockerfile.js';
-import { parseCompose, withDefaults, type Service } from './parse-compose.js';
+import { findStep, isImage, parseDockerfile, readEnv, type Stage } from './dockerfile.js';
 import type { Sources } from './find-problems.js';
+import { parseCompose, type Service, withDefaults } from './parse-compose.js';
 
 /** Read by Node and the C library, not by Livegate. `NODE_ENV` is also read by libraries. */
 const FOREIGN_KEY = /^(NODE_ENV|UV_THREADPOOL_SIZE|MALLOC_ARENA_MAX)$/;

@@ -1,12 +1,12 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../../tools/dev/ports.js';
-import { postImage } from '../../e2e/post-image.js';
-import { createEnv, startProgram, untilReady, type Env } from '../../e2e/processes.js';
-import { selfie } from '../../fixtures/photos.js';
-import { fetchNode, findObstacle, openPodman, type Podman } from './podman.js';
+import { selfie } from '../../harness/images/photos.js';
+import { postImage } from '../../harness/product/post-image.js';
+import { createEnv, type Env, startProgram, untilReady } from '../../harness/product/processes.js';
 import { findStep, parseDockerfile, readEnv } from './dockerfile.js';
+import { fetchNode, findObstacle, openPodman, type Podman } from './podman.js';
 
 const obstacle = await findObstacle();
 if (obstacle && process.env['CI']) throw new Error(obstacle);

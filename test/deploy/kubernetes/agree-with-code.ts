@@ -1,6 +1,6 @@
-import { apiConfigRules, apiConfigSchema } from '@livegate/api/config';
+import { apiConfigRules, apiConfigSchema } from '@livegate/api/gateway/config';
 import { createOpenApiDocument } from '@livegate/api/openapi/create-document';
-import { findConfigProblems, type ConfigRule } from '@livegate/core';
+import { type ConfigRule, findConfigProblems } from '@livegate/core/runtime';
 import { SHUTDOWN_GRACE_MS, workerConfigRules, workerConfigSchema } from '@livegate/worker/config';
 import { serveHealth } from '@livegate/worker/health';
 import type { Manifest } from './render-overlay.js';

@@ -1,16 +1,16 @@
 import { readWorkerConfig } from '@livegate/worker/config';
-import { loadModels } from '@livegate/worker/load-models';
-import type { ModelInput } from '@livegate/worker/model-manifest';
-import { openSession, type ModelSession } from '@livegate/worker/onnx/open-session';
-import { allocateBatch, normalize, planesOf } from '@livegate/worker/stages/image-tensor';
+import { allocateBatch, normalize, planesOf } from '@livegate/worker/inference/picture';
+import { loadModels } from '@livegate/worker/models/load-models';
+import type { ModelInput } from '@livegate/worker/models/model-manifest';
+import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
 import sharp from 'sharp';
 import { formatTable } from '../../format-table.js';
 import { fetchPublishedFiles } from '../../models/fetch-published-files.js';
 import { freeBatchOf } from '../../models/rewrite-model.js';
 import { openPipeline } from '../../open-pipeline.js';
 import { countViews } from '../bare.js';
-import { type Part, type Bench, formatNumber } from '../bench.js';
-import { interleave, medianRatio, median, percentile, repeatWork, type Rate } from '../rounds.js';
+import { type Bench, formatNumber, type Part } from '../bench.js';
+import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
 const VIEWS = 4;
 const RUNS = 30;

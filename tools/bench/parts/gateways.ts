@@ -1,10 +1,11 @@
-import { connectForBackground, createLog, type Redis } from '@livegate/core';
+import { connectForBackground, type Redis } from '@livegate/core/redis';
+import { createLog } from '@livegate/core/telemetry';
 import { formatTable } from '../../format-table.js';
-import { type Bench, type Part, formatNumber, type Figure } from '../bench.js';
-import { makeGreySquare } from '../photos.js';
-import { readUsage, startProduct, type Product } from '../product.js';
-import { interleave, medianRatio, median } from '../rounds.js';
+import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { sendLoad } from '../load.js';
+import { makeGreySquare } from '../photos.js';
+import { type Product, readUsage, startProduct } from '../product.js';
+import { interleave, median, medianRatio } from '../rounds.js';
 
 const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;

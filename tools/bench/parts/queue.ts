@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { JOB_VERSION } from '@livegate/core/domain';
 import {
   connectForBackground,
   createKeys,
-  createLog,
   createRedisCheckQueue,
   createRedisImageStore,
-  JOB_VERSION,
-} from '@livegate/core';
+} from '@livegate/core/redis';
+import { createLog } from '@livegate/core/telemetry';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
-import { type Bench, type Part, formatNumber } from '../bench.js';
-import { makeGreySquare } from '../photos.js';
-import { startWatched, startProduct } from '../product.js';
-import { interleave, median, medianRatio, percentile, type Rate } from '../rounds.js';
+import { type Bench, formatNumber, type Part } from '../bench.js';
 import { sendLoad } from '../load.js';
+import { makeGreySquare } from '../photos.js';
+import { startProduct, startWatched } from '../product.js';
+import { interleave, median, medianRatio, percentile, type Rate } from '../rounds.js';
 
 const RUN_MS = 4;
 const ITEM_MS = 0.25;

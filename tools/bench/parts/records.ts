@@ -1,24 +1,25 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
-  connectForBackground,
+  type CheckResult,
   createDelivery,
+  createWebhookSecret,
+  type Delivery,
+  JOB_VERSION,
+  recordAttempt,
+} from '@livegate/core/domain';
+import {
+  connectForBackground,
   createKeys,
-  createLog,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
   createRedisWebhookQueue,
   createRedisWebhookStore,
-  createWebhookSecret,
-  JOB_VERSION,
-  readMemory,
-  recordAttempt,
-  type CheckResult,
-  type Delivery,
   type Keys,
-  type Log,
+  readMemory,
   type Redis,
-} from '@livegate/core';
-import { takeJobs } from '@livegate/worker/take-jobs';
+} from '@livegate/core/redis';
+import { createLog, type Log } from '@livegate/core/telemetry';
+import { takeJobs } from '@livegate/worker/jobs/take-jobs';
 import type { Part } from '../bench.js';
 
 const RECORDS = 5000;

@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { connectForBackground, createLog } from '@livegate/core';
+import { connectForBackground } from '@livegate/core/redis';
+import { createLog } from '@livegate/core/telemetry';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
-import { type Part, formatNumber, type Bench } from '../bench.js';
-import { startNaiveServer, readUsage, startProduct, startWatched } from '../product.js';
-import { interleave, median, medianRatio, percentile, repeatWork, type Rate } from '../rounds.js';
+import { type Bench, formatNumber, type Part } from '../bench.js';
 import { sendLoad } from '../load.js';
+import { readUsage, startNaiveServer, startProduct, startWatched } from '../product.js';
+import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
 /** Enough that every engine has the next image at hand, few enough that nobody is refused. */
 const SATURATING = 16;

@@ -1,8 +1,8 @@
 // One thread of the physical limit: decode and model runs, and nothing between them.
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadModels } from '@livegate/worker/load-models';
-import { openSession } from '@livegate/worker/onnx/open-session';
-import { allocateBatch } from '@livegate/worker/stages/image-tensor';
+import { allocateBatch } from '@livegate/worker/inference/picture';
+import { loadModels } from '@livegate/worker/models/load-models';
+import { openSession } from '@livegate/worker/models/open-session';
 import sharp from 'sharp';
 import type { BareWork } from '../bare.js';
 

@@ -1,13 +1,17 @@
 // A real worker whose engine is a double: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A run takes
 // RUN_MS and ITEM_MS more for each image, in a thread of its own, as on a GPU; images are not looked at.
 import { Worker } from 'node:worker_threads';
-import { createLog } from '@livegate/core';
 import { runUntilShutdown } from '@livegate/core/shutdown';
-import { createBatcher } from '@livegate/worker/batcher';
+import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
-import { loadModels } from '@livegate/worker/load-models';
+import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
-import { planBatches, type AssessedImage, type Pipeline } from '@livegate/worker/pipeline';
+import { createBatcher } from '@livegate/worker/scheduling/batcher';
+import {
+  type AssessedImage,
+  type Pipeline,
+  planBatches,
+} from '@livegate/worker/scheduling/schedule-images';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {

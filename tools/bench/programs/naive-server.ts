@@ -1,15 +1,15 @@
 // What Livegate is compared with: Express calls ONNX Runtime inline, one image at a time. The models
 // and the work on pixels are the same, and ONNX Runtime chooses its threads by itself.
-import { inspectHeader } from '@livegate/core';
-import { loadModels } from '@livegate/worker/load-models';
-import { assessPictures } from '@livegate/worker/engine/assess-pictures';
-import { openSession } from '@livegate/worker/onnx/open-session';
-import { allocateBatch } from '@livegate/worker/stages/image-tensor';
-import { createDecodeImage } from '@livegate/worker/stages/decode-image';
+import { inspectHeader } from '@livegate/core/domain';
+import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
+import { allocateBatch } from '@livegate/worker/inference/picture';
+import { assessPictures } from '@livegate/worker/inference/pipeline';
+import { loadModels } from '@livegate/worker/models/load-models';
+import { openSession } from '@livegate/worker/models/open-session';
 import express from 'express';
 import multer from 'multer';
 
-const decodeImage = createDecodeImage();
+const decodeImage = createDecodeImage(1);
 
 const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 0 } as const;
 const { detector, classifiers } = await loadModels(process.env['LIVEGATE_MODELS_DIR']!);

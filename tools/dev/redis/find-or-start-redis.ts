@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { parseStoreUrl, type StoreHost } from '@livegate/core';
+import { parseStoreUrl, type StoreHost } from '@livegate/core/redis';
 import {
   aptInstaller,
   describeMachine,
   findProgram,
-  installProgram,
   type InstallableProgram,
+  installProgram,
   type Machine,
 } from '../install-program.js';
 import { pingRedis } from './ask-redis.js';
-import { claimDataDir, recordServer, releaseDataDir, type FoundServer } from './data-dir-record.js';
+import { claimDataDir, type FoundServer, recordServer, releaseDataDir } from './data-dir-record.js';
 import { launchServer, stopServer, untilReady, untilSilent } from './redis-server.js';
 
 const defaultPort = 6379;

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import {
+  type Credential,
+  hashSecret,
+  type Permission,
   readCredentialFile,
   requireCredentials,
   tenantPermissions,
-  type Credential,
-  type Permission,
-} from './credential-file.js';
-import { hashSecret } from './hash-secret.js';
+} from './credential-book.js';
 
 const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once

@@ -4,9 +4,7 @@ import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCredentialsCli } from './cli.js';
-import { openCredentialBook } from './credential-book.js';
-import { tenantPermissions } from './credential-file.js';
-import { matchesHash } from './hash-secret.js';
+import { matchesHash, openCredentialBook, tenantPermissions } from './credential-book.js';
 
 const log = pino({ level: 'silent' });
 

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { changesSchema, creationSchema } from '../webhooks/endpoint-handlers.js';
-import { rotationSchema } from '../webhooks/secret-handlers.js';
-import * as answers from './answer-schemas.js';
+import * as answers from '../contract/answer-schemas.js';
+import * as hooks from '../contract/webhooks.js';
 import type { Example, MediaType, Schema } from './document-types.js';
-import * as hooks from './webhook-schemas.js';
 
 /** What a caller gets. */
 const answered = {
@@ -30,9 +28,9 @@ const answered = {
 
 /** What a caller sends. */
 const sent = {
-  SecretRotation: rotationSchema,
-  WebhookEndpointChanges: changesSchema,
-  WebhookEndpointCreation: creationSchema,
+  SecretRotation: hooks.rotationSchema,
+  WebhookEndpointChanges: hooks.changesSchema,
+  WebhookEndpointCreation: hooks.creationSchema,
 };
 
 export type SchemaName = keyof typeof answered | keyof typeof sent;

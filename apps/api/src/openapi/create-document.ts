@@ -1,12 +1,11 @@
 import { createRequire } from 'node:module';
 import { createComponentSchemas } from './component-schemas.js';
 import type { OpenApiDocument, Schema } from './document-types.js';
-import { createAnyError, tabulateErrors } from './error-responses.js';
-import { sharedHeaders } from './headers.js';
-import { checkPaths, type CheckFacts } from './operations/check-operations.js';
+import { type CheckFacts, checkPaths } from './operations/check-operations.js';
 import { jobPaths } from './operations/job-operations.js';
 import { publicPaths } from './operations/public-operations.js';
 import { webhookPaths } from './operations/webhook-operations.js';
+import { createAnyError, sharedHeaders, tabulateErrors } from './responses.js';
 import { webhookMessages } from './webhook-messages.js';
 
 export interface DocumentFacts extends CheckFacts {

@@ -1,14 +1,14 @@
 import {
-  createDelivery,
-  decideVerdict,
-  recordAttempt,
   type CheckRecord,
   type CheckResult,
+  createDelivery,
+  decideVerdict,
   type Delivery,
+  recordAttempt,
   type WebhookEndpoint,
-} from '@livegate/core';
-import { presentJob } from '../present-job.js';
-import { presentDelivery, presentEndpoint } from '../webhooks/present-webhooks.js';
+} from '@livegate/core/domain';
+import { presentJob } from '../contract/present-check.js';
+import { presentDelivery, presentEndpoint } from '../contract/webhooks.js';
 import type { Example } from './document-types.js';
 
 // Most examples are made by what makes the real answers, so that they cannot differ from these.

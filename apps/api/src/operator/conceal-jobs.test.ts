@@ -1,5 +1,5 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { exampleJob, exampleResult } from '@livegate/core/testing';
+import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
 import { concealJobs } from './conceal-jobs.js';
 
@@ -50,8 +50,8 @@ describe('of a job the board shows', () => {
   it.each([
     ['succeeded at a later attempt', { finishedOn: 1, returnvalue: exampleResult }],
     ['is tried again', { attemptsMade: 1 }],
-  ])('no failure where the job %s', async (_, fate) => {
-    const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...fate });
+  ])('no failure where the job %s', async (_, cancellation) => {
+    const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...cancellation });
     expect(shown).not.toHaveProperty('failedReason');
   });
 

@@ -1,5 +1,6 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { readRefusal, type CheckJob, type CheckResult, type WebhookJob } from '@livegate/core';
+import { type CheckJob, type CheckResult, readRefusal } from '@livegate/core/domain';
+import type { WebhookJob } from '@livegate/core/ports';
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 

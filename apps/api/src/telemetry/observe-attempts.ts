@@ -1,3 +1,5 @@
+import type { Delivery, DeliveryAttempt, DeliveryFailure } from '@livegate/core/domain';
+import { WEBHOOK_QUEUE } from '@livegate/core/ports';
 import {
   createCount,
   createCountRetry,
@@ -5,12 +7,8 @@ import {
   getTracer,
   markFailed,
   runInSpan,
-  WEBHOOK_QUEUE,
-  type Delivery,
-  type DeliveryAttempt,
-  type DeliveryFailure,
-} from '@livegate/core';
-import { SpanKind, type Span } from '@opentelemetry/api';
+} from '@livegate/core/telemetry';
+import { type Span, SpanKind } from '@opentelemetry/api';
 
 /** One for each hundred of status codes, and one for no answer. */
 const outcomes = ['2xx', '3xx', '4xx', '5xx', 'no_answer'];

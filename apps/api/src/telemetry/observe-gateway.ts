@@ -1,24 +1,31 @@
-import { getMeter, leaseKinds, type Leases, type ReadBacklog } from '@livegate/core';
-import type { Fleet } from '../fleet.js';
-import type { MemoryReader } from '../open-store.js';
-import type { UploadPermits } from '../upload-permits.js';
+import { leaseKinds, type Leases } from '@livegate/core/domain';
+import type { ReadBacklog, RedisMemory } from '@livegate/core/redis';
+import { getMeter } from '@livegate/core/telemetry';
+import type { Admission } from '../admission/admission.js';
+import type { UploadPermits } from '../upload/upload-permits.js';
 
 export interface ObserveGatewayDeps {
   /** Of checks. */
   queue: { readBacklog: ReadBacklog };
   /** Of announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
-  fleet: Pick<Fleet, 'view' | 'findProblem'>;
+  admission: Pick<Admission, 'view' | 'findProblem'>;
   memoryReaders: MemoryReader[];
   uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
   leases: Leases;
+}
+
+/** How full a Redis is; by what it is for. */
+export interface MemoryReader {
+  name: 'queue' | 'images';
+  read(): Promise<RedisMemory>;
 }
 
 /** What is told when somebody collects metrics, and costs nothing between. */
 export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
-  observeFleet(deps.fleet);
+  observeAdmission(deps.admission);
   observeRedis(deps.memoryReaders);
   observeUploads(deps.uploads);
   observeLeases(deps.leases);
@@ -47,20 +54,20 @@ function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string
   );
 }
 
-function observeFleet(fleet: ObserveGatewayDeps['fleet']): void {
+function observeAdmission(admission: ObserveGatewayDeps['admission']): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.ready', {
       description:
         '1 while this gateway takes checks: Redis answers, and a live worker reads its checks.',
     })
-    .addCallback((observe) => observe.observe(fleet.findProblem() ? 0 : 1));
+    .addCallback((observe) => observe.observe(admission.findProblem() ? 0 : 1));
   meter
     .createObservableGauge('livegate.worker.count', {
       description: 'Workers that are alive, as this gateway sees them.',
       unit: '{worker}',
     })
-    .addCallback((observe) => observe.observe(fleet.view()?.workers.length ?? 0));
+    .addCallback((observe) => observe.observe(admission.view()?.workers.length ?? 0));
 }
 
 /** Every gateway tells the same. */

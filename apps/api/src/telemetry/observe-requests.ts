@@ -1,17 +1,16 @@
-import { createSecondsHistogram, getTracer } from '@livegate/core';
+import { createSecondsHistogram, getTracer } from '@livegate/core/telemetry';
 import {
   context,
+  type Context,
   propagation,
   ROOT_CONTEXT,
+  type Span,
   SpanKind,
   SpanStatusCode,
   trace,
-  type Context,
-  type Span,
 } from '@opentelemetry/api';
 import type { Request, RequestHandler, Response } from 'express';
-import { isProbe } from '../is-probe.js';
-import { isOurFault } from '../log-requests.js';
+import { isOurFault, isProbe } from '../http/log-requests.js';
 
 /**
  * One span per request, in the caller's trace if it sent a `traceparent`, and how long it took. The

@@ -1,12 +1,12 @@
-import type { CheckRecord, WebhookEventType } from '@livegate/core';
+import type { CheckRecord, WebhookEventType } from '@livegate/core/domain';
 import {
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleEndpoint,
   exampleResult,
-} from '@livegate/core/testing';
+} from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
-import { presentJob } from '../present-job.js';
+import { presentJob } from '../contract/present-check.js';
 import { createAnnounceCheck } from './announce-check.js';
 
 const minute = 60_000;
@@ -86,7 +86,7 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('leaves nothing of a check that is erased while its messages are made', async () => {
+  it('leaves nothing of a check that is deleted while its messages are made', async () => {
     const { store, queue } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
@@ -98,7 +98,7 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(0);
   });
 
-  it('does nothing for a check that was erased', async () => {
+  it('does nothing for a check that was deleted', async () => {
     const { store, queue, announce } = await setUp(undefined);
     await store.addEndpoint(exampleEndpoint(), 16);
     expect(await announce()).toBeUndefined();

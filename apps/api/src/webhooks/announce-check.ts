@@ -1,17 +1,13 @@
 import {
+  type CheckRecord,
   createDelivery,
   deliveryIdOf,
-  eventOf,
-  type AnnouncedCheck,
-  type CheckQueue,
-  type CheckRecord,
   type DeliveryTarget,
+  eventOf,
   type WebhookEventType,
-  type WebhookQueue,
-  type WebhookStore,
-} from '@livegate/core';
-import { presentJob } from '../present-job.js';
-import { createEraseMessages } from './erase-messages.js';
+} from '@livegate/core/domain';
+import type { AnnouncedCheck, CheckQueue, WebhookQueue, WebhookStore } from '@livegate/core/ports';
+import { presentJob } from '../contract/present-check.js';
 
 /** A check is announced again when it ends: one that takes longer needs no watching. */
 const GIVE_UP_MS = 10 * 60_000;
@@ -34,18 +30,18 @@ export type AnnounceCheck = (
 /** Makes one message for each receiver that wants to hear of the check. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
   const { checks, store, queue, now } = deps;
-  const eraseMessages = createEraseMessages(deps);
+  const deleteMessages = createDeleteMessages(deps);
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
-    // Erased, or past its retention: there is nothing to tell.
+    // Deleted, or past its retention: there is nothing to tell.
     if (!record) return undefined;
     const type = eventOf(record.status);
     if (!type) return planNextLook(announcedAt, now());
     const targets = await findTargets(check, type);
     await Promise.all(targets.map((target) => addMessage(record, type, target)));
-    // Erased meanwhile, perhaps before the messages were there.
-    if (!(await checks.read(check.id))) await eraseMessages(check);
+    // Deleted meanwhile, perhaps before the messages were there.
+    if (!(await checks.read(check.id))) await deleteMessages(check);
     return undefined;
   };
 
@@ -81,4 +77,24 @@ function planNextLook(announcedAt: number, now: number): number | undefined {
   const ageMs = now - announcedAt;
   if (ageMs > GIVE_UP_MS) return undefined;
   return now + Math.min(Math.max(ageMs, MIN_WAIT_MS), MAX_WAIT_MS);
+}
+
+export interface DeleteMessagesDeps {
+  store: WebhookStore;
+  queue: WebhookQueue;
+}
+
+/** Deletes what was or will be sent about one check. What is pending is not sent any more. */
+export type DeleteMessages = (check: AnnouncedCheck) => Promise<void>;
+
+/** The ids of a check's messages follow from its receivers: there is no list of them to keep. */
+export function createDeleteMessages({ store, queue }: DeleteMessagesDeps): DeleteMessages {
+  return async ({ id, tenant, webhookUrl }) => {
+    const endpoints = await store.listEndpoints(tenant);
+    const targets = endpoints.map((endpoint) => ({ endpointId: endpoint.id }));
+    const ids = targets.map((target) => deliveryIdOf(id, target));
+    if (webhookUrl) ids.push(deliveryIdOf(id, { url: webhookUrl }));
+    await store.deleteDeliveries(ids);
+    await queue.withdraw(id, ids);
+  };
 }

@@ -1,5 +1,5 @@
-import { rotateSecrets, type Delivery, type DeliveryAttempt } from '@livegate/core';
-import { createFakeWebhookStore, exampleDelivery, exampleEndpoint } from '@livegate/core/testing';
+import { type Delivery, type DeliveryAttempt, rotateSecrets } from '@livegate/core/domain';
+import { createFakeWebhookStore, exampleDelivery, exampleEndpoint } from '@livegate/testing';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createDeliverMessage } from './deliver-message.js';
@@ -102,9 +102,9 @@ describe('a message with nowhere to go', () => {
     expect(sent).toEqual([]);
   });
 
-  it('is dropped when it was erased', async () => {
+  it('is dropped when it was deleted', async () => {
     const { sent, store, deliver } = await setUp({ statusCode: 200 });
-    await store.eraseDeliveries([id]);
+    await store.deleteDeliveries([id]);
     expect(await deliver(id)).toBeUndefined();
     expect(sent).toEqual([]);
   });

@@ -1,16 +1,15 @@
 import {
   activeSecrets,
-  disableEndpoint,
-  failDelivery,
-  recordAttempt,
   type Delivery,
   type DeliveryAttempt,
   type DeliveryFailure,
-  type Log,
-  type WebhookQueue,
+  disableEndpoint,
+  failDelivery,
+  recordAttempt,
   type WebhookSecret,
-  type WebhookStore,
-} from '@livegate/core';
+} from '@livegate/core/domain';
+import type { WebhookQueue, WebhookStore } from '@livegate/core/ports';
+import type { Log } from '@livegate/core/telemetry';
 import { createObserveAttempts } from '../telemetry/observe-attempts.js';
 import type { SendMessage } from './send-message.js';
 

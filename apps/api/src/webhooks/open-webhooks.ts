@@ -1,29 +1,30 @@
+import type { Leases } from '@livegate/core/domain';
+import type { AnnouncedCheck, CheckQueue, RateLimiter } from '@livegate/core/ports';
 import {
+  type BullQueue,
   createRedisWebhookQueue,
   createRedisWebhookStore,
-  type AnnouncedCheck,
-  type BullQueue,
-  type CheckQueue,
   type Keys,
-  type Leases,
-  type Log,
-  type RateLimiter,
   type ReadBacklog,
   type Redis,
-} from '@livegate/core';
+} from '@livegate/core/redis';
+import type { Log } from '@livegate/core/telemetry';
+import type { WebhookRoutesDeps } from './delivery-routes.js';
+import { type AddressRange, createAddressGuard } from './address-guard.js';
 import {
-  createAcceptWebhookUrl,
-  createHasEndpoints,
-  type AcceptWebhookUrl,
-  type HasEndpoints,
-} from './accept-webhook-url.js';
-import { createAnnounceCheck } from './announce-check.js';
+  createAnnounceCheck,
+  createDeleteMessages,
+  type DeleteMessages,
+} from './announce-check.js';
 import { createDeliverMessage, createResumeDelivery } from './deliver-message.js';
-import { createEraseMessages, type EraseMessages } from './erase-messages.js';
-import { createAddressGuard, type AddressRange } from './guard-address.js';
 import { createSendMessage } from './send-message.js';
 import { takeDeliveries } from './take-deliveries.js';
-import type { WebhookRoutesDeps } from './webhook-routes.js';
+import {
+  type AcceptWebhookUrl,
+  createAcceptWebhookUrl,
+  createHasEndpoints,
+  type HasEndpoints,
+} from './webhook-url.js';
 
 /** Of everything an attempt takes; stopping may take as long. */
 export const ATTEMPT_LIMIT_MS = 15_000;
@@ -58,7 +59,7 @@ export interface Webhooks {
   readBacklog: ReadBacklog;
   /** Tells of a check that ended here, by cancellation. */
   announce(check: AnnouncedCheck): Promise<void>;
-  erase: EraseMessages;
+  delete: DeleteMessages;
   /** Takes no more from the queue, and waits for the attempts under way: 15 s at most. */
   stop(): Promise<void>;
   /** After `stop`, and after the last request. Both connections stay open. */
@@ -93,7 +94,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     hasEndpoints: createHasEndpoints(store),
     announce: (check) => queue.announce(check),
-    erase: createEraseMessages({ store, queue }),
+    delete: createDeleteMessages({ store, queue }),
     bullQueue: queue.bullQueue,
     readBacklog: queue.readBacklog,
     stop: () => deliveries.close(),

@@ -1,4 +1,4 @@
-import { createLeases, type Lease } from '@livegate/core';
+import { createLeases, type Lease } from '@livegate/core/domain';
 import { describe, expect, it } from 'vitest';
 import { createReceiverSlots, type SlotRequest } from './receiver-slots.js';
 

@@ -1,4 +1,4 @@
-import type { Lease, Leases } from '@livegate/core';
+import type { Lease, Leases } from '@livegate/core/domain';
 
 /** One message, by its id, on its way to a tenant's receiver. */
 export interface SlotRequest {

@@ -6,11 +6,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createWebhookSecret } from '@livegate/core';
+import { createWebhookSecret } from '@livegate/core/domain';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createAddressGuard, parseAddressRanges } from './guard-address.js';
-import { createResolveName } from './resolve-name.js';
+import { createAddressGuard, createResolveName, parseAddressRanges } from './address-guard.js';
 import { createSendMessage } from './send-message.js';
 
 const HEADER_BYTES = 12;

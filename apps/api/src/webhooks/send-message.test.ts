@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createWebhookSecret, type Log } from '@livegate/core';
-import { Webhook } from 'standardwebhooks';
+import { createWebhookSecret } from '@livegate/core/domain';
+import type { Log } from '@livegate/core/telemetry';
 import { pino } from 'pino';
+import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createAddressGuard, parseAddressRanges } from './guard-address.js';
-import type { ResolveName } from './resolve-name.js';
+import { createAddressGuard, parseAddressRanges, type ResolveName } from './address-guard.js';
 import { createSendMessage } from './send-message.js';
 
 const loopback = parseAddressRanges('127.0.0.1');

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import { LivegateError, parseRetryAfter, type DeliveryAttempt, type Log } from '@livegate/core';
+import { type DeliveryAttempt, LivegateError, parseRetryAfter } from '@livegate/core/domain';
+import type { Log } from '@livegate/core/telemetry';
 import { Webhook } from 'standardwebhooks';
 import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
 

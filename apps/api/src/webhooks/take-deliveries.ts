@@ -1,14 +1,8 @@
-import {
-  createCountStall,
-  createTraceProcess,
-  WEBHOOK_QUEUE,
-  type Keys,
-  type Leases,
-  type Log,
-  type Redis,
-  type WebhookJob,
-} from '@livegate/core';
-import { DelayedError, Worker, type Job } from 'bullmq';
+import type { Leases } from '@livegate/core/domain';
+import { WEBHOOK_QUEUE, type WebhookJob } from '@livegate/core/ports';
+import type { Keys, Redis } from '@livegate/core/redis';
+import { createCountStall, createTraceProcess, type Log } from '@livegate/core/telemetry';
+import { DelayedError, type Job, Worker } from 'bullmq';
 import type { AnnounceCheck } from './announce-check.js';
 import type { DeliverMessage } from './deliver-message.js';
 import { createReceiverSlots } from './receiver-slots.js';

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
-import { LivegateError } from '@livegate/core';
-import type { AddressGuard } from './guard-address.js';
-
-export const MAX_URL_LENGTH = 2048;
+import { LivegateError } from '@livegate/core/domain';
+import type { WebhookStore } from '@livegate/core/ports';
+import type { Credential } from '../credentials/credential-book.js';
+import type { AddressGuard } from './address-guard.js';
+import { MAX_WEBHOOK_URL_LENGTH } from '../contract/webhooks.js';
 
 export interface WebhookUrlRules {
   /** Plain http is for development. */
@@ -17,7 +18,7 @@ export interface WebhookUrlRules {
  */
 export function requireWebhookUrl(text: string, { httpsOnly, guard }: WebhookUrlRules): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || text.length > MAX_URL_LENGTH) throw refused('it is not a URL');
+  if (!url || text.length > MAX_WEBHOOK_URL_LENGTH) throw refused('it is not a URL');
   const schemes = httpsOnly ? ['https:'] : ['https:', 'http:'];
   if (!schemes.includes(url.protocol)) throw refused(`it must begin with ${schemes[0]}//`);
   if (url.username || url.password) throw refused('it must not hold credentials');
@@ -30,4 +31,33 @@ export function requireWebhookUrl(text: string, { httpsOnly, guard }: WebhookUrl
 function refused(why: string): LivegateError {
   const publicMessage = `webhooks are not delivered to this URL: ${why}`;
   return new LivegateError('webhook_url_refused', { publicMessage });
+}
+
+/**
+ * Resolves to the `webhook_url` of a request as it is kept. Throws `forbidden`,
+ * `webhook_url_refused` or `webhook_secret_missing`.
+ */
+export type AcceptWebhookUrl = (url: string, credential: Credential) => Promise<string>;
+
+export function createAcceptWebhookUrl(
+  urlRules: WebhookUrlRules,
+  store: WebhookStore,
+): AcceptWebhookUrl {
+  return async (url, { tenant, permissions }) => {
+    if (!permissions.includes('webhook-url')) throw new LivegateError('forbidden');
+    const { href } = requireWebhookUrl(url, urlRules);
+    const secrets = await store.readTenantSecrets(tenant);
+    if (secrets.length === 0) throw new LivegateError('webhook_secret_missing');
+    return href;
+  };
+}
+
+/** Whether a tenant has an endpoint that takes messages now. */
+export type HasEndpoints = (tenant: string) => Promise<boolean>;
+
+export function createHasEndpoints(store: WebhookStore): HasEndpoints {
+  return async (tenant) => {
+    const endpoints = await store.listEndpoints(tenant);
+    return endpoints.some(({ enabled }) => enabled);
+  };
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { chooseLayout, type LayoutWishes, type Machine } from './choose-layout.js';
+import { chooseLayout, type LayoutSettings, type Machine } from './choose-layout.js';
 
 const fourCores: Machine = { executionProvider: 'cpu', cpus: 4, devices: 1 };
 const twoGpus: Machine = { executionProvider: 'cuda', cpus: 16, devices: 2 };
-const noWishes: LayoutWishes = {
+const nothingSet: LayoutSettings = {
   engines: undefined,
   intraOpThreads: undefined,
   maxBatch: undefined,
@@ -30,7 +30,7 @@ function createMachine(rate: (threads: number, batch: number) => number) {
 
 test('on a CPU, where nothing is clearly faster, every core gets an engine, one image a run', async () => {
   const { openTrial, measured, countOpen } = createMachine((threads) => 100 + threads);
-  expect(await chooseLayout(noWishes, fourCores, openTrial)).toEqual({
+  expect(await chooseLayout(nothingSet, fourCores, openTrial)).toEqual({
     engines: 4,
     intraOpThreads: 1,
     maxBatch: 1,
@@ -41,7 +41,7 @@ test('on a CPU, where nothing is clearly faster, every core gets an engine, one 
 
 test('fewer engines with more threads are chosen where they are clearly faster', async () => {
   const { openTrial } = createMachine((threads) => (threads === 2 ? 150 : 100));
-  expect(await chooseLayout(noWishes, fourCores, openTrial)).toMatchObject({
+  expect(await chooseLayout(nothingSet, fourCores, openTrial)).toMatchObject({
     engines: 2,
     intraOpThreads: 2,
   });
@@ -50,30 +50,30 @@ test('fewer engines with more threads are chosen where they are clearly faster',
 test('the batch is doubled for as long as that is clearly faster', async () => {
   // Like a GPU that takes 4 ms a run and 0.25 ms an image.
   const { openTrial, measured } = createMachine((_, batch) => batch / (4 + 0.25 * batch));
-  const layout = await chooseLayout(noWishes, twoGpus, openTrial);
+  const layout = await chooseLayout(nothingSet, twoGpus, openTrial);
   expect(layout).toEqual({ engines: 2, intraOpThreads: 1, maxBatch: 64 });
   expect(measured.at(-1)).toBe('2x1 by 64');
 });
 
 test('a batch that is no faster ends the search', async () => {
   const { openTrial, measured } = createMachine((_, batch) => Math.min(batch, 4));
-  expect(await chooseLayout(noWishes, twoGpus, openTrial)).toMatchObject({ maxBatch: 4 });
+  expect(await chooseLayout(nothingSet, twoGpus, openTrial)).toMatchObject({ maxBatch: 4 });
   expect(measured.at(-1)).toBe('2x1 by 8');
 });
 
 test('what is configured is not measured', async () => {
   const { openTrial, measured } = createMachine(() => 1);
-  const wishes = { engines: 3, intraOpThreads: 2, maxBatch: 16 };
-  expect(await chooseLayout(wishes, fourCores, openTrial)).toEqual(wishes);
+  const settings = { engines: 3, intraOpThreads: 2, maxBatch: 16 };
+  expect(await chooseLayout(settings, fourCores, openTrial)).toEqual(settings);
   expect(measured).toEqual([]);
 
-  await chooseLayout({ ...wishes, maxBatch: undefined }, fourCores, openTrial);
+  await chooseLayout({ ...settings, maxBatch: undefined }, fourCores, openTrial);
   expect(measured).toEqual(['3x2 by 1', '3x2 by 2']);
 });
 
 test('more threads than cores are nobody’s guess, but may be asked for', async () => {
   const { openTrial, measured } = createMachine(() => 1);
-  await chooseLayout({ ...noWishes, maxBatch: 1 }, { ...fourCores, cpus: 1 }, openTrial);
-  await chooseLayout({ ...noWishes, intraOpThreads: 8 }, fourCores, openTrial);
+  await chooseLayout({ ...nothingSet, maxBatch: 1 }, { ...fourCores, cpus: 1 }, openTrial);
+  await chooseLayout({ ...nothingSet, intraOpThreads: 8 }, fourCores, openTrial);
   expect(measured).toEqual(['1x8 by 1', '1x8 by 2']);
 });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { countCpus } from './count-cpus.js';
+import { countCpus } from './choose-layout.js';
 
 const cores = availableParallelism();
 /** Per period of 100 ms, in microseconds. */

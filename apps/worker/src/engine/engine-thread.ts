@@ -1,12 +1,12 @@
 // The thread of one engine: it owns the open models, and turns decoded images into assessments.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ModelInput } from '../model-manifest.js';
-import { openSession, type ModelSession } from '../onnx/open-session.js';
-import { allocateBatch, reuseBatch } from '../stages/image-tensor.js';
-import { assessPictures, type Stages } from './assess-pictures.js';
+import { allocateBatch, reuseBatch } from '../inference/picture.js';
+import { assessPictures, type Stages } from '../inference/pipeline.js';
+import type { ModelInput } from '../models/model-manifest.js';
+import { type ModelSession, openSession } from '../models/open-session.js';
 import { isolateFailures } from './isolate-failures.js';
+import type { EngineReply, EngineRequest, EngineSpec } from './open-engine.js';
 import { proveModels } from './prove-models.js';
-import type { EngineReply, EngineRequest, EngineSpec } from './messages.js';
 
 const port = parentPort!;
 const stages = await openStages(workerData as EngineSpec);

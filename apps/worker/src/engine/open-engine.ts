@@ -1,8 +1,9 @@
-import { Worker, type TransferListItem } from 'node:worker_threads';
-// Here, not only in the thread: what a thread changes in its environment is a copy of its own.
-import '../onnx/disable-telemetry.js';
-import type { Picture } from '../stages/picture.js';
-import type { AssessedRun, EngineReply, EngineRequest, EngineSpec } from './messages.js';
+import { type TransferListItem, Worker } from 'node:worker_threads';
+import type { Picture } from '../inference/picture.js';
+import type { AssessedPicture } from '../inference/pipeline.js';
+import type { LoadedModels } from '../models/load-models.js';
+import '../models/open-session.js';
+import type { ExecutionProvider } from '../models/open-session.js';
 
 /** The thread died during a request. Whoever made it may make it again, of the next engine. */
 export class EngineCrash extends Error {
@@ -84,3 +85,37 @@ function createReplies(thread: Worker) {
       }),
   };
 }
+
+/** All that an engine thread is started with. */
+export interface EngineSpec {
+  models: Pick<LoadedModels, 'detector' | 'classifiers'>;
+  executionProvider: ExecutionProvider;
+  /** Which accelerator, from 0; the CPU has but one. */
+  deviceId: number;
+  /** CPU threads inside one model run. */
+  intraOpThreads: number;
+  /** Detections the model is less sure of are no faces, 0..1. */
+  faceScoreThreshold: number;
+  /** A second face counts when its longer side is at least this share of the largest one's. */
+  minFaceRatio: number;
+}
+
+/** Answered one after the other, in the order of their coming. */
+export type EngineRequest =
+  | { kind: 'assess'; pictures: Picture[] }
+  | { kind: 'rehearse'; images: number }
+  | { kind: 'warmUp'; images: number }
+  | { kind: 'close' };
+
+export interface AssessedRun {
+  /** In the order of the images; an `Error` for those that fail even alone. */
+  answers: (AssessedPicture | Error)[];
+  /** Given when the run failed and its images were assessed one by one: why. */
+  broken?: Error;
+  /** How long the engine was at it, without what the run waited for. */
+  runMs: number;
+}
+
+/** `done` is also the first word of a thread whose models are open. */
+export type EngineReply =
+  { kind: 'done' } | { kind: 'failed'; error: Error } | ({ kind: 'assessed' } & AssessedRun);

@@ -1,13 +1,16 @@
-import { chooseLayout, type EngineLayout, type LayoutWishes } from './choose-layout.js';
-import { countCpus } from './count-cpus.js';
-import { keepEngine, type KeepEngineDeps, type KeptEngine } from './keep-engine.js';
-import type { AssessedRun, EngineSpec } from './messages.js';
-import { openEngine, type Engine } from './open-engine.js';
-import type { Picture } from '../stages/picture.js';
+import type { Picture } from '../inference/picture.js';
+import {
+  chooseLayout,
+  countCpus,
+  type EngineLayout,
+  type LayoutSettings,
+} from './choose-layout.js';
+import { type AssessedRun, type Engine, type EngineSpec, openEngine } from './open-engine.js';
+import { superviseEngine, type SupervisorDeps, type SupervisedEngine } from './supervise-engine.js';
 
 export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThreads'> {
   /** What it leaves open is chosen by measuring. */
-  layout: LayoutWishes;
+  layout: LayoutSettings;
   /** Accelerators to spread the engines over. */
   devices: number;
 }
@@ -21,24 +24,28 @@ export interface Engines {
   close(): Promise<void>;
 }
 
-export type OpenEngines = (config: EnginesConfig, deps: KeepEngineDeps) => Promise<Engines>;
+export type OpenEngines = (config: EnginesConfig, deps: SupervisorDeps) => Promise<Engines>;
 
 /** Some ten runs on a CPU: past the noise, and too short to be noticed at a start. */
 const MEASURE_MS = 200;
 
 /** Opens the engines of this machine, warm. Rejects with the reason when a model cannot be opened. */
-export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spec }, deps) => {
+export const openEngines: OpenEngines = async ({ layout: settings, devices, ...spec }, deps) => {
   const machine = { executionProvider: spec.executionProvider, cpus: countCpus(), devices };
   const open = (index: number, intraOpThreads: number) =>
     openEngine({ ...spec, intraOpThreads, deviceId: index % devices });
 
-  const layout = await chooseLayout(wishes, machine, async ({ engines: count, intraOpThreads }) => {
-    const engines = await repeat(count, (index) => open(index, intraOpThreads));
-    return {
-      measure: (batch) => measureRate(engines, batch),
-      close: () => closeAll(engines),
-    };
-  });
+  const layout = await chooseLayout(
+    settings,
+    machine,
+    async ({ engines: count, intraOpThreads }) => {
+      const engines = await repeat(count, (index) => open(index, intraOpThreads));
+      return {
+        measure: (batch) => measureRate(engines, batch),
+        close: () => closeAll(engines),
+      };
+    },
+  );
   const openWarm = async (index: number) => {
     const engine = await open(index, layout.intraOpThreads);
     try {
@@ -49,7 +56,9 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
     }
     return engine;
   };
-  const engines = await repeat(layout.engines, (index) => keepEngine(() => openWarm(index), deps));
+  const engines = await repeat(layout.engines, (index) =>
+    superviseEngine(() => openWarm(index), deps),
+  );
 
   return {
     layout,
@@ -60,7 +69,7 @@ export const openEngines: OpenEngines = async ({ layout: wishes, devices, ...spe
 };
 
 /** An idle one, or else the one that has been at its run for the longest. */
-function chooseEngine(engines: KeptEngine[]): KeptEngine {
+function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
   return engines.toSorted((a, b) => a.runs() - b.runs() || b.runMs() - a.runMs())[0]!;
 }
 

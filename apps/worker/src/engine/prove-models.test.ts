@@ -1,14 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { TinyNode } from '../../../../test/fixtures/tiny-model.js';
-import {
-  meanOfColors,
-  oneFace,
-  tinyModels,
-  type TinyPipeline,
-} from '../../../../test/fixtures/tiny-pipeline.js';
-import { openSession, type SessionModel } from '../onnx/open-session.js';
-import { reuseBatch } from '../stages/image-tensor.js';
-import { assessPictures, type Stages } from './assess-pictures.js';
+import type { TinyNode } from '../../../../test/harness/models/tiny-model.js';
+import { meanOfColors, oneFace, tinyModels, type TinyPipeline } from '../../../../test/harness/models/tiny-pipeline.js';
+import { reuseBatch } from '../inference/picture.js';
+import { assessPictures, type Stages } from '../inference/pipeline.js';
+import { openSession, type SessionModel } from '../models/open-session.js';
 import { proveModels } from './prove-models.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {

@@ -1,6 +1,6 @@
-import { detectFaces } from '../stages/detect-faces.js';
-import { judgeFaces } from '../stages/judge-faces.js';
-import type { Stages } from './assess-pictures.js';
+import { detectFaces } from '../inference/detect-faces.js';
+import type { Stages } from '../inference/pipeline.js';
+import { judgeFaces } from '../inference/score-faces.js';
 
 const SIDE = 64;
 /** Small enough that no view of it leaves the picture: then views that differ only there run once. */

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import * as odd from '../../../../test/fixtures/odd-images.js';
-import { greySquare } from '../../../../test/fixtures/photos.js';
-import { decodePixels, isOurFault } from './decode-pixels.js';
+import * as odd from '../../../../test/harness/images/odd-images.js';
+import { greySquare } from '../../../../test/harness/images/photos.js';
+import { decodePixels, isOurFault } from '../inference/decode/decode-pixels.js';
 
 const failureOf = (work: Promise<unknown>) =>
   work.then(

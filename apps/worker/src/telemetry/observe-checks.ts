@@ -1,13 +1,15 @@
+import type { CheckOutcome, ErrorCode, FaceCountStatus } from '@livegate/core/domain';
+import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
-  CHECK_QUEUE,
+  continueJobsTrace,
   createCount,
   createCountRetry,
   createCountStall,
   createSecondsHistogram,
-  type CheckOutcome,
-  type ErrorCode,
-  type FaceCountStatus,
-} from '@livegate/core';
+  createTraceProcess,
+  type TracedJob,
+} from '@livegate/core/telemetry';
+import { context, type Context } from '@opentelemetry/api';
 
 export interface ObserveChecks {
   /** Times of the job are milliseconds since the epoch. */
@@ -83,5 +85,24 @@ function createCounts() {
       unit: '{check}',
       cases: errors.map((reason) => ({ reason })),
     }),
+  };
+}
+
+/** The checks that a worker takes, each in the trace of the request that sent it. */
+export function createTraceJobs() {
+  const traceProcess = createTraceProcess({ system: 'bullmq', destination: CHECK_QUEUE });
+  const contexts = new WeakMap<TracedJob, Context>();
+
+  return {
+    process<Result>(job: TracedJob, work: () => Promise<Result>): Promise<Result> {
+      return traceProcess(job, () => {
+        contexts.set(job, context.active());
+        return work();
+      });
+    },
+    /** For what follows the end of a job: BullMQ tells of it from outside of any trace. */
+    follow<Result>(job: TracedJob, work: () => Result): Result {
+      return context.with(contexts.get(job) ?? continueJobsTrace(job), work);
+    },
   };
 }

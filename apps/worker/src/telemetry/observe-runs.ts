@@ -1,16 +1,25 @@
+import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
   createBatchSizeHistogram,
   createSecondsHistogram,
   getMeter,
+  getTracer,
+  recordSpan,
   runInSpan,
-} from '@livegate/core';
-import { context, type Context } from '@opentelemetry/api';
-import type { AssessedPicture } from '../engine/assess-pictures.js';
-import type { AssessedRun } from '../engine/messages.js';
+} from '@livegate/core/telemetry';
+import {
+  context,
+  type Context,
+  type Link,
+  type Span,
+  SpanKind,
+  trace,
+  TraceFlags,
+} from '@opentelemetry/api';
+import type { AssessedRun } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
-import type { Picture } from '../stages/picture.js';
-import { createObserveStages, type ObserveStages } from './observe-stages.js';
-import { recordRunStages, startRunSpan } from './run-span.js';
+import type { Picture } from '../inference/picture.js';
+import type { AssessedPicture } from '../inference/pipeline.js';
 
 /** An image on its way into a run. */
 export interface QueuedImage {
@@ -88,4 +97,96 @@ function observeEngines({ layout, longestRunMs }: Pick<Engines, 'layout' | 'long
       unit: 's',
     })
     .addCallback((observe) => observe.observe(longestRunMs() / 1000));
+}
+
+/** `claim` and `decode` are of one image; `detect` and `classify` of a run, with all of its images. */
+export type Stage = 'claim' | 'decode' | 'detect' | 'classify';
+
+export interface ObserveStages {
+  /** Times work that succeeds, as a span of the active trace. */
+  around<Result>(stage: Stage, work: () => Promise<Result>): Promise<Result>;
+  /** For work that was timed in an engine's thread. */
+  measured(stage: Stage, ms: number): void;
+}
+
+export function createObserveStages(): ObserveStages {
+  const duration = createSecondsHistogram('livegate.stage.duration', {
+    description: 'How long one stage of a check took.',
+    fine: true,
+  });
+  const measured = (stage: Stage, ms: number) => duration.record(ms / 1000, { stage });
+
+  return {
+    async around(stage, work) {
+      const startedAt = performance.now();
+      const result = await work();
+      const durationMs = performance.now() - startedAt;
+      recordSpan(stage, { endedAt: Date.now(), durationMs, parent: context.active() });
+      measured(stage, durationMs);
+      return result;
+    },
+    measured,
+  };
+}
+
+/** The span of a run, and in whose trace it is. */
+export interface RunSpan {
+  span: Span;
+  owner: Context;
+}
+
+/**
+ * A run has many traces and a span has one: that of its first check that is sampled. It links the
+ * spans of all of its checks, and those of other traces link it.
+ */
+export function startRunSpan(checks: Context[]): RunSpan {
+  const owner = checks.find(isSampled) ?? checks[0]!;
+  const options = {
+    kind: SpanKind.CONSUMER,
+    links: checks.flatMap(linkTo),
+    attributes: {
+      'messaging.system': 'bullmq',
+      'messaging.destination.name': CHECK_QUEUE,
+      'messaging.operation.name': 'process_batch',
+      'messaging.operation.type': 'process',
+      'messaging.batch.message_count': checks.length,
+    },
+  };
+  const span = getTracer().startSpan(`process_batch ${CHECK_QUEUE}`, options, owner);
+  for (const check of checks) {
+    if (check !== owner) trace.getSpan(check)?.addLink({ context: span.spanContext() });
+  }
+  return { span, owner };
+}
+
+/**
+ * What the engine's thread measured, as spans in the trace of every check of the run. The thread told
+ * how long the stages took but not when: they end with the run.
+ */
+export function recordRunStages(
+  { span, owner }: RunSpan,
+  checks: Context[],
+  answers: (AssessedPicture | Error)[],
+): void {
+  const endedAt = Date.now();
+  for (const [index, check] of checks.entries()) {
+    const answer = answers[index];
+    if (!answer || answer instanceof Error) continue;
+    const parent = check === owner ? trace.setSpan(owner, span) : check;
+    const { detectMs, classifyMs } = answer.timings;
+    recordSpan('detect', { endedAt: endedAt - classifyMs, durationMs: detectMs, parent });
+    if (answer.assessment.kind === 'scored') {
+      recordSpan('classify', { endedAt, durationMs: classifyMs, parent });
+    }
+  }
+}
+
+function isSampled(check: Context): boolean {
+  const flags = trace.getSpanContext(check)?.traceFlags ?? TraceFlags.NONE;
+  return (flags & TraceFlags.SAMPLED) !== 0;
+}
+
+function linkTo(check: Context): Link[] {
+  const span = trace.getSpanContext(check);
+  return span ? [{ context: span }] : [];
 }

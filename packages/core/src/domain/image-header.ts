@@ -1,7 +1,11 @@
 import { LivegateError } from './errors.js';
-import { readJpegHeader, type JpegHeader } from './image-header-jpeg.js';
-import { readPngHeader, type PngHeader } from './image-header-png.js';
-import { requireDecodeCost, requireImagePixels } from './image-rules.js';
+import { type JpegHeader, readJpegHeader } from './image-header-jpeg.js';
+import {
+  type DecodeCost,
+  type ImageSize,
+  requireDecodeCost,
+  requireImagePixels,
+} from './image-rules.js';
 
 /** The kinds of image that are accepted. */
 export type ImageKind = ImageHeader['kind'];
@@ -35,4 +39,76 @@ const pngSignature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 function startsWith(bytes: Uint8Array, signature: number[]): boolean {
   return signature.every((byte, i) => bytes[i] === byte);
+}
+
+export interface PngHeader extends ImageSize {
+  kind: 'png';
+  /** Bits per channel. */
+  bitDepth: number;
+  /** Without color there is only gray, and maybe alpha. */
+  hasColor: boolean;
+  cost: DecodeCost;
+}
+
+/** The header of a PNG: it must open with its IHDR chunk. Throws `invalid_image`. */
+export function readPngHeader(png: Uint8Array): PngHeader {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  if (png.length >= HEADER_END && view.getUint32(12) === CGBI) {
+    throw unsupported('a PNG in Apple’s CgBI form');
+  }
+  if (png.length < HEADER_END || view.getUint32(8) !== 13 || view.getUint32(12) !== IHDR) {
+    throw invalid('a PNG that does not open with IHDR');
+  }
+  const [width, height] = [view.getUint32(16), view.getUint32(20)];
+  if (width === 0 || height === 0) throw invalid('a PNG without pixels');
+  const [bitDepth, colorType, , , interlace] = png.subarray(24, 29) as unknown as Fields;
+  const channels = channelsOf[colorType];
+  if (!channels || !depthsOf[colorType]?.includes(bitDepth) || interlace > 1) {
+    throw invalid('a PNG of no known kind');
+  }
+  // A row begins with the byte that names its filter.
+  const samples = height * (1 + Math.ceil((width * channels * bitDepth) / 8));
+  const cost = { samples, heldBytes: interlace ? samples : 0 };
+  if (cost.heldBytes > MAX_HELD_BYTES) throw unsupported('an interlaced PNG of so many bytes');
+  return {
+    kind: 'png',
+    width,
+    height,
+    bitDepth,
+    hasColor: colorType !== 0 && colorType !== 4,
+    cost,
+  };
+}
+
+type Fields = [bitDepth: number, colorType: number, method: number, filter: number, lace: number];
+
+/** Gray, RGB, palette, gray with alpha, RGB with alpha. */
+const channelsOf: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const depthsOf: Record<number, number[]> = {
+  0: [1, 2, 4, 8, 16],
+  2: [8, 16],
+  3: [1, 2, 4, 8],
+  4: [8, 16],
+  6: [8, 16],
+};
+
+/** The signature, then a chunk of 13 bytes with its length, type and checksum. */
+const HEADER_END = 8 + 12 + 13;
+const IHDR = 0x49484452;
+/** Xcode's form of a PNG, within apps: no browser shows it. */
+const CGBI = 0x43674249;
+
+/**
+ * What a decoder may hold of an interlaced PNG, which gives its first row last: 52 megapixels of
+ * 8 bits with alpha. No camera makes one, and 16 bits would take twice as much.
+ */
+const MAX_HELD_BYTES = 210_000_000;
+
+function unsupported(variant: string): LivegateError {
+  const publicMessage = `the image is ${variant}, send a plain PNG`;
+  return new LivegateError('invalid_image', { publicMessage });
+}
+
+function invalid(detail: string): LivegateError {
+  return new LivegateError('invalid_image', { detail });
 }

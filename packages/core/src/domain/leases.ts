@@ -17,8 +17,8 @@ export interface Lease extends Disposable {
 
 /** Counts the leases of one process. */
 export interface Leases {
-  /** `giveBack` runs once, at the release. */
-  take(kind: LeaseKind, giveBack?: () => void): Lease;
+  /** `onRelease` runs once, at the release. */
+  take(kind: LeaseKind, onRelease?: () => void): Lease;
   /** How many of each kind are held now. */
   held(): Record<LeaseKind, number>;
 }
@@ -27,14 +27,14 @@ export function createLeases(): Leases {
   const held = Object.fromEntries(leaseKinds.map((kind) => [kind, 0])) as Record<LeaseKind, number>;
 
   return {
-    take(kind, giveBack) {
+    take(kind, onRelease) {
       let isHeld = true;
       held[kind] += 1;
       const release = () => {
         if (!isHeld) return;
         isHeld = false;
         held[kind] -= 1;
-        giveBack?.();
+        onRelease?.();
       };
       return { release, [Symbol.dispose]: release };
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeStatus, parseRetryAfter, planRetry } from './retry-schedule.js';
+import { judgeStatus, parseRetryAfter, planRetry } from './webhook-delivery.js';
 
 const hour = 3_600_000;
 

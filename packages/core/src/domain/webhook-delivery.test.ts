@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exampleDelivery, exampleEndpoint } from '../testing/webhook-examples.js';
+import { exampleDelivery, exampleEndpoint } from '../../../testing/src/webhook-examples.js';
 import {
   deliveryIdOf,
   failDelivery,

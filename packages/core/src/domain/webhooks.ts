@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CheckStatus } from './check-record.js';
+import type { CheckStatus } from './check.js';
 
 /** What an endpoint can ask to be told of. */
 export const webhookEventTypes = [

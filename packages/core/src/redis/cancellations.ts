@@ -1,7 +1,14 @@
-import type { Redis } from './connect.js';
-import type { Cancellation, Cancellations } from '../ports.js';
-import { CHECK_QUEUE, WEBHOOK_QUEUE, type Keys } from './keys.js';
-import { reachRedis } from './translate-errors.js';
+import type { Job, Queue } from 'bullmq';
+import type { CheckJob, CheckResult } from '../domain/check.js';
+import {
+  CHECK_QUEUE,
+  WEBHOOK_QUEUE,
+  type Cancellation,
+  type Cancellations,
+  type DeletableCheck,
+} from '../ports.js';
+import { reachRedis, type Redis } from './connection/connect.js';
+import { type Keys } from './keys.js';
 
 /** A mark outlives the result of a check that waits for this long before a worker meets it. */
 const QUEUE_LIFE_SECONDS = 24 * 60 * 60;
@@ -9,7 +16,7 @@ const QUEUE_LIFE_SECONDS = 24 * 60 * 60;
 export function createRedisCancellations(redis: Redis, keys: Keys): Cancellations {
   return {
     find: (ids) => reachRedis(() => readCancellations(redis, keys, ids)),
-    forget: (id) => reachRedis(() => forgetErased(redis, keys, id)),
+    forget: (id) => reachRedis(() => forgetDeleted(redis, keys, id)),
   };
 }
 
@@ -50,26 +57,61 @@ const CANCEL_UNLESS_ENDED = `
   redis.call('SET', KEYS[2], 'canceled', 'EX', ARGV[1], 'NX')
   return 1`;
 
-/** Marks a check, finished or not, as one that is being erased. Does nothing for an unknown one. */
+/** Marks a check, finished or not, as one that is being deleted. Does nothing for an unknown one. */
 export async function requestErasure(
   { redis, keys, resultLifeSeconds }: CancellationOptions,
   id: string,
 ): Promise<void> {
   const lifeSeconds = resultLifeSeconds + QUEUE_LIFE_SECONDS;
-  const used = [keys.job(id), keys.cancellation(id), keys.erasing];
+  const used = [keys.job(id), keys.cancellation(id), keys.deleting];
   await redis.eval(MARK_ERASED, used.length, ...used, lifeSeconds, id);
 }
 
 const MARK_ERASED = `
   if redis.call('EXISTS', KEYS[1]) == 1 then
-    redis.call('SET', KEYS[2], 'erased', 'EX', ARGV[1])
+    redis.call('SET', KEYS[2], 'deleted', 'EX', ARGV[1])
     redis.call('SADD', KEYS[3], ARGV[2])
   end`;
 
 /** The events as well: BullMQ writes ids and results there, and nobody reads them. */
-export async function forgetErased(redis: Redis, keys: Keys, id: string): Promise<void> {
-  const { erasing } = keys;
+export async function forgetDeleted(redis: Redis, keys: Keys, id: string): Promise<void> {
+  const { deleting } = keys;
   const events = [CHECK_QUEUE, WEBHOOK_QUEUE].map(keys.events);
   const traces = [keys.cancellation(id), keys.attached(id), ...events];
-  await redis.multi().unlink(traces).srem(erasing, id).exec();
+  await redis.multi().unlink(traces).srem(deleting, id).exec();
+}
+
+type CheckQueueJob = Job<CheckJob, CheckResult>;
+
+/** Deletes jobs of the queue; a running one is only hidden, and removed by its worker. */
+export function createDeletions(queue: Queue<CheckJob, CheckResult>, options: CancellationOptions) {
+  const { redis, keys } = options;
+
+  return {
+    hide: (id: string) => requestErasure(options, id),
+    async delete(id: string): Promise<void> {
+      await requestErasure(options, id);
+      // Where a worker has the job, removing it fails; the worker removes it when it ends.
+      const removed = await queue.remove(id);
+      if (removed > 0) await forgetDeleted(redis, keys, id);
+    },
+    async listHidden(): Promise<DeletableCheck[]> {
+      const ids = await redis.smembers(keys.deleting);
+      const jobs = await Promise.all(ids.map((id) => queue.getJob(id)));
+      const gone = ids.filter((_, index) => !jobs[index]);
+      await Promise.all(gone.map((id) => forgetDeleted(redis, keys, id)));
+      return jobs.filter((job) => job !== undefined).map(describeDeletable);
+    },
+  };
+}
+
+/** What leads from a check to the rest of what is kept about it. */
+export function describeDeletable({ id = '', data }: CheckQueueJob): DeletableCheck {
+  const { tenant, webhookUrl, keySha256 } = data;
+  return {
+    id,
+    tenant,
+    ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(keySha256 !== undefined && { keySha256 }),
+  };
 }

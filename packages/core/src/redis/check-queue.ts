@@ -1,22 +1,24 @@
-import { Queue, type Job } from 'bullmq';
-import type { Redis } from './connect.js';
-import { statusOf, type CheckRecord, type JobState } from '../domain/check-record.js';
+import { type Job, type JobsOptions, Queue } from 'bullmq';
 import {
-  SCHEMA_VERSION,
   type CheckJob,
   type CheckOutcome,
+  type CheckRecord,
   type CheckResult,
+  type JobState,
+  SCHEMA_VERSION,
+  statusOf,
 } from '../domain/check.js';
 import { readRefusal } from '../domain/errors.js';
-import type { CheckQueue } from '../ports.js';
-import { traceSend } from '../telemetry/messages.js';
-import { readCancellations, requestCancellation } from './cancellations.js';
-import { withCarrier } from './carry-trace.js';
-import { createErasures, describeErasable } from './erasures.js';
-import { CHECK_QUEUE, WEBHOOK_QUEUE, type Keys } from './keys.js';
-import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
-import { reachRedis } from './translate-errors.js';
-import { hasten, hastenOld, turnOf } from './turns.js';
+import { CHECK_QUEUE, WEBHOOK_QUEUE, type CheckQueue } from '../ports.js';
+import { traceSend } from '../telemetry/traces.js';
+import {
+  createDeletions,
+  describeDeletable,
+  readCancellations,
+  requestCancellation,
+} from './cancellations.js';
+import { reachRedis, type Redis } from './connection/connect.js';
+import { type Keys } from './keys.js';
 
 /** Job data holds ids and small facts; more than this in it is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
@@ -47,7 +49,7 @@ export interface RedisCheckQueue extends CheckQueue {
   /** Deletes BullMQ's events of both queues. */
   dropEvents(): Promise<void>;
   /** Bounds how long checks that nobody waits for let others pass. */
-  hastenOld(): Promise<void>;
+  prioritizeOld(): Promise<void>;
   readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
@@ -71,7 +73,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     defaultJobOptions: { ...RETRIES, ...NO_STACKS, sizeLimit: MAX_JOB_DATA_BYTES },
     streams: NO_EVENTS,
   });
-  const erasures = createErasures(queue, options);
+  const deletions = createDeletions(queue, options);
   // The connection reports its own errors; an unheard 'error' event would end the process.
   queue.on('error', () => undefined);
 
@@ -87,16 +89,16 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     async add(id, job) {
       await traceSend({ system: 'bullmq', destination: CHECK_QUEUE, id }, (carrier) =>
         reach(() =>
-          queue.add('check', job, { jobId: id, ...turnOf(job), ...withCarrier(carrier) }),
+          queue.add('check', job, { jobId: id, ...priorityOf(job), ...withCarrier(carrier) }),
         ),
       );
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
     cancel: (id) => reach(() => requestCancellation(options, id)),
-    hide: (id) => reach(() => erasures.hide(id)),
-    erase: (id) => reach(() => erasures.erase(id)),
-    listHidden: () => reach(erasures.listHidden),
-    hasten: (id) => reach(async () => hasten(await queue.getJob(id))),
+    hide: (id) => reach(() => deletions.hide(id)),
+    delete: (id) => reach(() => deletions.delete(id)),
+    listHidden: () => reach(deletions.listHidden),
+    prioritize: (id) => reach(async () => prioritize(await queue.getJob(id))),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
     async sweep() {
@@ -107,7 +109,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     async dropEvents() {
       await reach(() => redis.unlink(keys.events(CHECK_QUEUE), keys.events(WEBHOOK_QUEUE)));
     },
-    hastenOld: () => reach(() => hastenOld(queue)),
+    prioritizeOld: () => reach(() => prioritizeOld(queue)),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
@@ -124,7 +126,7 @@ async function readCheck(
     readCancellations(redis, keys, [id]),
   ]);
   const cancellation = cancellations.get(id);
-  if (!job || cancellation === 'erased' || isExpired(job, resultLifeSeconds)) return undefined;
+  if (!job || cancellation === 'deleted' || isExpired(job, resultLifeSeconds)) return undefined;
   const state = await readState(job);
   // It began or ended between two commands, so what was read of it is out of date.
   if (!state) return readCheck(queue, options, id);
@@ -142,7 +144,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
   const status = statusOf(state, cancelRequested);
   const outcome = status === 'canceled' ? ({ error: 'canceled' } as const) : readOutcome(job);
   return {
-    ...describeErasable(job),
+    ...describeDeletable(job),
     status,
     createdAt: job.timestamp,
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
@@ -177,4 +179,69 @@ async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {
   if (version !== null) return Number(version);
   await redis.setnx(keys.schema, SCHEMA_VERSION);
   return Number(await redis.get(keys.schema));
+}
+
+/** BullMQ takes all jobs without a priority before the first that has one. */
+const LOW_PRIORITY = { priority: 1 };
+
+/** So long does a check that nobody waits for let those pass that somebody waits for. */
+const MAX_LOW_PRIORITY_MS = 60_000;
+/** Looked at in one step, which holds up Redis meanwhile. */
+const MAX_PRIORITIZED = 200;
+
+/** For `queue.add`. */
+export function priorityOf({ replyTo }: CheckJob): JobsOptions {
+  return replyTo === undefined ? LOW_PRIORITY : {};
+}
+
+/** From now on it has the turn of one that somebody waits for, behind those that have it already. */
+export async function prioritize(job: Job | undefined): Promise<void> {
+  if (!job?.priority) return;
+  // It may have ended and been deleted just now.
+  await job.changePriority({ priority: 0 }).catch(() => undefined);
+}
+
+/** Without this, waiting callers without an end would keep the others for as long. */
+export async function prioritizeOld(queue: Queue): Promise<void> {
+  const oldest = await queue.getJobs(['prioritized'], 0, MAX_PRIORITIZED - 1, true);
+  const isOld = ({ timestamp }: Job) => timestamp + MAX_LOW_PRIORITY_MS < Date.now();
+  await Promise.all(oldest.filter(isOld).map(prioritize));
+}
+
+/** Of jobs that have not ended; `delayed` ones wait for a next attempt, `active` ones are in work. */
+export const backlogStates = ['waiting', 'prioritized', 'active', 'delayed'] as const;
+
+export interface BacklogPart {
+  state: (typeof backlogStates)[number];
+  depth: number;
+  /** Since the one at the head of the state was first queued; 0 where there is none. */
+  oldestAgeMs: number;
+}
+
+/** Resolves with one part for each state. */
+export type ReadBacklog = () => Promise<BacklogPart[]>;
+
+export function createReadBacklog(queue: Queue): ReadBacklog {
+  return async () => {
+    const depths = await queue.getJobCounts(...backlogStates);
+    return Promise.all(
+      backlogStates.map(async (state) => {
+        const depth = depths[state] ?? 0;
+        const [oldest] = depth > 0 ? await queue.getJobs([state], 0, 0, true) : [];
+        // It may have moved on between the two commands.
+        const oldestAgeMs = oldest ? Math.max(0, Date.now() - oldest.timestamp) : 0;
+        return { state, depth, oldestAgeMs };
+      }),
+    );
+  };
+}
+
+/**
+ * Where a job carries the identity of who sent it: BullMQ's own place for that, which it keeps over
+ * retries, and not the job's data, which is not about traces.
+ *
+ * BullMQ's own spans are off: they hold a job's result, which is a person's score.
+ */
+export function withCarrier(carrier: string | undefined) {
+  return carrier === undefined ? {} : { telemetry: { metadata: carrier } };
 }

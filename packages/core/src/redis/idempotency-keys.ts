@@ -1,7 +1,6 @@
-import type { Redis } from './connect.js';
 import type { IdempotencyKeys, KeyAddress, KeyClaim } from '../ports.js';
+import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
-import { reachRedis } from './translate-errors.js';
 
 export interface RedisIdempotencyKeysOptions {
   redis: Redis;

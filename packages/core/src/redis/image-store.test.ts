@@ -1,7 +1,7 @@
-import type { Redis } from './connect.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createKeys } from './keys.js';
+import type { Redis } from './connection/connect.js';
 import { createRedisImageStore } from './image-store.js';
+import { createKeys } from './keys.js';
 
 /** A Redis whose writes end only when the test says so, and which answers while it is `alive`. */
 function createHeldRedis({ alive = true } = {}) {

@@ -1,9 +1,8 @@
-import type { Redis } from './connect.js';
 import pLimit from 'p-limit';
 import type { ImageStore } from '../ports.js';
 import { limitTime } from '../runtime/limit-time.js';
+import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
-import { reachRedis } from './translate-errors.js';
 
 /** More writes at once would only share the bandwidth, and time out together. */
 const WRITES_AT_ONCE = 4;

@@ -1,7 +1,4 @@
-/** BullMQ's name of the queue that carries liveness checks. */
-export const CHECK_QUEUE = 'liveness';
-/** BullMQ's name of the queue that carries announcements and deliveries. */
-export const WEBHOOK_QUEUE = 'webhooks';
+import { CHECK_QUEUE } from '../ports.js';
 
 /**
  * Every Redis key of the product. The prefix (default `{livegate}`) is also BullMQ's; its braces
@@ -14,8 +11,8 @@ export function createKeys(prefix: string) {
     /** BullMQ's own hash of one job. */
     job: (id: string) => `${prefix}:${CHECK_QUEUE}:${id}`,
     cancellation: (id: string) => `${prefix}:canceled:${id}`,
-    /** Ids of checks that are being erased. */
-    erasing: `${prefix}:erasing`,
+    /** Ids of checks that are being deleted. */
+    deleting: `${prefix}:deleting`,
     /** BullMQ's own stream of what happened in one queue. */
     events: (queue: string) => `${prefix}:${queue}:events`,
     /** Addresses of the gateways that attached to a check. */

@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from './connect.js';
 import type { CheckOutcome } from '../domain/check.js';
 import type { Lease, Leases } from '../domain/leases.js';
-import { createReplyWaiters, type ReplyWaiter } from '../domain/reply-waiters.js';
-import type { ReplyInbox, ReplyOutbox } from '../ports.js';
-import type { Log } from '../runtime/log.js';
+import type { ReplyInbox, ReplyOutbox, ReplyWaiter } from '../ports.js';
+import { createReplyWaiters } from '../runtime/reply-waiters.js';
+import type { Log } from '../telemetry/log.js';
+import { traceReceive, traceSend } from '../telemetry/traces.js';
+import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
-import { traceReceive, traceSend } from '../telemetry/messages.js';
-import { reachRedis } from './translate-errors.js';
 
 /** About this many replies are kept for a gateway that is too slow to read them. */
 const MAX_REPLIES = 10_000;

@@ -1,13 +1,17 @@
-import { Queue, type Job, type JobsOptions } from 'bullmq';
-import type { Redis } from './connect.js';
-import { receiverOf, type Delivery } from '../domain/webhook-delivery.js';
-import type { WebhookJob, WebhookQueue } from '../ports.js';
-import { traceSend } from '../telemetry/messages.js';
-import { withCarrier } from './carry-trace.js';
-import { NO_EVENTS, NO_STACKS, type BullQueue } from './check-queue.js';
-import { WEBHOOK_QUEUE, type Keys } from './keys.js';
-import { createReadBacklog, type ReadBacklog } from './read-backlog.js';
-import { reachRedis } from './translate-errors.js';
+import { type Job, type JobsOptions, Queue } from 'bullmq';
+import { type Delivery, receiverOf } from '../domain/webhook-delivery.js';
+import { WEBHOOK_QUEUE, type WebhookJob, type WebhookQueue } from '../ports.js';
+import { traceSend } from '../telemetry/traces.js';
+import {
+  type BullQueue,
+  createReadBacklog,
+  NO_EVENTS,
+  NO_STACKS,
+  type ReadBacklog,
+  withCarrier,
+} from './check-queue.js';
+import { reachRedis, type Redis } from './connection/connect.js';
+import { type Keys } from './keys.js';
 
 /** Job data holds ids and small facts; more than this in it is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
@@ -72,7 +76,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
       await reach(() => add(delivery));
     },
     async deliverNow(delivery) {
-      await reach(async () => hasten(await add(delivery)));
+      await reach(async () => prioritize(await add(delivery)));
     },
     withdraw: (checkId, ids) => reach(() => removeJobs(queue, [announcementOf(checkId), ...ids])),
     readBacklog: () => reach(createReadBacklog(queue)),
@@ -109,7 +113,7 @@ function send(queue: Queue<WebhookJob>, job: WebhookJob, options: JobsOptions & 
   );
 }
 
-async function hasten(job: Job<WebhookJob>): Promise<void> {
+async function prioritize(job: Job<WebhookJob>): Promise<void> {
   if (!(await job.isDelayed())) return;
   try {
     await job.promote();

@@ -1,15 +1,13 @@
-import type { Redis } from './connect.js';
 import { LivegateError } from '../domain/errors.js';
 import {
-  deliveryLifeSeconds,
   type Delivery,
+  deliveryLifeSeconds,
   type DeliveryTarget,
 } from '../domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
 import type { WebhookStore } from '../ports.js';
-import { updateField, updateKey } from './compare-and-set.js';
+import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
-import { reachRedis } from './translate-errors.js';
 
 /** How many of one endpoint's deliveries are shown, and how many of those that have ended are kept. */
 const MAX_LISTED = 100;
@@ -123,7 +121,7 @@ function createDeliveries(redis: Redis, keys: Keys) {
     },
     updateDelivery: (id, change) => reachRedis(() => updateDelivery({ redis, keys }, id, change)),
     listDeliveries: (endpointId) => reachRedis(() => listDeliveries(redis, keys, endpointId)),
-    eraseDeliveries: (ids) => reachRedis(() => eraseDeliveries(redis, keys, ids)),
+    deleteDeliveries: (ids) => reachRedis(() => deleteDeliveries(redis, keys, ids)),
   } satisfies Partial<WebhookStore>;
 }
 
@@ -165,16 +163,16 @@ function endpointOf(target: DeliveryTarget): string | undefined {
   return 'endpointId' in target ? target.endpointId : undefined;
 }
 
-async function eraseDeliveries(redis: Redis, keys: Keys, ids: string[]): Promise<void> {
+async function deleteDeliveries(redis: Redis, keys: Keys, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   const records = await redis.mget(ids.map(keys.delivery));
-  const erasing = redis.multi().unlink(ids.map(keys.delivery));
+  const deleting = redis.multi().unlink(ids.map(keys.delivery));
   for (const { id, target } of records.filter((record) => record !== null).map(parseDelivery)) {
     const endpointId = endpointOf(target);
     if (endpointId === undefined) continue;
-    erasing.zrem(keys.deliveries(endpointId), id).zrem(keys.endedDeliveries(endpointId), id);
+    deleting.zrem(keys.deliveries(endpointId), id).zrem(keys.endedDeliveries(endpointId), id);
   }
-  await erasing.exec();
+  await deleting.exec();
 }
 
 async function listDeliveries(redis: Redis, keys: Keys, endpointId: string): Promise<Delivery[]> {
@@ -190,4 +188,55 @@ function parseEndpoint(json: string): WebhookEndpoint {
 
 function parseDelivery(json: string): Delivery {
   return JSON.parse(json) as Delivery;
+}
+
+/** KEYS: the key. ARGV: what it should hold, what it shall hold. */
+const SET_IF_SAME = `
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[2])
+return 1`;
+
+/** KEYS: the hash. ARGV: what its field should hold, what it shall hold, the field. */
+const HSET_IF_SAME = `
+if redis.call('hget', KEYS[1], ARGV[3]) ~= ARGV[1] then return 0 end
+redis.call('hset', KEYS[1], ARGV[3], ARGV[2])
+return 1`;
+
+/** Changes the JSON at a key atomically; `undefined` if there is none. */
+export function updateKey<T>(
+  redis: Redis,
+  key: string,
+  change: (latest: T) => T,
+): Promise<T | undefined> {
+  return changeUntilSet(change, {
+    read: () => redis.get(key),
+    set: (from, to) => redis.eval(SET_IF_SAME, 1, key, from, to),
+  });
+}
+
+/** Changes the JSON in a field of a hash atomically; `undefined` if there is none. */
+export function updateField<T>(
+  redis: Redis,
+  { key, field }: { key: string; field: string },
+  change: (latest: T) => T,
+): Promise<T | undefined> {
+  return changeUntilSet(change, {
+    read: () => redis.hget(key, field),
+    set: (from, to) => redis.eval(HSET_IF_SAME, 1, key, from, to, field),
+  });
+}
+
+interface Slot {
+  read(): Promise<string | null>;
+  set(from: string, to: string): Promise<unknown>;
+}
+
+/** Starts over with the newer value when another process has changed it in between. */
+async function changeUntilSet<T>(change: (latest: T) => T, slot: Slot): Promise<T | undefined> {
+  for (;;) {
+    const from = await slot.read();
+    if (from === null) return undefined;
+    const changed = change(JSON.parse(from) as T);
+    if ((await slot.set(from, JSON.stringify(changed))) === 1) return changed;
+  }
 }

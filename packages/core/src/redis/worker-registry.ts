@@ -1,11 +1,7 @@
-import type { Redis } from './connect.js';
 import type { WorkerFacts } from '../domain/models.js';
-import type { WorkerRegistry } from '../ports.js';
+import { HEARTBEAT_LIFE_SECONDS, type WorkerRegistry } from '../ports.js';
+import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
-import { reachRedis } from './translate-errors.js';
-
-/** A worker that has not announced itself for so long is taken for dead. */
-export const HEARTBEAT_LIFE_SECONDS = 6;
 
 /**
  * One expiring key per worker, so that Redis's clock alone decides who is alive, and one set of
@@ -13,7 +9,7 @@ export const HEARTBEAT_LIFE_SECONDS = 6;
  */
 export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegistry {
   return {
-    async announce(facts) {
+    async register(facts) {
       await reachRedis(() =>
         Promise.all([
           redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', HEARTBEAT_LIFE_SECONDS),
@@ -21,7 +17,7 @@ export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegis
         ]),
       );
     },
-    async withdraw(id) {
+    async unregister(id) {
       await reachRedis(() =>
         Promise.all([redis.unlink(keys.worker(id)), redis.srem(keys.workers, id)]),
       );
@@ -33,14 +29,14 @@ export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegis
 async function listWorkers(redis: Redis, keys: Keys): Promise<WorkerFacts[]> {
   const ids = await redis.smembers(keys.workers);
   if (ids.length === 0) return [];
-  const announcements = await redis.mget(ids.map(keys.worker));
-  const lapsed = ids.filter((_, index) => announcements[index] === null);
+  const registrations = await redis.mget(ids.map(keys.worker));
+  const lapsed = ids.filter((_, index) => registrations[index] === null);
   if (lapsed.length > 0) await redis.srem(keys.workers, ...lapsed);
-  return announcements.filter((announcement) => announcement !== null).map(readAnnouncement);
+  return registrations.filter((registration) => registration !== null).map(readRegistration);
 }
 
 /** The first workers did not say what they read, as there was one version only. */
-function readAnnouncement(announcement: string): WorkerFacts {
-  const facts = JSON.parse(announcement) as WorkerFacts | Omit<WorkerFacts, 'jobVersions'>;
+function readRegistration(registration: string): WorkerFacts {
+  const facts = JSON.parse(registration) as WorkerFacts | Omit<WorkerFacts, 'jobVersions'>;
   return { jobVersions: [1], ...facts };
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasHashTag, parseStoreUrl } from './store-url.js';
 
 /** The environment is wrong; the message lists how. */
 export class ConfigError extends Error {}
@@ -82,42 +81,15 @@ export function parsedBy<Value>(parse: (text: string) => Value) {
   });
 }
 
-/** The address of a Redis in the environment. */
-function storeUrl() {
-  return parsedBy((url) => {
-    parseStoreUrl(url);
-    return url;
-  });
-}
-
 /** What api and worker must agree on, and how both listen and log. */
 export const sharedConfig = {
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
-  REDIS_URL: storeUrl().default('redis://127.0.0.1:6379'),
-  BLOB_REDIS_URL: storeUrl().optional(),
   LIVEGATE_HOST: z.string().default('127.0.0.1'),
-  LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
+  /** A "50 MP" phone photo of 8160x6144 passes. */
+  LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(52_000_000),
   LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
   LIVEGATE_RESULT_TTL_SECONDS: integer(1).default(24 * 60 * 60),
   LIVEGATE_LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info'),
 };
-
-/** A cluster refuses commands and scripts over keys that are not all in one slot. */
-export const oneSlotRule: ConfigRule = z
-  .object({
-    REDIS_URL: sharedConfig.REDIS_URL,
-    BLOB_REDIS_URL: sharedConfig.BLOB_REDIS_URL,
-    LIVEGATE_KEY_PREFIX: sharedConfig.LIVEGATE_KEY_PREFIX,
-  })
-  .superRefine((config, context) => {
-    const urls = [config.REDIS_URL, config.BLOB_REDIS_URL ?? config.REDIS_URL];
-    if (!urls.some((url) => parseStoreUrl(url).kind === 'cluster')) return;
-    if (hasHashTag(config.LIVEGATE_KEY_PREFIX)) return;
-    context.addIssue({
-      code: 'custom',
-      path: ['LIVEGATE_KEY_PREFIX'],
-      message: 'must have a part in braces, such as {livegate}: Redis is a cluster',
-    });
-  });

@@ -1,5 +1,3 @@
-import type { Log } from './log.js';
-
 /** A step of the way down. */
 export type Closer = () => unknown;
 
@@ -16,8 +14,14 @@ export interface Shutdown {
   add(closer: Closer): void;
 }
 
+/** Pino's, and most others. */
+export interface ShutdownLog {
+  info(facts: object | string, message?: string): void;
+  error(facts: object, message: string): void;
+}
+
 export interface ShutdownSettings {
-  log: Log;
+  log: ShutdownLog;
   /** The process ends with status 1 when stopping takes longer. */
   graceMs: number;
 }

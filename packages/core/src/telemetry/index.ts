@@ -1,7 +1,23 @@
-export * from './carrier.js';
-export * from './count-jobs.js';
-export * from './instruments.js';
-export * from './messages.js';
-export * from './spans.js';
-export * from './start-telemetry.js';
-export * from './telemetry-rules.js';
+export {
+  createBatchSizeHistogram,
+  createCount,
+  createCountRetry,
+  createCountRequeue,
+  createCountStall,
+  createSecondsHistogram,
+  getMeter,
+} from './instruments.js';
+export { createLog, describeError, type Log } from './log.js';
+export { scrapePortRule, telemetryRule } from './read-signals.js';
+export { startTelemetry } from './start-telemetry.js';
+export {
+  continueJobsTrace,
+  createTraceProcess,
+  describeTrace,
+  getTracer,
+  markFailed,
+  recordSpan,
+  runInSpan,
+  type TracedJob,
+  traceWork,
+} from './traces.js';

@@ -1,4 +1,4 @@
-import { metrics, type Attributes, type Histogram, type Meter } from '@opentelemetry/api';
+import { type Attributes, type Histogram, type Meter, metrics } from '@opentelemetry/api';
 
 /** Bounds of the buckets that the semantic conventions advise for HTTP requests. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
@@ -53,4 +53,34 @@ export function createCount(name: string, { cases, ...options }: CounterOptions)
   const counter = getMeter().createCounter(name, options);
   for (const attributes of cases) counter.add(0, attributes);
   return (attributes) => counter.add(1, attributes);
+}
+
+/** Counts what is taken over from a process that is gone. */
+export function createCountStall(queue: string): () => void {
+  const count = createCount('livegate.queue.stalls', {
+    description: 'Jobs whose process was gone, put back for another.',
+    unit: '{job}',
+    cases: [{ queue }],
+  });
+  return () => count({ queue });
+}
+
+/** Counts what a worker that cannot read it has put back for another. */
+export function createCountRequeue(queue: string): () => void {
+  const count = createCount('livegate.queue.requeues', {
+    description: 'Jobs of a version that this process does not read, put back for another.',
+    unit: '{job}',
+    cases: [{ queue }],
+  });
+  return () => count({ queue });
+}
+
+/** Counts attempts that failed and are followed by another. */
+export function createCountRetry(queue: string): () => void {
+  const count = createCount('livegate.queue.retries', {
+    description: 'Attempts that failed and are followed by another.',
+    unit: '{attempt}',
+    cases: [{ queue }],
+  });
+  return () => count({ queue });
 }

@@ -4,8 +4,7 @@ import { OTLPMetricExporter as ProtobufExporter } from '@opentelemetry/exporter-
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { metrics } from '@opentelemetry/sdk-node';
 import { MAX_TIMER_MS } from '../runtime/read-config.js';
-import { addUnits } from './prometheus-names.js';
-import { DEFAULT_SCRAPE_PORT } from './telemetry-rules.js';
+import { DEFAULT_SCRAPE_PORT } from './read-signals.js';
 
 /** The standard's defaults. */
 const EXPORT_INTERVAL_MS = 60_000;
@@ -95,4 +94,37 @@ function createOtlpExporter(env: NodeJS.ProcessEnv): metrics.PushMetricExporter 
         `OTEL_EXPORTER_OTLP_PROTOCOL: http/protobuf, http/json or grpc, not "${protocol}"`,
       );
   }
+}
+
+/** The words of the Prometheus compatibility specification, for the units that occur here. */
+const words = new Map([
+  ['s', 'seconds'],
+  ['ms', 'milliseconds'],
+  ['By', 'bytes'],
+]);
+
+/**
+ * Names as every other way to Prometheus makes them, be it a collector or Prometheus's own OTLP
+ * receiver: with the unit at the end. The exporter of the SDK leaves it out, and one dashboard could
+ * not read both.
+ */
+export function addUnits(collected: metrics.ResourceMetrics): metrics.ResourceMetrics {
+  return {
+    ...collected,
+    scopeMetrics: collected.scopeMetrics.map((scope) => ({
+      ...scope,
+      metrics: scope.metrics.map((metric) => {
+        const isGauge = metric.dataPointType === metrics.DataPointType.GAUGE;
+        const name = addUnit(metric.descriptor, isGauge);
+        return { ...metric, descriptor: { ...metric.descriptor, name } };
+      }),
+    })),
+  };
+}
+
+/** A unit in braces says what is counted, and is no part of a name. */
+export function addUnit(metric: { name: string; unit: string }, isGauge: boolean): string {
+  const word = metric.unit === '1' && isGauge ? 'ratio' : words.get(metric.unit);
+  if (word === undefined || metric.name.endsWith(word)) return metric.name;
+  return `${metric.name}_${word}`;
 }

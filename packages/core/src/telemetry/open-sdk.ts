@@ -1,10 +1,16 @@
-import { diag, DiagLogLevel, type DiagLogFunction } from '@opentelemetry/api';
+import { diag, type DiagLogFunction, DiagLogLevel } from '@opentelemetry/api';
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 import { core, NodeSDK, resources } from '@opentelemetry/sdk-node';
-import type { Log } from '../runtime/log.js';
+import type { Log } from './log.js';
 import { openMetricReaders } from './metric-readers.js';
 import type { Signals } from './read-signals.js';
-import type { TelemetryOptions } from './start-telemetry.js';
+
+export interface TelemetryOptions {
+  /** `service.name`, unless OTEL_SERVICE_NAME says otherwise. */
+  service: string;
+  env: NodeJS.ProcessEnv;
+  log: Log;
+}
 
 /** Loading this file loads the SDK: `startTelemetry` does so, if it is wanted. */
 export async function openSdk(signals: Signals, { service, env, log }: TelemetryOptions) {

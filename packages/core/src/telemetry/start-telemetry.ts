@@ -1,16 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../runtime/log.js';
 import { hasSignals, readSignals } from './read-signals.js';
+import type { TelemetryOptions } from './open-sdk.js';
 
 /** What is left to send when a process ends is a few kilobytes; a dead collector gets no more time. */
 const FLUSH_MS = 3000;
-
-export interface TelemetryOptions {
-  /** `service.name`, unless OTEL_SERVICE_NAME says otherwise. */
-  service: string;
-  env: NodeJS.ProcessEnv;
-  log: Log;
-}
 
 export interface Telemetry {
   /** Sends what is left. Never rejects, and takes 3 s at most. */

@@ -1,7 +1,7 @@
-import type { ErrorCode, ImageLimits } from '@livegate/core';
+import type { ErrorCode, ImageLimits } from '@livegate/core/domain';
 import type { MediaType, Paths, Schema } from '../document-types.js';
 import { greySquare, jobs, verdicts } from '../examples.js';
-import { idempotencyKey, prefer } from '../headers.js';
+import { idempotencyKey, prefer } from '../responses.js';
 import {
   bothCredentials,
   credentialErrors,

@@ -1,8 +1,7 @@
-import type { ErrorCode } from '@livegate/core';
+import type { ErrorCode } from '@livegate/core/domain';
 import { json, type SchemaName } from '../component-schemas.js';
 import type { Example, Operation, Parameter, Response } from '../document-types.js';
-import { errorResponses } from '../error-responses.js';
-import { callerRequestId, listHeaders, type HeaderName } from '../headers.js';
+import { callerRequestId, errorResponses, type HeaderName, listHeaders } from '../responses.js';
 
 export interface OperationFacts extends Omit<Operation, 'responses' | 'parameters'> {
   parameters?: Parameter[];

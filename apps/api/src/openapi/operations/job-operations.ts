@@ -1,6 +1,6 @@
 import type { Parameter, Paths } from '../document-types.js';
 import { exampleId, jobs } from '../examples.js';
-import { prefer } from '../headers.js';
+import { prefer } from '../responses.js';
 import {
   bothCredentials,
   credentialErrors,
@@ -23,7 +23,7 @@ const readErrors = [...credentialErrors, 'not_found', 'unavailable'] as const;
 /** `/v1/jobs`. Another tenant's job is not found, like one that does not exist. */
 export function jobPaths(): Paths {
   return {
-    '/v1/jobs/{id}': { get: readJob(), delete: eraseJob() },
+    '/v1/jobs/{id}': { get: readJob(), delete: deleteJob() },
     '/v1/jobs/{id}/cancel': { post: cancelJob() },
   };
 }
@@ -46,17 +46,17 @@ function readJob() {
   });
 }
 
-function eraseJob() {
+function deleteJob() {
   return describeOperation({
     ...shared,
-    operationId: 'eraseJob',
-    summary: 'Erase a job with its result, its messages and its image',
+    operationId: 'deleteJob',
+    summary: 'Delete a job with its result, its messages and its image',
     description: 'One that runs ends without a result.',
     parameters: [id],
     answers: {
-      200: jsonAnswer('It is erased.', {
+      200: jsonAnswer('It is deleted.', {
         schema: 'Deletion',
-        examples: { erased: { value: { id: exampleId, deleted: true } } },
+        examples: { deleted: { value: { id: exampleId, deleted: true } } },
       }),
     },
     errors: [...readErrors, 'overloaded'],

@@ -1,6 +1,6 @@
 import type { MediaType, Parameter, Paths } from '../document-types.js';
 import { modelSets } from '../examples.js';
-import { listHeaders } from '../headers.js';
+import { listHeaders } from '../responses.js';
 import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 
 /** What needs no credentials. `pageAssets` are the names of the files behind `/docs`. */

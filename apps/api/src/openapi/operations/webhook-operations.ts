@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@livegate/core';
+import type { ErrorCode } from '@livegate/core/domain';
 import { json, type SchemaName } from '../component-schemas.js';
 import type { Example, Parameter, Paths, RequestBody } from '../document-types.js';
 import { deliveries, endpoints, tenantSecrets } from '../examples.js';

@@ -1,0 +1,88 @@
+import {
+  createFakeCheckQueue,
+  createFakeReplies,
+  exampleJob,
+  exampleResult,
+} from '@livegate/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { awaitReply } from './await-check.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+async function wait(waitMs: number) {
+  const outage = { away: false };
+  const queue = createFakeCheckQueue(outage);
+  await queue.add('a', exampleJob);
+  const replies = createFakeReplies();
+  const reply = replies.createInbox('gateway').expect('a');
+  const caller = new AbortController();
+  let outcome: unknown = 'waiting';
+  void awaitReply({ id: 'a', reply, queue }, { waitMs, closed: caller.signal }).then(
+    (ended) => (outcome = ended),
+  );
+  return { outage, queue, outbox: replies.outbox, outcome: () => outcome, caller };
+}
+
+describe('awaitReply', () => {
+  it('ends with the reply', async () => {
+    const { outbox, outcome } = await wait(25_000);
+    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('finds an outcome whose reply was lost within seconds, not at the end of the wait', async () => {
+    const { queue, outcome } = await wait(25_000);
+    queue.finish('a', { result: exampleResult });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('takes a reply that comes after several looks', async () => {
+    const { outbox, outcome } = await wait(25_000);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(outcome()).toBe('waiting');
+    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('ends as canceled within seconds when the check is deleted', async () => {
+    const { queue, outcome } = await wait(25_000);
+    await queue.delete('a');
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(outcome()).toEqual({ error: 'canceled' });
+  });
+
+  it('waits on while the queue is out of reach', async () => {
+    const { outage, queue, outcome } = await wait(25_000);
+    outage.away = true;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(outcome()).toBe('waiting');
+    outage.away = false;
+    queue.finish('a', { result: exampleResult });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(outcome()).toEqual({ result: exampleResult });
+  });
+
+  it('ends with nothing when the wait runs out', async () => {
+    const { outcome } = await wait(5000);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(outcome()).toBeUndefined();
+  });
+
+  it('ends at once when the caller is gone, before the wait or during it', async () => {
+    const { queue, outcome, caller } = await wait(25_000);
+    const looks = vi.spyOn(queue, 'read');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toBe('waiting');
+    caller.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcome()).toBeUndefined();
+    expect(looks.mock.calls.length).toBeLessThan(2);
+    const reply = createFakeReplies().createInbox('gateway').expect('a');
+    const gone = { waitMs: 25_000, closed: caller.signal };
+    expect(await awaitReply({ id: 'a', reply, queue }, gone)).toBeUndefined();
+  });
+});

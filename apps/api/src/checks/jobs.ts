@@ -1,0 +1,72 @@
+import { canMove, type CheckRecord, isFinished, LivegateError } from '@livegate/core/domain';
+import type { CheckQueue } from '@livegate/core/ports';
+import type { Request, RequestHandler, Response } from 'express';
+import { readPreference } from '../contract/preference.js';
+import { presentJob } from '../contract/present-check.js';
+import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
+import { baseUrlOf } from '../http/base-url.js';
+import { signalClose } from '../http/responses.js';
+import type { AwaitCheck } from './await-check.js';
+import type { CancelCheck, DeleteCheck } from './end-check.js';
+
+export interface JobRoutesOptions {
+  /** How long a poll is held open at most. */
+  waitLimitMs: number;
+  publicUrl: string | undefined;
+}
+
+export interface JobRoutesDeps {
+  queue: CheckQueue;
+  awaitCheck: AwaitCheck;
+  cancelCheck: CancelCheck;
+  deleteCheck: DeleteCheck;
+}
+
+const jobId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The handlers of `/v1/jobs/{id}`: read (with a long poll), cancel, delete. */
+export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) {
+  const { queue, awaitCheck, cancelCheck, deleteCheck } = deps;
+
+  const read: RequestHandler = async (req, res) => {
+    const { waitMs } = readPreference(req, options.waitLimitMs);
+    const record = await findOwn(req, res);
+    if (waitMs === undefined) return sendJob(req, res, record);
+    const latest = await awaitCheck(record.id, { waitMs, closed: signalClose(res) });
+    res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
+    // It may have been deleted while we waited.
+    sendJob(req, res, requireOwn(latest, res));
+  };
+
+  const cancel: RequestHandler = async (req, res) => {
+    const record = await findOwn(req, res);
+    const canceled = canMove(record.status, 'canceled') && (await cancelCheck(record));
+    if (!canceled) throw new LivegateError('already_finished');
+    sendJob(req, res, await findOwn(req, res));
+  };
+
+  const remove: RequestHandler = async (req, res) => {
+    const record = await findOwn(req, res);
+    await deleteCheck(record);
+    res.json({ id: record.id, deleted: true });
+  };
+
+  return { read, cancel, remove };
+
+  /** Throws `not_found`, alike for ids that are malformed, unknown, expired or another tenant's. */
+  async function findOwn(req: Request, res: Response): Promise<CheckRecord> {
+    const id = String(req.params['id']);
+    return requireOwn(jobId.test(id) ? await queue.read(id) : undefined, res);
+  }
+
+  function requireOwn(record: CheckRecord | undefined, res: Response): CheckRecord {
+    if (record?.tenant !== res.locals.credential.tenant) throw new LivegateError('not_found');
+    return record;
+  }
+
+  function sendJob(req: Request, res: Response, record: CheckRecord): void {
+    if (!isFinished(record.status)) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
+    res.locals.outcome = record.status;
+    res.json(presentJob(record, baseUrlOf(req, options.publicUrl)));
+  }
+}

@@ -1,0 +1,130 @@
+import { type ImageLimits, type Leases, LivegateError } from '@livegate/core/domain';
+import type { CheckQueue } from '@livegate/core/ports';
+import { traceWork } from '@livegate/core/telemetry';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Admission } from '../admission/admission.js';
+import { presentPreference, readPreference, waitOf } from '../contract/preference.js';
+import { jobUrl, presentCheck, presentJob } from '../contract/present-check.js';
+import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
+import { baseUrlOf } from '../http/base-url.js';
+import { signalClose } from '../http/responses.js';
+import { inspectImage } from '../upload/inspect-image.js';
+import { createReadUpload, uploadBytes } from '../upload/read-upload.js';
+import type { UploadPermits } from '../upload/upload-permits.js';
+import type { Webhooks } from '../webhooks/open-webhooks.js';
+import type { Submission, SubmitCheck, SubmittedCheck } from './submit-check.js';
+
+export interface PassiveLivenessOptions {
+  limits: ImageLimits;
+  waitLimitMs: number;
+  publicUrl: string | undefined;
+}
+
+export interface PassiveLivenessDeps {
+  admission: Pick<Admission, 'admit'>;
+  leases: Leases;
+  queue: CheckQueue;
+  uploads: UploadPermits;
+  submitCheck: SubmitCheck;
+  webhooks: Pick<Webhooks, 'acceptUrl'>;
+}
+
+/** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
+export function checkPassiveLiveness(
+  { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
+  { admission, leases, queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
+): RequestHandler {
+  const readSubmission = createReadSubmission(limits, { publicUrl, leases, webhooks });
+
+  return async (req, res) => {
+    const preference = readPreference(req, waitLimitMs);
+    const waitMs = waitOf(preference, waitLimitMs);
+    using check = await submit(req, res, waitMs > 0);
+    const { id } = check;
+    const submittedAt = performance.now();
+    // What can be looked up is the check, which an idempotency key may have begun before.
+    res.locals.requestId = id;
+    res.set('Request-Id', id);
+    const applied = presentPreference(preference);
+    if (applied) res.set('Preference-Applied', applied);
+
+    const closed = signalClose(res);
+    const outcome = await traceWork('await outcome', () => check.awaitOutcome({ waitMs, closed }));
+    if (outcome) return presentCheck(res, outcome, submittedAt);
+    if (closed.aborted && waitMs > 0) return check.abandon();
+    const baseUrl = baseUrlOf(req, publicUrl);
+    res.location(jobUrl(id, baseUrl));
+    if (preference.respondAsync) return await presentAccepted(res, id, baseUrl);
+    throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
+  };
+
+  /** Throws `unavailable` or `overloaded` before the body is read. */
+  async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
+    using place = admission.admit({ isAwaited });
+    using permit = uploads.take(uploadBytes(req, limits));
+    // It must not stay in memory while the caller waits: this function ends before.
+    const submission = await traceWork('read upload', () => readSubmission(req, res, isAwaited));
+    permit.shrinkTo(submission.image.length);
+    const submitted = await submitCheck(submission);
+    place.queued();
+    return submitted;
+  }
+
+  async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
+    const record = await queue.read(id);
+    // Deleted within the last millisecond.
+    if (!record) throw new LivegateError('canceled');
+    res.locals.outcome = record.status;
+    res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
+    res.json(presentJob(record, baseUrl));
+  }
+}
+
+export type ReadSubmission = (
+  req: Request,
+  res: Response,
+  isAwaited: boolean,
+) => Promise<Submission>;
+
+export interface ReadSubmissionDeps {
+  publicUrl: string | undefined;
+  leases: Leases;
+  webhooks: Pick<Webhooks, 'acceptUrl'>;
+}
+
+/** Everything a request says about its check, read and found acceptable. */
+export function createReadSubmission(
+  limits: ImageLimits,
+  { publicUrl, leases, webhooks }: ReadSubmissionDeps,
+): ReadSubmission {
+  const readUpload = createReadUpload(limits, leases);
+
+  return async (req, res, isAwaited) => {
+    const { requestId, credential } = res.locals;
+    const idempotencyKey = readIdempotencyKey(req);
+    const { image, webhookUrl } = await readUpload(req, res);
+    await inspectImage(image, limits.maxImagePixels);
+    const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
+    return {
+      id: requestId,
+      tenant: credential.tenant,
+      image,
+      isAwaited,
+      baseUrl: baseUrlOf(req, publicUrl),
+      ...(acceptedUrl && { webhookUrl: acceptedUrl }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+  };
+}
+
+/**
+ * The caller's Idempotency-Key: a quoted string as in the IETF draft, or bare as most clients send
+ * it. Throws `invalid_idempotency_key`.
+ */
+export function readIdempotencyKey(req: Request): string | undefined {
+  const header = req.get('idempotency-key');
+  if (header === undefined) return undefined;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new LivegateError('invalid_idempotency_key');
+  return key;
+}

@@ -1,0 +1,74 @@
+import { LivegateError } from '@livegate/core/domain';
+import type { RateLimiter } from '@livegate/core/ports';
+import type { Request, RequestHandler } from 'express';
+import {
+  type Credential,
+  type CredentialBook,
+  hashSecret,
+  matchesHash,
+  type Permission,
+} from './credential-book.js';
+
+declare global {
+  // oxlint-disable-next-line typescript/no-namespace -- Express has no other way to type it
+  namespace Express {
+    interface Locals {
+      /** Who asks; set by `authenticate`. */
+      credential: Credential;
+    }
+  }
+}
+
+/** HTTP Basic and x-api-key, both of one credential. Throws `unauthorized` or `forbidden`. */
+export function authenticate(book: CredentialBook, permission: Permission): RequestHandler {
+  return (req, res, next) => {
+    const { credential, api_key_sha256 } = findByPassword(req, book);
+    const apiKeyMatches = matchesHash(req.get('x-api-key') ?? '', api_key_sha256);
+    res.locals.credential = requirePermission(apiKeyMatches ? credential : undefined, permission);
+    next();
+  };
+}
+
+/**
+ * HTTP Basic alone, for a page: a browser asks for it by itself, and cannot send an x-api-key. The
+ * password is as long as the key, so it does not become any easier to guess.
+ */
+export function authenticatePage(book: CredentialBook, permission: Permission): RequestHandler {
+  return (req, res, next) => {
+    res.locals.credential = requirePermission(findByPassword(req, book).credential, permission);
+    next();
+  };
+}
+
+function findByPassword(req: Request, book: CredentialBook) {
+  const { username, password } = readBasic(req);
+  const named = book.find(username);
+  // An unknown name costs the same work as a known one, and both secrets are always compared.
+  const { password_sha256, api_key_sha256 } = named ?? nobody;
+  const credential = matchesHash(password, password_sha256) ? named : undefined;
+  return { credential, api_key_sha256 };
+}
+
+function requirePermission(credential: Credential | undefined, permission: Permission): Credential {
+  if (!credential) throw new LivegateError('unauthorized');
+  if (!credential.permissions.includes(permission)) throw new LivegateError('forbidden');
+  return credential;
+}
+
+const nobody = { password_sha256: hashSecret(''), api_key_sha256: hashSecret('') };
+
+/** RFC 7617; the password may contain colons. Anything unreadable is nobody's. */
+function readBasic(req: Request): { username: string; password: string } {
+  const [, encoded = ''] = /^basic +([\w+/=-]+)$/i.exec(req.get('authorization') ?? '') ?? [];
+  const [username = '', ...rest] = Buffer.from(encoded, 'base64').toString().split(':');
+  return { username, password: rest.join(':') };
+}
+
+/** Throws `rate_limited` for a tenant over its rate, counted over all gateways. */
+export function limitRate(limiter: RateLimiter, defaultPerMinute: number): RequestHandler {
+  return async (_req, res, next) => {
+    const { tenant, rate_limit_per_minute } = res.locals.credential;
+    await limiter.consume(tenant, rate_limit_per_minute ?? defaultPerMinute);
+    next();
+  };
+}

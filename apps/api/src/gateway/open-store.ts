@@ -1,0 +1,90 @@
+import type { Leases } from '@livegate/core/domain';
+import {
+  connectForBackground,
+  connectForBlocking,
+  connectForRequests,
+  createKeys,
+  createRedisCheckQueue,
+  createRedisIdempotencyKeys,
+  createRedisImageStore,
+  createRedisRateLimiter,
+  createRedisReplyInbox,
+  createRedisWorkerRegistry,
+  listServers,
+  readMemory,
+  type Redis,
+  REPLIES_BLOCK_MS,
+} from '@livegate/core/redis';
+import type { Log } from '@livegate/core/telemetry';
+import { v7 as uuidv7 } from 'uuid';
+import type { ApiConfig } from './config.js';
+import type { MemoryReader } from '../telemetry/observe-gateway.js';
+
+/** A write of an image has a limit of its own, by its size; this one is for the connection. */
+const BLOB_TIMEOUT_MS = 10_000;
+
+/** Everything the gateway keeps in Redis, and the connections to it. */
+export function openStore(config: ApiConfig, leases: Leases, log: Log) {
+  const connections = connect(config, log);
+  const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
+  const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
+  const resultLifeSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
+  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds });
+  const replies = createRedisReplyInbox({
+    redis,
+    blockingRedis,
+    keys,
+    gatewayId: uuidv7(),
+    leases,
+    log,
+  });
+  return {
+    redis,
+    backgroundRedis,
+    keys,
+    queue,
+    replies,
+    imageStore: createRedisImageStore({
+      redis: imageRedis,
+      bulkRedis,
+      keys,
+      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      timeoutMs: config.LIVEGATE_REDIS_TIMEOUT_MS,
+    }),
+    idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
+    rateLimiter: createRedisRateLimiter(redis, keys),
+    registry: createRedisWorkerRegistry(redis, keys),
+    memoryReaders: listMemoryReaders(redis, imageRedis),
+    servers: listServers(redis, imageRedis),
+    async close() {
+      await replies.close();
+      await queue.close();
+      for (const connection of new Set(Object.values(connections))) connection.disconnect();
+    },
+  };
+}
+
+/** The images may be in the same Redis, over the same connection. */
+function listMemoryReaders(redis: Redis, imageRedis: Redis): MemoryReader[] {
+  const queue: MemoryReader = { name: 'queue', read: () => readMemory(redis) };
+  if (imageRedis === redis) return [queue];
+  return [queue, { name: 'images', read: () => readMemory(imageRedis) }];
+}
+
+function connect(config: ApiConfig, log: Log) {
+  const url = config.REDIS_URL;
+  const imageUrl = config.BLOB_REDIS_URL;
+  const timeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
+  const redis = connectForRequests({ url, name: 'livegate-api' }, timeoutMs, log);
+  const imageAddress = imageUrl && { url: imageUrl, name: 'livegate-api-images' };
+  const bulkAddress = { url: imageUrl ?? url, name: 'livegate-api-blobs' };
+  const repliesAddress = { url, name: 'livegate-api-replies' };
+  return {
+    redis,
+    /** For short commands about images, where no bytes hold them up. */
+    imageRedis: imageAddress ? connectForRequests(imageAddress, timeoutMs, log) : redis,
+    bulkRedis: connectForRequests(bulkAddress, BLOB_TIMEOUT_MS, log),
+    blockingRedis: connectForBlocking(repliesAddress, REPLIES_BLOCK_MS, log),
+    backgroundRedis: connectForBackground({ url, name: 'livegate-api-webhooks' }, log),
+  };
+}

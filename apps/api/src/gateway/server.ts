@@ -1,0 +1,143 @@
+import type { ImageLimits, Leases } from '@livegate/core/domain';
+import type { CheckQueue, RateLimiter } from '@livegate/core/ports';
+import type { Log } from '@livegate/core/telemetry';
+import express, { type Express, type RequestHandler, Router } from 'express';
+import type { Admission } from '../admission/admission.js';
+import { listModels, livez, readyz } from '../admission/report-state.js';
+import type { AwaitCheck } from '../checks/await-check.js';
+import type { CancelCheck, DeleteCheck } from '../checks/end-check.js';
+import { createJobRoutes } from '../checks/jobs.js';
+import { checkPassiveLiveness } from '../checks/passive-liveness.js';
+import type { SubmitCheck } from '../checks/submit-check.js';
+import { authenticate, authenticatePage, limitRate } from '../credentials/authenticate.js';
+import type { CredentialBook } from '../credentials/credential-book.js';
+import { handleError, refuseMethod, refusePath } from '../http/answer-errors.js';
+import type { TrustedProxies } from '../http/base-url.js';
+import '../http/identify-request.js';
+import { collapseSlashes, identifyRequest } from '../http/identify-request.js';
+import { logRequests } from '../http/log-requests.js';
+import { readJsonBody } from '../http/read-json-body.js';
+import { pageAssets, readOpenApiDocument, sendDocsAsset, showDocs } from '../openapi/serve-docs.js';
+import { observeRequests } from '../telemetry/observe-requests.js';
+import type { UploadPermits } from '../upload/upload-permits.js';
+import { createDeliveryHandlers, type WebhookRoutesDeps } from '../webhooks/delivery-routes.js';
+import { createEndpointHandlers, createSecretHandlers } from '../webhooks/endpoint-routes.js';
+import type { Webhooks } from '../webhooks/open-webhooks.js';
+
+export interface ServerOptions {
+  limits: ImageLimits;
+  /** How long a caller waits at most for a result. */
+  waitLimitMs: number;
+  /** Per tenant; 0 means no limit. */
+  rateLimitPerMinute: number;
+  /** Where callers reach this service, without a slash at its end; unset, each request tells. */
+  publicUrl: string | undefined;
+  /** Whose `X-Forwarded-*` headers are believed; nobody's, if that is not said. */
+  trustedProxies?: TrustedProxies | undefined;
+}
+
+export interface ServerDeps {
+  credentials: CredentialBook;
+  rateLimiter: RateLimiter;
+  admission: Admission;
+  leases: Leases;
+  uploads: UploadPermits;
+  submitCheck: SubmitCheck;
+  awaitCheck: AwaitCheck;
+  cancelCheck: CancelCheck;
+  deleteCheck: DeleteCheck;
+  queue: CheckQueue;
+  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl'>;
+  /** A page for operators, if there is to be one. */
+  queueBoard?: Router | undefined;
+  log: Log;
+  isClosing: () => boolean;
+}
+
+/** Every middleware and every route, in order. */
+export function createServer(options: ServerOptions, deps: ServerDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  if (options.trustedProxies !== undefined) app.set('trust proxy', options.trustedProxies);
+
+  app.use(identifyRequest);
+  app.use(observeRequests());
+  app.use(logRequests(deps.log));
+  app.use(collapseSlashes);
+
+  app.get('/livez', livez);
+  app.get('/readyz', readyz(deps.admission, deps.isClosing));
+  app.get('/v1/models', listModels(deps.admission));
+  app.get('/openapi.json', readOpenApiDocument({ ...options, pageAssets }));
+  app.get('/docs', showDocs(deps.credentials));
+  app.get('/docs/:asset', sendDocsAsset);
+  const publicPaths = ['/livez', '/readyz', '/v1/models', '/openapi.json', '/docs', '/docs/:asset'];
+  app.all(publicPaths, refuseMethod('GET', 'HEAD'));
+
+  const forChecks = authenticate(deps.credentials, 'passive-liveness');
+  app.post(
+    '/face/v1/passive-liveness',
+    forChecks,
+    limitRate(deps.rateLimiter, options.rateLimitPerMinute),
+    checkPassiveLiveness(options, deps),
+  );
+  app.all('/face/v1/passive-liveness', refuseMethod('POST'));
+
+  const jobs = createJobRoutes(options, deps);
+  app.get('/v1/jobs/:id', forChecks, jobs.read);
+  app.delete('/v1/jobs/:id', forChecks, jobs.remove);
+  app.all('/v1/jobs/:id', refuseMethod('GET', 'HEAD', 'DELETE'));
+  app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
+  app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
+
+  const { publicUrl } = options;
+  const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
+  app.use(webhookRoutes({ ...deps.webhooks.routes, publicUrl }, forWebhooks));
+
+  const forOperators = authenticatePage(deps.credentials, 'queue-board');
+  if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);
+
+  app.use(refusePath);
+  app.use(handleError);
+  return app;
+}
+
+/** Every route that manages webhooks. `mayManage` says who asks, and refuses who may not. */
+export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler): Router {
+  const endpoints = createEndpointHandlers(deps);
+  const secrets = createSecretHandlers(deps);
+  const deliveries = createDeliveryHandlers(deps);
+  const router = Router();
+  const collection = '/v1/webhook-endpoints';
+  const one = `${collection}/:id`;
+
+  router.use([collection, '/v1/webhook-secret'], mayManage, readJsonBody);
+
+  router.get(collection, endpoints.list);
+  router.post(collection, endpoints.create);
+  router.all(collection, refuseMethod('GET', 'HEAD', 'POST'));
+
+  router.get(one, endpoints.read);
+  router.patch(one, endpoints.update);
+  router.delete(one, endpoints.remove);
+  router.all(one, refuseMethod('GET', 'HEAD', 'PATCH', 'DELETE'));
+
+  router.get(`${one}/deliveries`, deliveries.list);
+  router.all(`${one}/deliveries`, refuseMethod('GET', 'HEAD'));
+
+  router.post(`${one}/rotate-secret`, secrets.rotateEndpoints);
+  router.post(`${one}/test`, deliveries.sendTest);
+  router.post(`${one}/deliveries/:delivery/replay`, deliveries.replay);
+  router.post('/v1/webhook-secret', secrets.rotateTenants);
+  router.all(
+    [
+      `${one}/rotate-secret`,
+      `${one}/test`,
+      `${one}/deliveries/:delivery/replay`,
+      '/v1/webhook-secret',
+    ],
+    refuseMethod('POST'),
+  );
+  return router;
+}

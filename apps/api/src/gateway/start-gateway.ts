@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { createLeases } from '@livegate/core/domain';
+import { type BullQueue, watchSettings } from '@livegate/core/redis';
+import type { Shutdown } from '@livegate/core/shutdown';
+import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
+import { type Admission, openAdmission } from '../admission/admission.js';
+import { createAwaitCheck } from '../checks/await-check.js';
+import { createEndings } from '../checks/end-check.js';
+import { maintainQueue } from '../checks/maintain-queue.js';
+import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
+import { openCredentialBook } from '../credentials/credential-book.js';
+import { closeHttpServer, createHttpServer } from '../http/http-server.js';
+import { observeGateway } from '../telemetry/observe-gateway.js';
+import { createUploadPermits } from '../upload/upload-permits.js';
+import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from '../webhooks/open-webhooks.js';
+import { type ApiConfig, readApiConfig } from './config.js';
+import { openStore } from './open-store.js';
+import { createServer, type ServerOptions } from './server.js';
+
+/** How long the start waits for Redis, to refuse one that would lose checks. */
+const SETTINGS_WAIT_MS = 2000;
+
+/** Opens everything and listens. Answers `/livez` without Redis, and `/readyz` once it has seen a worker. */
+export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
+  const config = readApiConfig(env);
+  const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
+  shutdown.configure({ log, graceMs: graceOf(config) });
+  // Before everything that records something.
+  const telemetry = await startTelemetry({ service: 'livegate-api', env, log });
+  shutdown.add(() => telemetry.close());
+  const production = config.NODE_ENV === 'production';
+  const file = config.LIVEGATE_CREDENTIALS_FILE;
+  const credentials = await openCredentialBook({ file, production, log });
+  shutdown.add(() => credentials.close());
+  const checking = openChecking(config, shutdown, log);
+  observeGateway(checking);
+
+  const app = createServer(toServerOptions(config), {
+    ...checking,
+    queueBoard: await openBoard(config, checking),
+    credentials,
+    log,
+    isClosing: () => shutdown.signal.aborted,
+  });
+  const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
+  const { stop } = checking.webhooks;
+  shutdown.add(() => Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]));
+  server.listen(config.PORT, config.LIVEGATE_HOST);
+  await once(server, 'listening');
+  log.info({ address: server.address() }, 'listening');
+  await checking.settings.firstLook;
+}
+
+/** Everything between HTTP and Redis. Waits for neither. */
+function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
+  const leases = createLeases();
+  const store = openStore(config, leases, log);
+  shutdown.add(() => store.close());
+  const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
+  const production = config.NODE_ENV === 'production';
+  const settings = watchSettings({ ...store, production, waitMs: SETTINGS_WAIT_MS, log });
+  const redisTimeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
+  const admission = openAdmission({ ...store, settings, maxWaiting, redisTimeoutMs, leases, log });
+  shutdown.add(() => [admission, settings].forEach((watcher) => watcher.close()));
+  const forWebhooks = { ...store, checks: store.queue, leases, log };
+  const webhooks = openWebhooks(toWebhooksOptions(config), forWebhooks);
+  shutdown.add(async () => {
+    await webhooks.stop();
+    await webhooks.close();
+  });
+
+  const ending = createEndings({ ...store, webhooks });
+  const maintenance = maintainQueue({ ...store, ...ending }, log);
+  shutdown.add(() => maintenance.close());
+  const awaitCheck = createAwaitCheck(store);
+  const claimKey = createClaimKey(store);
+  const { hasEndpoints } = webhooks;
+  const submitCheck = createSubmitCheck({
+    ...store,
+    ...ending,
+    awaitCheck,
+    claimKey,
+    hasEndpoints,
+  });
+  const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
+  return {
+    ...store,
+    ...ending,
+    settings,
+    admission,
+    leases,
+    uploads,
+    webhooks,
+    awaitCheck,
+    submitCheck,
+  };
+}
+
+/** For the answers of all who wait, and for the webhook deliveries under way. */
+function graceOf(config: ApiConfig): number {
+  const answerMs = Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS);
+  return config.LIVEGATE_DRAIN_MS + answerMs + 5000;
+}
+
+async function openBoard(config: ApiConfig, { queue, webhooks, admission }: BoardDeps) {
+  if (!config.LIVEGATE_QUEUE_BOARD) return undefined;
+  const { openQueueBoard } = await import('../operator/queue-board.js');
+  return openQueueBoard({
+    queues: [queue.bullQueue, webhooks.bullQueue],
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+    isReachable: () => admission.view() !== undefined,
+  });
+}
+
+interface BoardDeps {
+  queue: { bullQueue: BullQueue };
+  webhooks: { bullQueue: BullQueue };
+  admission: Pick<Admission, 'view'>;
+}
+
+function toServerOptions(config: ApiConfig): ServerOptions {
+  return {
+    limits: {
+      maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
+      maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
+    },
+    waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
+    rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+    trustedProxies: config.LIVEGATE_TRUST_PROXY,
+  };
+}
+
+function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
+  return {
+    httpsOnly: config.NODE_ENV === 'production',
+    allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
+  };
+}

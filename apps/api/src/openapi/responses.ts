@@ -1,0 +1,213 @@
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  errorMessages,
+  LivegateError,
+} from '@livegate/core/domain';
+import { presentError, statusOf } from '../contract/present-error.js';
+import { json } from './component-schemas.js';
+import type { Header, Parameter, Reference, Response } from './document-types.js';
+import { exampleId } from './examples.js';
+
+const callersId = { type: 'string', maxLength: 1024 };
+const seconds = { type: 'string', pattern: '^[0-9]+$' };
+
+/** On every answer, so that `components` holds them once. */
+export const sharedHeaders = {
+  'Request-Id': {
+    description: 'Names the request in our logs; of a check it is also the id of its job.',
+    required: true,
+    schema: { type: 'string', format: 'uuid' },
+  },
+  'x-request-id': { description: 'What you sent, unchanged.', schema: callersId },
+} satisfies Record<string, Header>;
+
+/** On some answers. */
+const headerDescriptions = {
+  Allow: {
+    description: 'The methods that this path supports.',
+    schema: { type: 'string' },
+    example: 'GET, HEAD',
+  },
+  'Content-Security-Policy': {
+    description: 'Keeps the page from everything but this server.',
+    schema: { type: 'string' },
+  },
+  'Livegate-Model': {
+    description: 'The models behind the answer: name/version+hash, comma-separated.',
+    schema: { type: 'string' },
+    example: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+  },
+  Location: {
+    description: 'Where it can be looked up.',
+    schema: { type: 'string', format: 'uri-reference' },
+  },
+  'Preference-Applied': {
+    description: 'Which preferences were followed (RFC 7240).',
+    schema: { type: 'string' },
+    example: 'respond-async',
+  },
+  'Retry-After': {
+    description: 'When to ask again, in seconds.',
+    schema: seconds,
+    example: '1',
+  },
+  'Server-Timing': {
+    description: 'Where the time went, in milliseconds.',
+    schema: { type: 'string' },
+    example:
+      'upload;dur=1.9, queue;dur=3.1, decode;dur=6.5, detect;dur=3.8, classify;dur=22, total;dur=38',
+  },
+  'WWW-Authenticate': {
+    description: 'What is missing. `x-api-key` is needed, too.',
+    schema: { type: 'string' },
+    example: 'Basic realm="livegate", charset="UTF-8"',
+  },
+} satisfies Record<string, Header>;
+
+export type HeaderName = keyof typeof headerDescriptions;
+
+/** Those of every answer, and the named ones: `always` there, or only `sometimes`. */
+export function listHeaders({
+  always = [],
+  sometimes = [],
+}: {
+  always?: HeaderName[];
+  sometimes?: HeaderName[];
+}): Record<string, Header | Reference> {
+  return {
+    ...Object.fromEntries(Object.keys(sharedHeaders).map((name) => [name, sharedHeader(name)])),
+    ...Object.fromEntries(
+      always.map((name) => [name, { ...headerDescriptions[name], required: true }]),
+    ),
+    ...Object.fromEntries(sometimes.map((name) => [name, headerDescriptions[name]])),
+  };
+}
+
+function sharedHeader(name: string): Reference {
+  return { $ref: `#/components/headers/${name}` };
+}
+
+// The examples of headers are in their schemas: a page to try requests on would fill in those of
+// parameters unasked, and one key for every image that is tried is an error.
+
+/** A request may carry it whatever it asks for. */
+export const callerRequestId: Parameter = {
+  name: 'x-request-id',
+  in: 'header',
+  description: 'Your own name for the request: logged and sent back, and never a key to anything.',
+  schema: { ...callersId, examples: ['order-4711'] },
+};
+
+export const idempotencyKey: Parameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description:
+    'Makes a retry safe: the same key and image are the same check and the same answer, on any ' +
+    'gateway, for as long as the result is kept. A check that failed, was canceled or deleted ' +
+    'leaves its key free. Bare, or as a quoted string.',
+  schema: {
+    type: 'string',
+    pattern: '^[\\x21-\\x7e]{1,255}$|^"[\\x21-\\x7e]{1,255}"$',
+    examples: ['order-4711', '"order-4712"'],
+  },
+};
+
+/** The `Prefer` of one route, with the preferences that it knows (RFC 7240). */
+export function prefer(description: string, ...examples: string[]): Parameter {
+  return {
+    name: 'Prefer',
+    in: 'header',
+    description: `${description} Other preferences are ignored.`,
+    schema: { type: 'string', examples },
+  };
+}
+
+/** Refusals that tell more than their code's own words, or when to come again. */
+const exampleDetails: Partial<Record<ErrorCode, ErrorDetails>> = {
+  image_dimensions_exceeded: { publicMessage: 'the image has more than 52000000 pixels' },
+  image_too_large: { publicMessage: 'the image has more than 10485760 bytes' },
+  invalid_request: { publicMessage: 'url: Invalid input: expected string, received undefined' },
+  rate_limited: { retryAfterSeconds: 12 },
+  unsupported_image_type: {
+    publicMessage: 'only JPEG and PNG images are supported, this is image/gif',
+  },
+  webhook_url_refused: {
+    publicMessage: 'webhooks are not delivered to this URL: it must begin with https://',
+  },
+};
+
+/** What any request may meet, whatever it asks for: the `default` of every operation. */
+export const commonErrors: readonly ErrorCode[] = [
+  'bad_request',
+  'not_found',
+  'method_not_allowed',
+  'request_timeout',
+  'unsupported_expectation',
+  'headers_too_large',
+  'internal_error',
+];
+
+const present = (code: ErrorCode) =>
+  presentError(new LivegateError(code, exampleDetails[code]), exampleId);
+
+/** The errors of one operation, by status. Any can also be met with one of `commonErrors`. */
+export function errorResponses(
+  codes: ErrorCode[],
+  sometimes: HeaderName[],
+): Record<string, Response | Reference> {
+  const statuses = [...new Set(codes.map(statusOf))];
+  const responses = statuses.map((status) => {
+    const ofStatus = codes.filter((code) => statusOf(code) === status);
+    return [status, describeErrors(ofStatus, sometimes)];
+  });
+  const isOnlyCommon = !statuses.some((status) => status < 500);
+  return {
+    ...Object.fromEntries(responses),
+    // Linters ask for one; of "4XX" some generators make code that does not compile.
+    ...(isOnlyCommon && { 400: anyError }),
+    default: anyError,
+  };
+}
+
+const anyError: Reference = { $ref: '#/components/responses/AnyError' };
+
+export function createAnyError(): Response {
+  return {
+    description: 'The errors that every request can meet.',
+    headers: listHeaders({ sometimes: ['Allow', 'Preference-Applied'] }),
+    content: json('ErrorBody', exampleErrors(commonErrors)),
+  };
+}
+
+function describeErrors(codes: ErrorCode[], sometimes: HeaderName[]): Response {
+  const headers = codes.map((code) => Object.keys(present(code).headers) as HeaderName[]);
+  const always = headers.reduce((common, some) => common.filter((name) => some.includes(name)));
+  return {
+    description: codes.map((code) => `\`${code}\``).join(', '),
+    headers: listHeaders({
+      always: codes.includes('timeout') ? [...always, 'Location'] : always,
+      sometimes,
+    }),
+    content: json('ErrorBody', exampleErrors(codes)),
+  };
+}
+
+function exampleErrors(codes: readonly ErrorCode[]) {
+  return Object.fromEntries(codes.map((code) => [code, { value: present(code).body }]));
+}
+
+/** Every code with its status and default message, by status. */
+export function listErrors(): { status: number; code: ErrorCode; message: string }[] {
+  return (Object.keys(errorMessages) as ErrorCode[])
+    .map((code) => ({ status: statusOf(code), code, message: errorMessages[code] }))
+    .toSorted((a, b) => a.status - b.status || a.code.localeCompare(b.code));
+}
+
+/** The same as a table in Markdown. */
+export function tabulateErrors(): string {
+  const rows = listErrors().map(
+    ({ status, code, message }) => `| ${status} | \`${code}\` | ${message} |`,
+  );
+  return ['| HTTP | `error_code` | `error_message` |', '| --- | --- | --- |', ...rows].join('\n');
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import {
+  createDelivery,
+  type Delivery,
+  deliveryIdOf,
+  replayDelivery,
+  type WebhookEndpoint,
+} from '@livegate/core/domain';
+import type { RateLimiter, WebhookQueue, WebhookStore } from '@livegate/core/ports';
+import type { RequestHandler, Response } from 'express';
+import { presentDelivery } from '../contract/webhooks.js';
+import { type EndpointHandlersDeps, readEndpoint, requireFound } from './endpoint-routes.js';
+
+/** Tests and replays of one tenant: an endpoint may be somebody who never asked for messages. */
+const SENDS_PER_MINUTE = 60;
+
+export interface DeliveryHandlersDeps {
+  store: WebhookStore;
+  queue: WebhookQueue;
+  rateLimiter: RateLimiter;
+  now: () => number;
+}
+
+/** What all routes that manage webhooks need. */
+export type WebhookRoutesDeps = EndpointHandlersDeps & DeliveryHandlersDeps;
+
+/** What was sent to an endpoint, and sending it something on demand. */
+export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
+  const { store, queue, rateLimiter, now } = deps;
+  /** Throws `rate_limited`. No tenant's name has a colon. */
+  const limitSends = ({ locals }: Response) =>
+    rateLimiter.consume(`webhook-sends:${locals.credential.tenant}`, SENDS_PER_MINUTE);
+
+  return {
+    list: async (req, res) => {
+      const { id } = await readEndpoint(store, req, res);
+      const deliveries = await store.listDeliveries(id);
+      res.json({ deliveries: deliveries.map(presentDelivery) });
+    },
+    sendTest: async (req, res) => {
+      await limitSends(res);
+      const test = createTest(await readEndpoint(store, req, res), now());
+      await store.addDelivery(test);
+      await queue.deliver(test);
+      res.status(202).json(presentDelivery(test));
+    },
+    replay: async (req, res) => {
+      await limitSends(res);
+      const endpoint = await readEndpoint(store, req, res);
+      const found = await store.readDelivery(String(req.params['delivery']));
+      const { id } = requireFound(found && isTo(endpoint, found) ? found : undefined);
+      const replayed = requireFound(
+        await store.updateDelivery(id, (latest) => replayDelivery(latest, now())),
+      );
+      await queue.deliverNow(replayed);
+      res.status(202).json(presentDelivery(replayed));
+    },
+  } satisfies Record<string, RequestHandler>;
+}
+
+function createTest({ id, tenant }: WebhookEndpoint, now: number): Delivery {
+  const target = { endpointId: id };
+  const type = 'webhook.test';
+  const timestamp = new Date(now).toISOString();
+  return createDelivery({
+    id: deliveryIdOf(randomUUID(), target),
+    tenant,
+    target,
+    type,
+    payload: JSON.stringify({ type, timestamp, data: { endpoint_id: id } }),
+    createdAt: now,
+  });
+}
+
+function isTo(endpoint: WebhookEndpoint, { tenant, target }: Delivery): boolean {
+  return tenant === endpoint.tenant && 'endpointId' in target && target.endpointId === endpoint.id;
+}

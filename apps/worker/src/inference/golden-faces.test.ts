@@ -1,0 +1,170 @@
+// Golden values of the default models and views, recorded with onnxruntime-node 1.30 on x64. A
+// change of decoding, detection, cropping or fusion that moves a score shows here first.
+import { inspectHeader } from '@livegate/core/domain';
+import { afterAll, expect, test } from 'vitest';
+import { face, type FaceName, faceNames } from '../../../../test/harness/images/photos.js';
+import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { loadModels } from '../models/load-models.js';
+import type { View } from '../models/model-manifest.js';
+import { openSession } from '../models/open-session.js';
+import { cropView } from './crop-view.js';
+import { createDecodeImage } from './decode/decode-image.js';
+import { detectFaces } from './detect-faces.js';
+import { allocateBatch, type Box, type Picture, reuseBatch } from './picture.js';
+import { distinctViews, scoreFaces } from './score-faces.js';
+
+const decodeImage = createDecodeImage(1);
+
+interface Golden {
+  /** Left, top, right, bottom in pixels, within 1. */
+  box: number[];
+  /** Mean of each view's tensor (0..255), within 0.5, in the order of the manifest's views. */
+  viewMeans: number[];
+  /** Blue, green, red in the middle of the first view (0..255), within 2. */
+  middle: number[];
+  /** Fused P(spoof), within 0.01. */
+  spoof: number;
+}
+
+const goldenFaces: Record<FaceName, Golden> = {
+  'photo 1 left': {
+    box: [191.9, 210.2, 379.3, 447],
+    viewMeans: [52.11, 52.11, 39.14, 42.02],
+    middle: [98.9, 124, 166],
+    spoof: 0.0003,
+  },
+  'photo 1 middle': {
+    box: [232.8, 252.7, 421.9, 481.1],
+    viewMeans: [30.78, 30.78, 29.18, 29.18],
+    middle: [71.4, 96, 126.2],
+    spoof: 0.0001,
+  },
+  'photo 1 right': {
+    box: [216.8, 206.3, 431.2, 436.9],
+    viewMeans: [70.71, 70.71, 64.69, 64.69],
+    middle: [124.8, 150.8, 196.8],
+    spoof: 0.0035,
+  },
+  'photo 2 right': {
+    box: [248.3, 162.6, 442.2, 382],
+    viewMeans: [115.76, 115.76, 137.12, 147.08],
+    middle: [136.5, 142.5, 153.5],
+    spoof: 0.0194,
+  },
+  'photo 3 left': {
+    box: [314.6, 322.6, 508.3, 609.5],
+    viewMeans: [147.54, 147.54, 137.84, 137.84],
+    middle: [151.4, 162.9, 224.5],
+    spoof: 0.0045,
+  },
+  'photo 3 middle': {
+    box: [231.7, 210.9, 476, 518],
+    viewMeans: [104.57, 104.57, 86.55, 111.91],
+    middle: [135.1, 150.1, 216.7],
+    spoof: 0.215,
+  },
+  'photo 4 left': {
+    box: [241.5, 201.5, 387, 447.4],
+    viewMeans: [99.71, 99.71, 102.61, 110.99],
+    middle: [82.8, 120.8, 178.8],
+    spoof: 0.0005,
+  },
+  'photo 2 left': {
+    box: [125.8, 60.7, 266.7, 372.5],
+    viewMeans: [59, 137.79, 32.99, 139.4],
+    middle: [175.5, 173.5, 195.5],
+    spoof: 0.932,
+  },
+};
+
+const { detector: detectorModel, classifiers } = await loadModels(await preparedModels());
+const model = classifiers[0]!;
+const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+const session = await openSession(detectorModel, cpu);
+const detector = {
+  model: detectorModel,
+  session,
+  takeBatch: reuseBatch(detectorModel.input),
+  scoreThreshold: 0.9,
+};
+const classifier = {
+  model,
+  session: await openSession(model, cpu),
+  takeBatch: reuseBatch(model.input),
+};
+
+afterAll(async () => {
+  await detector.session.close();
+  await classifier.session.close();
+});
+
+test.each(faceNames)('%s is seen as recorded', async (name) => {
+  const golden = goldenFaces[name];
+  const picture = await decodeFace(name);
+  const [[found] = []] = await detectFaces(detector, [picture]);
+  const { left, top, right, bottom } = found!.box;
+  expectClose([left, top, right, bottom], golden.box, 1);
+
+  // From the recorded box, so that cropping is judged by itself.
+  const [boxLeft, boxTop, boxRight, boxBottom] = golden.box as [number, number, number, number];
+  const box: Box = { left: boxLeft, top: boxTop, right: boxRight, bottom: boxBottom };
+  const { images } = allocateBatch(model.input, model.views.length);
+  for (const [i, view] of model.views.entries()) {
+    cropView(picture, { face: box, view, resize: model.resize }, images[i]!);
+  }
+  expectClose(
+    images.map(({ values }) => mean(values)),
+    golden.viewMeans,
+    0.5,
+  );
+  expectClose(middleOf(images[0]!.values), golden.middle, 2);
+
+  expectClose(await scoreFaces(classifier, [{ picture, face: found!.box }]), [golden.spoof], 0.01);
+});
+
+test('views that look the same run once, and the model answers as if all had run', async () => {
+  const counts: number[] = [];
+  for (const name of faceNames) {
+    const picture = await decodeFace(name);
+    const [left, top, right, bottom] = goldenFaces[name].box as [number, number, number, number];
+    const box: Box = { left, top, right, bottom };
+    const { views, shownBy } = distinctViews({ picture, face: box }, model);
+    const ofDistinct = await runViews(picture, box, views);
+    expect(await runViews(picture, box, model.views)).toEqual(shownBy.map((i) => ofDistinct[i]));
+    counts.push(views.length);
+  }
+  expect(counts).toEqual([3, 2, 2, 3, 2, 3, 3, 4]);
+});
+
+async function decodeFace(name: FaceName): Promise<Picture> {
+  const bytes = await face(name);
+  return await decodeImage(bytes, inspectHeader(bytes, 1_000_000));
+}
+
+/** The model's answer to each view, all in one run. */
+async function runViews(picture: Picture, box: Box, views: View[]): Promise<Float32Array[]> {
+  const { batch, images } = allocateBatch(model.input, views.length);
+  for (const [i, view] of views.entries()) {
+    cropView(picture, { face: box, view, resize: model.resize }, images[i]!);
+  }
+  const { values } = (await classifier.session.run(batch))[model.output.name]!;
+  const classes = values.length / views.length;
+  return views.map((_, i) => values.slice(i * classes, (i + 1) * classes));
+}
+
+function expectClose(found: number[], golden: number[], tolerance: number): void {
+  for (const [i, value] of golden.entries()) {
+    expect(
+      Math.abs(found[i]! - value),
+      `${found.join()} against ${golden.join()}`,
+    ).toBeLessThanOrEqual(tolerance);
+  }
+}
+
+function mean(values: Float32Array): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+function middleOf(values: Float32Array): number[] {
+  return [0, 1, 2].map((plane) => values[plane * 128 * 128 + 64 * 128 + 64]!);
+}

@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import type { Classifier, View } from '../models/model-manifest.js';
+import { cropView } from './crop-view.js';
+import { allocateBatch, reuseBatch } from './picture.js';
+import { calibrate, type FaceInPicture, scoreFaces } from './score-faces.js';
+
+test('slope 1 and intercept 0 leave a probability as it is', () => {
+  const probabilities = [0.001, 0.25, 0.5, 0.999];
+  const calibrated = probabilities.map((p) => calibrate(p, { slope: 1, intercept: 0 }));
+  for (const [i, p] of probabilities.entries()) expect(calibrated[i]).toBeCloseTo(p, 10);
+});
+
+test('certainty stays finite and in order', () => {
+  const [sure, surer] = [0.99, 1].map((p) => calibrate(p, { slope: 2, intercept: -1 }));
+  expect(surer).toBeLessThanOrEqual(1);
+  expect(surer).toBeGreaterThan(sure!);
+});
+
+test('an intercept moves one half', () => {
+  expect(calibrate(0.5, { slope: 1, intercept: Math.log(3) })).toBeCloseTo(0.75);
+});
+
+const views: View[] = [
+  { scale: 2, fill: 'zero' },
+  { scale: 2, fill: 'reflect' },
+  { scale: 3, fill: 'zero' },
+  { scale: 3, fill: 'reflect' },
+];
+const model: Classifier = {
+  name: 'mean',
+  version: '1',
+  licence: 'none',
+  file: 'mean.onnx',
+  sha256: '',
+  input: {
+    name: 'input',
+    width: 4,
+    height: 4,
+    channels: 'RGB',
+    subtract: [0, 0, 0],
+    multiply: [1, 1, 1],
+  },
+  views,
+  resize: 'bilinear',
+  output: { name: 'output', values: 'probabilities', liveClass: 0 },
+  weight: 1,
+  calibration: { slope: 2, intercept: 0.5 },
+};
+const imageLength = 3 * 4 * 4;
+
+/** What a model makes of an image: the brighter, the more of a spoof. Never twice the same. */
+function judge(image: Float32Array): number {
+  return image.reduce((sum, value) => sum + value) / (255 * image.length);
+}
+
+function createSession() {
+  const runs: number[] = [];
+  const run = async (batch: Float32Array) => {
+    const images = Array.from({ length: batch.length / imageLength }, (_, i) =>
+      batch.subarray(i * imageLength, (i + 1) * imageLength),
+    );
+    runs.push(images.length);
+    const values = images.flatMap((image) => [1 - judge(image), judge(image)]);
+    return { output: { values: Float32Array.from(values), shape: [images.length, 2] } };
+  };
+  return { runs, session: { run, close: async () => undefined } };
+}
+
+/** A face of 8x10 in a picture of so many pixels, brighter to the right and the bottom. */
+function faceInPicture(side: number): FaceInPicture {
+  const pixels = Uint8Array.from(
+    { length: 3 * side * side },
+    (_, i) => (i % 3) + (100 * (Math.floor(i / 3) % side) + 90 * Math.floor(i / 3 / side)) / side,
+  );
+  const middle = side / 2;
+  const face = { left: middle - 4, right: middle + 4, top: middle - 5, bottom: middle + 5 };
+  return { picture: { width: side, height: side, pixels }, face };
+}
+
+/** The same by the book: every view by itself, then the mean over all of them. */
+function scoreEveryView({ picture, face }: FaceInPicture): number {
+  const scores = views.map((view) => {
+    const { batch, images } = allocateBatch(model.input, 1);
+    cropView(picture, { face, view, resize: model.resize }, images[0]!);
+    return 1 - Math.fround(1 - judge(batch));
+  });
+  return calibrate(scores.reduce((a, b) => a + b) / scores.length, model.calibration);
+}
+
+test('faces share a run without their identical views, and score as with all views', async () => {
+  const { runs, session } = createSession();
+  const faces = [faceInPicture(15), faceInPicture(40), faceInPicture(20)];
+  const classifier = { model, session, takeBatch: reuseBatch(model.input) };
+  expect(await scoreFaces(classifier, faces)).toEqual(faces.map(scoreEveryView));
+  expect(runs).toEqual([4 + 2 + 3]);
+});
+
+test('a run in the memory of another scores as the first of all', async () => {
+  const { session } = createSession();
+  const classifier = { model, session, takeBatch: reuseBatch(model.input) };
+  const faces = [faceInPicture(40), faceInPicture(15)];
+  for (const face of faces) {
+    expect(await scoreFaces(classifier, [face])).toEqual([scoreEveryView(face)]);
+  }
+});

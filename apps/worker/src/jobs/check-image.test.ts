@@ -1,0 +1,150 @@
+import { LivegateError } from '@livegate/core/domain';
+import {
+  createFakeCheckQueue,
+  createFakeImageStore,
+  exampleJob,
+  exampleWorker,
+} from '@livegate/testing';
+import { describe, expect, it, vi } from 'vitest';
+import type { Pipeline } from '../scheduling/schedule-images.js';
+import { createCheckImage } from './check-image.js';
+
+/** Scores an image by its first byte, in hundredths; 255 is no image. */
+const pipeline: Pipeline = {
+  models: exampleWorker.models,
+  executionProvider: 'cpu',
+  layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
+  concurrency: 4,
+  async assess([first = 0]) {
+    if (first === 255) throw new LivegateError('invalid_image');
+    return {
+      assessment: { kind: 'scored', spoofProbability: first / 100 },
+      timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
+    };
+  },
+  drain: () => undefined,
+  longestRunMs: () => 0,
+  close: async () => undefined,
+};
+
+function setUp(images: Record<string, number>) {
+  const queue = createFakeCheckQueue();
+  const imageStore = createFakeImageStore();
+  const reads: string[][] = [];
+  const assessed: number[] = [];
+  const duringRun: (() => Promise<unknown>)[] = [];
+  const beforeRead: (() => Promise<unknown>)[] = [];
+  const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
+  const checkImage = createCheckImage({
+    imageStore: {
+      ...imageStore,
+      async get(ids) {
+        reads.push(ids);
+        for (const happen of beforeRead) await happen();
+        return imageStore.get(ids);
+      },
+    },
+    cancellations: queue,
+    pipeline: {
+      ...pipeline,
+      async assess(image) {
+        assessed.push(...image.subarray(0, 1));
+        for (const happen of duringRun) await happen();
+        return pipeline.assess(image);
+      },
+    },
+    cutPoints: { moderate: 0.4, high: 0.7 },
+  });
+  const run = async (...ids: string[]) => {
+    for (const [id, byte] of Object.entries(images)) {
+      await imageStore.put(id, Uint8Array.of(byte));
+      await queue.add(id, exampleJob);
+    }
+    return Promise.all(
+      ids.map((id) =>
+        checkImage({ id, takenAt: 0, beforeResult }).catch((error: unknown) => error),
+      ),
+    );
+  };
+  return { run, queue, imageStore, assessed, reads, duringRun, beforeRead, beforeResult };
+}
+
+describe('check image', () => {
+  it('gives each check the verdict of its own image', async () => {
+    const results = await setUp({ a: 10, b: 50, c: 90 }).run('c', 'a', 'b');
+    expect(results).toMatchObject([
+      { verdict: { result: { spoof_percentage: 0.9, status: 'HIGH' } } },
+      { verdict: { result: { spoof_percentage: 0.1, status: 'LOW' } } },
+      { verdict: { result: { spoof_percentage: 0.5, status: 'MODERATE' } } },
+    ]);
+  });
+
+  it('tells which models answered and how long it took', async () => {
+    const [result] = await setUp({ a: 10 }).run('a');
+    expect(result).toMatchObject({
+      model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
+      timings: { decodeMs: 1, detectMs: 2, classifyMs: 3, workerMs: expect.any(Number) },
+    });
+  });
+
+  it('reads the images of checks that arrive together in one round trip', async () => {
+    const { run, reads } = setUp({ a: 10, b: 20, c: 30 });
+    await run('a', 'b', 'c');
+    expect(reads).toEqual([['a', 'b', 'c']]);
+  });
+
+  it('has no result before what must come before it', async () => {
+    const { run, beforeResult } = setUp({ a: 10 });
+    const order: string[] = [];
+    let go = () => undefined as void;
+    beforeResult.mockImplementation(() => {
+      order.push('before');
+      return new Promise((resolve) => (go = resolve));
+    });
+    const result = run('a').then(() => order.push('result'));
+    await vi.waitFor(() => expect(order).toEqual(['before']));
+    await new Promise(setImmediate);
+    order.push('waited');
+    go();
+    await result;
+    expect(order).toEqual(['before', 'waited', 'result']);
+  });
+
+  it('lets a missing and a bad image fail alone', async () => {
+    const results = await setUp({ a: 10, bad: 255, b: 20 }).run('a', 'gone', 'bad', 'b');
+    expect(results).toMatchObject([
+      { verdict: { result: { spoof_percentage: 0.1 } } },
+      { code: 'image_expired' },
+      { code: 'invalid_image' },
+      { verdict: { result: { spoof_percentage: 0.2 } } },
+    ]);
+  });
+
+  it('never runs a check that was cancelled before', async () => {
+    const { run, queue, assessed } = setUp({ a: 10, b: 20 });
+    await queue.add('a', exampleJob);
+    await queue.cancel('a');
+    expect(await run('a', 'b')).toMatchObject([
+      { code: 'canceled' },
+      { verdict: { result: { spoof_percentage: 0.2 } } },
+    ]);
+    expect(assessed).toEqual([20]);
+  });
+
+  it('takes a check whose image a cancellation deletes as it is read for canceled', async () => {
+    const { run, queue, imageStore, beforeRead } = setUp({ a: 10 });
+    beforeRead.push(async () => {
+      // As long as the look for cancellations takes, which has just begun.
+      await new Promise(setImmediate);
+      await queue.cancel('a');
+      await imageStore.delete('a');
+    });
+    expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
+  });
+
+  it('gives no result to a check that was cancelled while it ran', async () => {
+    const { run, queue, duringRun } = setUp({ a: 10, b: 20 });
+    duringRun.push(() => queue.cancel('a'));
+    expect(await run('a', 'b')).toMatchObject([{ code: 'canceled' }, { verdict: {} }]);
+  });
+});

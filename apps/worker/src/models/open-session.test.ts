@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { loadModels } from './load-models.js';
+import { openSession } from './open-session.js';
+
+const { detector } = await loadModels(await preparedModels());
+const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+
+test('a run takes any batch and gives float arrays by name', async () => {
+  const session = await openSession(detector, cpu);
+  const outputs = await session.run(new Float32Array(2 * 3 * 240 * 320));
+  expect(outputs['scores']).toMatchObject({ shape: [2, 4420, 2] });
+  expect(outputs['boxes']).toMatchObject({ shape: [2, 4420, 4] });
+  expect(outputs['boxes']?.values).toHaveLength(2 * 4420 * 4);
+  await session.close();
+});
+
+test('an execution provider that is not there is an error, never a quiet fall-back', async () => {
+  await expect(openSession(detector, { ...cpu, executionProvider: 'coreml' })).rejects.toThrow(
+    'cannot open model fr-detect with execution provider "coreml"',
+  );
+});
+
+test('a model that takes another input than described is an error', async () => {
+  const input = { ...detector.input, width: 640 };
+  await expect(openSession({ ...detector, input }, cpu)).rejects.toThrow(
+    'model fr-detect does not take one input "input" of float32 [any batch, 3, 240, 640], ' +
+      'its inputs are: "input" of float32 [batch',
+  );
+});

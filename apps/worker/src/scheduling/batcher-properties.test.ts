@@ -1,0 +1,100 @@
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { type BatchRules, createBatcher } from './batcher.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** When each item arrives after the one before, and how long each run takes, in milliseconds. */
+const arrivals = fc.array(fc.nat(12), { minLength: 1, maxLength: 60 });
+const durations = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 10 });
+const rules: fc.Arbitrary<BatchRules> = fc.record({
+  maxBatch: fc.integer({ min: 1, max: 8 }),
+  maxRuns: fc.integer({ min: 1, max: 3 }),
+  maxAhead: fc.nat(3),
+  lingerMs: fc.nat(6),
+  capacity: fc.constant(1000),
+});
+
+interface Run {
+  items: number[];
+  startMs: number;
+  endMs: number;
+}
+
+/** Item i arrives at `arrivedMs[i]`; run i takes the i-th of the durations, in rotation. */
+async function simulate(given: BatchRules, gapsMs: number[], durationsMs: number[]) {
+  const runs: Run[] = [];
+  const batcher = createBatcher(async (items: number[]) => {
+    const startMs = performance.now();
+    const runMs = durationsMs[runs.length % durationsMs.length]!;
+    runs.push({ items, startMs, endMs: startMs + runMs });
+    await new Promise((resolve) => setTimeout(resolve, runMs));
+    return items;
+  }, given);
+
+  const arrivedMs: number[] = [];
+  const answers: Promise<number>[] = [];
+  for (const [item, gapMs] of gapsMs.entries()) {
+    await vi.advanceTimersByTimeAsync(gapMs);
+    arrivedMs.push(performance.now());
+    answers.push(batcher.submit(item));
+  }
+  await vi.runAllTimersAsync();
+  return { runs, arrivedMs, answers: await Promise.all(answers) };
+}
+
+it('answers every item once, in order, in batches and runs within the rules', async () => {
+  await fc.assert(
+    fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
+      const { runs, answers } = await simulate(given, gapsMs, durationsMs);
+      const items = gapsMs.map((_, item) => item);
+      expect(answers).toEqual(items);
+      // None lost, none run twice, and the oldest always first.
+      expect(runs.flatMap((run) => run.items)).toEqual(items);
+      for (const [index, run] of runs.entries()) {
+        const others = runs.slice(0, index).filter(({ endMs }) => endMs > run.startMs).length;
+        expect(others).toBeLessThan(given.maxRuns + given.maxAhead!);
+        const isAhead = others >= given.maxRuns;
+        expect(run.items.length).toBeGreaterThanOrEqual(isAhead ? given.maxBatch : 1);
+        expect(run.items.length).toBeLessThanOrEqual(given.maxBatch);
+      }
+    }),
+  );
+});
+
+it('keeps no item longer than the linger and the runs of those before it', async () => {
+  await fc.assert(
+    fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
+      const { runs, arrivedMs } = await simulate(given, gapsMs, durationsMs);
+      const longestRunMs = Math.max(...durationsMs);
+      for (const run of runs) {
+        for (const item of run.items) {
+          const ahead = arrivedMs.filter((_, other) => {
+            const started = runs.find(({ items }) => items.includes(other))!.startMs;
+            return other < item && started > arrivedMs[item]!;
+          }).length;
+          const runsAhead = 1 + Math.floor(ahead / given.maxBatch);
+          const waitedMs = run.startMs - arrivedMs[item]!;
+          expect(waitedMs).toBeLessThanOrEqual(given.lingerMs + runsAhead * longestRunMs);
+        }
+      }
+    }),
+  );
+});
+
+it('never leaves an engine idle beside an item that has lingered', async () => {
+  await fc.assert(
+    fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
+      const { runs, arrivedMs } = await simulate(given, gapsMs, durationsMs);
+      for (const { startMs, items } of runs) {
+        const dueMs = arrivedMs[items[0]!]! + given.lingerMs;
+        // Started later than due: then all engines were busy until the very moment.
+        if (startMs <= dueMs) continue;
+        const justBefore = startMs - 0.5;
+        const busy = runs.filter((run) => run.startMs <= justBefore && run.endMs > justBefore);
+        expect(busy.length).toBeGreaterThanOrEqual(given.maxRuns);
+      }
+    }),
+  );
+});

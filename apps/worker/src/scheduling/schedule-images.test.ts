@@ -1,0 +1,126 @@
+import type { Log } from '@livegate/core/telemetry';
+import sharp from 'sharp';
+import { expect, test, vi } from 'vitest';
+import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
+import type { Engines } from '../engine/open-engines.js';
+import type { Picture } from '../inference/picture.js';
+import { createPipeline, planBatches } from './schedule-images.js';
+
+const timings = { detectMs: 1, classifyMs: 2 };
+const modelsDir = await preparedModels();
+
+/** A pipeline on engines that score every image by its width, and may fail before that. */
+async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void = () => {}) {
+  const runs: number[][] = [];
+  const engines: Engines = {
+    layout: { engines: 1, intraOpThreads: 1, maxBatch: 8 },
+    async assess(pictures: Picture[]) {
+      const widths = pictures.map(({ width }) => width);
+      runs.push(widths);
+      const answers = widths.map((width) => ({
+        assessment: { kind: 'scored' as const, spoofProbability: width / 100 },
+        timings,
+      }));
+      return { answers, runMs: 3, ...beforeRun(widths) };
+    },
+    longestRunMs: () => 0,
+    close: async () => undefined,
+  };
+  const warn = vi.fn<Log['warn']>();
+  const layout = { engines: undefined, intraOpThreads: undefined, maxBatch: undefined };
+  const pipeline = await createPipeline(
+    {
+      modelsDir,
+      maxImagePixels: 1e6,
+      lingerMs: 1000,
+      runAhead: false,
+      executionProvider: 'cpu',
+      devices: 1,
+      layout,
+      faceScoreThreshold: 0.9,
+      minFaceRatio: 0.25,
+      concurrency: 3,
+    },
+    { open: async () => engines, log: { warn } as unknown as Log, onLost: expect.unreachable },
+  );
+  const scoreOf = async (width: number, alone?: () => Promise<void>) => {
+    const { assessment } = await pipeline.assess(await imageOf(width), alone);
+    return assessment.kind === 'scored' ? assessment.spoofProbability : assessment.kind;
+  };
+  return { pipeline, runs, warn, scoreOf };
+}
+
+function imageOf(width: number): Promise<Buffer> {
+  const create = { width, height: 10, channels: 3 as const, background: 'white' };
+  return sharp({ create }).png().toBuffer();
+}
+
+test.each([
+  { runAhead: false, concurrency: undefined, plan: { maxAhead: 0, capacity: 16 } },
+  { runAhead: true, concurrency: undefined, plan: { maxAhead: 2, capacity: 24 } },
+  { runAhead: true, concurrency: 5, plan: { maxAhead: 2, capacity: 5 } },
+])('what engines hold, and as much decoded, is in work: %j', ({ plan, ...settings }) => {
+  const layout = { engines: 2, intraOpThreads: 1, maxBatch: 4 };
+  const planned = planBatches(layout, { lingerMs: 3, ...settings });
+  expect(planned).toEqual({ maxBatch: 4, maxRuns: 2, lingerMs: 3, ...plan });
+});
+
+test('images that are there together go in one run', async () => {
+  const { runs, scoreOf } = await open();
+  expect(await Promise.all([scoreOf(20), scoreOf(30), scoreOf(40)])).toEqual([0.2, 0.3, 0.4]);
+  expect(runs.map((run) => run.toSorted((a, b) => a - b))).toEqual([[20, 30, 40]]);
+});
+
+test('the images of a crashed engine run again, each of them alone', async () => {
+  let crashes = 1;
+  const { pipeline, runs, scoreOf } = await open(() => {
+    pipeline.drain();
+    if (crashes-- > 0) throw new EngineCrash('dead');
+  });
+  expect(await Promise.all([scoreOf(20), scoreOf(30), scoreOf(40)])).toEqual([0.2, 0.3, 0.4]);
+  expect(
+    runs
+      .slice(1)
+      .flat()
+      .toSorted((a, b) => a - b),
+  ).toEqual([20, 30, 40]);
+});
+
+test('an image that crashes its engine alone as well is what fails, and only that', async () => {
+  const { pipeline, scoreOf } = await open((widths) => {
+    pipeline.drain();
+    if (widths.includes(30)) throw new EngineCrash('dead');
+  });
+  const ended = await Promise.allSettled([scoreOf(20), scoreOf(30), scoreOf(40)]);
+  expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('a suspect runs alone: after those in work, and before those that come later', async () => {
+  const { pipeline, runs, scoreOf } = await open();
+  const earlier = scoreOf(20);
+  pipeline.drain();
+  const marked: unknown[] = [];
+  const mark = async () => void marked.push([...runs]);
+  await Promise.all([earlier, scoreOf(30, mark), scoreOf(40)]);
+  const turn = runs.findIndex((run) => run.includes(30));
+  expect(runs[turn]).toEqual([30]);
+  expect(marked).toEqual([runs.slice(0, turn)]);
+});
+
+test('a run that failed is told, and each image gets what it got alone', async () => {
+  const broken = new Error('out of memory');
+  const { pipeline, scoreOf, warn } = await open(([first = 0]) => ({
+    answers: [new Error(`bad image of ${first}`)],
+    broken,
+  }));
+  pipeline.drain();
+  await expect(scoreOf(20)).rejects.toThrow('bad image of 20');
+  expect(warn).toHaveBeenCalledWith({ err: broken, images: 1 }, expect.any(String));
+});
+
+test('a picture of too many pixels is refused before it is decoded', async () => {
+  const { runs, scoreOf } = await open();
+  await expect(scoreOf(100_001)).rejects.toMatchObject({ code: 'image_dimensions_exceeded' });
+  expect(runs).toEqual([]);
+});

@@ -1,0 +1,66 @@
+export {
+  canMove,
+  type CheckJob,
+  type CheckOutcome,
+  type CheckRecord,
+  type CheckResult,
+  type CheckStatus,
+  isFinished,
+  JOB_VERSION,
+  type JobState,
+  READABLE_JOB_VERSIONS,
+  roundMs,
+  SCHEMA_VERSION,
+  statusOf,
+} from './check.js';
+export {
+  asRefusal,
+  type ErrorCode,
+  type ErrorDetails,
+  errorMessages,
+  isStoreFailure,
+  LivegateError,
+  readRefusal,
+  type Refusal,
+  writeRefusal,
+} from './errors.js';
+export { type JpegHeader, type JpegSegment, walkJpeg } from './image-header-jpeg.js';
+export { type ImageHeader, imageKind, inspectHeader, type PngHeader } from './image-header.js';
+export { type ImageLimits, imageTooLarge, requireImageBytes, tooCostly } from './image-rules.js';
+export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
+export { describeModels, type ModelFacts, type WorkerFacts } from './models.js';
+export {
+  type Assessment,
+  type CutPoints,
+  decideVerdict,
+  type FaceCountStatus,
+  type Verdict,
+} from './verdict.js';
+export {
+  createDelivery,
+  type Delivery,
+  type DeliveryAttempt,
+  type DeliveryFailure,
+  deliveryIdOf,
+  type DeliveryStatus,
+  type DeliveryTarget,
+  failDelivery,
+  type NewDelivery,
+  parseRetryAfter,
+  receiverOf,
+  recordAttempt,
+  replayDelivery,
+} from './webhook-delivery.js';
+export {
+  activeSecrets,
+  createWebhookSecret,
+  disableEndpoint,
+  enableEndpoint,
+  eventOf,
+  rotateSecrets,
+  type WebhookEndpoint,
+  type WebhookEventType,
+  webhookEventTypes,
+  type WebhookMessageType,
+  type WebhookSecret,
+} from './webhooks.js';

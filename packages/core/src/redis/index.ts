@@ -1,0 +1,30 @@
+export { createRedisCancellations } from './cancellations.js';
+export {
+  type BullQueue,
+  createRedisCheckQueue,
+  type ReadBacklog,
+  type RedisCheckQueue,
+} from './check-queue.js';
+export {
+  connectForBackground,
+  connectForBlocking,
+  connectForRequests,
+  type Redis,
+} from './connection/connect.js';
+export {
+  listServers,
+  readMemory,
+  type RedisMemory,
+  type RedisSettings,
+  type WatchedRedis,
+  watchSettings,
+} from './connection/server-state.js';
+export { oneSlotRule, parseStoreUrl, redisConfig, type StoreHost } from './connection/store-url.js';
+export { createRedisIdempotencyKeys } from './idempotency-keys.js';
+export { createRedisImageStore } from './image-store.js';
+export { createKeys, type Keys } from './keys.js';
+export { createRedisRateLimiter } from './rate-limiter.js';
+export { createRedisReplyInbox, createRedisReplyOutbox, REPLIES_BLOCK_MS } from './replies.js';
+export { createRedisWebhookQueue } from './webhook-queue.js';
+export { createRedisWebhookStore } from './webhook-store.js';
+export { createRedisWorkerRegistry } from './worker-registry.js';

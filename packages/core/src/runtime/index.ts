@@ -1,0 +1,14 @@
+export { limitTime, untilAborted } from './limit-time.js';
+export {
+  type ConfigRule,
+  findConfigProblems,
+  fraction,
+  integer,
+  MAX_SETTING_MS,
+  milliseconds,
+  parsedBy,
+  readConfig,
+  refuseConfig,
+  sharedConfig,
+} from './read-config.js';
+export { createReplyWaiters } from './reply-waiters.js';

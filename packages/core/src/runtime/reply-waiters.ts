@@ -1,0 +1,38 @@
+import type { CheckOutcome } from '../domain/check.js';
+import type { Leases } from '../domain/leases.js';
+import type { ReplyWaiter } from '../ports.js';
+
+/** Brings the replies of one stream to the callers that wait for them, several for one check. */
+export function createReplyWaiters(leases: Leases) {
+  const waiting = new Map<string, Set<(outcome: CheckOutcome | undefined) => void>>();
+
+  return {
+    expect(id: string): ReplyWaiter {
+      const resolvers = waiting.get(id) ?? new Set();
+      waiting.set(id, resolvers);
+      let resolve!: (outcome: CheckOutcome | undefined) => void;
+      const outcome = new Promise<CheckOutcome | undefined>((settle) => (resolve = settle));
+      resolvers.add(resolve);
+      const lease = leases.take('reply_waiter', () => {
+        resolvers.delete(resolve);
+        if (resolvers.size === 0 && waiting.get(id) === resolvers) waiting.delete(id);
+        resolve(undefined);
+      });
+      return { ...lease, within: (waitMs) => limitTo(waitMs, outcome) };
+    },
+    /** A reply nobody waits for (any more) is dropped: the queue still holds the outcome. */
+    deliver(id: string, outcome: CheckOutcome): void {
+      const resolvers = waiting.get(id) ?? [];
+      waiting.delete(id);
+      for (const resolve of resolvers) resolve(outcome);
+    },
+  };
+}
+
+async function limitTo<T>(waitMs: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, waitMs, undefined);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,30 @@
+import {
+  type CheckJob,
+  type CheckResult,
+  JOB_VERSION,
+  type WorkerFacts,
+} from '@livegate/core/domain';
+
+export const exampleJob: CheckJob = {
+  version: JOB_VERSION,
+  tenant: 'acme',
+  replyTo: 'gateway-1',
+  imageBytes: 3,
+};
+
+export const exampleResult: CheckResult = {
+  verdict: { status: 'success', result: { spoof_percentage: 0.02611, status: 'LOW' } },
+  model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
+  timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22, workerMs: 33 },
+};
+
+export const exampleWorker: WorkerFacts = {
+  id: 'worker-1',
+  jobVersions: [JOB_VERSION],
+  models: [
+    { name: 'fr-detect', version: '0.0.1', sha256: '01234567', task: 'detect' },
+    { name: 'fr-liveness', version: '0.0.1', sha256: '89abcdef', task: 'classify' },
+  ],
+  executionProvider: 'cpu',
+  cutPoints: { moderate: 0.4, high: 0.7 },
+};

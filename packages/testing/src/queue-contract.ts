@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto';
+import { type CheckOutcome, SCHEMA_VERSION } from '@livegate/core/domain';
+import type { Cancellations, CheckQueue } from '@livegate/core/ports';
+import { describe, expect, it } from 'vitest';
+import { exampleJob, exampleResult } from './examples.js';
+import { type Create, open } from './subject.js';
+
+/** A queue together with the means to take and end a check as a worker would. */
+export interface WorkableQueue extends CheckQueue, Cancellations {
+  takeNext(): Promise<string | undefined> | string | undefined;
+  begin(id: string): Promise<void> | void;
+  /** Ends an attempt by a fault of ours; the next one may begin at once. */
+  retry(id: string): Promise<void> | void;
+  finish(id: string, outcome: CheckOutcome): Promise<void> | void;
+}
+
+const { replyTo: _, ...unawaitedJob } = exampleJob;
+
+export function describeCheckQueue(create: Create<WorkableQueue>): void {
+  async function openWithCheck() {
+    const queue = await open(create);
+    const id = randomUUID();
+    await queue.add(id, exampleJob);
+    return { queue, id };
+  }
+
+  describe('CheckQueue', () => {
+    it('counts what waits and knows no outcome before the end', async () => {
+      const { queue, id } = await openWithCheck();
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.read(id)).toEqual({
+        id,
+        tenant: exampleJob.tenant,
+        status: 'queued',
+        createdAt: expect.any(Number),
+      });
+    });
+
+    it('holds one job for one id', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.add(id, { ...exampleJob, tenant: 'other' });
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.read(id)).toMatchObject({ tenant: exampleJob.tenant });
+    });
+
+    it('tells when a worker has begun', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'processing',
+        startedAt: expect.any(Number),
+      });
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it.each([
+      [{ result: exampleResult }, 'succeeded'],
+      [{ error: 'invalid_image' }, 'failed'],
+    ] as const)('reads back how a check ended: %j', async (outcome, status) => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, outcome);
+      expect(await queue.read(id)).toMatchObject({
+        status,
+        outcome,
+        finishedAt: expect.any(Number),
+      });
+    });
+
+    it('puts a check back into the queue when an attempt fails by a fault of ours', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.retry(id);
+      const record = await queue.read(id);
+      expect(record).toMatchObject({ status: 'queued' });
+      expect(record).not.toHaveProperty('outcome');
+      expect(await queue.countWaiting()).toBe(1);
+      expect(await queue.takeNext()).toBe(id);
+    });
+
+    it.each([
+      [{ result: exampleResult }, 'succeeded'],
+      [{ error: 'internal_error' }, 'failed'],
+    ] as const)('reads back how the last attempt ended, not an earlier one: %j', async (...end) => {
+      const [outcome, status] = end;
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.retry(id);
+      await queue.begin(id);
+      await queue.finish(id, outcome);
+      expect(await queue.read(id)).toMatchObject({ status, outcome });
+    });
+
+    it('runs a check that somebody waits for before those that nobody waits for', async () => {
+      const queue = await open(create);
+      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+      await queue.add('awaited', exampleJob);
+      expect(await queue.countWaiting()).toBe(3);
+      expect(await queue.read('early')).toMatchObject({ status: 'queued' });
+      for (const id of ['awaited', 'early', 'late']) expect(await queue.takeNext()).toBe(id);
+      expect(await queue.takeNext()).toBeUndefined();
+    });
+
+    it('runs a check before the others once somebody waits for it', async () => {
+      const queue = await open(create);
+      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+      await queue.add('awaited', exampleJob);
+      await queue.prioritize('late');
+      await queue.prioritize('late');
+      await queue.prioritize(randomUUID());
+      for (const id of ['awaited', 'late', 'early']) expect(await queue.takeNext()).toBe(id);
+      await queue.prioritize('early');
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it('cancels and deletes a check that nobody waits for like any other', async () => {
+      const queue = await open(create);
+      for (const id of ['a', 'b']) await queue.add(id, unawaitedJob);
+      expect(await queue.cancel('a')).toBe(true);
+      expect(await queue.read('a')).toMatchObject({ status: 'canceled' });
+      await queue.delete('b');
+      expect(await queue.read('b')).toBeUndefined();
+      expect(await queue.countWaiting()).toBe(1);
+    });
+
+    it('remembers where a check is to be announced', async () => {
+      const queue = await open(create);
+      const facts = { webhookUrl: 'https://example.com', baseUrl: 'https://liveness.example' };
+      await queue.add('a', { ...exampleJob, ...facts });
+      expect(await queue.read('a')).toMatchObject(facts);
+    });
+
+    it('knows nothing of an unknown id', async () => {
+      const queue = await open(create);
+      expect(await queue.read(randomUUID())).toBeUndefined();
+      expect(await queue.cancel(randomUUID())).toBe(false);
+      await queue.hide(randomUUID());
+      await queue.delete(randomUUID());
+      expect(await queue.listHidden()).toEqual([]);
+    });
+
+    it('cancels a queued check at once', async () => {
+      const { queue, id } = await openWithCheck();
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+      expect(await queue.find([id, randomUUID()])).toEqual(new Map([[id, 'canceled']]));
+    });
+
+    it('cancels a running check when it ends, whatever its result', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toMatchObject({ status: 'processing' });
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.read(id)).toMatchObject({
+        status: 'canceled',
+        outcome: { error: 'canceled' },
+      });
+    });
+
+    it('does not cancel what has ended', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      expect(await queue.cancel(id)).toBe(false);
+      expect(await queue.read(id)).toMatchObject({ status: 'succeeded' });
+    });
+
+    it('deletes a queued check, which is then never run', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.delete(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.countWaiting()).toBe(0);
+    });
+
+    it('deletes a running check from sight, and tells its worker', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.delete(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.find([id])).toEqual(new Map([[id, 'deleted']]));
+      expect(await queue.listHidden()).toEqual([{ id, tenant: exampleJob.tenant }]);
+    });
+
+    it.each([
+      ['queued', []],
+      ['finished', [{ result: exampleResult }]],
+    ])('hides a %s check at once, and lists it until it is deleted', async (_state, outcomes) => {
+      const queue = await open(create);
+      const id = randomUUID();
+      const references = { webhookUrl: 'https://example.com', keySha256: 'k' };
+      await queue.add(id, { ...exampleJob, ...references });
+      expect(await queue.read(id)).toMatchObject(references);
+      for (const outcome of outcomes) {
+        await queue.begin(id);
+        await queue.finish(id, outcome);
+      }
+      await queue.hide(id);
+      expect(await queue.read(id)).toBeUndefined();
+      expect(await queue.listHidden()).toEqual([{ id, tenant: exampleJob.tenant, ...references }]);
+      await queue.delete(id);
+      expect(await queue.listHidden()).toEqual([]);
+      expect(await queue.find([id])).toEqual(new Map());
+    });
+
+    it('does not bring back an deleted check by cancelling it', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.delete(id);
+      expect(await queue.cancel(id)).toBe(true);
+      expect(await queue.read(id)).toBeUndefined();
+    });
+
+    it('deletes a finished check', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.begin(id);
+      await queue.finish(id, { result: exampleResult });
+      await queue.delete(id);
+      expect(await queue.read(id)).toBeUndefined();
+    });
+
+    it('carries the schema version of this code on an empty store', async () => {
+      const queue = await open(create);
+      expect(await queue.readSchemaVersion()).toBe(SCHEMA_VERSION);
+    });
+  });
+}

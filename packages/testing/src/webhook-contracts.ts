@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Delivery,
+  disableEndpoint,
+  failDelivery,
+  replayDelivery,
+  rotateSecrets,
+} from '@livegate/core/domain';
+import type { WebhookJob, WebhookQueue, WebhookStore } from '@livegate/core/ports';
+import { describe, expect, it } from 'vitest';
+import { type Create, open } from './subject.js';
+import { exampleDelivery, exampleEndpoint } from './webhook-examples.js';
+
+const at = (tenant: string, id: string) => ({ tenant, id });
+
+export function describeWebhookStore(create: Create<WebhookStore>): void {
+  describe('WebhookStore, endpoints', () => {
+    it('lists the endpoints of one tenant, the oldest first', async () => {
+      const store = await open(create);
+      const second = exampleEndpoint({ id: 'whe_2', createdAt: 2 });
+      const first = exampleEndpoint({ id: 'whe_1', createdAt: 1 });
+      for (const endpoint of [second, first]) await store.addEndpoint(endpoint, 16);
+      expect(await store.listEndpoints('acme')).toEqual([first, second]);
+      expect(await store.listEndpoints('globex')).toEqual([]);
+    });
+
+    it('shows, changes and removes an endpoint for its own tenant only', async () => {
+      const store = await open(create);
+      const endpoint = exampleEndpoint();
+      await store.addEndpoint(endpoint, 16);
+      const [own, others] = [at('acme', endpoint.id), at('globex', endpoint.id)];
+      const disable = (latest: typeof endpoint) => disableEndpoint(latest, 'gone');
+      expect(await store.readEndpoint(others)).toBeUndefined();
+      expect(await store.updateEndpoint(others, disable)).toBeUndefined();
+      expect(await store.removeEndpoint(others)).toBe(false);
+      expect(await store.readEndpoint(own)).toEqual(endpoint);
+      expect(await store.updateEndpoint(own, disable)).toMatchObject({ enabled: false });
+      expect(await store.readEndpoint(own)).toMatchObject({ disabledReason: 'gone' });
+      expect(await store.removeEndpoint(own)).toBe(true);
+      expect(await store.removeEndpoint(own)).toBe(false);
+    });
+
+    it('refuses more than a tenant may have, also when they come at once', async () => {
+      const store = await open(create);
+      const added = await Promise.allSettled(
+        [1, 2, 3, 4].map((n) => store.addEndpoint(exampleEndpoint({ id: `whe_${n}` }), 2)),
+      );
+      const refused = added.filter((result) => result.status === 'rejected');
+      expect(refused.map(({ reason }) => (reason as { code: string }).code)).toEqual([
+        'too_many_endpoints',
+        'too_many_endpoints',
+      ]);
+      expect(await store.listEndpoints('acme')).toHaveLength(2);
+    });
+
+    it('loses no change of two that are made at once', async () => {
+      const store = await open(create);
+      const { id } = exampleEndpoint();
+      await store.addEndpoint(exampleEndpoint(), 16);
+      const append = (text: string) =>
+        store.updateEndpoint(at('acme', id), (latest) => ({
+          ...latest,
+          description: `${latest.description ?? ''}${text}`,
+        }));
+      await Promise.all(['a', 'b', 'c', 'd'].map(append));
+      const description = (await store.readEndpoint(at('acme', id)))?.description ?? '';
+      expect(description.split('').toSorted()).toEqual(['a', 'b', 'c', 'd']);
+    });
+
+    it("keeps a tenant's own secrets", async () => {
+      const store = await open(create);
+      expect(await store.readTenantSecrets('acme')).toEqual([]);
+      const rotate = () =>
+        store.updateTenantSecrets('acme', (latest) => rotateSecrets(latest, 0, 1000));
+      const [first] = await rotate();
+      const [second, replaced] = await rotate();
+      expect(replaced).toEqual({ ...first, expiresAt: 1000 });
+      expect(await store.readTenantSecrets('acme')).toEqual([second, replaced]);
+      expect(await store.readTenantSecrets('globex')).toEqual([]);
+    });
+  });
+
+  describe('WebhookStore, deliveries', () => {
+    async function openWithEndpoint() {
+      const store = await open(create);
+      await store.addEndpoint(exampleEndpoint(), 16);
+      return store;
+    }
+
+    it('adds one delivery of one id', async () => {
+      const store = await openWithEndpoint();
+      const delivery = exampleDelivery();
+      expect(await store.addDelivery(delivery)).toBe(true);
+      expect(await store.addDelivery({ ...delivery, payload: 'other' })).toBe(false);
+      expect(await store.readDelivery(delivery.id)).toEqual(delivery);
+      expect(await store.readDelivery(randomUUID())).toBeUndefined();
+    });
+
+    it('adds no delivery to an endpoint that is gone', async () => {
+      const store = await open(create);
+      expect(await store.addDelivery(exampleDelivery())).toBe(false);
+      expect(await store.readDelivery(exampleDelivery().id)).toBeUndefined();
+      const target = { url: 'https://example.com/' };
+      expect(await store.addDelivery(exampleDelivery({ target }))).toBe(true);
+    });
+
+    it('removes all deliveries of an endpoint with it, and no others', async () => {
+      const store = await openWithEndpoint();
+      await store.addEndpoint(exampleEndpoint({ id: 'whe_2' }), 16);
+      const ids = Array.from({ length: 103 }, (_, n) => `msg_${n}`);
+      for (const id of ids) await store.addDelivery(exampleDelivery({ id }));
+      const other = exampleDelivery({ id: 'msg_other', target: { endpointId: 'whe_2' } });
+      await store.addDelivery(other);
+      await store.updateDelivery('msg_0', (latest) => failDelivery(latest, 'endpoint_gone'));
+      await store.removeEndpoint(at('acme', 'whe_1'));
+      expect(await store.listDeliveries('whe_1')).toEqual([]);
+      for (const id of ids) expect(await store.readDelivery(id)).toBeUndefined();
+      expect(await store.listDeliveries('whe_2')).toEqual([other]);
+    });
+
+    it('keeps all that are pending, and of those that have ended the latest 100', async () => {
+      const store = await openWithEndpoint();
+      const ids = Array.from({ length: 104 }, (_, n) => `msg_${n}`);
+      for (const [createdAt, id] of ids.entries()) {
+        await store.addDelivery(exampleDelivery({ id, createdAt }));
+      }
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
+      for (const id of ids.slice(1)) await store.updateDelivery(id, fail);
+      const kept = await Promise.all(ids.map((id) => store.readDelivery(id)));
+      const gone = ids.filter((_, n) => kept[n] === undefined);
+      expect(gone).toEqual(['msg_1', 'msg_2', 'msg_3']);
+      expect(kept[0]).toMatchObject({ status: 'pending' });
+      expect(await store.listDeliveries('whe_1')).toHaveLength(100);
+    });
+
+    it('keeps a delivery that is replayed although others end', async () => {
+      const store = await openWithEndpoint();
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
+      await store.addDelivery(exampleDelivery({ id: 'msg_replayed', createdAt: 0 }));
+      await store.updateDelivery('msg_replayed', fail);
+      await store.updateDelivery('msg_replayed', (latest) => replayDelivery(latest, 1));
+      for (let n = 1; n <= 101; n++) {
+        await store.addDelivery(exampleDelivery({ id: `msg_${n}`, createdAt: n }));
+        await store.updateDelivery(`msg_${n}`, fail);
+      }
+      expect(await store.readDelivery('msg_replayed')).toMatchObject({ status: 'pending' });
+      expect(await store.readDelivery('msg_1')).toBeUndefined();
+    });
+
+    it('lists the deliveries of one endpoint, newest first, 100 at most', async () => {
+      const store = await openWithEndpoint();
+      await store.addEndpoint(exampleEndpoint({ id: 'whe_other' }), 16);
+      for (let n = 0; n < 102; n++) {
+        await store.addDelivery(exampleDelivery({ id: `msg_${n}`, createdAt: n }));
+      }
+      const target = { endpointId: 'whe_other' };
+      await store.addDelivery(exampleDelivery({ id: 'msg_other', target }));
+      const ids = (await store.listDeliveries('whe_1')).map(({ id }) => id);
+      expect(ids).toHaveLength(100);
+      expect(ids[0]).toBe('msg_101');
+    });
+
+    it('changes what it knows', async () => {
+      const store = await openWithEndpoint();
+      const { id } = exampleDelivery();
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_deleted');
+      expect(await store.updateDelivery(id, fail)).toBeUndefined();
+      await store.addDelivery(exampleDelivery());
+      expect(await store.updateDelivery(id, fail)).toMatchObject({ status: 'failed' });
+      expect(await store.readDelivery(id)).toMatchObject({ failure: 'endpoint_deleted' });
+    });
+
+    it('deletes deliveries, also from the list', async () => {
+      const store = await openWithEndpoint();
+      await store.addDelivery(exampleDelivery());
+      await store.deleteDeliveries([exampleDelivery().id, 'msg_unknown']);
+      await store.deleteDeliveries([]);
+      expect(await store.readDelivery(exampleDelivery().id)).toBeUndefined();
+      expect(await store.listDeliveries('whe_1')).toEqual([]);
+    });
+  });
+}
+
+/** A queue together with a store of endpoints, and a look at what it holds. */
+export interface ObservedWebhookQueue {
+  queue: WebhookQueue;
+  store: WebhookStore;
+  list(): Promise<WebhookJob[]>;
+}
+
+export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void {
+  describe('WebhookQueue', () => {
+    it('holds nothing for a check that nobody wants to hear of', async () => {
+      const { queue, list } = await open(create);
+      await queue.announce({ id: randomUUID(), tenant: 'acme' });
+      expect(await list()).toEqual([]);
+    });
+
+    it('holds one job for a check announced twice, with no more in it than its facts', async () => {
+      const { queue, store, list } = await open(create);
+      await store.addEndpoint(exampleEndpoint(), 16);
+      const check = { id: randomUUID(), tenant: 'acme' };
+      const more = { ...check, imageBytes: 3 };
+      await queue.announce(more);
+      await queue.announce(check);
+      expect(await list()).toEqual([{ kind: 'announce', check }]);
+    });
+
+    it('holds a job for a check with a URL of its own', async () => {
+      const { queue, list } = await open(create);
+      const check = { id: randomUUID(), tenant: 'acme', webhookUrl: 'https://example.com/' };
+      await queue.announce(check);
+      expect(await list()).toEqual([{ kind: 'announce', check }]);
+    });
+
+    it('holds one job for a delivery, however often and however soon it is wanted', async () => {
+      const { queue, list } = await open(create);
+      const delivery = exampleDelivery();
+      await queue.deliver(delivery);
+      await queue.deliver(delivery);
+      await queue.deliverNow(delivery);
+      const { id: deliveryId, tenant } = delivery;
+      const job = { kind: 'deliver', deliveryId, receiver: 'whe_1', tenant };
+      expect(await list()).toEqual([job]);
+    });
+
+    it('lets go of the announcement and the deliveries of one check, and of no other', async () => {
+      const { queue, list } = await open(create);
+      const [deleted, kept] = ['a', 'b'].map((id) => ({
+        id,
+        tenant: 'acme',
+        webhookUrl: 'https://example.com/',
+      }));
+      for (const check of [deleted!, kept!]) await queue.announce(check);
+      await queue.deliver(exampleDelivery());
+      await queue.withdraw(deleted!.id, [exampleDelivery().id, 'msg_unknown']);
+      expect(await list()).toEqual([{ kind: 'announce', check: kept }]);
+    });
+  });
+}

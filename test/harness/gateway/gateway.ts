@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
+import { type CheckOutcome, createLeases, type WorkerFacts } from '@livegate/core/domain';
+import type { RateLimiter } from '@livegate/core/ports';
+import {
+  createFakeCheckQueue,
+  createFakeIdempotencyKeys,
+  createFakeImageStore,
+  createFakeRateLimiter,
+  createFakeReplies,
+  createFakeWebhookQueue,
+  createFakeWebhookStore,
+  createFakeWorkerRegistry,
+  exampleResult,
+  exampleWorker,
+  type FakeCheckQueue,
+  type Outage,
+} from '@livegate/testing';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { openAdmission } from '../../../apps/api/src/admission/admission.js';
+import { createAwaitCheck } from '../../../apps/api/src/checks/await-check.js';
+import { createEndings } from '../../../apps/api/src/checks/end-check.js';
+import { createClaimKey, createSubmitCheck } from '../../../apps/api/src/checks/submit-check.js';
+import {
+  type Credential,
+  developmentCredential,
+} from '../../../apps/api/src/credentials/credential-book.js';
+import { createServer, type ServerOptions } from '../../../apps/api/src/gateway/server.js';
+import { closeHttpServer, createHttpServer } from '../../../apps/api/src/http/http-server.js';
+import { createUploadPermits } from '../../../apps/api/src/upload/upload-permits.js';
+import { createAddressGuard } from '../../../apps/api/src/webhooks/address-guard.js';
+import { createDeleteMessages } from '../../../apps/api/src/webhooks/announce-check.js';
+import {
+  createAcceptWebhookUrl,
+  createHasEndpoints,
+} from '../../../apps/api/src/webhooks/webhook-url.js';
+
+export interface GatewayTestOptions extends Partial<ServerOptions> {
+  /** What the fake worker makes of every check; `never` leaves it waiting. */
+  outcome?: CheckOutcome | 'never';
+  credentials?: Credential[];
+  workers?: WorkerFacts[];
+  maxWaiting?: number;
+  maxUploadBytesInFlight?: number;
+  uploadTimeoutMs?: number;
+  rateLimiter?: RateLimiter;
+  /** Lines of the log, as they come. */
+  onLog?: (line: string) => void;
+}
+
+/** The real gateway, over HTTP on loopback, with fakes behind its ports. Closed after the test. */
+export async function startGateway(options: GatewayTestOptions = {}) {
+  const outage: Outage = { away: false };
+  const { credentials = [developmentCredential], outcome = { result: exampleResult } } = options;
+  const imageStore = createFakeImageStore(outage);
+  const leases = createLeases();
+  const fakeReplies = createFakeReplies(leases);
+  const replies = fakeReplies.createInbox('gateway');
+  const fakeQueue = createFakeCheckQueue(outage);
+  /** How often the gateway has looked at a check: the way to know that it waits. */
+  const looks = { count: 0 };
+  const queue = Object.assign(Object.create(fakeQueue) as FakeCheckQueue, {
+    async read(id: string) {
+      looks.count += 1;
+      return fakeQueue.read(id);
+    },
+    async add(...[id, job]: Parameters<typeof fakeQueue.add>) {
+      await fakeQueue.add(id, job);
+      if (outcome !== 'never') await finish(id, outcome);
+    },
+  });
+  const registry = createFakeWorkerRegistry(outage);
+  for (const worker of options.workers ?? [exampleWorker]) await registry.register(worker);
+
+  /** Ends a check as a worker would. */
+  async function finish(id: string, ended: CheckOutcome): Promise<void> {
+    const job = queue.jobs.get(id);
+    queue.finish(id, ended);
+    await fakeReplies.outbox.send(id, ended, job?.replyTo);
+    await imageStore.delete(id);
+  }
+
+  const webhookStore = createFakeWebhookStore(outage);
+  const webhookQueue = createFakeWebhookQueue(webhookStore, outage);
+  const urlRules = { httpsOnly: false, guard: createAddressGuard([]) };
+  const webhooks = {
+    routes: {
+      store: webhookStore,
+      queue: webhookQueue,
+      urlRules,
+      rateLimiter: createFakeRateLimiter(outage),
+      now: Date.now,
+    },
+    acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
+    announce: webhookQueue.announce,
+    delete: createDeleteMessages({ store: webhookStore, queue: webhookQueue }),
+  };
+
+  const log = pino({}, { write: options.onLog ?? (() => undefined) });
+  const admission = openAdmission({
+    queue,
+    registry,
+    imageStore,
+    settings: { findProblem: () => undefined },
+    maxWaiting: options.maxWaiting ?? 1000,
+    redisTimeoutMs: 500,
+    leases,
+    log,
+  });
+  await admission.firstLook;
+  const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024, leases);
+  const awaitCheck = createAwaitCheck({ queue, replies });
+  const idempotencyKeys = createFakeIdempotencyKeys(outage);
+  const claimKey = createClaimKey({ queue, idempotencyKeys });
+  const submitting = {
+    imageStore,
+    queue,
+    replies,
+    idempotencyKeys,
+    claimKey,
+    awaitCheck,
+    hasEndpoints: createHasEndpoints(webhookStore),
+  };
+  const ending = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
+  const server = createHttpServer(
+    createServer(
+      {
+        limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
+        waitLimitMs: 5000,
+        rateLimitPerMinute: 0,
+        publicUrl: undefined,
+        ...options,
+      },
+      {
+        credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
+        rateLimiter: options.rateLimiter ?? createFakeRateLimiter(outage),
+        admission,
+        leases,
+        uploads,
+        queue,
+        awaitCheck,
+        webhooks,
+        submitCheck: createSubmitCheck({ ...submitting, ...ending }),
+        ...ending,
+        log,
+        isClosing: () => false,
+      },
+    ),
+    options.uploadTimeoutMs ?? 30_000,
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    admission.close();
+    server.closeAllConnections();
+    await closeHttpServer(server);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    outage,
+    queue,
+    looks,
+    imageStore,
+    idempotencyKeys,
+    uploads,
+    leases,
+    webhookStore,
+    finish,
+    /** Open ones, as the server counts them. */
+    countConnections: promisify(server.getConnections.bind(server)),
+  };
+}
+
+export const path = '/face/v1/passive-liveness';
+
+export const defaultAuth = {
+  Authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
+  'x-api-key': 'default-api-key',
+};
+
+/** A multipart body with one file part for each given image. */
+export function formOf(...images: Uint8Array[]): FormData {
+  const form = new FormData();
+  for (const image of images) form.append('image', new Blob([Uint8Array.from(image)]), 'blob');
+  return form;
+}
+
+export type Body = NonNullable<RequestInit['body']> | null;
+
+/** Posts like an SDK and reads the answer; every answer must be JSON. */
+export async function post(url: string, body: Body, headers: Record<string, string> = {}) {
+  const response = await fetch(url + path, {
+    method: 'POST',
+    headers: { ...defaultAuth, ...headers },
+    body,
+  });
+  return { response, status: response.status, body: await response.json() };
+}

@@ -1,0 +1,15 @@
+import type { PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
+import { preparedModels } from './prepared-models.js';
+
+/** A pipeline of one engine on the CPU, which takes one image at a time and measures nothing. */
+export const pipelineConfig: PipelineConfig = {
+  modelsDir: await preparedModels(),
+  maxImagePixels: 52_000_000,
+  faceScoreThreshold: 0.9,
+  minFaceRatio: 0.25,
+  executionProvider: 'cpu',
+  devices: 1,
+  layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
+  lingerMs: 0,
+  runAhead: false,
+};

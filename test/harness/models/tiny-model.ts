@@ -1,0 +1,80 @@
+import onnxProto, { type onnx } from 'onnx-proto';
+import { floatTensor } from '../../../tools/models/graph.js';
+
+const { AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } =
+  onnxProto.onnx;
+
+/** Width and height of the tiny models' images. */
+export const TINY_SIZE = 4;
+
+export interface TinyTensor {
+  dims: number[];
+  values: number[];
+}
+
+export interface TinyNode {
+  type: string;
+  inputs: string[];
+  output: string;
+  /** Of a convolution. */
+  groups?: number;
+  /** Of a reduction, which drops them. */
+  axes?: number[];
+}
+
+/** Takes `input` float32 [batch, 3, 4, 4], gives `output`, and whatever else is named. */
+export function tinyGraph(
+  nodes: TinyNode[],
+  tensors: Record<string, TinyTensor>,
+  { fed = [], givenOut = [] }: { fed?: string[]; givenOut?: string[] } = {},
+): onnx.IGraphProto {
+  return GraphProto.create({
+    name: 'tiny',
+    node: nodes.map(toNode),
+    initializer: Object.entries(tensors).map(([name, { dims, values }]) =>
+      floatTensor(name, dims, Float32Array.from(values)),
+    ),
+    input: ['input', ...fed].map((name) => value(name, ['batch', 3, TINY_SIZE, TINY_SIZE])),
+    output: ['output', ...givenOut].map((name) => value(name)),
+  });
+}
+
+/** With the operators of the published models. */
+export function encodeGraph(graph: onnx.IGraphProto): Uint8Array {
+  return ModelProto.encode({ irVersion: 6, opsetImport: [{ version: 9 }], graph }).finish();
+}
+
+/** Numbers between -1 and 1 that look random and are always the same. */
+export function someValues(size: number): number[] {
+  return Array.from({ length: size }, (_, i) => Math.sin(7 * i + 1));
+}
+
+export function someTensor(...dims: number[]): TinyTensor {
+  return { dims, values: someValues(dims.reduce((a, b) => a * b)) };
+}
+
+function toNode({ type, inputs, output, groups, axes }: TinyNode): onnx.INodeProto {
+  const { INT, INTS } = AttributeProto.AttributeType;
+  const attribute = [
+    ...(groups ? [{ name: 'group', i: groups, type: INT }] : []),
+    ...(axes ? [{ name: 'axes', ints: axes, type: INTS }] : []),
+    ...(axes ? [{ name: 'keepdims', i: 0, type: INT }] : []),
+  ];
+  return NodeProto.create({
+    name: output,
+    opType: type,
+    input: inputs,
+    output: [output],
+    attribute,
+  });
+}
+
+/** Without sizes, they follow from the graph. */
+function value(name: string, sizes?: (number | string)[]): onnx.IValueInfoProto {
+  const dim = sizes?.map((size) =>
+    typeof size === 'string' ? { dimParam: size } : { dimValue: size },
+  );
+  const elemType = TensorProto.DataType.FLOAT;
+  const tensorType = { elemType, ...(dim && { shape: { dim } }) };
+  return ValueInfoProto.create({ name, type: { tensorType } });
+}
