@@ -107,11 +107,12 @@ it.skipIf(hasOtherRedis)(
 );
 
 it('npm start, told to stop, first answers who waits', async () => {
-  const { npm, port } = await npmStart();
+  // The default. Without it, a connection whose request is still on its way would be closed.
+  const { npm, port } = await npmStart({ LIVEGATE_DRAIN_MS: '1000' });
   const photo = await selfie();
   const url = `http://127.0.0.1:${port}`;
   const answers = Array.from({ length: 24 }, () => postImage(url, photo));
-  // The first answer: the others are in the queue, or in the worker's hands.
+  // The first answer: the others are in the queue, with the worker, or on their way here.
   await Promise.race(answers);
   await stop(npm, 'SIGTERM');
   for (const { status } of await Promise.all(answers)) expect(status).toBe(200);

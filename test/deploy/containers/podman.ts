@@ -112,8 +112,21 @@ export async function openPodman() {
 /** What a RUN of ours calls. */
 const PROGRAMS = 'sh ls rm mkdir find env tar gzip'.split(' ');
 
-/** How this machine's npm finds its registry; nothing else of ours is in a build. */
-const USERS_ENV = /^(npm_config_registry|\w+_proxy)$/i;
+/** How this machine's npm reaches its registry, from whichever file or variable; a build gets no more. */
+const NPM_SETTINGS = ['registry', 'proxy', 'https-proxy', 'noproxy'];
+
+async function readNpmSettings(root: string): Promise<Record<string, string>> {
+  const env: Record<string, string> = {};
+  for (const name of NPM_SETTINGS) {
+    const value = await ask('npm', 'config', 'get', name);
+    if (value && value !== 'null') env[`npm_config_${name.replaceAll('-', '_')}`] = value;
+  }
+  const cafile = await ask('npm', 'config', 'get', 'cafile');
+  const certificates = process.env['NODE_EXTRA_CA_CERTS'] ?? (cafile === 'null' ? '' : cafile);
+  if (!certificates) return env;
+  await copyFile(certificates, join(root, 'etc/ca.pem'));
+  return { ...env, NODE_EXTRA_CA_CERTS: '/etc/ca.pem' };
+}
 
 async function makeBase(root: string, nodeBin: string): Promise<Record<string, string>> {
   const machine = describeMachine();
@@ -132,13 +145,9 @@ async function makeBase(root: string, nodeBin: string): Promise<Record<string, s
   });
   await symlink('../lib/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
-  const ours = Object.entries(process.env).filter(([key]) => USERS_ENV.test(key));
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', ...Object.fromEntries(ours) };
+  // What npm must know to log in, if anything.
   await copyFile(join(homedir(), '.npmrc'), join(root, 'root/.npmrc')).catch(() => undefined);
-  const certificates = process.env['NODE_EXTRA_CA_CERTS'];
-  if (!certificates) return env as Record<string, string>;
-  await copyFile(certificates, join(root, 'etc/ca.pem'));
-  return { ...env, NODE_EXTRA_CA_CERTS: '/etc/ca.pem' } as Record<string, string>;
+  return { PATH: '/usr/local/bin:/usr/bin:/bin', ...(await readNpmSettings(root)) };
 }
 
 /** Of the programs, and all of the C library: packages with native code need more of it. */
