@@ -9,7 +9,7 @@ import {
 import { exampleWorker } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
-import { createEndings } from '../../apps/api/src/checks/end-check.js';
+import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
 import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/submit-check.js';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
@@ -138,7 +138,8 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     idempotencyKeys,
     claimKey: createClaimKey({ idempotencyKeys, queue }),
     awaitCheck: createAwaitCheck({ queue, replies }),
-    cancelCheck: createEndings({ queue, imageStore, idempotencyKeys, webhooks }).cancelCheck,
+    cancelCheck: createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks })
+      .cancelCheck,
     hasEndpoints: async () => false,
   });
   const submission = { tenant, image: jpeg, isAwaited: true, baseUrl: '' };

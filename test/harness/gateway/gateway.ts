@@ -21,7 +21,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { openAdmission } from '../../../apps/api/src/admission/admission.js';
 import { createAwaitCheck } from '../../../apps/api/src/checks/await-check.js';
-import { createEndings } from '../../../apps/api/src/checks/end-check.js';
+import { createCancelAndDelete } from '../../../apps/api/src/checks/end-check.js';
 import { createClaimKey, createSubmitCheck } from '../../../apps/api/src/checks/submit-check.js';
 import {
   type Credential,
@@ -109,7 +109,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     leases,
     log,
   });
-  await admission.firstLook;
+  await admission.firstPoll;
   const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024, leases);
   const awaitCheck = createAwaitCheck({ queue, replies });
   const idempotencyKeys = createFakeIdempotencyKeys(outage);
@@ -123,7 +123,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     awaitCheck,
     hasEndpoints: createHasEndpoints(webhookStore),
   };
-  const ending = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
+  const ending = createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks });
   const server = createHttpServer(
     createServer(
       {
