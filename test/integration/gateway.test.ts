@@ -378,6 +378,6 @@ describe('the log', () => {
     ['a full queue', { maxWaiting: 0 }, {}, 'overloaded'],
   ])('tells of %s as an error', async (_, options, headers, outcome) => {
     const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
-    expect(line).toMatchObject({ level: 50, outcome, msg: 'request errored', err: {} });
+    expect(line).toMatchObject({ level: 50, outcome, msg: 'request failed', err: {} });
   });
 });

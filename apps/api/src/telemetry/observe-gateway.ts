@@ -5,9 +5,9 @@ import type { Admission } from '../admission/admission.js';
 import type { UploadPermits } from '../upload/upload-permits.js';
 
 export interface ObserveGatewayDeps {
-  /** Of checks. */
+  /** The check queue. */
   queue: { readBacklog: ReadBacklog };
-  /** Of announcements and deliveries. */
+  /** The webhook queue: announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
   admission: Pick<Admission, 'view' | 'findProblem'>;
   memoryReaders: MemoryReader[];
@@ -15,13 +15,13 @@ export interface ObserveGatewayDeps {
   leases: Leases;
 }
 
-/** How full a Redis is; by what it is for. */
+/** Reads how full a Redis is, which is named by its use. */
 export interface MemoryReader {
   name: 'queue' | 'images';
   read(): Promise<RedisMemory>;
 }
 
-/** What is told when somebody collects metrics, and costs nothing between. */
+/** Registers gauges that are read only when metrics are collected. */
 export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
@@ -31,7 +31,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeLeases(deps.leases);
 }
 
-/** Every gateway tells the same of the one queue there is: take the maximum of them, not the sum. */
+/** All gateways report the same queue: aggregate with max, not sum. */
 function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string; unit: string }) {
   const meter = getMeter();
   const depth = meter.createObservableGauge(`${name}.depth`, {
@@ -44,7 +44,7 @@ function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string
   });
   meter.addBatchObservableCallback(
     async (observe) => {
-      // Without Redis nothing is known: the series ends, and what alerts is `livegate.ready`.
+      // While Redis is down the series has a gap; `livegate.ready` is what alerts.
       for (const part of await readBacklog().catch(() => [])) {
         observe.observe(depth, part.depth, { state: part.state });
         observe.observe(age, part.oldestAgeMs / 1000, { state: part.state });
@@ -70,7 +70,7 @@ function observeAdmission(admission: ObserveGatewayDeps['admission']): void {
     .addCallback((observe) => observe.observe(admission.view()?.workers.length ?? 0));
 }
 
-/** Every gateway tells the same. */
+/** All gateways report the same values. */
 function observeRedis(readers: MemoryReader[]): void {
   const meter = getMeter();
   const used = meter.createObservableGauge('livegate.redis.memory.used', {
