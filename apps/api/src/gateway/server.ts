@@ -125,10 +125,10 @@ export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler
   router.get(`${one}/deliveries`, deliveries.list);
   router.all(`${one}/deliveries`, refuseMethod('GET', 'HEAD'));
 
-  router.post(`${one}/rotate-secret`, secrets.rotateEndpoints);
+  router.post(`${one}/rotate-secret`, secrets.rotateEndpointSecret);
   router.post(`${one}/test`, deliveries.sendTest);
   router.post(`${one}/deliveries/:delivery/replay`, deliveries.replay);
-  router.post('/v1/webhook-secret', secrets.rotateTenants);
+  router.post('/v1/webhook-secret', secrets.rotateTenantSecret);
   router.all(
     [
       `${one}/rotate-secret`,
