@@ -53,7 +53,7 @@ export const endpointSchema = z.object({
 const secretSchema = z
   .string()
   .regex(/^whsec_[\w+/]{43}=$/)
-  .describe('Shown this once.');
+  .describe('Shown only once.');
 
 export const createdEndpointSchema = endpointSchema.extend({ secret: secretSchema });
 
