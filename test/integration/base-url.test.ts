@@ -139,7 +139,7 @@ describe('links begin with', () => {
     'X-Forwarded-Host: \u00e9.example',
     `X-Forwarded-Host: ${'a'.repeat(300)}`,
     'X-Forwarded-Host: undefined:undefined',
-  ])('nothing, where the trusted proxy says no URL: %s', async (line) => {
+  ])('the path alone if the trusted proxy forwards no valid URL: %s', async (line) => {
     await expectBase(await start('loopback'), [host, line], '');
   });
 
@@ -153,7 +153,7 @@ describe('links begin with', () => {
     'X-Forwarded-Prefix: https://evil.example',
     `X-Forwarded-Prefix: /${'a'.repeat(300)}`,
     'X-Forwarded-Prefix: /',
-  ])('no prefix that is no path: %s', async (line) => {
+  ])('no forwarded prefix that is not a path: %s', async (line) => {
     await expectBase(await start('loopback'), [host, line], 'http://gateway.internal:8080');
   });
 

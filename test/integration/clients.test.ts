@@ -370,7 +370,7 @@ describe('a body', () => {
   const zeros = Buffer.alloc(10e6);
   const forms = {
     multipart: (content: Piece) => form([file, content]),
-    'multipart, beside the image': (content: Piece) =>
+    'multipart, in another part': (content: Piece) =>
       form([file, jpeg], [['Content-Disposition: form-data; name="other"'], content]),
     JSON: (content: Piece) => json(join('{"image":"', content, '"}')),
   };
@@ -378,8 +378,8 @@ describe('a body', () => {
   it.each([
     ['multipart', forms.multipart, /^the (image|request body) has more than (100000|165536) bytes/],
     [
-      'multipart, beside the image',
-      forms['multipart, beside the image'],
+      'multipart, in another part',
+      forms['multipart, in another part'],
       /more than 165536 bytes, of which the image may have at most 100000$/,
     ],
     ['JSON', forms.JSON, /more than 198872 bytes, of which the image may have at most 100000$/],

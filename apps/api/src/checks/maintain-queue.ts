@@ -4,7 +4,7 @@ import type { DeleteCheck } from './end-check.js';
 
 const SWEEP_MS = 60_000;
 const PRIORITIZE_MS = 5000;
-/** How long BullMQ's events, which hold scores, outlive a deleted check or an expired result. */
+/** How long BullMQ's events, which contain scores, outlive a deleted check or an expired result. */
 const DROP_EVENTS_MS = 1000;
 
 export interface MaintainQueueDeps {

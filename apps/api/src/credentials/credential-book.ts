@@ -7,7 +7,7 @@ import { z } from 'zod';
 /** Polls with stat, which also sees changes behind the symbolic links of a Kubernetes secret. */
 const WATCH_MS = 1000;
 
-/** The credentials that the file currently holds. */
+/** The credentials that are currently in the file. */
 export interface CredentialBook {
   find(username: string): Credential | undefined;
   close(): void;
@@ -67,7 +67,7 @@ function isPublished(credential: Credential): boolean {
 
 /** The permissions of a tenant. */
 export const tenantPermissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
-/** All permissions. `queue-board` is for operators only: the queues hold the jobs of all tenants. */
+/** All permissions. `queue-board` is for operators only: the queues contain the jobs of all tenants. */
 export const permissions = [...tenantPermissions, 'queue-board'] as const;
 export type Permission = (typeof permissions)[number];
 

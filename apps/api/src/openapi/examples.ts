@@ -23,7 +23,7 @@ const scored = (spoofProbability: number) =>
 
 export const verdicts: Record<string, Example> = {
   low: { summary: 'A bona fide face', value: scored(0.02611) },
-  moderate: { summary: 'Hard to tell', value: scored(0.5678) },
+  moderate: { summary: 'Uncertain', value: scored(0.5678) },
   high: { summary: 'Most likely a spoof', value: scored(0.99768) },
   'no face': { summary: 'No face', value: decideVerdict({ kind: 'no_face' }, cutPoints) },
   'many faces': {

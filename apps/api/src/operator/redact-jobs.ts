@@ -5,8 +5,8 @@ import type { WebhookJob } from '@livegate/core/ports';
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 
 /**
- * Limits what a queue shows of its jobs to what a log line may contain: results hold a person's score,
- * webhook jobs hold URLs with tenants' secrets, and error messages may quote anything.
+ * Limits what a queue shows of its jobs to what a log line may contain: results contain a person's score,
+ * webhook jobs contain URLs with tenants' secrets, and error messages may quote anything.
  */
 export function redactJobs(queue: BullMQAdapter): BullMQAdapter {
   const read = { one: queue.getJob.bind(queue), many: queue.getJobs.bind(queue) };

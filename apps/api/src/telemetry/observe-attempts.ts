@@ -37,13 +37,13 @@ export function createObserveAttempts(): ObserveAttempts {
     cases: outcomes.map((outcome) => ({ outcome })),
   });
   const failures = createCount('livegate.webhook.failures', {
-    description: 'Messages that were given up: no attempt follows.',
+    description: 'Messages given up: no further attempt follows.',
     unit: '{message}',
     cases: reasons.map((reason) => ({ reason })),
   });
   const countRetry = createCountRetry(WEBHOOK_QUEUE);
   const duration = createSecondsHistogram('livegate.webhook.attempt.duration', {
-    description: 'From the look-up of the name to the end of the answer.',
+    description: 'Time from the DNS lookup to the end of the answer.',
   });
 
   return {

@@ -35,7 +35,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
 function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string; unit: string }) {
   const meter = getMeter();
   const depth = meter.createObservableGauge(`${name}.depth`, {
-    description: 'Jobs in the queue that have not ended, by state.',
+    description: 'Unfinished jobs in the queue, by state.',
     unit,
   });
   const age = meter.createObservableGauge(`${name}.oldest.age`, {
@@ -59,12 +59,12 @@ function observeAdmission(admission: ObserveGatewayDeps['admission']): void {
   meter
     .createObservableGauge('livegate.ready', {
       description:
-        '1 while this gateway takes checks: Redis answers, and a live worker reads its checks.',
+        '1 while this gateway admits checks: Redis answers, and a live worker reads its checks.',
     })
     .addCallback((observe) => observe.observe(admission.findProblem() ? 0 : 1));
   meter
     .createObservableGauge('livegate.worker.count', {
-      description: 'Workers that are alive, as this gateway sees them.',
+      description: 'Live workers, as this gateway sees them.',
       unit: '{worker}',
     })
     .addCallback((observe) => observe.observe(admission.view()?.workers.length ?? 0));
@@ -78,7 +78,7 @@ function observeRedis(readers: MemoryReader[]): void {
     unit: 'By',
   });
   const limit = meter.createObservableGauge('livegate.redis.memory.limit', {
-    description: 'maxmemory of a Redis; 0 is none.',
+    description: 'maxmemory of a Redis; 0 means no limit.',
     unit: 'By',
   });
   meter.addBatchObservableCallback(
@@ -98,13 +98,13 @@ function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.upload.in_flight', {
-      description: 'Memory set aside for images that are between their callers and Redis.',
+      description: 'Memory reserved for images on their way from callers to Redis.',
       unit: 'By',
     })
     .addCallback((observe) => observe.observe(uploads.bytesInFlight));
   meter
     .createObservableGauge('livegate.upload.limit', {
-      description: 'Where in-flight uploads are refused: LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT.',
+      description: 'The most memory for uploads in flight: LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT.',
       unit: 'By',
     })
     .addCallback((observe) => observe.observe(uploads.maxBytesInFlight));
@@ -113,7 +113,7 @@ function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
 function observeLeases(leases: Leases): void {
   getMeter()
     .createObservableGauge('livegate.lease.held', {
-      description: 'What requests and deliveries hold now. 0 of each kind without traffic.',
+      description: 'Leases that requests and deliveries hold. 0 of each kind without traffic.',
       unit: '{lease}',
     })
     .addCallback((observe) => {

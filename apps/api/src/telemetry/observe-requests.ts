@@ -16,7 +16,7 @@ import { isOurFault, isProbe } from '../http/log-requests.js';
  * Records a span and the duration of each request. The span continues the caller's trace if there is a
  * `traceparent`, and is active in all later middlewares.
  *
- * It contains the route, not the path or the query, which hold ids and data of the caller.
+ * It contains the route, not the path or the query, which contain ids and data of the caller.
  */
 export function observeRequests(): RequestHandler {
   const duration = createSecondsHistogram('http.server.request.duration', {

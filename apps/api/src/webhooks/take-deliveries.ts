@@ -47,6 +47,7 @@ export function takeDeliveries(
   const slots = createReceiverSlots({ total: SLOTS, perReceiver: PER_RECEIVER, leases });
   const traceProcess = createTraceProcess({ system: 'bullmq', destination: WEBHOOK_QUEUE });
   const countStall = createCountStall(WEBHOOK_QUEUE);
+  const warn = (message: string) => (err: unknown) => log.warn({ err }, message);
   const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
     connection: redis,
     prefix: keys.prefix,
@@ -57,18 +58,14 @@ export function takeDeliveries(
   // A replay requested while its job was ending queued no new job, since the old one still existed.
   worker.on('completed', ({ data }) => {
     if (data.kind !== 'deliver') return;
-    resume(data.deliveryId).catch((error: unknown) =>
-      log.warn({ err: error }, 'webhooks: queueing a replay failed'),
-    );
+    resume(data.deliveryId).catch(warn('webhooks: queueing a replay failed'));
   });
   worker.on('stalled', countStall);
   worker.on('error', (error) => {
     // The connection itself logs that it is down, once.
-    if (redis.status === 'ready') log.warn({ err: error }, 'webhooks: BullMQ worker error');
+    if (redis.status === 'ready') warn('webhooks: BullMQ worker error')(error);
   });
-  worker.on('failed', (job, error) =>
-    log.error({ job: job?.id, err: error }, 'webhooks: job failed'),
-  );
+  worker.on('failed', (job, err) => log.error({ job: job?.id, err }, 'webhooks: job failed'));
 
   // Without Redis no job can end, so do not wait: another gateway takes over the stalled jobs.
   return { close: () => worker.close(redis.status !== 'ready') };

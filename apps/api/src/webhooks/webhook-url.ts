@@ -21,7 +21,7 @@ export function requireWebhookUrl(text: string, { httpsOnly, guard }: WebhookUrl
   if (!url || text.length > MAX_WEBHOOK_URL_LENGTH) throw refused('it is not a URL');
   const schemes = httpsOnly ? ['https:'] : ['https:', 'http:'];
   if (!schemes.includes(url.protocol)) throw refused(`it must begin with ${schemes[0]}//`);
-  if (url.username || url.password) throw refused('it must not hold credentials');
+  if (url.username || url.password) throw refused('it must not contain credentials');
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(host) !== 0) guard.requireAddress(host);
   url.hash = '';
