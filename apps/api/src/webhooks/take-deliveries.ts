@@ -46,7 +46,6 @@ export function takeDeliveries(
 ) {
   const slots = createReceiverSlots({ total: SLOTS, perReceiver: PER_RECEIVER, leases });
   const traceProcess = createTraceProcess({ system: 'bullmq', destination: WEBHOOK_QUEUE });
-  const countStall = createCountStall(WEBHOOK_QUEUE);
   const warn = (message: string) => (err: unknown) => log.warn({ err }, message);
   const worker = new Worker<WebhookJob>(WEBHOOK_QUEUE, runJob, {
     connection: redis,
@@ -60,7 +59,7 @@ export function takeDeliveries(
     if (data.kind !== 'deliver') return;
     resume(data.deliveryId).catch(warn('webhooks: queueing a replay failed'));
   });
-  worker.on('stalled', countStall);
+  worker.on('stalled', createCountStall(WEBHOOK_QUEUE));
   worker.on('error', (error) => {
     // The connection itself logs that it is down, once.
     if (redis.status === 'ready') warn('webhooks: BullMQ worker error')(error);
