@@ -307,7 +307,7 @@ describe('paths and methods', () => {
   });
 });
 
-describe('the log', () => {
+describe("the gateway's log", () => {
   it('has one line per request without secrets, headers, query or score', async () => {
     const lines: string[] = [];
     const { url } = await startGateway({ onLog: (line) => lines.push(line) });

@@ -107,25 +107,6 @@ async function submitNew(
   };
 }
 
-/** Joins a check that an earlier request queued, perhaps at another gateway. */
-async function join(
-  id: string,
-  { isAwaited }: Submission,
-  { queue, awaitCheck }: SubmitCheckDeps,
-): Promise<SubmittedCheck> {
-  if (isAwaited) await queue.prioritize(id);
-  return {
-    id,
-    async awaitOutcome(wait) {
-      const record = await awaitCheck(id, wait);
-      return record ? record.outcome : GONE;
-    },
-    // A check with a key is kept for retries, and `awaitCheck` releases its own waiter.
-    abandon: async () => undefined,
-    [Symbol.dispose]: () => undefined,
-  };
-}
-
 /** Resolves with the id of the queued check: its own, unless another request took over its key. */
 async function enqueue(
   submission: Submission | KeyedSubmission,
@@ -164,6 +145,25 @@ async function withdraw(
   const { id } = submission;
   const freeKey = 'keySha256' in submission && idempotencyKeys.release(submission, id);
   await Promise.allSettled([queue.delete(id), imageStore.delete(id), freeKey]);
+}
+
+/** Joins a check that an earlier request queued, perhaps at another gateway. */
+async function join(
+  id: string,
+  { isAwaited }: Submission,
+  { queue, awaitCheck }: SubmitCheckDeps,
+): Promise<SubmittedCheck> {
+  if (isAwaited) await queue.prioritize(id);
+  return {
+    id,
+    async awaitOutcome(wait) {
+      const record = await awaitCheck(id, wait);
+      return record ? record.outcome : GONE;
+    },
+    // A check with a key is kept for retries, and `awaitCheck` releases its own waiter.
+    abandon: async () => undefined,
+    [Symbol.dispose]: () => undefined,
+  };
 }
 
 /** A gateway that has not queued the check of its claimed key after this time is considered dead. */

@@ -35,12 +35,6 @@ function redact(job: BoardJob): BoardJob {
   return Object.assign(job, { toJSON: () => shown });
 }
 
-/** For failed jobs only: one that succeeded or is retried keeps the reason of an earlier attempt. */
-function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
-  if (!finishedOn || returnvalue) return {};
-  return { failedReason: readRefusal(failedReason).error };
-}
-
 function pickFacts(job: BoardJob) {
   const { id, name, progress, attemptsMade, attemptsStarted, stalledCounter, delay } = job;
   const { timestamp, processedOn, finishedOn } = job;
@@ -61,4 +55,10 @@ function showData(data: CheckJob | WebhookJob): object {
 /** The class of the verdict but not its score. */
 function summarize({ verdict, timings }: CheckResult): object {
   return { outcome: verdict.result.status, ...timings };
+}
+
+/** For failed jobs only: one that succeeded or is retried keeps the reason of an earlier attempt. */
+function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
+  if (!finishedOn || returnvalue) return {};
+  return { failedReason: readRefusal(failedReason).error };
 }

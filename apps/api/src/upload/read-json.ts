@@ -23,14 +23,7 @@ export function createReadJson(limits: ImageLimits): ReadUpload {
   };
 }
 
-function readMembers(text: string): { image?: unknown; webhook_url?: unknown } {
-  if (text === '') return {};
-  const body = parseJsonBody(text);
-  if (typeof body !== 'object' || body === null) throw new LivegateError('invalid_json');
-  return body;
-}
-
-export interface ParserRun {
+interface ParserRun {
   req: Request;
   res: Response;
   /** The error for a body longer than the parser's limit. */
@@ -38,7 +31,7 @@ export interface ParserRun {
 }
 
 /** Runs a body parser that is an Express middleware. */
-export async function runParser(parse: RequestHandler, run: ParserRun): Promise<void> {
+async function runParser(parse: RequestHandler, run: ParserRun): Promise<void> {
   const { req, res, tooLarge } = run;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -50,13 +43,20 @@ export async function runParser(parse: RequestHandler, run: ParserRun): Promise<
 }
 
 /** Maps what body-parser and zlib throw to error codes of the contract. */
-export function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
+function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
   // body-parser gives the reason in `type`; zlib throws plain errors.
   const type = error instanceof Error && 'type' in error ? error.type : undefined;
   if (type === 'entity.too.large') return tooLarge;
   const code = type === 'charset.unsupported' ? 'unsupported_media_type' : 'invalid_json';
   const detail = error instanceof Error ? error.message : String(error);
   return new LivegateError(code, { detail, cause: error });
+}
+
+function readMembers(text: string): { image?: unknown; webhook_url?: unknown } {
+  if (text === '') return {};
+  const body = parseJsonBody(text);
+  if (typeof body !== 'object' || body === null) throw new LivegateError('invalid_json');
+  return body;
 }
 
 /** JSON of this length, not counting long strings, parses in about a millisecond. */

@@ -35,6 +35,20 @@ export function createReadMultipart(limits: ImageLimits): ReadUpload {
   };
 }
 
+/** Throws `invalid_multipart` for a type without a boundary. */
+function createParser(req: Request, maxImageBytes: number): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
+      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
+      // As a text field, the image would be decoded by its part's charset, which changes its bytes.
+      isPartAFile: (name) => name === 'image',
+    });
+  } catch (cause) {
+    throw invalidMultipart(cause);
+  }
+}
+
 function collectParts(
   parser: BusboyInstance,
   expectedBytes: number,
@@ -62,20 +76,6 @@ function collectParts(
       resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
     });
   });
-}
-
-/** Throws `invalid_multipart` for a type without a boundary. */
-function createParser(req: Request, maxImageBytes: number): BusboyInstance {
-  try {
-    return new Busboy({
-      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
-      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
-      // As a text field, the image would be decoded by its part's charset, which changes its bytes.
-      isPartAFile: (name) => name === 'image',
-    });
-  } catch (cause) {
-    throw invalidMultipart(cause);
-  }
 }
 
 function tooManyParts(): LivegateError {
