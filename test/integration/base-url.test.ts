@@ -16,7 +16,7 @@ const endpoint = JSON.stringify({
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
-/** A request as it comes, without the headers that a client library would add. */
+/** Sends a request without the headers that a client library would add. */
 async function request(port: number, start: string, lines: string[], body = '') {
   const auth = Object.entries(defaultAuth).map(([name, value]) => `${name}: ${value}`);
   const json = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`];
@@ -30,7 +30,7 @@ interface Links {
   links: { self: string; cancel: string };
 }
 
-/** Every URL of ours that one caller gets to see, less what they all begin with. */
+/** The base of every URL that a gateway shows to one caller. */
 async function collectBases({ port, queue }: Gateway, lines: string[], version = '1.1') {
   const http = `HTTP/${version}`;
   const checks = `POST /face/v1/passive-liveness ${http}`;
@@ -53,7 +53,7 @@ async function collectBases({ port, queue }: Gateway, lines: string[], version =
       before(waited.location, `/v1/jobs/${waited.headers.get('request-id')}`),
       before((read.body as Links).links.self, path),
       before(made.location, `/v1/webhook-endpoints/${whe}`),
-      // For the links in webhooks.
+      // The base of the links in webhooks.
       queue.jobs.get(id)?.baseUrl,
     ],
     servers,
@@ -75,39 +75,46 @@ const start = (trustedProxies?: string | number, publicUrl?: string) =>
   startGateway({ outcome: 'never', trustedProxies, publicUrl });
 
 describe('links begin with', () => {
-  it('what the request says, where no proxy is trusted, whatever the proxy says', async () => {
+  it('the host of the request if no proxy is trusted, even if a proxy says otherwise', async () => {
     const gateway = await start();
     await expectBase(gateway, [host], 'http://gateway.internal:8080');
     await expectBase(gateway, [host, ...forwarded], 'http://gateway.internal:8080');
   });
 
-  it('what the request says, where another proxy is trusted', async () => {
+  it('the host of the request if only another proxy is trusted', async () => {
     const gateway = await start('10.0.0.0/8');
     await expectBase(gateway, [host, ...forwarded], 'http://gateway.internal:8080');
   });
 
-  it.each(['loopback', '127.0.0.0/8', 1])('what the trusted proxy %s says', async (trusted) => {
-    const gateway = await start(trusted);
-    await expectBase(gateway, [host, ...forwarded], 'https://liveness.example/faces');
-    await expectBase(gateway, [host, 'X-Forwarded-Proto: https'], 'https://gateway.internal:8080');
-    await expectBase(gateway, [host, 'X-Forwarded-Host: a.example:444'], 'http://a.example:444');
-    await expectBase(gateway, [host, 'X-Forwarded-Host: [2001:DB8::1]'], 'http://[2001:db8::1]');
-    await expectBase(gateway, [host], 'http://gateway.internal:8080');
-  });
+  it.each(['loopback', '127.0.0.0/8', 1])(
+    'the forwarded URL of a trusted proxy: %s',
+    async (trusted) => {
+      const gateway = await start(trusted);
+      await expectBase(gateway, [host, ...forwarded], 'https://liveness.example/faces');
+      await expectBase(
+        gateway,
+        [host, 'X-Forwarded-Proto: https'],
+        'https://gateway.internal:8080',
+      );
+      await expectBase(gateway, [host, 'X-Forwarded-Host: a.example:444'], 'http://a.example:444');
+      await expectBase(gateway, [host, 'X-Forwarded-Host: [2001:DB8::1]'], 'http://[2001:db8::1]');
+      await expectBase(gateway, [host], 'http://gateway.internal:8080');
+    },
+  );
 
-  it('the prefixes of several proxies', async () => {
+  it('the joined prefixes of several proxies', async () => {
     const gateway = await start('loopback');
     const lines = [host, 'X-Forwarded-Prefix: /a/b, /c/'];
     await expectBase(gateway, lines, 'http://gateway.internal:8080/a/b/c');
   });
 
-  it('the configured URL, whatever the request and the proxy say', async () => {
+  it('the configured URL, even if request and proxy say otherwise', async () => {
     const gateway = await start('loopback', 'https://faces.example/api');
     await expectBase(gateway, [host, ...forwarded], 'https://faces.example/api');
     await expectBase(gateway, [], 'https://faces.example/api', '1.0');
   });
 
-  it('nothing, where an HTTP/1.0 request has no Host', async () => {
+  it('the path alone if an HTTP/1.0 request has no Host', async () => {
     const gateway = await start('loopback');
     await expectBase(gateway, [], '', '1.0');
     await expectBase(gateway, ['X-Forwarded-Prefix: /faces'], '/faces', '1.0');
@@ -132,7 +139,7 @@ describe('links begin with', () => {
     'X-Forwarded-Host: \u00e9.example',
     `X-Forwarded-Host: ${'a'.repeat(300)}`,
     'X-Forwarded-Host: undefined:undefined',
-  ])('nothing, where the trusted proxy says no URL: %s', async (line) => {
+  ])('the path alone if the trusted proxy forwards no valid URL: %s', async (line) => {
     await expectBase(await start('loopback'), [host, line], '');
   });
 
@@ -146,18 +153,18 @@ describe('links begin with', () => {
     'X-Forwarded-Prefix: https://evil.example',
     `X-Forwarded-Prefix: /${'a'.repeat(300)}`,
     'X-Forwarded-Prefix: /',
-  ])('no prefix that is no path: %s', async (line) => {
+  ])('no forwarded prefix that is not a path: %s', async (line) => {
     await expectBase(await start('loopback'), [host, line], 'http://gateway.internal:8080');
   });
 
-  it('nothing, where the Host is no host', async () => {
+  it('the path alone if the Host is invalid', async () => {
     await expectBase(await start(), ['Host: a/b@c'], '');
   });
 });
 
 describe('the server in the OpenAPI document', () => {
   it.each([
-    ['is where the document was read', undefined, undefined, forwarded, '/'],
+    ['is the host that the document was read from', undefined, undefined, forwarded, '/'],
     ['is below the prefix of a trusted proxy', 'loopback', undefined, forwarded, '/faces'],
     [
       'is the configured URL',
@@ -176,14 +183,17 @@ it.each([
   ['loopback', undefined, '/faces/operator/queues/'],
   ['10.0.0.0/8', undefined, '/operator/queues/'],
   ['loopback', 'https://faces.example/api', '/api/operator/queues/'],
-])('the queue board is below the path of the service: %s, %s', async (trusted, publicUrl, base) => {
-  const template = '<script type="module" src="static/board.js"></script>';
-  const app = express().set('trust proxy', trusted);
-  app.use('/operator/queues', createBoardPage({ template, uiConfig: {}, publicUrl }));
-  const server = app.listen(0, '127.0.0.1');
-  onTestFinished(() => void server.close());
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/operator/queues`;
-  const page = await fetch(url, { headers: { 'X-Forwarded-Prefix': '/faces' } });
-  expect(await page.text()).toContain(`<base href="${base}" />`);
-});
+])(
+  'the queue board is served below the path of the service: %s, %s',
+  async (trusted, publicUrl, base) => {
+    const template = '<script type="module" src="static/board.js"></script>';
+    const app = express().set('trust proxy', trusted);
+    app.use('/operator/queues', createBoardPage({ template, uiConfig: {}, publicUrl }));
+    const server = app.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/operator/queues`;
+    const page = await fetch(url, { headers: { 'X-Forwarded-Prefix': '/faces' } });
+    expect(await page.text()).toContain(`<base href="${base}" />`);
+  },
+);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 const multipart = 'Content-Type: multipart/form-data; boundary=x';
 const part = '--x\r\nContent-Disposition: form-data; name="image"; filename="blob"\r\n\r\n';
 
-/** A whole request with the image. */
+/** A complete request with the image. */
 function check(): string {
   const json = JSON.stringify({ image: jpeg.toString('base64') });
   return head('Content-Type: application/json', `Content-Length: ${json.length}`) + json;
@@ -33,7 +33,7 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
     ['a request without a Host', ['GET /livez HTTP/1.1\r\n\r\n'], false, 400, 'bad_request'],
     ...['http://[/livez', 'http://a]/x'].map(
       (target): [string, string[], boolean, number, string] => [
-        `a target that is no URL: ${target}`,
+        `a target that is not a URL: ${target}`,
         [`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
         false,
         400,
@@ -48,7 +48,7 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
       'method_not_allowed',
     ],
     [
-      'a chunk that has no length',
+      'a chunk without a length',
       [head(multipart, 'Transfer-Encoding: chunked'), 'what\r\n'],
       false,
       400,
@@ -107,20 +107,20 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
     expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
   });
 
-  it('an upload that never ends: 408', async () => {
+  it('408 for an upload that never ends', async () => {
     const { port } = await startGateway({ uploadTimeoutMs: 1000 });
     const answer = await sendRaw(port, [head(multipart, 'Content-Length: 5000'), part]);
     expect(answer.status).toBe(408);
     expect(answer.body).toMatchObject(errorBody(408, 'request_timeout'));
   });
 
-  it('a huge Content-Length: 413 before any of the body is read', async () => {
+  it('413 for a huge Content-Length, before any of the body is read', async () => {
     const { port } = await startGateway();
     const answer = await sendRaw(port, [head(multipart, 'Content-Length: 11534336')]);
     expect(answer.status).toBe(413);
   });
 
-  it('a huge chunked body: 413 without waiting for its end', async () => {
+  it('413 for a huge chunked body, without waiting for its end', async () => {
     const limits = { maxImageBytes: 1000, maxImagePixels: 1e6 };
     const { port, url } = await startGateway({ limits });
     const chunk = `20000\r\n${'a'.repeat(0x20000)}\r\n`;
@@ -129,7 +129,7 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
     expect(await post(url, formOf(jpeg))).toMatchObject({ status: 200 });
   });
 
-  it('a client that expects 100-continue sends its body only after the refusals', async () => {
+  it('100 Continue only for a request that passed all checks of its head', async () => {
     const { port } = await startGateway();
     const expecting = ['Expect: 100-continue', 'Content-Type: application/json'];
     const refused = await sendRaw(port, [head(...expecting, 'Content-Length: 99999999')]);
@@ -142,7 +142,7 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
     expect(accepted.status).toBe(200);
   });
 
-  it('a client of HTTP/1.0 gets its answer without a "100 Continue"', async () => {
+  it('the final answer without a 100 Continue for an HTTP/1.0 client', async () => {
     const { port } = await startGateway();
     const socket = connect({ port, host: '127.0.0.1' });
     socket.write(check().replace('HTTP/1.1\r\n', 'HTTP/1.0\r\nExpect: magic\r\n'));
@@ -150,11 +150,11 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
   });
 });
 
-describe('unusual HTTP is answered like any other', () => {
+describe('unusual but valid HTTP is answered normally', () => {
   it.each([
     ['an absolute target', 'GET http://localhost:1/livez HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     [
-      'an offer to upgrade',
+      'an Upgrade header',
       'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
     ],
   ])('%s', async (_name, request) => {
@@ -163,8 +163,8 @@ describe('unusual HTTP is answered like any other', () => {
   });
 });
 
-describe('on one connection, broken HTTP gets an answer of its own', () => {
-  it('after a request that was answered', async () => {
+describe('broken HTTP on a connection with an earlier request', () => {
+  it('gets its own answer after the request was answered', async () => {
     const { port } = await startGateway();
     const client = connectRaw(port);
     client.send(check());
@@ -184,21 +184,24 @@ describe('on one connection, broken HTTP gets an answer of its own', () => {
     ['NONSENSE\r\n\r\n', 400, 'bad_request'],
     [head(multipart, 'Transfer-Encoding: chunked') + 'what\r\n', 400, 'bad_request'],
     ['CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', 405, 'method_not_allowed'],
-  ])('after the answer that a check still waits for: %j', async (broken, status, code) => {
-    const { port, queue, finish } = await startGateway({ outcome: 'never' });
-    const client = connectRaw(port);
-    client.send(check() + broken);
-    await expect.poll(() => queue.jobs.size).toBe(1);
-    const [id = ''] = queue.jobs.keys();
-    await finish(id, { result: exampleResult });
-    const first = await client.next();
-    expect(first).toMatchObject({ status: 200, body: exampleResult.verdict });
-    expect(idOf(first)).toBe(id);
-    const second = await client.next();
-    expect(second).toMatchObject({ status, body: errorBody(status, code) });
-    expect(idOf(second)).not.toBe(id);
-    expect(await client.next()).toBeUndefined();
-  });
+  ])(
+    'gets its own answer after that of a check that is still awaited: %j',
+    async (broken, status, code) => {
+      const { port, queue, finish } = await startGateway({ outcome: 'never' });
+      const client = connectRaw(port);
+      client.send(check() + broken);
+      await expect.poll(() => queue.jobs.size).toBe(1);
+      const [id = ''] = queue.jobs.keys();
+      await finish(id, { result: exampleResult });
+      const first = await client.next();
+      expect(first).toMatchObject({ status: 200, body: exampleResult.verdict });
+      expect(idOf(first)).toBe(id);
+      const second = await client.next();
+      expect(second).toMatchObject({ status, body: errorBody(status, code) });
+      expect(idOf(second)).not.toBe(id);
+      expect(await client.next()).toBeUndefined();
+    },
+  );
 
   it.each([
     ['413', head(multipart, 'Content-Length: 99999999'), 413],
@@ -207,13 +210,16 @@ describe('on one connection, broken HTTP gets an answer of its own', () => {
       `POST ${path} HTTP/1.1\r\nHost: a\r\n${multipart}\r\nContent-Length: 99\r\n\r\n${part}`,
       401,
     ],
-  ])('but not a second one, where a %s was answered before the body broke off', async (...row) => {
-    const [, request, status] = row;
-    const { port } = await startGateway();
-    const client = connectRaw(port);
-    client.send(request);
-    expect(await client.next()).toMatchObject({ status });
-    client.hangUp();
-    expect(await client.next()).toBeUndefined();
-  });
+  ])(
+    'gets no second answer if the request got a %s before its body was cut off',
+    async (...row) => {
+      const [, request, status] = row;
+      const { port } = await startGateway();
+      const client = connectRaw(port);
+      client.send(request);
+      expect(await client.next()).toMatchObject({ status });
+      client.hangUp();
+      expect(await client.next()).toBeUndefined();
+    },
+  );
 });

@@ -7,7 +7,7 @@ import { greySquare } from '../harness/images/photos.js';
 
 const { jpeg, png } = await greySquare();
 
-/** What a client sends: the header lines of its request, and its body. */
+/** A request of a client: its header lines and its body. */
 interface Sent {
   headers: string[];
   body: Buffer;
@@ -19,7 +19,7 @@ function join(...pieces: Piece[]): Buffer {
   return Buffer.concat(pieces.map((piece) => Buffer.from(piece)));
 }
 
-/** A multipart body of parts as they are written: their header lines, and their content. */
+/** A multipart body of parts, each with its header lines and content exactly as written. */
 function multipart(type: string, boundary: string, ...parts: [string[], Piece][]): Sent {
   const pieces = parts.flatMap(([lines, content]) => [
     `--${boundary}\r\n${lines.join('\r\n')}\r\n\r\n`,
@@ -37,7 +37,7 @@ function json(body: Piece): Sent {
   return { headers: ['Content-Type: application/json'], body: Buffer.from(body) };
 }
 
-/** The body in chunks, as clients send it that do not know its length. */
+/** The body in chunks, as sent by clients that do not know its length. */
 function chunked({ headers, body }: Sent): Sent {
   const pieces: Piece[] = [];
   for (let at = 0; at < body.length; at += 100) {
@@ -321,7 +321,7 @@ describe('an image', () => {
     ['field and field', [field, field]],
     ['octets and file', [octets, file]],
     ['file and file', [file, file]],
-  ])('is refused beside a second one: %s', async (_forms, [first, second]) => {
+  ])('is refused if there is a second one: %s', async (_forms, [first, second]) => {
     const { port, uploads } = await startGateway();
     const answer = await send(port, form([first, jpeg], [second, png]));
     expect(answer).toMatchObject({ status: 400, body: errorBody(400, 'too_many_images') });
@@ -331,7 +331,7 @@ describe('an image', () => {
   it.each([
     ['a file', file],
     ['a field', field],
-  ])('is refused where %s is empty', async (_form, lines) => {
+  ])('is refused if %s is empty', async (_form, lines) => {
     const { port } = await startGateway();
     const answer = await send(port, form([lines, '']));
     expect(answer).toMatchObject({ status: 400, body: errorBody(400, 'empty_image') });
@@ -340,7 +340,7 @@ describe('an image', () => {
   it.each([
     ['a file', file],
     ['a field', field],
-  ])('is refused, naming the limit, where %s has a byte too many', async (_form, lines) => {
+  ])('is refused, naming the limit, if %s has one byte too many', async (_form, lines) => {
     const limits = { maxImageBytes: jpeg.length, maxImagePixels: 1e6 };
     const { port, uploads } = await startGateway({ limits });
     expect(await send(port, form([lines, jpeg]))).toMatchObject({ status: 200 });
@@ -350,7 +350,7 @@ describe('an image', () => {
     expect(uploads.bytesInFlight).toBe(0);
   });
 
-  it('is refused among more than 1000 parts, naming the limit', async () => {
+  it('is refused, naming the limit, in a body of more than 1000 parts', async () => {
     const { port, uploads } = await startGateway();
     const empty: [string[], Piece] = [['Content-Disposition: form-data; name="a"'], ''];
     const parts = Array.from({ length: 1000 }, () => empty);
@@ -366,11 +366,11 @@ describe('an image', () => {
 
 describe('a body', () => {
   const limits = { maxImageBytes: 100_000, maxImagePixels: 1e6 };
-  /** A thousandth of what it becomes. */
+  /** Compresses to a thousandth of its size. */
   const zeros = Buffer.alloc(10e6);
   const forms = {
     multipart: (content: Piece) => form([file, content]),
-    'multipart, beside the image': (content: Piece) =>
+    'multipart, in another part': (content: Piece) =>
       form([file, jpeg], [['Content-Disposition: form-data; name="other"'], content]),
     JSON: (content: Piece) => json(join('{"image":"', content, '"}')),
   };
@@ -378,14 +378,14 @@ describe('a body', () => {
   it.each([
     ['multipart', forms.multipart, /^the (image|request body) has more than (100000|165536) bytes/],
     [
-      'multipart, beside the image',
-      forms['multipart, beside the image'],
+      'multipart, in another part',
+      forms['multipart, in another part'],
       /more than 165536 bytes, of which the image may have at most 100000$/,
     ],
     ['JSON', forms.JSON, /more than 198872 bytes, of which the image may have at most 100000$/],
   ] as const)(
-    'that is too long is refused, naming the limit, by its declared length, as it comes, and as it is ' +
-      'decompressed: %s',
+    'that is too long by its Content-Length, as it arrives or as it is decompressed is refused, naming ' +
+      'the limit: %s',
     async (_name, write, message) => {
       const { port, uploads } = await startGateway({ limits });
       const long = write(zeros.subarray(0, 300_000));
@@ -400,27 +400,30 @@ describe('a body', () => {
     },
   );
 
-  it.each(Object.entries(forms))('is refused in Brotli and others: %s', async (_name, write) => {
-    const { port } = await startGateway();
-    for (const encoding of ['br', 'zstd', 'compress', 'gzip, gzip', 'utf-8']) {
-      const answer = await send(
-        port,
-        encoded(encoding, (body) => body, write(jpeg)),
-      );
-      expect(answer).toMatchObject({
-        status: 415,
-        body: {
-          ...errorBody(415, 'unsupported_media_type'),
-          error_message: 'send the body uncompressed, or with Content-Encoding: gzip or deflate',
-        },
-      });
-    }
-  });
+  it.each(Object.entries(forms))(
+    'is refused in Brotli and other encodings: %s',
+    async (_name, write) => {
+      const { port } = await startGateway();
+      for (const encoding of ['br', 'zstd', 'compress', 'gzip, gzip', 'utf-8']) {
+        const answer = await send(
+          port,
+          encoded(encoding, (body) => body, write(jpeg)),
+        );
+        expect(answer).toMatchObject({
+          status: 415,
+          body: {
+            ...errorBody(415, 'unsupported_media_type'),
+            error_message: 'send the body uncompressed, or with Content-Encoding: gzip or deflate',
+          },
+        });
+      }
+    },
+  );
 
   it.each([
     ['multipart', forms.multipart, 'invalid_multipart'],
     ['JSON', forms.JSON, 'invalid_json'],
-  ] as const)('is refused where its gzip is corrupt or cut: %s', async (_name, write, code) => {
+  ] as const)('is refused if its gzip is corrupt or truncated: %s', async (_name, write, code) => {
     const { port, uploads } = await startGateway();
     const cut = (body: Buffer) => gzipSync(body).subarray(0, -10);
     for (const encode of [cut, (body: Buffer) => body]) {

@@ -15,7 +15,7 @@ const lastAnswer = {
   ),
 };
 
-/** A server whose one route is answered by the test. */
+/** A server with one route, which the test answers. */
 async function startServer() {
   const asked: Response[] = [];
   const app = express().get('/', (_req, res) => void asked.push(res));
@@ -28,7 +28,7 @@ async function startServer() {
 it.each([
   ['that never sent a byte', ''],
   ['that sent half a head', request.slice(0, 20)],
-])('a connection %s does not hold up the end', async (_name, sent) => {
+])('closing the server does not wait for a connection %s', async (_name, sent) => {
   const { server, port } = await startServer();
   const socket = connect({ port, host: '127.0.0.1' });
   const [serverSide] = (await once(server, 'connection')) as [Socket];
@@ -39,7 +39,7 @@ it.each([
   await closed;
 });
 
-it('a request that has begun gets its answer, and the connection ends with it', async () => {
+it('closing the server waits for the answer to a running request, which ends the connection', async () => {
   const { server, asked, port } = await startServer();
   const client = connectRaw(port);
   client.send(request);
@@ -51,7 +51,7 @@ it('a request that has begun gets its answer, and the connection ends with it', 
   await closed;
 });
 
-it('while it drains, nobody meets a closed port or a connection that was cut off', async () => {
+it('a draining server answers requests on kept and new connections, and closes each after its answer', async () => {
   const { server, asked, port } = await startServer();
   server.on('request', () => asked.at(-1)?.json({ ok: true }));
   const kept = connectRaw(port);

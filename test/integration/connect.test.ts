@@ -6,7 +6,7 @@ import { findFreePort } from '../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from '../harness/redis/redis-server.js';
 import { connectWorker } from '../harness/redis/sandbox.js';
 
-it('what is refused by a server that became a replica is sent again, on another connection', async () => {
+it('a command that a server refuses as a replica is sent again on a new connection', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-replica-'));
   const port = await findFreePort();
   const server = await startRedisServer(redisArgs({ port: `${port}`, dir }));

@@ -1,5 +1,5 @@
-// Assesses the selfie of its standard input, SELFIES times, and prints how often all of the heap was
-// collected meanwhile: `node --expose-gc count-full-collections.mjs CONFIG SELFIES`.
+// Assesses the selfie from standard input SELFIES times and prints how many full garbage collections
+// ran meanwhile: `node --expose-gc count-full-collections.mjs CONFIG SELFIES`.
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { buffer } from 'node:stream/consumers';
 import { createPipeline } from '@livegate/worker/scheduling/schedule-images';
@@ -8,7 +8,7 @@ const [config, selfies] = process.argv.slice(2).map((argument) => JSON.parse(arg
 const selfie = await buffer(process.stdin);
 const pipeline = await createPipeline(config, { log: console, onLost: () => process.exit(1) });
 await assess(10);
-// V8 now knows how little survives, as after a worker's first minutes.
+// Teaches V8 how little survives, as it knows after a worker's first minutes.
 for (let i = 0; i < 4; i++) globalThis.gc();
 
 let full = 0;

@@ -16,12 +16,12 @@ const decodeImage = createDecodeImage(1);
 const ample = { cpuMs: 60_000, wallMs: 60_000 };
 const task = { pixels: LARGE, failOn: 'error' } as const;
 
-/** Seconds within libjpeg, where nothing but an end of the process can reach it. */
+/** Takes seconds inside libjpeg, which only the end of the process can interrupt. */
 const slow = { file: odd.arithmeticJpeg(7071), task };
 
 const prepare = (image: Buffer) => prepareImage(image, inspectHeader(image, LARGE));
 
-test('a process decodes to the same pixels as this one, and ends', async () => {
+test('a decode process returns the same pixels as this process does, and ends', async () => {
   const image = await selfie();
   const picture = await decodeApart(prepare(image), ample);
   const here = await decodeImage(image, inspectHeader(image, LARGE));
@@ -30,13 +30,13 @@ test('a process decodes to the same pixels as this one, and ends', async () => {
   await vi.waitUntil(() => countProcesses() === 0);
 });
 
-test('pixels from a process can be moved to a thread', async () => {
+test('pixels from a decode process can be transferred to a thread', async () => {
   const { pixels } = await decodeApart(prepare(await selfie()), ample);
   structuredClone(pixels, { transfer: [pixels.buffer as ArrayBuffer] });
   expect(pixels).toHaveLength(0);
 });
 
-test('a decode past its processor time is killed and refused, saying so', async () => {
+test('a decode past its CPU time limit is killed and refused with the reason', async () => {
   const ended = decodeApart(slow, { cpuMs: 100, wallMs: 60_000 });
   await expect(ended).rejects.toMatchObject({
     code: 'invalid_image',
@@ -45,14 +45,14 @@ test('a decode past its processor time is killed and refused, saying so', async 
   await vi.waitUntil(() => countProcesses() === 0);
 });
 
-test('a decode that the clock ends before it has had its processor time is no refusal', async () => {
+test('a decode past its wall time but not its CPU time fails without refusing the image', async () => {
   const ended = decodeApart(slow, { cpuMs: 60_000, wallMs: 500 });
   await expect(ended).rejects.toThrow('ended without an answer, within 500 ms: SIGKILL');
   await expect(ended).rejects.not.toHaveProperty('code');
   await vi.waitUntil(() => countProcesses() === 0);
 });
 
-test('a process that is killed by somebody else is no refusal', async () => {
+test('a decode process that something else kills fails without refusing the image', async () => {
   const ended = decodeApart(slow, ample);
   const pid = await vi.waitUntil(() => findDecodeProcess(), { timeout: 10_000 });
   process.kill(pid, 'SIGKILL');
@@ -60,7 +60,7 @@ test('a process that is killed by somebody else is no refusal', async () => {
   await expect(ended).rejects.not.toHaveProperty('code');
 });
 
-test('what cannot be decoded is refused, with what libvips says in its detail', async () => {
+test('an image that cannot be decoded is refused with the message of libvips as detail', async () => {
   const broken = { file: odd.truncated(await selfie()), task };
   await expect(decodeApart(broken, ample)).rejects.toMatchObject({
     code: 'invalid_image',
@@ -68,7 +68,7 @@ test('what cannot be decoded is refused, with what libvips says in its detail', 
   });
 });
 
-test('no more processes run at once than it may have', async () => {
+test('no more decode processes run at the same time than the limit', async () => {
   const image = prepare(await selfie());
   let most = 0;
   const watch = setInterval(() => (most = Math.max(most, countProcesses())), 10);
@@ -79,7 +79,7 @@ test('no more processes run at once than it may have', async () => {
   expect(most).toBeLessThanOrEqual(2);
 });
 
-test('a picture of 52 megapixels that comes bit by bit is decoded', async () => {
+test('a progressive picture of 52 megapixels is decoded', async () => {
   const form = { frame: 0xc2, components: [1, 2, 3], scans: odd.slowScans };
   const image = odd.emptyJpeg(7211, form);
   const { width, pixels } = await decodeImage(image, inspectHeader(image, 52_000_000));

@@ -15,7 +15,7 @@ async function readPage(options: GatewayTestOptions): Promise<string> {
 const named = /default-username[^]*default-password[^]*default-api-key/;
 
 describe('the page at /docs', () => {
-  it('names the development credentials and shows a receiver where they are accepted', async () => {
+  it('shows the development credentials and a webhook receiver if they are accepted', async () => {
     const page = await readPage({});
     expect(page).toMatch(named);
     expect(page).toContain('id="receiver"');
@@ -25,7 +25,7 @@ describe('the page at /docs', () => {
     ['other credentials', { username: 'acme-user' }],
     ['another password', { password_sha256: hashSecret('secret') }],
     ['another key', { api_key_sha256: hashSecret('secret') }],
-  ])('does neither with %s', async (_name, change) => {
+  ])('shows neither with %s', async (_name, change) => {
     const page = await readPage({ credentials: [{ ...developmentCredential, ...change }] });
     expect(page).not.toMatch(/default-/);
     expect(page).not.toContain('receiver');

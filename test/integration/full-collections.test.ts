@@ -7,8 +7,8 @@ import { pipelineConfig } from '../harness/models/pipeline-config.js';
 
 const SELFIES = 600;
 
-test('pixels do not make the worker collect all of its heap', async () => {
-  // In a process of its own: the test runner's heap is larger, and its limit with it.
+test('the memory of pixels does not make the worker collect its whole heap', async () => {
+  // In its own process: the larger heap of the test runner would hide the collections.
   const program = fileURLToPath(new URL('count-full-collections.mjs', import.meta.url));
   const args = ['--expose-gc', program, JSON.stringify(pipelineConfig), `${SELFIES}`];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -77,7 +77,7 @@ describe('an answered check', () => {
   });
 });
 
-describe('refused images', () => {
+describe('POST /face/v1/passive-liveness refuses', () => {
   it.each<[string, () => Body, number, string]>([
     ['no image part', () => formOf(), 400, 'missing_image'],
     ['two images', () => formOf(jpeg, png), 400, 'too_many_images'],
@@ -91,7 +91,7 @@ describe('refused images', () => {
     expect(queue.jobs.size).toBe(0);
   });
 
-  it('says the same words as the API it replaces', async () => {
+  it('with the error messages of the GLAIR API', async () => {
     const { url } = await startGateway({ outcome: { error: 'internal_error' } });
     const json = { 'content-type': 'application/json' };
     expect(await post(url, formOf(Buffer.from('x')))).toMatchObject({
@@ -105,7 +105,7 @@ describe('refused images', () => {
     });
   });
 
-  it('an image of too many pixels', async () => {
+  it('an image with too many pixels', async () => {
     const { url } = await startGateway({ limits: { maxImageBytes: 1e6, maxImagePixels: 64 * 63 } });
     expect(await post(url, formOf(png))).toMatchObject({
       status: 400,
@@ -113,7 +113,7 @@ describe('refused images', () => {
     });
   });
 
-  it('what the worker refuses', async () => {
+  it('an image that the worker refuses', async () => {
     const { url } = await startGateway({ outcome: { error: 'invalid_image' } });
     expect(await post(url, formOf(jpeg))).toMatchObject({
       status: 400,
@@ -121,7 +121,7 @@ describe('refused images', () => {
     });
   });
 
-  it('what the worker refuses in words of its own', async () => {
+  it('an image that the worker refuses, with the message of the worker', async () => {
     const message = 'the image takes too long';
     const { url } = await startGateway({ outcome: { error: 'invalid_image', message } });
     expect(await post(url, formOf(jpeg))).toMatchObject({
@@ -131,7 +131,7 @@ describe('refused images', () => {
   });
 });
 
-describe('refused callers', () => {
+describe('authentication', () => {
   it.each([
     ['no credentials', { Authorization: '', 'x-api-key': '' }],
     ['no x-api-key', { 'x-api-key': '' }],
@@ -140,8 +140,8 @@ describe('refused callers', () => {
     ['a wrong password', { Authorization: `Basic ${btoa('default-username:wrong')}` }],
     ['an unknown name', { Authorization: `Basic ${btoa('nobody:default-password')}` }],
     ['a Bearer token', { Authorization: 'Bearer default-password' }],
-    ['Basic that is no base64', { Authorization: 'Basic ***' }],
-  ])('%s: 401', async (_name, headers) => {
+    ['Basic that is not base64', { Authorization: 'Basic ***' }],
+  ])('answers 401 to %s', async (_name, headers) => {
     const { url } = await startGateway();
     const { response, status, body } = await post(url, formOf(jpeg), headers);
     expect(status).toBe(401);
@@ -149,7 +149,7 @@ describe('refused callers', () => {
     expect(response.headers.get('www-authenticate')).toMatch(/^Basic/);
   });
 
-  it('valid credentials without the permission: 403', async () => {
+  it('answers 403 to valid credentials without the permission', async () => {
     const { url } = await startGateway({
       credentials: [{ ...developmentCredential, permissions: [] }],
     });
@@ -158,7 +158,7 @@ describe('refused callers', () => {
     expect(body).toEqual(errorBody(403, 'forbidden'));
   });
 
-  it('keeps the secrets of one credential from opening another', async () => {
+  it('refuses a username with the password of another credential', async () => {
     const { url } = await startGateway({
       credentials: [
         developmentCredential,
@@ -171,7 +171,7 @@ describe('refused callers', () => {
     expect(await post(url, formOf(jpeg), right)).toMatchObject({ status: 200 });
   });
 
-  it('a tenant over its rate: 429 with Retry-After', async () => {
+  it('answers 429 with Retry-After to a tenant over its rate', async () => {
     const { url } = await startGateway({
       credentials: [{ ...developmentCredential, rate_limit_per_minute: 1 }],
     });
@@ -183,11 +183,11 @@ describe('refused callers', () => {
   });
 });
 
-describe('when no check can be taken', () => {
+describe('when a check cannot be answered', () => {
   it.each<[string, Parameters<typeof startGateway>[0], string]>([
-    ['all workers are away', { workers: [] }, 'unavailable'],
+    ['no worker is alive', { workers: [] }, 'unavailable'],
     ['the queue is full', { maxWaiting: 0 }, 'overloaded'],
-  ])('%s: 503 with Retry-After', async (_name, options, code) => {
+  ])('503 with Retry-After if %s', async (_name, options, code) => {
     const { url } = await startGateway(options);
     const { response, status, body } = await post(url, formOf(jpeg));
     expect(status).toBe(503);
@@ -195,7 +195,7 @@ describe('when no check can be taken', () => {
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 
-  it('Redis goes away between two looks: 503 with Retry-After', async () => {
+  it('503 with Retry-After if Redis goes down between two polls', async () => {
     const { url, outage } = await startGateway();
     outage.away = true;
     const { response, status, body } = await post(url, formOf(jpeg));
@@ -204,7 +204,7 @@ describe('when no check can be taken', () => {
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 
-  it('the wait runs out: 504 with the Location of the check, which goes on', async () => {
+  it('504 with the Location of the check, which goes on, if the wait runs out', async () => {
     const { url, queue } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
     const { response, status, body } = await post(url, formOf(jpeg));
     const id = response.headers.get('request-id') ?? '';
@@ -215,7 +215,7 @@ describe('when no check can be taken', () => {
     expect(queue.jobs.has(id)).toBe(true);
   });
 
-  it('a fault of ours: 500, and nothing about it leaks', async () => {
+  it('500 without any detail after an internal error', async () => {
     const lines: string[] = [];
     const { url, queue } = await startGateway({ onLog: (line) => lines.push(line) });
     queue.add = async () => {
@@ -228,7 +228,7 @@ describe('when no check can be taken', () => {
     expect(lines.join('')).toContain('secret detail');
   });
 
-  it('takes the image back out when its job cannot be queued', async () => {
+  it('deletes the stored image if its job cannot be queued', async () => {
     const { url, queue, imageStore } = await startGateway();
     queue.add = async () => {
       throw new Error('no');
@@ -237,7 +237,7 @@ describe('when no check can be taken', () => {
     expect(await imageStore.get([response.headers.get('request-id') ?? ''])).toEqual([undefined]);
   });
 
-  it('reads the queue when the reply was lost', async () => {
+  it('reads the outcome from the queue if the reply was lost', async () => {
     const { url, queue } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
     const add = queue.add;
     queue.add = async (id, job) => {
@@ -265,12 +265,12 @@ describe('paths and methods', () => {
     expect(await response.json()).toMatchObject(errorBody(status, code));
   });
 
-  it('names the methods that a path knows', async () => {
+  it('lists the methods of a path in Allow', async () => {
     const { url } = await startGateway();
     expect((await fetch(url + path)).headers.get('allow')).toBe('POST');
   });
 
-  it('/livez answers whatever is away; /readyz says what is', async () => {
+  it('/livez is 200 without workers, and /readyz is 503 with the reason', async () => {
     const { url } = await startGateway({ workers: [] });
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     const ready = await fetch(`${url}/readyz`);
@@ -285,7 +285,7 @@ describe('paths and methods', () => {
     expect(await ready.json()).toEqual({ status: 'ok', workers: 1 });
   });
 
-  it('/v1/models lists each set of models once, with thresholds, to anyone', async () => {
+  it('/v1/models lists each set of models once, with thresholds, without credentials', async () => {
     const twin = { ...exampleWorker, id: 'worker-2' };
     const upgraded = { ...exampleWorker, id: 'worker-3', cutPoints: { moderate: 0.3, high: 0.6 } };
     const { url } = await startGateway({ workers: [exampleWorker, twin, upgraded] });
@@ -301,14 +301,14 @@ describe('paths and methods', () => {
     });
   });
 
-  it('/v1/models is 503 while no worker can tell', async () => {
+  it('/v1/models is 503 while no worker is alive', async () => {
     const { url } = await startGateway({ workers: [] });
     expect((await fetch(`${url}/v1/models`)).status).toBe(503);
   });
 });
 
-describe('the log', () => {
-  it('has one line per request, and no secret, header, query or byte of the image in it', async () => {
+describe("the gateway's log", () => {
+  it('has one line per request without secrets, headers, query or score', async () => {
     const lines: string[] = [];
     const { url } = await startGateway({ onLog: (line) => lines.push(line) });
     const response = await fetch(`${url}${path}?token=query-secret`, {
@@ -338,7 +338,7 @@ describe('the log', () => {
     }
   });
 
-  /** The line of one request, once it is there. */
+  /** The log line of one request. */
   async function lineOf(options: GatewayTestOptions, ask: (gateway: Gateway) => Promise<unknown>) {
     const lines: string[] = [];
     await ask(await startGateway({ ...options, onLog: (line) => lines.push(line) }));
@@ -352,13 +352,13 @@ describe('the log', () => {
     ['a refused image', { outcome: { error: 'invalid_image' } }, {}, 'invalid_image'],
     ['a canceled check', { outcome: { error: 'canceled' } }, {}, 'canceled'],
     ['wrong credentials', {}, { 'x-api-key': 'wrong' }, 'unauthorized'],
-  ])('tells of %s at info, without an error', async (_, options, headers, outcome) => {
+  ])('records %s at level info, without an error', async (_, options, headers, outcome) => {
     const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
     expect(line).toMatchObject({ level: 30, outcome, msg: 'request completed' });
     expect(line).not.toHaveProperty('err');
   });
 
-  it('tells of a caller who hangs up at info, without a status that nobody got', async () => {
+  it('records a caller who hangs up at level info, without a status', async () => {
     const line = await lineOf({ outcome: 'never' }, async ({ port, queue }) => {
       const json = JSON.stringify({ image: jpeg.toString('base64') });
       const caller = connect(port, '127.0.0.1').on('error', () => undefined);
@@ -373,11 +373,16 @@ describe('the log', () => {
   const waitLonger = { Prefer: 'wait=60' };
   it.each<[string, GatewayTestOptions, Record<string, string>, string]>([
     ['a wait that ran out', { outcome: 'never', waitLimitMs: 20 }, {}, 'timeout'],
-    ['a wait that we limited', { outcome: 'never', waitLimitMs: 20 }, waitLonger, 'timeout'],
-    ['a fault of ours', { outcome: { error: 'internal_error' } }, {}, 'internal_error'],
+    [
+      'a wait that the server limited',
+      { outcome: 'never', waitLimitMs: 20 },
+      waitLonger,
+      'timeout',
+    ],
+    ['an internal error', { outcome: { error: 'internal_error' } }, {}, 'internal_error'],
     ['a full queue', { maxWaiting: 0 }, {}, 'overloaded'],
-  ])('tells of %s as an error', async (_, options, headers, outcome) => {
+  ])('records %s at level error', async (_, options, headers, outcome) => {
     const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
-    expect(line).toMatchObject({ level: 50, outcome, msg: 'request errored', err: {} });
+    expect(line).toMatchObject({ level: 50, outcome, msg: 'request failed', err: {} });
   });
 });

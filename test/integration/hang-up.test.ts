@@ -9,7 +9,7 @@ import {
 import { exampleWorker } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
-import { createEndings } from '../../apps/api/src/checks/end-check.js';
+import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
 import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/submit-check.js';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
@@ -32,7 +32,7 @@ const endings: [string, (client: Client) => void][] = [
   ['RST', (client) => client.reset()],
 ];
 
-/** Sends a check, and resolves when its caller waits. */
+/** Submits a check and resolves once it is queued. */
 async function startWaiting(gateway: Gateway, headers: string[] = [], members: object = {}) {
   const json = JSON.stringify({ image: jpeg.toString('base64'), ...members });
   const client = connectRaw(gateway.port);
@@ -56,7 +56,7 @@ describe('a caller who hangs up while waiting', () => {
     await expect.poll(() => gateway.imageStore.get([id]), pollOptions).toEqual([undefined]);
   });
 
-  it('cancels it also if a job resource would have done', async () => {
+  it('cancels the check even with respond-async', async () => {
     const gateway = await startGateway({ outcome: 'never' });
     const { client, id } = await startWaiting(gateway, ['Prefer: respond-async, wait=9']);
     client.destroy();
@@ -99,7 +99,7 @@ describe('a caller who hangs up while waiting', () => {
     await expect.poll(status, pollOptions).toBe('canceled');
   });
 
-  it('leaves alone a check whose wait ran out before', async () => {
+  it('does not cancel a check whose wait had already run out', async () => {
     const gateway = await startGateway({ outcome: 'never', waitLimitMs: 1 });
     const { client, id } = await startWaiting(gateway);
     expect(await client.next()).toMatchObject({ status: 504 });
@@ -109,7 +109,7 @@ describe('a caller who hangs up while waiting', () => {
   });
 });
 
-it('a check that is abandoned in Redis never runs, and its image is gone', async () => {
+it('a queued check in Redis whose caller hangs up never runs, and its image is deleted', async () => {
   const sandbox = await openSandbox();
   const blockingRedis = connectWorker('replies');
   const leases = createLeases();
@@ -138,7 +138,8 @@ it('a check that is abandoned in Redis never runs, and its image is gone', async
     idempotencyKeys,
     claimKey: createClaimKey({ idempotencyKeys, queue }),
     awaitCheck: createAwaitCheck({ queue, replies }),
-    cancelCheck: createEndings({ queue, imageStore, idempotencyKeys, webhooks }).cancelCheck,
+    cancelCheck: createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks })
+      .cancelCheck,
     hasEndpoints: async () => false,
   });
   const submission = { tenant, image: jpeg, isAwaited: true, baseUrl: '' };

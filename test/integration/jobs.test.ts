@@ -38,7 +38,7 @@ async function ask(url: string, init: RequestInit = {}) {
   return { response, status: response.status, body: (await response.json()) as Job };
 }
 
-/** A gateway with one check that waits in the queue. */
+/** A gateway with one queued check. */
 async function startWithJob() {
   const gateway = await startGateway({
     outcome: 'never',
@@ -49,7 +49,7 @@ async function startWithJob() {
 }
 
 describe('Prefer', () => {
-  it('respond-async: 202 at once, with the job and where to find it', async () => {
+  it('respond-async: 202 at once with the job and its Location', async () => {
     const { url, response, job } = await startWithJob();
     expect(response.status).toBe(202);
     expect(response.headers.get('preference-applied')).toBe('respond-async');
@@ -66,7 +66,7 @@ describe('Prefer', () => {
     });
   });
 
-  it('respond-async, wait=n: 200 with the plain body if it is done in time', async () => {
+  it('respond-async, wait=n: 200 with the verdict if the check ends in time', async () => {
     const { url } = await startGateway();
     const prefer = { Prefer: 'respond-async, wait=5' };
     const { response, status, body } = await post(url, formOf(image), prefer);
@@ -75,7 +75,7 @@ describe('Prefer', () => {
     expect(response.headers.get('preference-applied')).toBe('respond-async, wait=5');
   });
 
-  it('respond-async, wait=n: 202 if it is not', async () => {
+  it('respond-async, wait=n: 202 if the check does not end in time', async () => {
     const { url } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
     const prefer = { Prefer: 'respond-async, wait=5' };
     expect(await post(url, formOf(image), prefer)).toMatchObject({
@@ -84,7 +84,7 @@ describe('Prefer', () => {
     });
   });
 
-  it('wait=n alone: 504 when it runs out, and the job can be read', async () => {
+  it('wait=n alone: 504 when the wait runs out, and the job can be read', async () => {
     const { url } = await startGateway({ outcome: 'never' });
     const { response, status, body } = await post(url, formOf(image), { Prefer: 'wait=0' });
     expect(status).toBe(504);
@@ -94,12 +94,12 @@ describe('Prefer', () => {
     expect(job).toMatchObject({ status: 200, body: { status: 'queued' } });
   });
 
-  it('a plain caller never gets a 202', async () => {
+  it('a caller without Prefer never gets a 202', async () => {
     const { url } = await startGateway({ outcome: 'never', waitLimitMs: 5 });
     expect(await post(url, formOf(image))).toMatchObject({ status: 504 });
   });
 
-  it('respond-async: 503 while only the places of those who wait are free', async () => {
+  it('respond-async: 503 while the free places are reserved for waiting callers', async () => {
     const { url } = await startGateway({ outcome: 'never', maxWaiting: 10, waitLimitMs: 5 });
     const submit = () => post(url, formOf(image), respondAsync);
     for (let accepted = 0; accepted < 9; accepted++) expect((await submit()).status).toBe(202);
@@ -107,7 +107,7 @@ describe('Prefer', () => {
     expect((await post(url, formOf(image))).status).toBe(504);
   });
 
-  it('a bad image is refused at once also for who does not wait', async () => {
+  it('respond-async: 400 at once for an invalid image', async () => {
     const { url } = await startGateway();
     expect(await post(url, formOf(Buffer.from('x')), respondAsync)).toMatchObject({
       status: 400,
@@ -115,7 +115,7 @@ describe('Prefer', () => {
     });
   });
 
-  it('a public URL leads, where one is configured', async () => {
+  it('links begin with the configured public URL', async () => {
     const { url } = await startGateway({ publicUrl: 'https://liveness.example.com' });
     const { response } = await post(url, formOf(image), respondAsync);
     expect(response.headers.get('location')).toMatch(
@@ -149,7 +149,7 @@ describe('GET /v1/jobs/{id}', () => {
     expect(body.result).toBeUndefined();
   });
 
-  it('200 with the words of a worker that refused', async () => {
+  it('200 with the message of the worker that refused the image', async () => {
     const { self, job, finish } = await startWithJob();
     await finish(job.id, { error: 'invalid_image', message: 'the image takes too long' });
     const { body } = await ask(self);
@@ -159,7 +159,7 @@ describe('GET /v1/jobs/{id}', () => {
     });
   });
 
-  it('says processing and Retry-After while it runs', async () => {
+  it('200 with status processing and Retry-After while the job runs', async () => {
     const { self, job, queue } = await startWithJob();
     queue.begin(job.id);
     const { response, body } = await ask(self);
@@ -168,14 +168,14 @@ describe('GET /v1/jobs/{id}', () => {
   });
 
   it('with Prefer: wait=n is held until the job ends, and released at once', async () => {
-    const { self, job, finish, queue, looks } = await startWithJob();
-    looks.count = 0;
+    const { self, job, finish, queue, reads } = await startWithJob();
+    reads.count = 0;
     const polls = Array.from({ length: 3 }, () =>
       ask(self, { headers: { ...defaultAuth, Prefer: 'wait=5' } }),
     );
     queue.begin(job.id);
-    // Only once all three have attached may it end, so that the wait itself is tested.
-    await expect.poll(() => looks.count, { timeout: 4000 }).toBeGreaterThanOrEqual(6);
+    // Finish only after all three have attached, so that the wait itself is tested.
+    await expect.poll(() => reads.count, { timeout: 4000 }).toBeGreaterThanOrEqual(6);
     await finish(job.id, { result: exampleResult });
     for (const poll of await Promise.all(polls)) {
       expect(poll.body.status).toBe('succeeded');
@@ -201,7 +201,7 @@ describe('GET /v1/jobs/{id}', () => {
     });
   });
 
-  it('404 for another tenant, word for word as for an unknown id', async () => {
+  it('404 for another tenant, with the same body as for an unknown id', async () => {
     const { url, self } = await startWithJob();
     const foreign = await ask(self, { headers: otherAuth });
     const unknown = await ask(`${url}/v1/jobs/01a20646-d25e-75f1-a585-724f3d4efa40`);
@@ -219,7 +219,7 @@ describe('GET /v1/jobs/{id}', () => {
     expect(forbidden).toMatchObject({ status: 403, body: errorBody(403, 'forbidden') });
   });
 
-  it('503 while Redis is away', async () => {
+  it('503 while Redis is down', async () => {
     const { self, outage } = await startWithJob();
     outage.away = true;
     expect(await ask(self)).toMatchObject({ status: 503, body: { error_code: 'unavailable' } });
@@ -229,7 +229,7 @@ describe('GET /v1/jobs/{id}', () => {
 describe('POST /v1/jobs/{id}/cancel', () => {
   const cancel = { method: 'POST' };
 
-  it('200: a queued job is cancelled at once', async () => {
+  it('200: a queued job is canceled at once', async () => {
     const { self, job, queue } = await startWithJob();
     const { response, status, body } = await ask(`${self}/cancel`, cancel);
     expect(status).toBe(200);
@@ -246,7 +246,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
     expect(await imageStore.get([job.id])).toEqual([undefined]);
   });
 
-  it('200: a running job is marked, and cancelled when it ends', async () => {
+  it('200: a running job is marked, and canceled when it ends', async () => {
     const { self, job, queue, finish } = await startWithJob();
     queue.begin(job.id);
     expect(await ask(`${self}/cancel`, cancel)).toMatchObject({
@@ -268,7 +268,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
     });
   });
 
-  it('409: a job that ends in the same moment', async () => {
+  it('409: a job that ends at the same moment', async () => {
     const { self, job, queue, finish } = await startWithJob();
     const cancelThen = queue.cancel;
     queue.cancel = async (id) => {
@@ -278,7 +278,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
     expect(await ask(`${self}/cancel`, cancel)).toMatchObject({ status: 409 });
   });
 
-  it('404: unknown, and another tenant’s', async () => {
+  it('404: an unknown job, and another tenant’s', async () => {
     const { url, self } = await startWithJob();
     expect(await ask(`${url}/v1/jobs/x/cancel`, cancel)).toMatchObject({ status: 404 });
     expect(await ask(`${self}/cancel`, { ...cancel, headers: otherAuth })).toMatchObject({
@@ -291,7 +291,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
     expect(await ask(`${self}/cancel`)).toMatchObject({ status: 405 });
   });
 
-  it('a caller who waits for it gets 409 canceled', async () => {
+  it('409 canceled for the caller who waits for the job', async () => {
     const gateway = await startGateway({ outcome: 'never' });
     const answer = post(gateway.url, formOf(image));
     await expect.poll(() => gateway.queue.jobs.size).toBe(1);
@@ -305,7 +305,7 @@ describe('POST /v1/jobs/{id}/cancel', () => {
 describe('DELETE /v1/jobs/{id}', () => {
   const deletion = { method: 'DELETE' };
 
-  it('200: the result of a finished job is gone', async () => {
+  it('200: the result of a finished job is deleted', async () => {
     const { self, job, finish } = await startWithJob();
     await finish(job.id, { result: exampleResult });
     const { status, body } = await ask(self, deletion);
@@ -314,7 +314,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(await ask(self)).toMatchObject({ status: 404 });
   });
 
-  it('200: a queued job never runs, and its image is gone', async () => {
+  it('200: a queued job never runs, and its image is deleted', async () => {
     const { self, job, queue, imageStore } = await startWithJob();
     expect(await ask(self, deletion)).toMatchObject({ status: 200 });
     expect(await ask(self)).toMatchObject({ status: 404 });
@@ -322,7 +322,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(await imageStore.get([job.id])).toEqual([undefined]);
   });
 
-  it('200: a running job is not known any more', async () => {
+  it('200: a running job can no longer be read', async () => {
     const { self, job, queue, finish } = await startWithJob();
     queue.begin(job.id);
     expect(await ask(self, deletion)).toMatchObject({ status: 200 });
@@ -331,18 +331,18 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(await ask(self)).toMatchObject({ status: 404 });
   });
 
-  it('a caller who waits for it gets 409 canceled at the next look, a long poll 404', async () => {
+  it('at the next read of the queue, a waiting caller gets 409 canceled and a long poll 404', async () => {
     const gateway = await startGateway({ outcome: 'never' });
     const key = { 'Idempotency-Key': 'order-1' };
     const waiting = post(gateway.url, formOf(image), key);
     await expect.poll(() => gateway.queue.jobs.size).toBe(1);
     const [id = ''] = gateway.queue.jobs.keys();
     const self = `${gateway.url}/v1/jobs/${id}`;
-    gateway.looks.count = 0;
+    gateway.reads.count = 0;
     const joined = post(gateway.url, formOf(image), key);
     const poll = ask(self, { headers: { ...defaultAuth, Prefer: 'wait=5' } });
-    // Three looks before the joined one waits, two before the long poll does.
-    await expect.poll(() => gateway.looks.count).toBeGreaterThanOrEqual(4);
+    // Three reads before the joined caller waits, two before the long poll does.
+    await expect.poll(() => gateway.reads.count).toBeGreaterThanOrEqual(4);
     await ask(self, deletion);
     const canceled = { status: 409, body: { error_code: 'canceled' } };
     expect(await waiting).toMatchObject(canceled);
@@ -350,7 +350,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(await poll).toMatchObject({ status: 404, body: { error_code: 'not_found' } });
   });
 
-  it('404: unknown, and another tenant’s, which stays', async () => {
+  it('404: an unknown job, and another tenant’s, which is kept', async () => {
     const { url, self } = await startWithJob();
     expect(await ask(`${url}/v1/jobs/x`, deletion)).toMatchObject({ status: 404 });
     expect(await ask(self, { ...deletion, headers: otherAuth })).toMatchObject({ status: 404 });
@@ -372,15 +372,15 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('requests of the same moment, waiting and async, share the running job', async () => {
-    const { url, queue, looks, finish } = await startGateway({ outcome: 'never' });
+  it('simultaneous requests, waiting and async, share the running job', async () => {
+    const { url, queue, reads, finish } = await startGateway({ outcome: 'never' });
     const waiting = Array.from({ length: 3 }, () => post(url, formOf(image), key));
     await expect.poll(() => queue.jobs.size).toBe(1);
     const [id = ''] = queue.jobs.keys();
     const accepted = await post(url, formOf(image), { ...key, ...respondAsync });
     expect(accepted).toMatchObject({ status: 202, body: { id } });
-    // Two looks by each of the three that joined, one more to present the accepted one.
-    await expect.poll(() => looks.count).toBeGreaterThanOrEqual(7);
+    // Two reads by each of the three that joined, and one more to present the accepted job.
+    await expect.poll(() => reads.count).toBeGreaterThanOrEqual(7);
     await finish(id, { result: exampleResult });
     for (const answer of await Promise.all(waiting)) {
       expect(answer).toMatchObject({ status: 200, body: exampleResult.verdict });
@@ -388,14 +388,14 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('who waits for a job that nobody waited for brings it forward', async () => {
-    const { url, queue, looks, finish } = await startGateway({ outcome: 'never' });
+  it('a waiting caller who joins an async check gives it priority', async () => {
+    const { url, queue, reads, finish } = await startGateway({ outcome: 'never' });
     await post(url, formOf(image), respondAsync);
     const { body } = await post(url, formOf(image), { ...key, ...respondAsync });
     const { id } = body as Job;
-    looks.count = 0;
+    reads.count = 0;
     const answer = post(url, formOf(image), key);
-    await expect.poll(() => looks.count).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => reads.count).toBeGreaterThanOrEqual(2);
     expect(queue.takeNext()).toBe(id);
     await finish(id, { result: exampleResult });
     expect(await answer).toMatchObject({ status: 200 });
@@ -411,7 +411,7 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('the same key of another tenant is another key', async () => {
+  it('the same key of another tenant is independent', async () => {
     const { url, queue } = await startGateway({ credentials: [developmentCredential, other] });
     await post(url, formOf(image), key);
     expect(await post(url, formOf(anotherImage), { ...key, ...otherAuth })).toMatchObject({
@@ -421,7 +421,7 @@ describe('Idempotency-Key', () => {
   });
 
   it.each(['invalid_image', 'internal_error', 'image_expired', 'canceled'] as const)(
-    'a check that ended without a verdict (%s) leaves its key free, for any image',
+    'a check that ended without a verdict (%s) frees its key for any image',
     async (error) => {
       const gateway = await startGateway({ outcome: 'never', waitLimitMs: 20 });
       const { url, queue, finish } = gateway;
@@ -441,13 +441,13 @@ describe('Idempotency-Key', () => {
     },
   );
 
-  it('an image that the gateway refuses leaves its key free', async () => {
+  it('an image that the gateway refuses does not use its key', async () => {
     const { url } = await startGateway();
     expect(await post(url, formOf(Buffer.from('x')), key)).toMatchObject({ status: 400 });
     expect(await post(url, formOf(image), key)).toMatchObject({ status: 200 });
   });
 
-  it('of several that try again after a failure at once, one does and the others join it', async () => {
+  it('of several simultaneous retries after a failure, one is queued and the others join it', async () => {
     const { url, queue, finish } = await startGateway({ outcome: 'never' });
     const first = await post(url, formOf(image), { ...key, ...respondAsync });
     await finish((first.body as Job).id, { error: 'internal_error' });
@@ -458,7 +458,7 @@ describe('Idempotency-Key', () => {
   });
 
   it.each(['queued', 'running', 'finished'])(
-    'deleting a %s check frees its key, for any image',
+    'deleting a %s check frees its key for any image',
     async (state) => {
       const { url, queue, finish } = await startGateway({ outcome: 'never', waitLimitMs: 20 });
       const { body } = await post(url, formOf(image), { ...key, ...respondAsync });
@@ -472,7 +472,7 @@ describe('Idempotency-Key', () => {
     },
   );
 
-  it('a first sender who fails before the job is queued leaves the key free at once', async () => {
+  it('a request that fails before its job is queued frees its key at once', async () => {
     const { url, queue, imageStore } = await startGateway();
     const add = queue.add;
     queue.add = async () => {
@@ -486,7 +486,7 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('a key whose first sender died before the job was queued is taken over', async () => {
+  it('a key whose gateway died before the job was queued is taken over', async () => {
     const { url, queue, idempotencyKeys } = await startGateway();
     const keySha256 = createHash('sha256').update('order-1').digest('hex');
     const imageSha256 = createHash('sha256').update(image).digest('hex');
@@ -496,7 +496,7 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('a second sender waits for the first one’s job, and writes no image of its own', async () => {
+  it('a second request waits for the job of the first and stores no image', async () => {
     const { url, queue, imageStore, finish } = await startGateway({ outcome: 'never' });
     const put = vi.spyOn(imageStore, 'put');
     const add = queue.add;
@@ -519,7 +519,7 @@ describe('Idempotency-Key', () => {
     expect(await imageStore.get([id])).toEqual([undefined]);
   });
 
-  it('a sender whose key was taken over while it stored its image joins, and leaves no image', async () => {
+  it('a request whose key is taken over while its image is stored joins, and deletes the image', async () => {
     const { url, queue, imageStore, idempotencyKeys } = await startGateway();
     const put = imageStore.put;
     const usurper = '01a20646-d25e-75f1-a585-724f3d4efa40';
@@ -541,7 +541,7 @@ describe('Idempotency-Key', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it.each(['', ' ', 'a b', 'x'.repeat(256), '"ä"'])('a key that is none: 400 (%j)', async (bad) => {
+  it.each(['', ' ', 'a b', 'x'.repeat(256), '"ä"'])('an invalid key: 400 (%j)', async (bad) => {
     const { url } = await startGateway();
     const headers = { 'Idempotency-Key': bad };
     expect(await post(url, formOf(image), headers)).toMatchObject({
@@ -550,7 +550,7 @@ describe('Idempotency-Key', () => {
     });
   });
 
-  it('quotes around a key do not matter', async () => {
+  it('a quoted and an unquoted key are the same key', async () => {
     const { url, queue } = await startGateway();
     await post(url, formOf(image), key);
     await post(url, formOf(image), { 'Idempotency-Key': '"order-1"' });

@@ -32,7 +32,7 @@ const chunk = (bytes: Uint8Array) =>
   Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
 const chunkedHead = head(type, 'Transfer-Encoding: chunked');
 
-/** Requests that break off in their bodies. */
+/** Requests whose bodies are incomplete. */
 const cuts: [string, (string | Uint8Array)[]][] = [
   ['multipart after its headers', [multipartHead]],
   ['multipart in the head of its part', [multipartHead, multipart.subarray(0, 30)]],
@@ -48,7 +48,7 @@ const cuts: [string, (string | Uint8Array)[]][] = [
 
 type Client = ReturnType<typeof connectRaw>;
 
-/** Requests that are whole, or that will not be. */
+/** Complete requests, and one with an incomplete body. */
 const wholes: typeof cuts = [
   ['whole multipart', [multipartHead, multipart]],
   ['whole JSON', [jsonHead, json]],
@@ -79,7 +79,7 @@ const rows = (requests: typeof cuts, ways: typeof endings) =>
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
-/** One place, so that a place that stays taken is noticed as well. */
+/** With one place in the queue, so that a place that is not released is noticed. */
 const start = (options: GatewayTestOptions = {}) =>
   startGateway({ outcome: 'never', maxWaiting: 1, ...options });
 
@@ -89,15 +89,15 @@ async function expectNothingHeld({ leases, uploads, countConnections }: Gateway)
   await expect.poll(countConnections, pollOptions).toBe(0);
 }
 
-/** The one place is free: the request gets as far as its body. */
+/** The only place is free: the request gets as far as its body. */
 async function expectAdmits({ url }: Gateway) {
   expect(await post(url, 'no image', { 'content-type': 'application/json' })).toMatchObject({
     status: 400,
   });
 }
 
-describe('nothing is held any more', () => {
-  it.each(rows(cuts, endings))('after %s cuts %s', async (_ending, _cut, sent, end) => {
+describe('all leases are released', () => {
+  it.each(rows(cuts, endings))('after %s cuts off %s', async (_ending, _cut, sent, end) => {
     const gateway = await start();
     const client = connectRaw(gateway.port);
     onTestFinished(client.destroy);
@@ -139,7 +139,7 @@ describe('nothing is held any more', () => {
     ['a length beyond the limit', [head(type, 'Content-Length: 99999999')], 413],
     ['chunks beyond the limit', [chunkedHead, chunk(Buffer.alloc(200_000, partHead))], 413],
     ['an unknown type', [head('Content-Type: text/plain', 'Content-Length: 1'), 'a'], 415],
-    ['what is no image', [head(...noImage.headers), noImage.body], 400],
+    ['an invalid image', [head(...noImage.headers), noImage.body], 400],
   ])('after the refusal of %s', async (_name, sent, status) => {
     const gateway = await start({ limits: { maxImageBytes: 50_000, maxImagePixels: 1e6 } });
     const client = connectRaw(gateway.port);
@@ -152,7 +152,7 @@ describe('nothing is held any more', () => {
   });
 
   it.each(rows(wholes, endings))(
-    'after %s at once from a caller with %s, whose rate is being looked up',
+    'after %s during the rate limit check of %s',
     async (_ending, _cut, sent, end) => {
       const asked = createGate();
       const gateway = await start({ rateLimiter: { consume: asked.pass } });
@@ -202,7 +202,7 @@ describe('nothing is held any more', () => {
     expect(await gateway.queue.read(id)).toMatchObject({ status: 'queued' });
   });
 
-  it.each(endings)('after %s in a request that holds nothing', async (_name, end) => {
+  it.each(endings)('after %s in a request without leases', async (_name, end) => {
     const gateway = await start();
     const client = connectRaw(gateway.port);
     onTestFinished(client.destroy);
@@ -218,7 +218,7 @@ describe('nothing is held any more', () => {
     await expectNothingHeld(gateway);
   });
 
-  it('after a verdict, a wait that ran out, and a reply to a long poll', async () => {
+  it('after an error, a reply to a long poll, and a wait that ran out', async () => {
     const gateway = await start({ maxWaiting: 100 });
     const waiting = post(gateway.url, formOf(jpeg));
     await expect.poll(() => gateway.queue.jobs.size, pollOptions).toBe(1);
@@ -236,7 +236,7 @@ describe('nothing is held any more', () => {
     expect(gateway.leases.held()).toEqual(nothing);
   });
 
-  it('after Redis was away at each step of a check', async () => {
+  it('after Redis was down during each kind of request', async () => {
     const gateway = await start({ maxWaiting: 100 });
     const { id } = await startPoll(gateway);
     gateway.outage.away = true;
@@ -256,13 +256,13 @@ it.each<[string, (message: ReceivedMessage) => void]>([
   ['a FIN before an answer', ({ res }) => void res.socket?.destroy()],
   ['a RST before an answer', ({ res }) => void (res.socket as Socket).resetAndDestroy()],
   [
-    'a RST in the answer',
+    'a RST during the answer',
     ({ res }) => {
       res.writeHead(200, { 'content-length': 9 }).flushHeaders();
       (res.socket as Socket).resetAndDestroy();
     },
   ],
-])('no slot of a receiver is held after %s', async (_name, answer) => {
+])('the slot of a receiver is released after %s', async (_name, answer) => {
   const gateway = await startWebhooks();
   const receiver = await startReceiver();
   const endpoint = await gateway.createEndpoint(receiver.url);
@@ -274,7 +274,7 @@ it.each<[string, (message: ReceivedMessage) => void]>([
   await expect.poll(() => gateway.leases.held(), pollOptions).toEqual(nothing);
 });
 
-/** A check that nobody waits for, and a request that does. */
+/** Submits an async check; `request` is a long poll for it. */
 async function startPoll({ port }: Gateway) {
   const client = connectRaw(port);
   client.send(jsonHead.replace('\r\n', '\r\nPrefer: respond-async\r\n'), json);
@@ -285,7 +285,7 @@ async function startPoll({ port }: Gateway) {
   return { id, request };
 }
 
-/** Holds up who comes until it is opened. */
+/** `pass` waits until the gate is opened. */
 function createGate() {
   let [arrive, open] = [() => {}, () => {}];
   const reached = new Promise<void>((resolve) => (arrive = resolve));

@@ -14,14 +14,14 @@ const newerJob = { ...exampleJob, version: JOB_VERSION + 1 };
 const pollOptions = { timeout: 10_000, interval: 20 };
 vi.setConfig({ testTimeout: 20_000 });
 
-/** One queue, with any number of workers that read what they are told to. */
+/** One queue, and any number of workers that read the given job versions. */
 async function setUp() {
   const sandbox = await openSandbox();
   onTestFinished(sandbox.close);
   const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
   onTestFinished(() => queue.close());
 
-  /** `isFree` holds up the check that it has in work. */
+  /** Checks do not end before `isFree` resolves. */
   function startWorker(jobVersions: number[], isFree = Promise.resolve()) {
     const seen = {
       checked: [] as string[],
@@ -61,15 +61,15 @@ async function setUp() {
   return { sandbox, queue, startWorker, outcomeOf, readJob };
 }
 
-describe('a worker of the former version', () => {
-  it('gives a newer check back, and a worker that reads it answers at its first attempt', async () => {
+describe('a worker of the previous version', () => {
+  it('requeues a newer check without using up an attempt, and a newer worker takes it', async () => {
     const { queue, startWorker, outcomeOf } = await setUp();
     await queue.add('a', newerJob);
     let free = () => {};
     const old = startWorker(former, new Promise<void>((resolve) => (free = resolve)));
     onTestFinished(free);
     await vi.waitUntil(() => old.log.length > 0, pollOptions);
-    // Busy, or both would be after the newer one, and the first may win for long.
+    // Keep the old worker busy: otherwise it could take the newer check again and again.
     await queue.add('b', exampleJob);
     await vi.waitUntil(() => old.checked.includes('b'), pollOptions);
     const updated = startWorker(next);
@@ -79,11 +79,11 @@ describe('a worker of the former version', () => {
     expect(old).toMatchObject({ checked: ['b'], announced: [], ended: [] });
   });
 
-  it('alone, leaves it queued however often it meets it, and says so once', async () => {
+  it('leaves a newer check in the queue, however often it takes it, and logs that once', async () => {
     const { queue, startWorker, outcomeOf, readJob } = await setUp();
     await queue.add('a', newerJob);
     const old = startWorker(former);
-    // More often than there are attempts.
+    // More often than a check has attempts.
     await vi.waitUntil(async () => Number((await readJob('a'))['ats']) > 3, pollOptions);
     await expect.poll(() => queue.read('a'), pollOptions).toMatchObject({ status: 'queued' });
     const lines = old.log.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -95,7 +95,7 @@ describe('a worker of the former version', () => {
     await expect.poll(() => outcomeOf('a'), pollOptions).toEqual({ result: exampleResult });
   });
 
-  it('goes on with what it reads meanwhile', async () => {
+  it('checks jobs of its own version meanwhile', async () => {
     const { queue, startWorker, outcomeOf } = await setUp();
     await queue.add('a', newerJob);
     await queue.add('b', exampleJob);
@@ -104,7 +104,7 @@ describe('a worker of the former version', () => {
     expect(old.checked).toEqual(['b']);
   });
 
-  it('ends a newer check whose image nobody read in time', async () => {
+  it('ends a newer check whose image has expired', async () => {
     const { sandbox, queue, startWorker, outcomeOf } = await setUp();
     await queue.add('a', newerJob);
     await sandbox.redis.hset(sandbox.keys.job('a'), { timestamp: Date.now() - 61_000 });
@@ -115,7 +115,7 @@ describe('a worker of the former version', () => {
   });
 });
 
-it('a worker of the next version reads the checks of the former one', async () => {
+it('a worker of the next version reads the checks of the previous one', async () => {
   const { queue, startWorker, outcomeOf } = await setUp();
   await queue.add('a', exampleJob);
   startWorker(next);

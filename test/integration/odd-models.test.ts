@@ -30,27 +30,27 @@ const input = { width: 4, height: 4, channels: 'RGB', subtract: 0, multiply: 1 }
 
 test.each<[string, TinyPipeline, string]>([
   [
-    'a live class that is not among the classes',
+    'a live class that is not one of the classes',
     { classifier: { manifest: { output } } },
     'model tiny-liveness: output "output" has 3 classes of probabilities, too few for liveClass 3',
   ],
   [
-    'an input of another name',
+    'an input with another name',
     { classifier: { manifest: { input: { ...input, name: 'data' } as never } } },
     'model tiny-liveness does not take one input "data" of float32 [any batch, 3, 4, 4], ' +
       'its inputs are: "input" of float32 [batch, 3, 4, 4]',
   ],
   [
-    'an input of another size',
+    'an input with another size',
     { detector: { manifest: { input: { ...input, name: 'input', width: 8 } as never } } },
     'model tiny-detect does not take one input "input" of float32 [any batch, 3, 4, 8]',
   ],
-])('a worker does not start with %s, and says so', async (_, given, reason) => {
+])('a worker with %s in its manifest does not start, and says why', async (_, given, reason) => {
   await expect(open(given)).rejects.toThrow(reason);
 });
 
-test('a score that is not a number fails its image alone, and is no verdict', async () => {
-  // Of black it is 0 and of anything else it is NaN.
+test('a score that is not a finite number fails only its image, without a verdict', async () => {
+  // The score is 0 for black, and NaN for any other color.
   const nodes = [
     meanOfColors('light'),
     { type: 'Neg', inputs: ['light'], output: 'dark' },

@@ -24,7 +24,7 @@ const config: PipelineConfig = {
   concurrency: 16,
 };
 const deps = { log: silentLog, onLost: () => expect.unreachable() };
-// Drawn as SVG, which a pipeline forbids this process to read from then on.
+// Drawn from SVG, which this process can no longer read once a pipeline has been opened.
 const drawnRoundThing = await roundThing();
 const pipeline = await createPipeline(config, deps);
 
@@ -47,7 +47,7 @@ function summarizeAll(images: Uint8Array[]): Promise<string[]> {
   return Promise.all(images.map(summarize));
 }
 
-/** A pipeline of the test's own, and the threads that it starts. */
+/** A pipeline for one test, and the threads that it starts. */
 async function open(change: Partial<PipelineConfig>) {
   const threads: Worker[] = [];
   const note = (thread: Worker) => threads.push(thread);
@@ -58,16 +58,16 @@ async function open(change: Partial<PipelineConfig>) {
   return { own, threads };
 }
 
-test('faces are counted', async () => {
+test('the pipeline counts faces', async () => {
   const images = [await noFace(), await groupPhoto(), await selfie()];
   expect(await summarizeAll(images)).toEqual(['no_face', 'too_many_faces', 'scored']);
 });
 
-test('a second look finds a tightly cut face, and takes nothing round for one', async () => {
+test('the second detector read finds a tightly cropped face, and no false face in round shapes', async () => {
   expect(await summarizeAll([await tightCrop(), drawnRoundThing])).toEqual(['scored', 'no_face']);
 });
 
-test('many images at once get exactly what each gets alone', async () => {
+test('images in a batch get exactly the scores that each gets alone', async () => {
   const images = [...(await faces()), await noFace(), await groupPhoto()];
   const together = await Promise.all(images.map((image) => pipeline.assess(image)));
   for (const [i, image] of images.entries()) {
@@ -76,7 +76,7 @@ test('many images at once get exactly what each gets alone', async () => {
   }
 });
 
-test('runs that wait in the engine’s thread get what each gets alone', async () => {
+test('images in queued engine runs get the scores that each gets alone', async () => {
   const { own } = await open({ runAhead: true, layout: { ...config.layout, maxBatch: 1 } });
   const images = [...(await faces()), await noFace(), await groupPhoto()];
   const together = await Promise.all(images.map((image) => own.assess(image)));
@@ -99,7 +99,7 @@ test('CMYK, grayscale, alpha and 16-bit images are scored, and LOW like the phot
   }
 });
 
-test('a corrupt image fails alone', async () => {
+test('a corrupt image fails alone, not the other images of its batch', async () => {
   const photo = await selfie();
   expect(await summarizeAll([photo, odd.truncated(photo), odd.pngBomb(), photo])).toEqual([
     'scored',
@@ -109,7 +109,7 @@ test('a corrupt image fails alone', async () => {
   ]);
 });
 
-test('of the largest images one is decoded at a time, and no selfie waits for them', async () => {
+test('the largest images are decoded one at a time, and selfies do not wait for them', async () => {
   const frame = { frame: 0xc2, components: [1, 2, 3], scans: odd.slowScans };
   const [large, photo] = [odd.emptyJpeg(5600, frame), await selfie()];
   const ended: string[] = [];
@@ -127,14 +127,14 @@ test('of the largest images one is decoded at a time, and no selfie waits for th
   expect(most).toBe(1);
 }, 60_000);
 
-test('a manifest of one’s own fuses its classifiers by weight', async () => {
+test('a custom manifest fuses the scores of its classifiers by weight', async () => {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-own-'));
   onTestFinished(() => rm(modelsDir, { recursive: true }));
   await cp(config.modelsDir, modelsDir, { recursive: true });
   const path = join(modelsDir, MANIFEST_FILE);
   const manifest = parseManifest(await readFile(path, 'utf8'), path);
   const [ours] = manifest.classifiers;
-  // The default classifier, and one certain of a spoof whatever it sees.
+  // The default classifier, and one that scores everything as a spoof.
   const alarmist = { ...ours!, name: 'alarmist', calibration: { slope: 1, intercept: 100 } };
   const classifiers = [{ ...ours!, weight: 3 }, alarmist];
   await writeFile(path, JSON.stringify({ ...manifest, classifiers }));
@@ -144,7 +144,7 @@ test('a manifest of one’s own fuses its classifiers by weight', async () => {
   expect(own.models.map(({ name }) => name)).toEqual(['fr-detect', 'fr-liveness', 'alarmist']);
 });
 
-test('timings are given for each stage', async () => {
+test('the pipeline returns the duration of each stage', async () => {
   const { timings } = await pipeline.assess(await selfie());
   const someTime = expect.toSatisfy((ms: number) => ms > 0);
   expect(timings).toEqual({ decodeMs: someTime, detectMs: someTime, classifyMs: someTime });
@@ -159,14 +159,14 @@ test.each([
   const photos = [await selfie(), await noFace(), await selfie()];
   const expected = ['scored', 'no_face', 'scored'];
   const inWork = photos.map((photo) => own.assess(photo));
-  // Whatever is asked of the thread from now on, it dies of.
+  // From now on, the thread dies of every request.
   threads[0]!.postMessage = () => void threads[0]!.terminate();
   const kinds = (await Promise.all(inWork)).map(({ assessment }) => assessment.kind);
   expect(kinds).toEqual(expected);
   expect(threads).toHaveLength(2);
 });
 
-test('what is left open is measured, and fills the cores', async () => {
+test('unset layout values are measured, and use all cores', async () => {
   const layout = { engines: undefined, intraOpThreads: undefined, maxBatch: undefined };
   const { own } = await open({ layout, concurrency: undefined });
   const { engines, maxBatch } = own.layout;
@@ -175,7 +175,7 @@ test('what is left open is measured, and fills the cores', async () => {
 });
 
 test.each(['cuda', 'tensorrt', 'coreml', 'dml'] as const)(
-  'the execution provider "%s", where it is missing, stops the start with the reason',
+  'a missing execution provider "%s" stops startup with the reason',
   async (executionProvider) => {
     const start = createPipeline({ ...config, executionProvider }, deps);
     await expect(start).rejects.toThrow(`execution provider "${executionProvider}": `);

@@ -36,7 +36,7 @@ import {
   silentLog,
 } from '../harness/redis/sandbox.js';
 
-describe('the Redis adapters keep the contracts of the ports', () => {
+describe('the Redis adapters fulfill the contracts of the ports', () => {
   describeImageStore(async () => {
     const sandbox = await openSandbox();
     return { port: createRedisImageStore({ ...sandbox, lifeSeconds: 60 }), close: sandbox.close };
@@ -90,8 +90,8 @@ describe('the Redis adapters keep the contracts of the ports', () => {
   });
 });
 
-describe('what only Redis can do', () => {
-  it('lets an image expire that nobody deletes', async () => {
+describe('the Redis adapters', () => {
+  it('let an image expire that nobody deletes', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     await createRedisImageStore({ ...sandbox, lifeSeconds: 60 }).put('a', Uint8Array.of(1));
@@ -100,7 +100,7 @@ describe('what only Redis can do', () => {
     expect(ttl).toBeLessThanOrEqual(60);
   });
 
-  it('lets an idempotency key lapse with the result that it stands for', async () => {
+  it('let an idempotency key expire with the result of its check', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const keys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
@@ -120,7 +120,7 @@ describe('what only Redis can do', () => {
     expect(await livesOn()).toSatisfy((seconds) => seconds > 0 && seconds <= 60);
   });
 
-  it('keeps the mark of an attachment until its last waiter is released', async () => {
+  it('keep the mark of an attachment until its last waiter is released', async () => {
     const sandbox = await openSandbox();
     const inbox = createInbox(sandbox, 'gateway');
     onTestFinished(async () => {
@@ -135,7 +135,7 @@ describe('what only Redis can do', () => {
     expect(await marked()).toEqual([]);
   });
 
-  it('holds no waiter of an attachment that could not be marked', async () => {
+  it('release the waiter of an attachment that could not be marked', async () => {
     const sandbox = await openSandbox();
     const leases = createLeases();
     const inbox = createInbox(sandbox, 'gateway', leases);
@@ -148,20 +148,20 @@ describe('what only Redis can do', () => {
     expect(leases.held()).toEqual(createLeases().held());
   });
 
-  it('forgets a worker that stops announcing itself', async () => {
+  it('remove a worker that stops renewing its registration', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
     await registry.register(exampleWorker);
     const key = sandbox.keys.worker(exampleWorker.id);
     expect(await sandbox.redis.ttl(key)).toBeGreaterThan(0);
-    // What its expiry does, without the wait.
+    // The effect of its expiry, without the wait.
     await sandbox.redis.del(key);
     expect(await registry.list()).toEqual([]);
     expect(await sandbox.redis.scard(sandbox.keys.workers)).toBe(0);
   });
 
-  it('takes a worker that does not say what it reads for one of the first version', async () => {
+  it('read a worker without job versions as one of the first version', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const registry = createRedisWorkerRegistry(sandbox.redis, sandbox.keys);
@@ -171,7 +171,7 @@ describe('what only Redis can do', () => {
     expect(await registry.list()).toEqual([{ ...exampleWorker, jobVersions: [1] }]);
   });
 
-  it('brings a reply that was sent while the connection of the inbox was down', async () => {
+  it('deliver a reply that was sent while the connection of the inbox was down', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const inbox = createInbox(sandbox, randomUUID());
@@ -185,7 +185,7 @@ describe('what only Redis can do', () => {
     expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
   });
 
-  it('deletes replies once they are read, and attachments once nobody waits', async () => {
+  it('delete replies once they are read, and attachments once nobody waits', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const { redis, keys } = sandbox;
@@ -199,7 +199,7 @@ describe('what only Redis can do', () => {
     expect(await second.within(5000)).toEqual({ result: exampleResult });
     await expect.poll(() => redis.xlen(keys.replies(inbox.address))).toBe(0);
     second.release();
-    // Of a check that had ended before: no reply will come and delete it.
+    // The attachment of a check that had already ended: no reply will delete it.
     const late = await inbox.attach('a');
     expect(await redis.ttl(keys.attached('a'))).toBeGreaterThan(0);
     late.release();
@@ -207,7 +207,7 @@ describe('what only Redis can do', () => {
     await expect.poll(() => redis.exists(keys.attached('a'))).toBe(0);
   });
 
-  it('goes on with the deletion of a check whose worker died before it removed it', async () => {
+  it('finish the deletion of a check whose worker died before it removed the job', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
@@ -224,7 +224,7 @@ describe('what only Redis can do', () => {
     expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(0);
   });
 
-  it('keeps no events, and no stack of an error', async () => {
+  it('keep no events and no error stacks', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const { redis, keys } = sandbox;
@@ -238,7 +238,7 @@ describe('what only Redis can do', () => {
     expect(await redis.exists(keys.events(CHECK_QUEUE))).toBe(0);
   });
 
-  it('lets the replies of a gateway that is gone expire', async () => {
+  it('let the replies of a stopped gateway expire', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
@@ -246,7 +246,7 @@ describe('what only Redis can do', () => {
     expect(await sandbox.redis.ttl(sandbox.keys.replies('gone'))).toBeGreaterThan(0);
   });
 
-  it('answers "unavailable" at once when its connection is gone', async () => {
+  it('fail with "unavailable" at once when the connection is down', async () => {
     const sandbox = await openSandbox();
     const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
     const queue = createQueue(sandbox);
@@ -257,7 +257,7 @@ describe('what only Redis can do', () => {
     await expect(queue.countWaiting()).rejects.toMatchObject(unavailable);
   });
 
-  it('does not know a check any more once its result has lived its time', async () => {
+  it('no longer return a check once its result has expired', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
@@ -273,7 +273,7 @@ describe('what only Redis can do', () => {
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
-  it('lets a check that nobody waits for yield to others for a minute, and no longer', async () => {
+  it('let an async check yield to awaited checks for a minute, and no longer', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
@@ -285,7 +285,7 @@ describe('what only Redis can do', () => {
     for (const id of ['old', 'awaited', 'young']) expect(await worker.takeNext()).toBe(id);
   });
 
-  it('refuses job data that is more than ids and small facts', async () => {
+  it('refuse job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const queue = createQueue(sandbox);
@@ -300,7 +300,7 @@ const { replyTo: _, ...unawaitedJob } = exampleJob;
 const createQueue = (sandbox: Sandbox) =>
   createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
 
-/** Takes and ends jobs one by one, through BullMQ's own worker. */
+/** Takes and ends jobs one by one, with BullMQ's own worker. */
 function createManualWorker({ keys }: Sandbox) {
   const connection = connectWorker();
   const worker = new Worker(CHECK_QUEUE, null, { connection, prefix: keys.prefix, autorun: false });
@@ -334,7 +334,7 @@ function createInbox({ redis, keys }: Sandbox, gatewayId: string, leases = creat
   return createRedisReplyInbox({ redis, blockingRedis, keys, gatewayId, leases, log: silentLog });
 }
 
-/** In a cluster it may be connected to more nodes than the one that has the keys. */
+/** In a cluster, the client may be connected to other nodes than the one that has the keys. */
 async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
   const kills = serversOf(redis).map(async (server) => {
     const clients = (await server.client('LIST')) as string;
@@ -344,7 +344,7 @@ async function killConnection({ redis }: Sandbox, name: string): Promise<void> {
   expect(await Promise.all(kills)).toContain(1);
 }
 
-it('the settings of the server that has our keys are read and found safe', async () => {
+it('the settings of the server with our keys are read and found safe', async () => {
   const { redis, keys, close } = await openSandbox();
   onTestFinished(close);
   const servers = listServers(redis, redis);

@@ -8,7 +8,7 @@ import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.
 
 const pollOptions = { timeout: 10_000, interval: 20 };
 
-/** A queue with one job in it, and a worker that is started on demand. */
+/** A queue with one job, and a worker that `start` starts. */
 async function setUp() {
   const sandbox = await openSandbox();
   onTestFinished(sandbox.close);
@@ -19,14 +19,14 @@ async function setUp() {
   const taken: TakenCheck[] = [];
   const finished: number[] = [];
   const announced: { id: string; outcome: CheckOutcome | undefined }[] = [];
-  /** `outage` is what Redis refuses, and how often. */
+  /** The step at which Redis refuses a command, and how often. */
   const outage: { at?: 'claim' | 'announce'; times: number } = { times: 0 };
-  const meetOutage = (at: typeof outage.at) => {
+  const failInOutage = (at: typeof outage.at) => {
     if (outage.at !== at || outage.times === 0) return;
     outage.times -= 1;
     throw new LivegateError('overloaded', { detail: 'OOM command not allowed' });
   };
-  /** Each attempt fails with its own of the failures, and succeeds where there is none. */
+  /** Attempt n fails with the n-th failure; later attempts succeed. */
   function start(...failures: Error[]) {
     const redis = connectWorker();
     const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
@@ -36,7 +36,7 @@ async function setUp() {
       {
         async checkImage(check) {
           taken.push(check);
-          meetOutage('claim');
+          failInOutage('claim');
           await check.beforeRun?.();
           const failure = failures[taken.length - 1];
           if (failure) throw failure;
@@ -44,7 +44,7 @@ async function setUp() {
           return exampleResult;
         },
         async announce({ id }) {
-          meetOutage('announce');
+          failInOutage('announce');
           announced.push({ id, outcome: await ended() });
         },
         async finish({ attempts }) {
@@ -65,21 +65,21 @@ async function setUp() {
   return { sandbox, queue, taken, announced, finished, outage, start, change, ended };
 }
 
-test('a check is announced before it ends', async () => {
+test('a check is announced before it succeeds', async () => {
   const { announced, start, ended } = await setUp();
   start();
   await expect.poll(ended).toEqual({ result: exampleResult });
   expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
 });
 
-test('a check is announced before it ends as refused', async () => {
+test('a check is announced before it is refused', async () => {
   const { announced, start, ended } = await setUp();
   start(new LivegateError('invalid_image'));
   await expect.poll(ended).toEqual({ error: 'invalid_image' });
   expect(announced).toEqual([{ id: 'a', outcome: undefined }]);
 });
 
-test('a refusal in words of its own keeps them', async () => {
+test('a refusal keeps its own message', async () => {
   const { start, ended } = await setUp();
   start(tooCostly('10000 ms of processor time'));
   await expect.poll(ended).toEqual({
@@ -89,25 +89,25 @@ test('a refusal in words of its own keeps them', async () => {
   });
 });
 
-test('what an unknown error says stays in the log', async () => {
+test('an unknown error becomes internal_error without its message', async () => {
   const { start, ended } = await setUp();
-  // Its beginning is one of our codes.
+  // A message that begins like one of our error codes.
   const unknown = new Error('timeout: 3% complete');
   start(unknown, unknown, unknown);
   await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
 });
 
-test('a check that fails once by a fault of ours and then succeeds has succeeded', async () => {
+test('a check that succeeds after an internal error has succeeded', async () => {
   const { sandbox, taken, start, ended } = await setUp();
   start(new Error('a fault of ours'));
   await expect.poll(ended, { timeout: 5000 }).toEqual({ result: exampleResult });
   expect(taken).toHaveLength(2);
-  // What must not be taken for the outcome.
+  // The trace of the first attempt, which must not become the outcome.
   const trace = await sandbox.redis.hget(sandbox.keys.job('a'), 'failedReason');
   expect(trace).toBe('a fault of ours');
 });
 
-test('a check that fails at each attempt has failed by a fault of ours', async () => {
+test('a check that fails in all three attempts ends with internal_error', async () => {
   const { taken, start, ended } = await setUp();
   const fault = new Error('a fault of ours');
   start(fault, fault, fault);
@@ -122,7 +122,7 @@ describe('a failure of Redis', () => {
   async function setUpOutage(at: 'claim' | 'announce') {
     const product = await setUp();
     Object.assign(product.outage, { at, times });
-    /** Brings the check back each time, until Redis is well again. */
+    /** Promotes the delayed check each time, until the outage is over. */
     async function prioritize() {
       while (product.outage.times > 0) {
         const job = await product.queue.bullQueue.getJob('a');
@@ -134,7 +134,7 @@ describe('a failure of Redis', () => {
   }
 
   it.each(['claim', 'announce'] as const)(
-    'uses up no attempt of a check, however often it comes: %s',
+    'uses up no attempt of a check, however often it occurs: %s',
     async (at) => {
       const { start, prioritize, ended, finished, announced } = await setUpOutage(at);
       start();
@@ -145,7 +145,7 @@ describe('a failure of Redis', () => {
     },
   );
 
-  it('uses up no attempt of a check that is refused, and cannot be announced', async () => {
+  it('uses up no attempt of a refused check that cannot be announced', async () => {
     const { start, prioritize, ended, finished, announced } = await setUpOutage('announce');
     // At each attempt.
     start(...Array.from({ length: times + 1 }, () => new LivegateError('invalid_image')));
@@ -155,7 +155,7 @@ describe('a failure of Redis', () => {
     expect(announced).toHaveLength(1);
   });
 
-  it('that outlasts the image ends the check, also if that cannot be announced', async () => {
+  it('that lasts longer than the image ends the check, even if its end cannot be announced', async () => {
     const { outage, change, start, ended } = await setUp();
     await change({ timestamp: Date.now() - 61_000 });
     Object.assign(outage, { at: 'announce', times: Infinity });
@@ -164,15 +164,15 @@ describe('a failure of Redis', () => {
   });
 });
 
-describe('a check that a dead worker held', () => {
-  it('is no suspect if it never was', async () => {
+describe('a check of a dead worker', () => {
+  it('does not run alone if no worker died with it', async () => {
     const { taken, start, ended } = await setUp();
     start();
     await expect.poll(ended).toEqual({ result: exampleResult });
     expect(taken[0]?.beforeRun).toBeUndefined();
   });
 
-  it('runs alone, with a note of that, after its worker died', async () => {
+  it('runs alone, and its job says so, after its worker died', async () => {
     const { sandbox, taken, start, change, ended } = await setUp();
     await change({ stc: 1 });
     start();
@@ -182,7 +182,7 @@ describe('a check that a dead worker held', () => {
     expect(note).toBe('"running alone"');
   });
 
-  it('is not run again if a worker died of it while it ran alone', async () => {
+  it('fails without another run if its worker died while it ran alone', async () => {
     const { taken, start, change, ended } = await setUp();
     await change({ stc: 2, progress: '"running alone"' });
     start();

@@ -33,7 +33,7 @@ describe('an image in JSON', () => {
     ['{"image":"/9j/===="}', 400, 'invalid_base64'],
     ['{"image":"/9j/","webhook_url":7}', 400, 'invalid_request'],
     ['{"image":"/9j/","webhook_url":{"toString":1}}', 400, 'invalid_request'],
-  ])('%s: %i %s', async (body, status, code) => {
+  ])('%s is answered with %i %s', async (body, status, code) => {
     const { url } = await startGateway();
     const answer = await post(url, body, json);
     expect(answer).toMatchObject({ status, body: errorBody(status, code) });
@@ -44,19 +44,22 @@ describe('an image in JSON', () => {
     ['brackets', `"extra":${'['.repeat(35_000)}${']'.repeat(35_000)}`],
     ['short strings', `"extra":["${'a","'.repeat(20_000)}"]`],
     ['white space', ' '.repeat(70_000) + '"extra":1'],
-  ])('is refused among 64 KiB of %s, which would be slow to parse', async (_name, extra) => {
-    const { url } = await startGateway();
-    const body = `{"image":"${jpeg.toString('base64')}",${extra}}`;
-    expect(await post(url, body, json)).toMatchObject({
-      status: 400,
-      body: errorBody(400, 'invalid_json'),
-    });
-  });
+  ])(
+    'is refused with more than 64 KiB of %s, which would be slow to parse',
+    async (_name, extra) => {
+      const { url } = await startGateway();
+      const body = `{"image":"${jpeg.toString('base64')}",${extra}}`;
+      expect(await post(url, body, json)).toMatchObject({
+        status: 400,
+        body: errorBody(400, 'invalid_json'),
+      });
+    },
+  );
 
   it.each([
     ['application/json', 400, 'missing_image'],
     ['multipart/form-data; boundary=x', 400, 'missing_image'],
-  ])('%s without a body: %i %s', async (type, status, code) => {
+  ])('%s without a body is answered with %i %s', async (type, status, code) => {
     const { port } = await startGateway();
     const answer = await sendRaw(port, [head(`Content-Type: ${type}`)]);
     expect(answer).toMatchObject({ status, body: errorBody(status, code) });
@@ -77,8 +80,8 @@ describe('an image in multipart', () => {
   });
 });
 
-describe('any body', () => {
-  it('an image of too many bytes, as multipart and as JSON', async () => {
+describe('an upload is refused', () => {
+  it('if the image has too many bytes, in multipart and in JSON', async () => {
     const { url } = await startGateway({ limits: { maxImageBytes: 1000, maxImagePixels: 1e6 } });
     const large = new Uint8Array(200_000);
     const expected = { status: 413, body: errorBody(413, 'image_too_large') };
@@ -93,7 +96,7 @@ describe('any body', () => {
   });
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'image/jpeg'])(
-    'a body of type %s',
+    'if its type is %s',
     async (type) => {
       const { url } = await startGateway();
       const answer = await post(url, Uint8Array.from(jpeg), { 'content-type': type });
@@ -101,7 +104,7 @@ describe('any body', () => {
     },
   );
 
-  it('no body at all', async () => {
+  it('if it has no body', async () => {
     const { url } = await startGateway();
     expect(await post(url, null)).toMatchObject({
       status: 400,
@@ -110,38 +113,44 @@ describe('any body', () => {
   });
 });
 
-describe('a request that was read', () => {
-  // Node offers the collector only on demand.
+describe('a request whose upload was read', () => {
+  // Node exposes the garbage collector only with this flag.
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
 
   it.each<[string, () => Body, Record<string, string>]>([
     ['multipart', () => formOf(new Uint8Array(1e6)), {}],
     ['JSON', () => JSON.stringify({ image: Buffer.alloc(1e6).toString('base64') }), json],
-  ])('keeps nothing of the image while its caller waits: %s', async (_name, body, headers) => {
-    const readUpload = createReadUpload({ maxImageBytes: 1e6, maxImagePixels: 1 }, createLeases());
-    let kept: Request | undefined;
-    let bytes: WeakRef<ArrayBufferLike> | undefined;
+  ])(
+    'does not keep the image in memory while its caller waits: %s',
+    async (_name, body, headers) => {
+      const readUpload = createReadUpload(
+        { maxImageBytes: 1e6, maxImagePixels: 1 },
+        createLeases(),
+      );
+      let kept: Request | undefined;
+      let bytes: WeakRef<ArrayBufferLike> | undefined;
 
-    async function readAndForget(req: Request, res: Response) {
-      const { image } = await readUpload(req, res);
-      kept = req;
-      bytes = new WeakRef(image.buffer);
-    }
-    const app = express().post('/', (req, res, next) => {
-      readAndForget(req, res).then(() => res.json({}), next);
-    });
-    const server = app.listen(0, '127.0.0.1');
-    onTestFinished(() => void server.close());
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: body(), headers });
-    // What a WeakRef was asked for stays alive until the end of that turn of the event loop.
-    const isGone = () => {
-      collectGarbage();
-      return bytes?.deref() === undefined;
-    };
-    await expect.poll(isGone, { timeout: 5000 }).toBe(true);
-    expect(kept?.body).toBeUndefined();
-  });
+      async function readAndForget(req: Request, res: Response) {
+        const { image } = await readUpload(req, res);
+        kept = req;
+        bytes = new WeakRef(image.buffer);
+      }
+      const app = express().post('/', (req, res, next) => {
+        readAndForget(req, res).then(() => res.json({}), next);
+      });
+      const server = app.listen(0, '127.0.0.1');
+      onTestFinished(() => void server.close());
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body: body(), headers });
+      // `deref` keeps its target alive until the end of the current turn of the event loop.
+      const isGone = () => {
+        collectGarbage();
+        return bytes?.deref() === undefined;
+      };
+      await expect.poll(isGone, { timeout: 5000 }).toBe(true);
+      expect(kept?.body).toBeUndefined();
+    },
+  );
 });

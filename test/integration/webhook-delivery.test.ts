@@ -51,13 +51,13 @@ async function listDeliveries({ call }: Gateway, endpointId: string) {
   return (body as { deliveries: unknown[] }).deliveries;
 }
 
-/** Makes the next attempt now instead of when it is due. */
+/** Makes the next attempt due now. */
 async function prioritize({ queue }: Gateway, jobId: string) {
   await (await queue.getJob(jobId))?.promote();
 }
 
 describe('the end of a check', () => {
-  it('is told to every endpoint that wants it and to its own URL, each with its secret', async () => {
+  it('is sent to every subscribed endpoint and to its webhook_url, each signed with its secret', async () => {
     const gateway = await startWebhooks();
     const receivers = await Promise.all([startReceiver(), startReceiver(), startReceiver()]);
     const [a, b, own] = receivers;
@@ -89,20 +89,20 @@ describe('the end of a check', () => {
     expect(a.messages.pending).toBe(0);
   });
 
-  it('announced before it has come is told when it has', async () => {
+  it('is sent if it comes after its announcement', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     await gateway.createEndpoint(receiver.url);
     const check = createCheck(gateway, { status: 'processing' });
     await gateway.webhooks.announce(check);
-    // Once because it was added with a delay, once more because the check goes on.
+    // Delayed once when it was added, and once more because the check has not ended.
     const jobId = await gateway.delayed.take();
     expect(await gateway.delayed.take()).toBe(jobId);
     gateway.checks.set(check.id, { ...check, status: 'succeeded' });
     expect((await receiver.take(200)).body).toContain(check.id);
   });
 
-  it('is not lost when the check cannot be read for a while', async () => {
+  it('is sent even if the check could not be read for a while', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     await gateway.createEndpoint(receiver.url);
@@ -116,7 +116,7 @@ describe('the end of a check', () => {
     expect((await receiver.take(200)).body).toContain(check.id);
   });
 
-  it('announced once more after the message was accepted makes no second one', async () => {
+  it('is not sent again if it is announced again after the message was accepted', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const endpoint = await gateway.createEndpoint(receiver.url);
@@ -125,14 +125,14 @@ describe('the end of a check', () => {
     await receiver.take(200);
     await gateway.attempts.take();
     await gateway.webhooks.announce(check);
-    // The next message shows that the second announcement, made before it, has brought nothing.
+    // The message of a later announcement shows that the second one has created no message.
     await gateway.webhooks.announce(createCheck(gateway));
     await receiver.take(200);
     expect(await listDeliveries(gateway, endpoint.id)).toHaveLength(2);
     expect(receiver.messages.pending).toBe(0);
   });
 
-  it('is not told when the check was deleted, and leaves nothing in Redis', async () => {
+  it('leaves no message in Redis after the check is deleted', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id } = await gateway.createEndpoint(receiver.url);
@@ -146,8 +146,8 @@ describe('the end of a check', () => {
   });
 });
 
-describe('a message that is not accepted', () => {
-  it('comes again under the same id, later and signed anew, until it is', async () => {
+describe('a webhook message', () => {
+  it('is retried with the same id and a valid signature until it is accepted', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id, secret } = await gateway.createEndpoint(receiver.url);
@@ -175,7 +175,7 @@ describe('a message that is not accepted', () => {
     ]);
   });
 
-  it('because of 410 switches its endpoint off, until the tenant switches it on', async () => {
+  it('answered with 410 disables its endpoint until the tenant enables it', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id } = await gateway.createEndpoint(receiver.url);
@@ -190,7 +190,7 @@ describe('a message that is not accepted', () => {
     expect(body).toMatchObject({ enabled: true, disabled_reason: null });
   });
 
-  it('to a receiver that is slow delays no message to another', async () => {
+  it('to a slow receiver delays no message to another receiver', async () => {
     const gateway = await startWebhooks();
     const [slow, fast] = await Promise.all([startReceiver(), startReceiver()]);
     const toSlow = await gateway.createEndpoint(slow.url);
@@ -199,19 +199,19 @@ describe('a message that is not accepted', () => {
     for (let n = 0; n < 6; n++) await sendTest(toSlow.id);
     const held = [];
     for (let n = 0; n < 4; n++) held.push(await slow.messages.take());
-    // The other two went back into the queue, and have not counted as attempts.
-    const parked = [await gateway.delayed.take(), await gateway.delayed.take()];
+    // The other two went back to the queue, which is not an attempt.
+    const requeued = [await gateway.delayed.take(), await gateway.delayed.take()];
     await sendTest(toFast.id);
     await fast.take(200);
     expect(slow.messages.pending).toBe(0);
     for (const { res } of held) res.end();
     const ids = [await slow.take(200), await slow.take(200)].map((m) => m.headers['webhook-id']);
-    expect(new Set(ids)).toEqual(new Set(parked));
+    expect(new Set(ids)).toEqual(new Set(requeued));
   });
 });
 
-describe('on demand', () => {
-  it('a test is sent, signed', async () => {
+describe('a webhook message on demand', () => {
+  it('can be a test, which is signed', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id, secret } = await gateway.createEndpoint(receiver.url);
@@ -226,7 +226,7 @@ describe('on demand', () => {
     expect(message.headers['webhook-id']).toBe((body as { id: string }).id);
   });
 
-  it('a message is replayed under its id, whether it was accepted or waits for its time', async () => {
+  it('can be a replay with the same id, of a message that was accepted or waits for its retry', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const endpoint = await gateway.createEndpoint(receiver.url);
@@ -249,7 +249,7 @@ describe('on demand', () => {
   });
 });
 
-/** What takes deliveries on real Redis, with attempts that are the test's. */
+/** Takes deliveries from real Redis; the test makes the attempts. */
 async function startDeliveries() {
   const { redis, keys, close } = await openSandbox();
   const store = createRedisWebhookStore(redis, keys);
@@ -278,7 +278,7 @@ async function startDeliveries() {
 }
 
 describe('a replay', () => {
-  it('that is asked for while its job is just ending is not lost', async () => {
+  it('that is requested while its job is ending is not lost', async () => {
     const { store, queue, start } = await startDeliveries();
     const attempts = createEvents<number>();
     let count = 0;
@@ -301,7 +301,7 @@ describe('a replay', () => {
 });
 
 describe('the messages of one tenant', () => {
-  it('that hang or are queued by the hundred keep nobody else waiting', async () => {
+  it('that hang or fill the queue do not delay messages of other tenants', async () => {
     const { queue, start } = await startDeliveries();
     const target = (n: number) => ({ endpointId: `whe_${n % 16}` });
     for (let n = 0; n < 200; n++) {
@@ -316,13 +316,13 @@ describe('the messages of one tenant', () => {
       else delivered.push({ id, before: hung.length });
       return undefined;
     });
-    // Before what takes the deliveries is closed, as that waits for them.
+    // Before the deliveries are closed, which waits for running attempts.
     onTestFinished(() => hung.forEach((end) => end()));
-    // Its turn is second, though it was queued behind two hundred.
+    // Sent among the first, although 200 messages were queued before it.
     const { id, before } = await delivered.take();
     expect(id).toBe('first');
     expect(before).toBeLessThan(8);
-    // Once all of the others have got what they can.
+    // Once the other messages have taken all slots they can get.
     await expect.poll(() => queue.bullQueue.getDelayedCount()).toBe(200 - 52);
     expect(hung).toHaveLength(52);
     await queue.deliver(exampleDelivery({ id: 'second', ...other }));
@@ -331,7 +331,7 @@ describe('the messages of one tenant', () => {
 });
 
 describe('tests and replays', () => {
-  it('are limited for each tenant, and say when to try again', async () => {
+  it('are limited per tenant, with Retry-After', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id } = await gateway.createEndpoint(receiver.url);
@@ -357,7 +357,7 @@ describe('tests and replays', () => {
 });
 
 describe('a rotated secret', () => {
-  it('signs beside the one it replaces while they overlap', async () => {
+  it('signs together with the previous secret during the overlap', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     const { id, secret } = await gateway.createEndpoint(receiver.url);
@@ -380,8 +380,8 @@ describe('a rotated secret', () => {
   });
 });
 
-describe('a URL of a check', () => {
-  it('is refused without the permission, without a secret, and where no webhook may go', async () => {
+describe('the webhook_url of a check', () => {
+  it('is refused without the permission, without a secret, and for a private address', async () => {
     const { webhooks, call } = await startWebhooks();
     const url = 'https://example.com/own';
     const restricted = { ...developmentCredential, permissions: ['passive-liveness' as const] };
@@ -398,7 +398,7 @@ describe('a URL of a check', () => {
 });
 
 describe('Redis', () => {
-  it('holds no job and no event of a message once it was accepted', async () => {
+  it('keeps no job and no event of a message once it was accepted', async () => {
     const gateway = await startWebhooks();
     const receiver = await startReceiver();
     await gateway.createEndpoint(receiver.url);

@@ -11,7 +11,7 @@ import { Queue } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { findKeys, openSandbox } from '../harness/redis/sandbox.js';
 
-describe('the Redis adapters keep the contracts of the webhook ports', () => {
+describe('the Redis adapters fulfill the contracts of the webhook ports', () => {
   describeWebhookStore(async () => {
     const { redis, keys, close } = await openSandbox();
     return { port: createRedisWebhookStore(redis, keys), close };
@@ -23,8 +23,8 @@ describe('the Redis adapters keep the contracts of the webhook ports', () => {
   });
 });
 
-describe('what only Redis can do for webhooks', () => {
-  it('lets a delivery and its log expire a week after the last change', async () => {
+describe('the Redis adapters of webhooks', () => {
+  it('let a delivery and its log expire a week after the last change', async () => {
     const { redis, keys, close } = await openSandbox();
     onTestFinished(close);
     const store = createRedisWebhookStore(redis, keys);
@@ -39,7 +39,7 @@ describe('what only Redis can do for webhooks', () => {
     expect(await redis.ttl(keys.delivery(id))).toBeCloseTo(week, -1);
   });
 
-  it('lets a delivery that has ended expire with its list: accepted after a day', async () => {
+  it('let a delivery that has ended expire with its list: accepted after a day', async () => {
     const { redis, keys, close } = await openSandbox();
     onTestFinished(close);
     const store = createRedisWebhookStore(redis, keys);
@@ -53,7 +53,7 @@ describe('what only Redis can do for webhooks', () => {
     expect(await redis.ttl(keys.endedDeliveries('whe_1'))).toBeCloseTo(7 * day, -1);
   });
 
-  it('leaves nothing of an endpoint that was removed', async () => {
+  it('delete everything about an endpoint that is deleted', async () => {
     const { redis, keys, close } = await openSandbox();
     onTestFinished(close);
     const store = createRedisWebhookStore(redis, keys);
@@ -64,7 +64,7 @@ describe('what only Redis can do for webhooks', () => {
     expect(await findKeys(redis, `${keys.prefix}*`)).toEqual([]);
   });
 
-  it('brings a delivery that waits for its time to the front when it is wanted now', async () => {
+  it('move a delayed delivery to the front when it is replayed', async () => {
     const { bull, port, close } = await openQueue();
     onTestFinished(close);
     const delivery = exampleDelivery();
@@ -77,7 +77,7 @@ describe('what only Redis can do for webhooks', () => {
     expect(await bull.getWaitingCount()).toBe(1);
   });
 
-  it('answers "unavailable" at once when the connection is gone', async () => {
+  it('fail with "unavailable" at once when the connection is down', async () => {
     const { redis, keys, close } = await openSandbox();
     const store = createRedisWebhookStore(redis, keys);
     const queue = createRedisWebhookQueue(redis, keys);

@@ -16,7 +16,7 @@ const one = `${collection}/whe_1`;
 const good = { url: 'https://example.com/hook', events: ['passive_liveness.completed'] };
 const secret = expect.stringMatching(/^whsec_[\w+/]{43}=$/);
 
-/** The routes before fakes, with one endpoint of the caller, and one of somebody else. */
+/** The routes with fakes, one endpoint of the caller, and one of another tenant. */
 async function start() {
   const outage = { away: false };
   const store = createFakeWebhookStore(outage);
@@ -49,7 +49,7 @@ const presented = {
 };
 
 describe('POST /v1/webhook-endpoints', () => {
-  it('201: creates an endpoint and shows its secret, this once', async () => {
+  it('201: creates an endpoint and shows its secret only once', async () => {
     const { call, store } = await start();
     const events = [...good.events, ...good.events];
     const body = { ...good, events, description: 'billing' };
@@ -97,7 +97,7 @@ describe('POST /v1/webhook-endpoints', () => {
     expect((body as { error_message: string }).error_message).toMatch(/^url: /);
   });
 
-  it('409: as many endpoints as a tenant may have', async () => {
+  it('409: more endpoints than a tenant may have', async () => {
     const { call } = await start();
     for (let n = 1; n < 16; n++) await call('POST', collection, { body: good });
     const { status, body } = await call('POST', collection, { body: good });
@@ -134,7 +134,7 @@ describe('GET /v1/webhook-endpoints/{id}', () => {
 });
 
 describe('PATCH /v1/webhook-endpoints/{id}', () => {
-  it('200: changes what is given, and nothing else', async () => {
+  it('200: changes only the given members', async () => {
     const { call } = await start();
     const described = await call('PATCH', one, { body: { description: 'billing' } });
     expect(described).toMatchObject({ status: 200 });
@@ -146,7 +146,7 @@ describe('PATCH /v1/webhook-endpoints/{id}', () => {
     expect(cleared).toEqual({ ...presented, ...changes });
   });
 
-  it('200: switches the endpoint off and on', async () => {
+  it('200: disables and enables the endpoint', async () => {
     const { call } = await start();
     const { body: off } = await call('PATCH', one, { body: { enabled: false } });
     expect(off).toEqual({ ...presented, enabled: false, disabled_reason: 'requested' });
@@ -168,7 +168,7 @@ describe('PATCH /v1/webhook-endpoints/{id}', () => {
 });
 
 describe('DELETE /v1/webhook-endpoints/{id}', () => {
-  it('200: once, and then 404', async () => {
+  it('200 the first time, then 404', async () => {
     const { call } = await start();
     const { status, body } = await call('DELETE', one);
     expect({ status, body }).toEqual({ status: 200, body: { id: 'whe_1', deleted: true } });
@@ -177,7 +177,7 @@ describe('DELETE /v1/webhook-endpoints/{id}', () => {
 });
 
 describe('POST /v1/webhook-endpoints/{id}/rotate-secret', () => {
-  it('200: shows a fresh secret, and how long the one before still signs', async () => {
+  it('200: shows a new secret, and when the previous one expires', async () => {
     const { call } = await start();
     const rotated = await call('POST', `${one}/rotate-secret`, { body: { overlap_seconds: 60 } });
     expect(rotated.status).toBe(200);
@@ -188,7 +188,7 @@ describe('POST /v1/webhook-endpoints/{id}/rotate-secret', () => {
     });
   });
 
-  it('200: the overlap is a day by default, and may be none', async () => {
+  it('200: the overlap is a day by default, and can be zero', async () => {
     const { call } = await start();
     expect(await call('POST', `${one}/rotate-secret`)).toMatchObject({
       body: { previous_secret_expires_at: '1970-01-02T00:00:01.000Z' },
@@ -257,22 +257,25 @@ describe('GET /v1/webhook-endpoints/{id}/deliveries', () => {
 });
 
 describe('POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/replay', () => {
-  it('202: queues the message once more', async () => {
+  it('202: queues the message again', async () => {
     const { call, queue } = await start();
     const { status, body } = await call('POST', `${one}/deliveries/msg_1/replay`);
     expect({ status, body }).toMatchObject({ status: 202, body: { id: 'msg_1' } });
     expect([...queue.jobs.keys()]).toEqual(['msg_1']);
   });
 
-  it.each(['msg_unknown', 'msg_other'])('404: a delivery that is not its own: %s', async (id) => {
-    const { call, queue } = await start();
-    expect(await call('POST', `${one}/deliveries/${id}/replay`)).toMatchObject({ status: 404 });
-    expect(queue.jobs.size).toBe(0);
-  });
+  it.each(['msg_unknown', 'msg_other'])(
+    '404: a delivery that is not of this endpoint: %s',
+    async (id) => {
+      const { call, queue } = await start();
+      expect(await call('POST', `${one}/deliveries/${id}/replay`)).toMatchObject({ status: 404 });
+      expect(queue.jobs.size).toBe(0);
+    },
+  );
 });
 
 describe('POST /v1/webhook-secret', () => {
-  it("200: makes the tenant's secret, and then replaces it", async () => {
+  it("200: creates the tenant's secret, and then replaces it", async () => {
     const { call, store } = await start();
     const made = await call('POST', '/v1/webhook-secret');
     expect(made.status).toBe(200);
@@ -286,7 +289,7 @@ describe('POST /v1/webhook-secret', () => {
     expect(await store.readTenantSecrets('development')).toHaveLength(2);
   });
 
-  it('400: an overlap that is no number', async () => {
+  it('400: an overlap that is not a number', async () => {
     const { call } = await start();
     expect(
       await call('POST', '/v1/webhook-secret', { body: { overlap_seconds: '' } }),
@@ -320,7 +323,7 @@ describe.each(routes)('%s %s', (method, path) => {
     });
   });
 
-  it('403: credentials that may not manage webhooks', async () => {
+  it('403: credentials without the permission to manage webhooks', async () => {
     const { call } = await start();
     const headers = authOf('restricted');
     expect(await call(method, own, { ...request, headers })).toMatchObject({
@@ -339,7 +342,7 @@ describe.each(routes)('%s %s', (method, path) => {
     expect(response.headers.get('allow')).toContain(method);
   });
 
-  it('503: Redis is away', async () => {
+  it('503: Redis is down', async () => {
     const { call, outage } = await start();
     outage.away = true;
     const { response, status, body } = await call(method, own, request);

@@ -4,7 +4,7 @@ import type { Log } from '@livegate/core/telemetry';
 import { exampleWorker } from '@livegate/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
-import { createEndings } from '../../apps/api/src/checks/end-check.js';
+import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
 import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/submit-check.js';
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
@@ -45,7 +45,7 @@ const deaf: ReplyOutbox = { send: nothing };
 /** Two gateways and a worker, over one store: the product's own code, moved step by step. */
 export function createWorld(store: Store) {
   const { queue, imageStore, idempotencyKeys } = store;
-  const endings = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
+  const endings = createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks });
   const gateways = ['first', 'second'].map((name) => {
     const replies = store.createInbox(name);
     const awaitCheck = createAwaitCheck({ queue, replies });

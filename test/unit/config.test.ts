@@ -119,7 +119,7 @@ describe('the address of the service', () => {
     'is not told by the proxies "%s"',
     (LIVEGATE_TRUST_PROXY) => {
       expect(() => readApiConfig({ LIVEGATE_TRUST_PROXY })).toThrow(
-        /LIVEGATE_TRUST_PROXY: expected loopback, .* or how many proxies/,
+        /LIVEGATE_TRUST_PROXY: expected loopback, .* or the number of proxies/,
       );
     },
   );

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 
 export const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** What every error of the contract carries. */
+/** The body that every error must have. */
 export function errorBody(status: number, code: string) {
   return {
     status: 'failed',
@@ -10,7 +10,7 @@ export function errorBody(status: number, code: string) {
     error_code: code,
     request_id: expect.stringMatching(uuidV7),
     http_status: status,
-    // The sentence of the GLAIR API, which the test of its Java SDK compares.
+    // GLAIR's sentence, which the test of its Java SDK compares.
     ...((status === 401 || status === 403) && { error: 'Access to this API has been disallowed' }),
   };
 }

@@ -21,7 +21,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { openAdmission } from '../../../apps/api/src/admission/admission.js';
 import { createAwaitCheck } from '../../../apps/api/src/checks/await-check.js';
-import { createEndings } from '../../../apps/api/src/checks/end-check.js';
+import { createCancelAndDelete } from '../../../apps/api/src/checks/end-check.js';
 import { createClaimKey, createSubmitCheck } from '../../../apps/api/src/checks/submit-check.js';
 import {
   type Credential,
@@ -38,7 +38,7 @@ import {
 } from '../../../apps/api/src/webhooks/webhook-url.js';
 
 export interface GatewayTestOptions extends Partial<ServerOptions> {
-  /** What the fake worker makes of every check; `never` leaves it waiting. */
+  /** The outcome of every check; with `never` it stays in the queue. */
   outcome?: CheckOutcome | 'never';
   credentials?: Credential[];
   workers?: WorkerFacts[];
@@ -46,11 +46,11 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   maxUploadBytesInFlight?: number;
   uploadTimeoutMs?: number;
   rateLimiter?: RateLimiter;
-  /** Lines of the log, as they come. */
+  /** Called with each log line. */
   onLog?: (line: string) => void;
 }
 
-/** The real gateway, over HTTP on loopback, with fakes behind its ports. Closed after the test. */
+/** The real gateway on loopback, with fakes for its ports. Closed after the test. */
 export async function startGateway(options: GatewayTestOptions = {}) {
   const outage: Outage = { away: false };
   const { credentials = [developmentCredential], outcome = { result: exampleResult } } = options;
@@ -59,11 +59,11 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const fakeReplies = createFakeReplies(leases);
   const replies = fakeReplies.createInbox('gateway');
   const fakeQueue = createFakeCheckQueue(outage);
-  /** How often the gateway has looked at a check: the way to know that it waits. */
-  const looks = { count: 0 };
+  /** How often the gateway has read a check, by which a test knows that it waits. */
+  const reads = { count: 0 };
   const queue = Object.assign(Object.create(fakeQueue) as FakeCheckQueue, {
     async read(id: string) {
-      looks.count += 1;
+      reads.count += 1;
       return fakeQueue.read(id);
     },
     async add(...[id, job]: Parameters<typeof fakeQueue.add>) {
@@ -109,12 +109,12 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     leases,
     log,
   });
-  await admission.firstLook;
+  await admission.firstPoll;
   const uploads = createUploadPermits(options.maxUploadBytesInFlight ?? 256 * 1024 * 1024, leases);
   const awaitCheck = createAwaitCheck({ queue, replies });
   const idempotencyKeys = createFakeIdempotencyKeys(outage);
   const claimKey = createClaimKey({ queue, idempotencyKeys });
-  const submitting = {
+  const submitDeps = {
     imageStore,
     queue,
     replies,
@@ -123,7 +123,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     awaitCheck,
     hasEndpoints: createHasEndpoints(webhookStore),
   };
-  const ending = createEndings({ queue, imageStore, idempotencyKeys, webhooks });
+  const cancelAndDelete = createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks });
   const server = createHttpServer(
     createServer(
       {
@@ -142,8 +142,8 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         queue,
         awaitCheck,
         webhooks,
-        submitCheck: createSubmitCheck({ ...submitting, ...ending }),
-        ...ending,
+        submitCheck: createSubmitCheck({ ...submitDeps, ...cancelAndDelete }),
+        ...cancelAndDelete,
         log,
         isClosing: () => false,
       },
@@ -163,14 +163,14 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     url: `http://127.0.0.1:${port}`,
     outage,
     queue,
-    looks,
+    reads,
     imageStore,
     idempotencyKeys,
     uploads,
     leases,
     webhookStore,
     finish,
-    /** Open ones, as the server counts them. */
+    /** Connections that the server has open. */
     countConnections: promisify(server.getConnections.bind(server)),
   };
 }
@@ -182,7 +182,7 @@ export const defaultAuth = {
   'x-api-key': 'default-api-key',
 };
 
-/** A multipart body with one file part for each given image. */
+/** A multipart body with one file part per image. */
 export function formOf(...images: Uint8Array[]): FormData {
   const form = new FormData();
   for (const image of images) form.append('image', new Blob([Uint8Array.from(image)]), 'blob');
@@ -191,7 +191,7 @@ export function formOf(...images: Uint8Array[]): FormData {
 
 export type Body = NonNullable<RequestInit['body']> | null;
 
-/** Posts like an SDK and reads the answer; every answer must be JSON. */
+/** Posts like an SDK. Fails if the answer is not JSON. */
 export async function post(url: string, body: Body, headers: Record<string, string> = {}) {
   const response = await fetch(url + path, {
     method: 'POST',

@@ -8,11 +8,11 @@ export interface RawAnswer {
 }
 
 export interface RawOptions {
-  /** Ends the sending side after the text, as a client that hangs up half-way but still listens. */
+  /** Sends FIN after the chunks, like a client that half-closes and still listens. */
   hangUp?: boolean;
 }
 
-/** Sends exactly these bytes and parses the first final answer that comes back. */
+/** Sends exactly these bytes and parses the first final (not 1xx) answer. */
 export async function sendRaw(
   port: number,
   chunks: (string | Uint8Array)[],
@@ -27,7 +27,7 @@ export async function sendRaw(
   return answer;
 }
 
-/** One connection, for as many requests as wanted. */
+/** A connection for any number of requests. */
 export function connectRaw(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.setEncoding('latin1');
@@ -62,7 +62,7 @@ export function head(...headers: string[]): string {
   return `${[`POST ${path} HTTP/1.1`, 'Host: localhost', ...auth, ...headers].join('\r\n')}\r\n\r\n`;
 }
 
-/** `undefined` until a whole final answer is there. */
+/** `undefined` until a complete final answer has arrived. */
 function parseAnswer(received: string): { answer: RawAnswer; rest: string } | undefined {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd === -1) return undefined;

@@ -23,7 +23,7 @@ import { openWebhooks } from '../../../apps/api/src/webhooks/open-webhooks.js';
 import { connectWorker, openSandbox } from '../redis/sandbox.js';
 import { defaultAuth } from './gateway.js';
 
-/** Another tenant, and one who may not manage webhooks; all with the development password. */
+/** The development credential, another tenant's, and one without permission to manage webhooks. */
 const credentials: Credential[] = [
   developmentCredential,
   { ...developmentCredential, tenant: 'other', username: 'other' },
@@ -60,7 +60,7 @@ export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  /** Every answer must be JSON. */
+  /** Fails if the answer is not JSON. */
   return async (method: string, path: string, { body, headers }: Call = {}) => {
     const json = typeof body === 'string' ? body : JSON.stringify(body);
     const response = await fetch(url + path, {
@@ -76,7 +76,7 @@ export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
   };
 }
 
-/** The webhooks of one gateway on real Redis, with checks that end as the test says. */
+/** The webhooks of one gateway on real Redis, with checks that the test controls. */
 export async function startWebhooks() {
   const sandbox = await openSandbox();
   const { redis, keys } = sandbox;
@@ -99,7 +99,7 @@ export async function startWebhooks() {
       rateLimiter: createRedisRateLimiter(redis, keys),
       checks: {
         async read(id) {
-          if (outage.checks) throw new Error('the checks are out of reach');
+          if (outage.checks) throw new Error('the checks cannot be read');
           return checks.get(id);
         },
       },
@@ -114,11 +114,11 @@ export async function startWebhooks() {
   const queueEvents = new QueueEvents('webhooks', {
     connection: eventsRedis,
     prefix: keys.prefix,
-    // From the first on, whenever it begins to read.
+    // From the first event, even if it is older than this reader.
     lastEventId: '0',
   });
   await queueEvents.waitUntilReady();
-  // The product's queues keep no events. Each writes so once, as it opens.
+  // The product's queues keep no events, a setting that each queue writes once when it opens.
   await vi.waitFor(() => writes.forEach((write) => expect(write).toHaveBeenCalled()));
   await Promise.all(writes.flatMap(({ mock }) => mock.results.map(({ value }) => value)));
   await redis.hset(`${keys.prefix}:webhooks:meta`, 'opts.maxLenEvents', 10_000);
@@ -145,7 +145,7 @@ export async function startWebhooks() {
     queue,
     /** Status of each delivery after each attempt, in order. */
     attempts,
-    /** Ids of the jobs that were put off, in order. */
+    /** Ids of the jobs that were delayed, in order. */
     delayed,
     async createEndpoint(url: string, events = ['passive_liveness.completed']) {
       const { body } = await call('POST', '/v1/webhook-endpoints', { body: { url, events } });
@@ -160,7 +160,7 @@ export interface ReceivedMessage {
   res: ServerResponse;
 }
 
-/** Someone's receiver on loopback. The test answers each message itself. */
+/** A webhook receiver on loopback. The test itself answers each message. */
 export async function startReceiver() {
   const messages = createEvents<ReceivedMessage>();
   async function receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -178,7 +178,7 @@ export async function startReceiver() {
   return {
     url,
     messages,
-    /** The next message, answered. */
+    /** Answers the next message and returns it. */
     async take(statusCode: number): Promise<ReceivedMessage> {
       const message = await messages.take();
       message.res.writeHead(statusCode).end();
@@ -187,7 +187,7 @@ export async function startReceiver() {
   };
 }
 
-/** What happens, in order: `take` waits for what has not happened yet. */
+/** A queue of events: `take` returns the next one, or waits for it. */
 export function createEvents<T>() {
   const happened: T[] = [];
   const waiting: ((event: T) => void)[] = [];

@@ -10,11 +10,11 @@ import {
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openAdmission } from './admission.js';
-import { LOOK_MS } from './watch.js';
+import { POLL_MS } from './poll.js';
 
 const [awaited, unawaited] = [{ isAwaited: true }, { isAwaited: false }];
 const log = pino({ level: 'silent' });
-const nextLook = () => vi.advanceTimersByTimeAsync(1000);
+const nextPoll = () => vi.advanceTimersByTimeAsync(1000);
 
 async function watch(maxWaiting: number) {
   const outage: Outage = { away: false };
@@ -35,7 +35,7 @@ async function watch(maxWaiting: number) {
     leases,
     log,
   });
-  await admission.firstLook;
+  await admission.firstPoll;
   onTestFinished(() => admission.close());
   return { outage, imageOutage, settings, queue, registry, imageStore, admission };
 }
@@ -44,14 +44,14 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('admission', () => {
-  it('lets in no more than the queue may hold between two looks', async () => {
+  it('admits no more than the queue may hold between two polls', async () => {
     const { admission } = await watch(2);
     admission.admit(awaited);
     admission.admit(awaited);
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('keeps the last tenth of the queue for checks that somebody waits for', async () => {
+  it('keeps the last tenth of the queue for checks with a waiting caller', async () => {
     const { admission } = await watch(10);
     for (let i = 0; i < 9; i++) admission.admit(unawaited);
     expect(() => admission.admit(unawaited)).toThrow(
@@ -61,18 +61,18 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('counts what other gateways have queued', async () => {
+  it('counts checks that other gateways have queued', async () => {
     const { admission, queue } = await watch(1);
     await queue.add('a', exampleJob);
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('lets in again once the queue has been worked off', async () => {
+  it('admits again once workers have drained the queue', async () => {
     const { admission } = await watch(1);
     admission.admit(awaited).queued();
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
@@ -81,22 +81,22 @@ describe('admission', () => {
     const counts: ((waiting: number) => void)[] = [];
     queue.countWaiting = async () => new Promise((resolve) => counts.push(resolve));
     admission.admit(awaited).queued();
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(POLL_MS);
     admission.admit(awaited).queued();
     counts[0]?.(1);
     await vi.advanceTimersByTimeAsync(0);
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('keeps the place of a slow upload over any number of looks', async () => {
+  it('keeps the place of a slow upload across polls', async () => {
     const { admission } = await watch(1);
     admission.admit(awaited);
-    await nextLook();
-    await nextLook();
+    await nextPoll();
+    await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('gives the place of a refused request to the next one', async () => {
+  it('gives the place of a refused request to one other request, even if released twice', async () => {
     const { admission } = await watch(1);
     const place = admission.admit(awaited);
     place.release();
@@ -105,7 +105,7 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('takes one failed look for no outage', async () => {
+  it('keeps admitting after a single failed poll', async () => {
     const { admission, outage } = await watch(1);
     outage.away = true;
     await vi.advanceTimersByTimeAsync(600);
@@ -113,7 +113,7 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
-  it('notices that Redis went away, and that it is back', async () => {
+  it('is unavailable while Redis is down, and admits again when it is back', async () => {
     const { admission, outage } = await watch(1);
     outage.away = true;
     await vi.advanceTimersByTimeAsync(3000);
@@ -122,7 +122,7 @@ describe('admission', () => {
       expect.objectContaining({ code: 'unavailable' }),
     );
     outage.away = false;
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
@@ -130,36 +130,39 @@ describe('admission', () => {
   const never = () => new Promise<never>(() => undefined);
 
   it.each([
-    ['a queue', ({ queue }: Watched) => vi.spyOn(queue, 'countWaiting').mockImplementation(never)],
-    ['images', ({ imageStore }: Watched) => vi.spyOn(imageStore, 'ping').mockImplementation(never)],
-  ])(
-    'notices within a second that %s cannot be reached, and can be again',
-    async (_name, freeze) => {
-      const watched = await watch(1);
-      const { admission } = watched;
-      // Just after a look: as late as can be.
-      await vi.advanceTimersByTimeAsync(LOOK_MS + 1);
-      const frozen = freeze(watched);
-      await vi.advanceTimersByTimeAsync(1000);
-      expect(admission.findProblem()).toMatch(/cannot be reached/);
-      expect(() => admission.admit(awaited)).toThrow(
-        expect.objectContaining({ code: 'unavailable' }),
-      );
-      frozen.mockRestore();
-      await nextLook();
-      expect(admission.findProblem()).toBeUndefined();
-    },
-  );
+    [
+      'the queue Redis',
+      ({ queue }: Watched) => vi.spyOn(queue, 'countWaiting').mockImplementation(never),
+    ],
+    [
+      'the image Redis',
+      ({ imageStore }: Watched) => vi.spyOn(imageStore, 'ping').mockImplementation(never),
+    ],
+  ])('notices within a second that %s is frozen, and recovers', async (_name, freeze) => {
+    const watched = await watch(1);
+    const { admission } = watched;
+    // Just after a poll: the worst case.
+    await vi.advanceTimersByTimeAsync(POLL_MS + 1);
+    const frozen = freeze(watched);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(admission.findProblem()).toMatch(/cannot be reached/);
+    expect(() => admission.admit(awaited)).toThrow(
+      expect.objectContaining({ code: 'unavailable' }),
+    );
+    frozen.mockRestore();
+    await nextPoll();
+    expect(admission.findProblem()).toBeUndefined();
+  });
 
-  it('takes no checks while only the images are away, but knows its workers', async () => {
+  it('refuses checks while only the image Redis is down, and still knows its workers', async () => {
     const { admission, imageOutage } = await watch(1);
     imageOutage.away = true;
-    await nextLook();
+    await nextPoll();
     expect(admission.findProblem()).toBe('the Redis for images cannot be reached');
     expect(admission.view()?.workers).toEqual([exampleWorker]);
   });
 
-  it('takes no checks into a Redis that would lose them', async () => {
+  it('refuses checks while the Redis settings would lose them', async () => {
     const { admission, settings } = await watch(1);
     settings.problem = 'evicts';
     expect(() => admission.admit(awaited)).toThrow('evicts');
@@ -167,13 +170,13 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
-  it('counts a look that took too long neither as seen nor in the queue', async () => {
+  it('ignores the count of a poll that timed out', async () => {
     const { admission, queue } = await watch(2);
     const late: ((waiting: number) => void)[] = [];
     const slow = vi.spyOn(queue, 'countWaiting');
     slow.mockImplementation(() => new Promise((resolve) => late.push(resolve)));
     admission.admit(awaited).queued();
-    await vi.advanceTimersByTimeAsync(LOOK_MS + 250);
+    await vi.advanceTimersByTimeAsync(POLL_MS + 250);
     slow.mockRestore();
     late[0]?.(0);
     await vi.advanceTimersByTimeAsync(0);
@@ -181,40 +184,40 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
   });
 
-  it('notices that the last worker is gone', async () => {
+  it('is unavailable once the last worker is gone', async () => {
     const { admission, registry } = await watch(1);
     await registry.unregister(exampleWorker.id);
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(
       expect.objectContaining({ code: 'unavailable' }),
     );
   });
 
-  it('takes no checks into a queue of another schema', async () => {
+  it('refuses checks while the data in Redis has another schema', async () => {
     const { admission, queue } = await watch(1);
     queue.readSchemaVersion = async () => 2;
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(/schema 2/);
   });
 
-  it('takes no checks that no worker reads, until one does', async () => {
+  it('refuses checks until some worker reads their version', async () => {
     const { admission, registry } = await watch(1);
     await registry.register({ ...exampleWorker, jobVersions: [JOB_VERSION - 1] });
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(
       `no worker reads checks of version ${JOB_VERSION}`,
     );
     const newer = { ...exampleWorker, id: 'newer', jobVersions: [JOB_VERSION, JOB_VERSION + 1] };
     await registry.register(newer);
-    await nextLook();
+    await nextPoll();
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
-  it('stops looking when closed', async () => {
+  it('stops polling when closed', async () => {
     const { admission, registry } = await watch(1);
     admission.close();
     await registry.unregister(exampleWorker.id);
-    await nextLook();
+    await nextPoll();
     expect(admission.view()?.workers).toHaveLength(1);
   });
 });

@@ -10,30 +10,30 @@ import type { CheckQueue, ImageStore, WorkerRegistry } from '@livegate/core/port
 import type { RedisSettings } from '@livegate/core/redis';
 import { limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
-import { keepLooking, LOOK_MS } from './watch.js';
+import { POLL_MS, startPolling } from './poll.js';
 
-/** Of the queue's places, for checks that nobody waits for: a backlog of them leaves room for the others. */
-const UNAWAITED_SHARE = 0.9;
+/** The share of the queue that async checks may fill; the rest is for checks with a waiting caller. */
+const ASYNC_SHARE = 0.9;
 
-/** What this gateway last saw of the queue and of the workers behind it. */
+/** The queue and its workers, as this gateway last read them. */
 export interface QueueView {
   workers: WorkerFacts[];
   waiting: number;
   schemaVersion: number;
 }
 
-/** A place in the queue, held for a request that is still on its way there. */
+/** A place in the queue, reserved for a request whose check is not queued yet. */
 export interface Place extends Lease {
-  /** The check is in the queue now and counts there. Ends the lease. */
+  /** To be called once the check is queued and counted there. Releases the lease. */
   queued(): void;
 }
 
 export interface Admission {
-  /** Settles once queue and images were looked at; until then no check is admitted. */
-  firstLook: Promise<unknown>;
+  /** Settles after the first poll of the queue and the images; until then no check is admitted. */
+  firstPoll: Promise<unknown>;
   /** `undefined` while Redis cannot be reached. */
   view(): QueueView | undefined;
-  /** Why no check can be taken now, or `undefined` if one can. */
+  /** Why no check can be admitted now; `undefined` if one can. */
   findProblem(): string | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
   admit(check: { isAwaited: boolean }): Place;
@@ -53,53 +53,90 @@ export interface AdmissionOptions {
 }
 
 /**
- * Watches the queue, the workers and the images in the background, so that a request is refused from
- * memory.
+ * Polls the queue, the workers and the image Redis in the background, so that refusing a request needs
+ * no round trip.
  *
- * A frozen Redis is noticed after two looks in a row of half a time limit each, which with the default
- * of 500 ms is within a second.
+ * A frozen Redis is noticed after two consecutive polls, each limited to half of `redisTimeoutMs`:
+ * within a second at the default of 500 ms.
  */
 export function openAdmission(options: AdmissionOptions): Admission {
   const { imageStore, settings, redisTimeoutMs, log } = options;
   const places = createPlaces(options);
-  const limitLook = <T>(work: Promise<T>) => limitTime(redisTimeoutMs / 2, work);
-  const staleAfterMs = LOOK_MS + redisTimeoutMs;
+  const limitPoll = <T>(work: Promise<T>) => limitTime(redisTimeoutMs / 2, work);
+  const staleAfterMs = POLL_MS + redisTimeoutMs;
 
-  const queue = keepLooking(lookAtQueue, {
+  const queue = startPolling(pollQueue, {
     staleAfterMs,
-    onLost: (error) => log.warn({ err: error }, 'the queue is out of reach'),
+    onStale: (error) => log.warn({ err: error }, 'admission: queue Redis unreachable'),
   });
-  const images = keepLooking(lookAtImages, {
+  const images = startPolling(pollImages, {
     staleAfterMs,
-    onLost: (error) => log.warn({ err: error }, 'the images are out of reach'),
+    onStale: (error) => log.warn({ err: error }, 'admission: image Redis unreachable'),
   });
   const findProblem = () =>
-    findQueueProblem(queue.seen()) ??
-    (images.seen() ? settings.findProblem() : 'the Redis for images cannot be reached');
+    findQueueProblem(queue.latest()) ??
+    (images.latest() ? settings.findProblem() : 'the Redis for images cannot be reached');
 
   return {
-    firstLook: Promise.all([queue.firstLook, images.firstLook]),
-    view: queue.seen,
+    firstPoll: Promise.all([queue.firstRead, images.firstRead]),
+    view: queue.latest,
     findProblem,
     admit({ isAwaited }) {
       const problem = findProblem();
       if (problem) throw new LivegateError('unavailable', { detail: problem });
-      return places.take(isAwaited ? 1 : UNAWAITED_SHARE);
+      return places.take(isAwaited ? 1 : ASYNC_SHARE);
     },
-    close: () => [queue, images].forEach((sight) => sight.close()),
+    close: () => [queue, images].forEach((poller) => poller.close()),
   };
 
-  async function lookAtQueue(): Promise<QueueView> {
+  async function pollQueue(): Promise<QueueView> {
     const counted = places.beginCount();
-    const view = await limitLook(readView(options));
+    const view = await limitPoll(readView(options));
     counted(view.waiting);
     return view;
   }
 
-  async function lookAtImages() {
-    await limitLook(imageStore.ping());
+  async function pollImages() {
+    await limitPoll(imageStore.ping());
     return { reachable: true };
   }
+}
+
+/**
+ * Estimates the length of the queue without a Redis command per request: what waited at the last poll,
+ * what this gateway has queued since, and the admitted requests that are not queued yet.
+ */
+function createPlaces({ maxWaiting, leases }: AdmissionOptions) {
+  let waiting = 0;
+  let queuedSince = 0;
+  let pending = 0;
+
+  return {
+    /** Throws `overloaded` unless a place within this share of the queue is free. */
+    take(share: number): Place {
+      const taken = waiting + queuedSince + pending;
+      if (taken >= share * maxWaiting) throw new LivegateError('overloaded');
+      pending += 1;
+      let isQueued = false;
+      const lease = leases.take('admission_place', () => {
+        pending -= 1;
+        if (isQueued) queuedSince += 1;
+      });
+      const queued = () => {
+        isQueued = true;
+        lease.release();
+      };
+      return { ...lease, queued };
+    },
+    /** A count may or may not include checks queued while it runs; it is taken not to. */
+    beginCount() {
+      const queuedBefore = queuedSince;
+      return (counted: number) => {
+        waiting = counted;
+        queuedSince -= queuedBefore;
+      };
+    },
+  };
 }
 
 async function readView({ queue, registry }: AdmissionOptions): Promise<QueueView> {
@@ -111,47 +148,10 @@ async function readView({ queue, registry }: AdmissionOptions): Promise<QueueVie
   return { workers, waiting, schemaVersion };
 }
 
-/**
- * Counts the queue without asking it for each request: what waited at the last look, what was queued
- * here since, and what is on its way.
- */
-function createPlaces({ maxWaiting, leases }: AdmissionOptions) {
-  let waiting = 0;
-  let queuedSince = 0;
-  let underWay = 0;
-
-  return {
-    /** Of `share` of the places, if one of those is free. */
-    take(share: number): Place {
-      const taken = waiting + queuedSince + underWay;
-      if (taken >= share * maxWaiting) throw new LivegateError('overloaded');
-      underWay += 1;
-      let isQueued = false;
-      const lease = leases.take('admission_place', () => {
-        underWay -= 1;
-        if (isQueued) queuedSince += 1;
-      });
-      const queued = () => {
-        isQueued = true;
-        lease.release();
-      };
-      return { ...lease, queued };
-    },
-    /** What is queued while a count runs may be in it or not; it is taken to be not. */
-    beginCount() {
-      const queuedBefore = queuedSince;
-      return (counted: number) => {
-        waiting = counted;
-        queuedSince -= queuedBefore;
-      };
-    },
-  };
-}
-
 function findQueueProblem(view: QueueView | undefined): string | undefined {
   if (!view) return 'Redis cannot be reached';
   if (view.schemaVersion !== SCHEMA_VERSION) {
-    return `the queue holds schema ${view.schemaVersion}, this gateway speaks ${SCHEMA_VERSION}`;
+    return `the data in Redis has schema ${view.schemaVersion}, this gateway needs ${SCHEMA_VERSION}`;
   }
   if (view.workers.length === 0) return 'no worker is alive';
   if (!view.workers.some(({ jobVersions }) => jobVersions.includes(JOB_VERSION))) {

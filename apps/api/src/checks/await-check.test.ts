@@ -25,21 +25,21 @@ async function wait(waitMs: number) {
 }
 
 describe('awaitReply', () => {
-  it('ends with the reply', async () => {
+  it('resolves with the reply', async () => {
     const { outbox, outcome } = await wait(25_000);
     await outbox.send('a', { result: exampleResult }, 'gateway');
     await vi.advanceTimersByTimeAsync(0);
     expect(outcome()).toEqual({ result: exampleResult });
   });
 
-  it('finds an outcome whose reply was lost within seconds, not at the end of the wait', async () => {
+  it('resolves within 3 s with the outcome in the queue when the reply was lost', async () => {
     const { queue, outcome } = await wait(25_000);
     queue.finish('a', { result: exampleResult });
     await vi.advanceTimersByTimeAsync(3000);
     expect(outcome()).toEqual({ result: exampleResult });
   });
 
-  it('takes a reply that comes after several looks', async () => {
+  it('resolves with a reply that arrives after several reads of the queue', async () => {
     const { outbox, outcome } = await wait(25_000);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(outcome()).toBe('waiting');
@@ -48,14 +48,14 @@ describe('awaitReply', () => {
     expect(outcome()).toEqual({ result: exampleResult });
   });
 
-  it('ends as canceled within seconds when the check is deleted', async () => {
+  it('resolves as canceled within 3 s when the check is deleted', async () => {
     const { queue, outcome } = await wait(25_000);
     await queue.delete('a');
     await vi.advanceTimersByTimeAsync(3000);
     expect(outcome()).toEqual({ error: 'canceled' });
   });
 
-  it('waits on while the queue is out of reach', async () => {
+  it('keeps waiting while Redis cannot be reached', async () => {
     const { outage, queue, outcome } = await wait(25_000);
     outage.away = true;
     await vi.advanceTimersByTimeAsync(6000);
@@ -66,21 +66,21 @@ describe('awaitReply', () => {
     expect(outcome()).toEqual({ result: exampleResult });
   });
 
-  it('ends with nothing when the wait runs out', async () => {
+  it('resolves with undefined when the wait runs out', async () => {
     const { outcome } = await wait(5000);
     await vi.advanceTimersByTimeAsync(5000);
     expect(outcome()).toBeUndefined();
   });
 
-  it('ends at once when the caller is gone, before the wait or during it', async () => {
+  it('resolves with undefined at once when the caller hangs up before or during the wait', async () => {
     const { queue, outcome, caller } = await wait(25_000);
-    const looks = vi.spyOn(queue, 'read');
+    const reads = vi.spyOn(queue, 'read');
     await vi.advanceTimersByTimeAsync(0);
     expect(outcome()).toBe('waiting');
     caller.abort();
     await vi.advanceTimersByTimeAsync(0);
     expect(outcome()).toBeUndefined();
-    expect(looks.mock.calls.length).toBeLessThan(2);
+    expect(reads.mock.calls.length).toBeLessThan(2);
     const reply = createFakeReplies().createInbox('gateway').expect('a');
     const gone = { waitMs: 25_000, closed: caller.signal };
     expect(await awaitReply({ id: 'a', reply, queue }, gone)).toBeUndefined();

@@ -2,8 +2,8 @@ import { type CheckOutcome, type CheckRecord, isFinished } from '@livegate/core/
 import type { CheckQueue, ReplyInbox, ReplyWaiter } from '@livegate/core/ports';
 import { untilAborted } from '@livegate/core/runtime';
 
-/** A waiting caller's gateway looks into the queue this often, in case a reply was lost. */
-const LOOK_MS = 3000;
+/** How often the queue is read for a waiting caller, in case the reply was lost. */
+const POLL_MS = 3000;
 
 export interface AwaitCheckDeps {
   queue: CheckQueue;
@@ -11,19 +11,19 @@ export interface AwaitCheckDeps {
 }
 
 export interface Wait {
-  /** At most, in milliseconds. */
+  /** The longest time to wait. */
   waitMs: number;
-  /** Aborts when the caller is gone, which ends the wait. */
+  /** Aborts when the caller hangs up, which ends the wait. */
   closed: AbortSignal;
 }
 
 /**
- * Resolves with the check as it is when it ends, or as it is when the wait is over; `undefined` as soon
- * as it is seen to be deleted or lost.
+ * Resolves with the check when it ends or when the wait is over, whichever is first; with `undefined`
+ * once the check is found to be deleted or lost.
  */
 export type AwaitCheck = (id: string, wait: Wait) => Promise<CheckRecord | undefined>;
 
-/** For a check that is on its way already, perhaps from another gateway. */
+/** Waits for a check that is already queued, perhaps by another gateway. */
 export function createAwaitCheck({ queue, replies }: AwaitCheckDeps): AwaitCheck {
   return async (id, wait) => {
     if (wait.waitMs === 0) return queue.read(id);
@@ -42,13 +42,13 @@ export interface AwaitedReply {
   queue: CheckQueue;
 }
 
-/** How a check ends for its caller that is deleted, or lost, while the caller waits. */
+/** The outcome for a caller whose check is deleted or lost during the wait. */
 export const GONE: CheckOutcome = { error: 'canceled' };
 
 /**
- * Resolves with the outcome, or `undefined` when the wait is over. A reply can be lost with the worker
- * that owed it or with a connection; what the queue holds cannot. A check that the queue does not know
- * any more has no outcome to wait for.
+ * Resolves with the outcome, or `undefined` when the wait is over. Also reads the queue periodically,
+ * because a reply can be lost with its worker or with a connection. A check that is no longer in the
+ * queue ends as `GONE`.
  */
 export async function awaitReply(
   { id, reply, queue }: AwaitedReply,
@@ -57,17 +57,17 @@ export async function awaitReply(
   const deadline = performance.now() + waitMs;
   const within = (limitMs: number) => untilAborted(closed, reply.within(limitMs));
   for (let leftMs = waitMs; leftMs > 0; leftMs = deadline - performance.now()) {
-    const outcome = await within(Math.min(leftMs, LOOK_MS)).catch(() => undefined);
+    const outcome = await within(Math.min(leftMs, POLL_MS)).catch(() => undefined);
     if (outcome) return outcome;
     if (closed.aborted) return undefined;
-    const seen = await look(queue, id);
-    if (seen) return seen;
+    const ended = await readOutcome(queue, id);
+    if (ended) return ended;
   }
   return undefined;
 }
 
-/** `undefined` while the check goes on, as far as is known: a queue out of reach says nothing. */
-async function look(queue: CheckQueue, id: string): Promise<CheckOutcome | undefined> {
+/** `undefined` while the check goes on, and while Redis cannot be reached. */
+async function readOutcome(queue: CheckQueue, id: string): Promise<CheckOutcome | undefined> {
   try {
     const record = await queue.read(id);
     return record ? record.outcome : GONE;

@@ -8,15 +8,15 @@ export interface EndCheckDeps {
   webhooks: Pick<Webhooks, 'announce' | 'delete'>;
 }
 
-/** Both ways to end a check from outside. */
-export function createEndings(deps: EndCheckDeps) {
+/** The two ways in which a caller ends a check. */
+export function createCancelAndDelete(deps: EndCheckDeps) {
   return { cancelCheck: createCancelCheck(deps), deleteCheck: createDeleteCheck(deps) };
 }
 
-/** False: it had ended. */
+/** Resolves with false if the check had already ended. */
 export type CancelCheck = (check: DeletableCheck) => Promise<boolean>;
 
-/** Cancels a check and deletes its image at once, not only when a worker meets it. */
+/** Cancels a check and deletes its image at once, before a worker takes the job. */
 function createCancelCheck({ queue, imageStore, webhooks }: EndCheckDeps): CancelCheck {
   return async (check) => {
     if (!(await queue.cancel(check.id))) return false;
@@ -28,8 +28,8 @@ function createCancelCheck({ queue, imageStore, webhooks }: EndCheckDeps): Cance
 export type DeleteCheck = (check: DeletableCheck) => Promise<void>;
 
 /**
- * Deletes all that is kept about a check. Hidden first, so that nothing is added meanwhile, and its job
- * last: a gateway that dies in between leaves it in `listHidden`. Repeating it does no harm.
+ * Deletes everything stored about a check. Hides it first, so that nothing is added meanwhile, and
+ * deletes its job last: if the gateway dies in between, `listHidden` still returns it. Idempotent.
  */
 function createDeleteCheck(deps: EndCheckDeps): DeleteCheck {
   const { queue, imageStore, idempotencyKeys, webhooks } = deps;

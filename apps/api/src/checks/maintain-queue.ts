@@ -4,8 +4,8 @@ import type { DeleteCheck } from './end-check.js';
 
 const SWEEP_MS = 60_000;
 const PRIORITIZE_MS = 5000;
-/** How long BullMQ's events outlive what a tenant deletes, and a score its retention. */
-const EVENTS_MS = 1000;
+/** How long BullMQ's events, which contain scores, outlive a deleted check or an expired result. */
+const DROP_EVENTS_MS = 1000;
 
 export interface MaintainQueueDeps {
   queue: Pick<RedisCheckQueue, 'sweep' | 'prioritizeOld' | 'dropEvents' | 'listHidden'>;
@@ -13,28 +13,32 @@ export interface MaintainQueueDeps {
 }
 
 /**
- * What somebody has to do for the queue from time to time, until stopped. Every gateway does it; once or
- * several times is the same.
+ * Runs the periodic maintenance of the queue until closed. Every gateway runs it; each task is
+ * idempotent.
  */
 export function maintainQueue(
   { queue, deleteCheck }: MaintainQueueDeps,
   log: Log,
 ): { close(): void } {
   const timers = [
-    // BullMQ removes old results only when another job of their kind ends: on a quiet day, never.
-    repeat(queue.sweep, SWEEP_MS, (error) => log.warn({ err: error }, 'sweeping results failed')),
-    repeat(deleteHidden, SWEEP_MS, (error) => log.warn({ err: error }, 'deleting checks failed')),
-    // The next time comes soon, and a Redis that is away reports itself.
-    repeat(queue.prioritizeOld, PRIORITIZE_MS, (error) =>
-      log.debug({ err: error }, 'prioritizing failed'),
+    // BullMQ removes old results only when another job ends in the same way: in a quiet queue, never.
+    repeat(queue.sweep, SWEEP_MS, (error) =>
+      log.warn({ err: error }, 'queue: removing expired results failed'),
     ),
-    repeat(queue.dropEvents, EVENTS_MS, (error) =>
-      log.debug({ err: error }, 'dropping BullMQ events failed'),
+    repeat(deleteHidden, SWEEP_MS, (error) =>
+      log.warn({ err: error }, 'queue: resuming interrupted deletions failed'),
+    ),
+    // At debug level: the next run is soon, and the connection logs its own outages.
+    repeat(queue.prioritizeOld, PRIORITIZE_MS, (error) =>
+      log.debug({ err: error }, 'queue: prioritizing old checks failed'),
+    ),
+    repeat(queue.dropEvents, DROP_EVENTS_MS, (error) =>
+      log.debug({ err: error }, 'queue: deleting BullMQ events failed'),
     ),
   ];
   return { close: () => timers.forEach((timer) => clearInterval(timer)) };
 
-  /** Goes on with what a gateway or a worker left behind as it died. */
+  /** Finishes the deletions that a gateway or a worker had begun when it died. */
   async function deleteHidden(): Promise<void> {
     for (const check of await queue.listHidden()) await deleteCheck(check);
   }

@@ -29,7 +29,7 @@ export interface PassiveLivenessDeps {
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
 
-/** One selfie in, one verdict out; or, for a caller who prefers not to wait, one job. */
+/** Answers one image with its verdict, or with a job if the caller prefers not to wait. */
 export function checkPassiveLiveness(
   { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
   { admission, leases, queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
@@ -42,7 +42,7 @@ export function checkPassiveLiveness(
     using check = await submit(req, res, waitMs > 0);
     const { id } = check;
     const submittedAt = performance.now();
-    // What can be looked up is the check, which an idempotency key may have begun before.
+    // With an idempotency key, this may be the check of an earlier request.
     res.locals.requestId = id;
     res.set('Request-Id', id);
     const applied = presentPreference(preference);
@@ -62,7 +62,7 @@ export function checkPassiveLiveness(
   async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
     using place = admission.admit({ isAwaited });
     using permit = uploads.take(uploadBytes(req, limits));
-    // It must not stay in memory while the caller waits: this function ends before.
+    // Not kept past this function: the image must not stay in memory while the caller waits.
     const submission = await traceWork('read upload', () => readSubmission(req, res, isAwaited));
     permit.shrinkTo(submission.image.length);
     const submitted = await submitCheck(submission);
@@ -72,7 +72,7 @@ export function checkPassiveLiveness(
 
   async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
     const record = await queue.read(id);
-    // Deleted within the last millisecond.
+    // Deleted since it was submitted.
     if (!record) throw new LivegateError('canceled');
     res.locals.outcome = record.status;
     res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
@@ -92,7 +92,7 @@ export interface ReadSubmissionDeps {
   webhooks: Pick<Webhooks, 'acceptUrl'>;
 }
 
-/** Everything a request says about its check, read and found acceptable. */
+/** Reads and validates everything that a request says about its check. */
 export function createReadSubmission(
   limits: ImageLimits,
   { publicUrl, leases, webhooks }: ReadSubmissionDeps,
@@ -118,8 +118,8 @@ export function createReadSubmission(
 }
 
 /**
- * The caller's Idempotency-Key: a quoted string as in the IETF draft, or bare as most clients send
- * it. Throws `invalid_idempotency_key`.
+ * The caller's Idempotency-Key: quoted as in the IETF draft, or unquoted as most clients send it.
+ * Throws `invalid_idempotency_key`.
  */
 export function readIdempotencyKey(req: Request): string | undefined {
   const header = req.get('idempotency-key');

@@ -2,7 +2,7 @@ import { createFakeCheckQueue, createFakeIdempotencyKeys, exampleJob } from '@li
 import { expect, test } from 'vitest';
 import { createClaimKey } from './submit-check.js';
 
-test('a key that another image takes at the same moment is not shared with it', async () => {
+test('refuses an idempotency key that another image claims at the same moment', async () => {
   const queue = createFakeCheckQueue();
   const idempotencyKeys = createFakeIdempotencyKeys();
   const claimKey = createClaimKey({ queue, idempotencyKeys });

@@ -19,25 +19,25 @@ import { type AwaitCheck, awaitReply, GONE, type Wait } from './await-check.js';
 import type { CancelCheck } from './end-check.js';
 
 export interface Submission {
-  /** The Request-Id; also the id of the job and of the image, unless a key says otherwise. */
+  /** The Request-Id; also the id of the job and the image, unless the check joins an earlier one. */
   id: string;
   tenant: string;
   image: Uint8Array;
-  /** Whether the caller waits here, so that the worker is to reply. */
+  /** Whether the caller waits for the outcome, so that the worker must reply to this gateway. */
   isAwaited: boolean;
   webhookUrl?: string;
-  /** Where the caller reached this gateway. */
+  /** The URL at which the caller reached this gateway. */
   baseUrl: string;
   idempotencyKey?: string;
 }
 
-/** A check that is in the queue. It does not hold its image, however long its caller waits. */
+/** A check in the queue. Does not keep the image, since the caller may wait long. */
 export interface SubmittedCheck extends Disposable {
-  /** An earlier one's, where the idempotency key stands for that. */
+  /** The id of an earlier check if the idempotency key belongs to that one. */
   id: string;
-  /** `undefined` when the wait is over: the check goes on without its caller. */
+  /** `undefined` if the wait ends first; the check goes on. */
   awaitOutcome(wait: Wait): Promise<CheckOutcome | undefined>;
-  /** Its caller is gone: cancels the check, unless it is wanted without that caller. */
+  /** For a caller who hung up: cancels the check unless a key or a webhook still needs it. */
   abandon(): Promise<void>;
 }
 
@@ -49,13 +49,13 @@ export interface SubmitCheckDeps {
   claimKey: ClaimKey;
   awaitCheck: AwaitCheck;
   cancelCheck: CancelCheck;
-  /** Whether a webhook endpoint of the tenant is told of every check. */
+  /** Whether the tenant has an enabled webhook endpoint. */
   hasEndpoints(tenant: string): Promise<boolean>;
 }
 
 export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
 
-/** Stores the image and queues its check, or joins the one that its idempotency key stands for. */
+/** Stores the image and queues its check, or joins the earlier check that its idempotency key belongs to. */
 export function createSubmitCheck(deps: SubmitCheckDeps): SubmitCheck {
   return async (submission) => {
     const { idempotencyKey: key } = submission;
@@ -73,7 +73,7 @@ async function submitUnderKey(
   return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
 }
 
-/** With a key, the submission has claimed it. */
+/** A submission with a key has claimed that key. */
 async function submitNew(
   submission: Submission | KeyedSubmission,
   deps: SubmitCheckDeps,
@@ -100,40 +100,21 @@ async function submitNew(
     async abandon() {
       const isKept = idempotencyKey !== undefined || webhookUrl !== undefined;
       if (isKept || (await deps.hasEndpoints(tenant))) return;
-      // Only the answer would have told its id, so nobody else can be waiting for it.
+      // The caller never received the id, so there can be no other waiter.
       await deps.cancelCheck({ id, tenant });
     },
     [Symbol.dispose]: reply.release,
   };
 }
 
-/** The same check was submitted before, perhaps at another gateway, and is in the queue. */
-async function join(
-  id: string,
-  { isAwaited }: Submission,
-  { queue, awaitCheck }: SubmitCheckDeps,
-): Promise<SubmittedCheck> {
-  if (isAwaited) await queue.prioritize(id);
-  return {
-    id,
-    async awaitOutcome(wait) {
-      const record = await awaitCheck(id, wait);
-      return record ? record.outcome : GONE;
-    },
-    // A check with a key is wanted without its caller, and this one's waiter is `awaitCheck`'s.
-    abandon: async () => undefined,
-    [Symbol.dispose]: () => undefined,
-  };
-}
-
-/** Resolves with the id of the check that is queued: its own, but where its key was taken over. */
+/** Resolves with the id of the queued check: its own, unless another request took over its key. */
 async function enqueue(
   submission: Submission | KeyedSubmission,
   deps: SubmitCheckDeps,
 ): Promise<string> {
   const { id } = submission;
   await traceWork('store image', () => deps.imageStore.put(id, submission.image));
-  // Storing it may have taken so long that another gateway took this one for dead.
+  // Storing may have taken so long that another gateway considered this one dead.
   const holder = 'keySha256' in submission ? await deps.claimKey(submission, 'stored') : id;
   if (holder === id) await deps.queue.add(id, describeJob(submission, deps));
   else await deps.imageStore.delete(id);
@@ -154,8 +135,8 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
 }
 
 /**
- * Best effort, also for commands that timed out here and still arrived there: nobody will ask for this
- * check. Redis may be away, so its caller does not wait.
+ * Undoes a failed submission, best effort: commands that timed out here may still have reached Redis.
+ * Not awaited by the request, since Redis may be down.
  */
 async function withdraw(
   submission: Submission | KeyedSubmission,
@@ -166,10 +147,29 @@ async function withdraw(
   await Promise.allSettled([queue.delete(id), imageStore.delete(id), freeKey]);
 }
 
-/** A key whose check is not queued after this was claimed by a gateway that died. */
+/** Joins a check that an earlier request queued, perhaps at another gateway. */
+async function join(
+  id: string,
+  { isAwaited }: Submission,
+  { queue, awaitCheck }: SubmitCheckDeps,
+): Promise<SubmittedCheck> {
+  if (isAwaited) await queue.prioritize(id);
+  return {
+    id,
+    async awaitOutcome(wait) {
+      const record = await awaitCheck(id, wait);
+      return record ? record.outcome : GONE;
+    },
+    // A check with a key is kept for retries, and `awaitCheck` releases its own waiter.
+    abandon: async () => undefined,
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
+/** A gateway that has not queued the check of its claimed key after this time is considered dead. */
 const CLAIM_MS = 3000;
-/** Between two looks for a check that another gateway is about to queue. */
-const LOOK_MS = 50;
+/** Pause between two reads of a check that another gateway is about to queue. */
+const POLL_MS = 50;
 
 export interface ClaimKeyDeps {
   idempotencyKeys: IdempotencyKeys;
@@ -179,37 +179,37 @@ export interface ClaimKeyDeps {
 export type KeyedSubmission = Submission & { keySha256: string };
 
 /**
- * Resolves with the submission's own id, which is then to be queued, or with that of an earlier check
- * that is in the queue. Throws `idempotency_key_reused` when that one has another image.
+ * Resolves with the submission's own id, which must then be queued, or with the id of an earlier check
+ * in the queue. Throws `idempotency_key_reused` if that check has another image.
  */
 export type ClaimKey = (submission: KeyedSubmission, stage: 'new' | 'stored') => Promise<string>;
 
-/** A key stands for one check, as long as that runs or has a verdict: all others leave it free. */
+/** A key belongs to one check while that runs or has a verdict; a check that ends without one frees it. */
 export function createClaimKey({ idempotencyKeys, queue }: ClaimKeyDeps): ClaimKey {
   return async ({ id, tenant, image, keySha256 }, stage) => {
     const at = { tenant, keySha256 };
     const fresh = { id, imageSha256: createHash('sha256').update(image).digest('hex') };
-    // Its claim changes before its check is queued, so that whoever took the gateway for dead until then
-    // cannot replace it any more.
+    // The claim changes before its check is queued, so that a gateway that considered this one dead can
+    // no longer replace the claim.
     const own: KeyClaim = stage === 'new' ? fresh : { ...fresh, isStored: true };
     let seen: KeyClaim | undefined;
-    let lapsesAt = 0;
+    let claimExpiresAt = 0;
     for (;;) {
       const held =
         stage === 'new'
           ? await idempotencyKeys.claim(at, own)
           : await idempotencyKeys.replace(at, fresh, own);
       if (held.id === id) return id;
-      if (!isDeepStrictEqual(held, seen)) lapsesAt = performance.now() + CLAIM_MS;
+      if (!isDeepStrictEqual(held, seen)) claimExpiresAt = performance.now() + CLAIM_MS;
       seen = held;
       const record = await queue.read(held.id);
-      if (record ? endedWithoutVerdict(record) : performance.now() > lapsesAt) {
-        // Of several that do so at once, one gets its way and the others join it.
+      if (record ? endedWithoutVerdict(record) : performance.now() > claimExpiresAt) {
+        // If several requests replace it at once, one succeeds and the others join its check.
         await idempotencyKeys.replace(at, held, own);
       } else {
         requireSameImage(held, own);
         if (record) return held.id;
-        await delay(LOOK_MS);
+        await delay(POLL_MS);
       }
     }
   };

@@ -6,8 +6,8 @@ import {
 } from '@livegate/core/domain';
 import { z } from 'zod';
 
-// The one source of what the routes answer: their types are inferred from these schemas, and so is
-// the document. `satisfies` ties those that the domain also knows to the domain's own types.
+// The single source of what the routes answer: types are inferred from these schemas, and the OpenAPI
+// document is generated from them. `satisfies` keeps a schema equal to its domain type.
 
 /** RFC 3339, in UTC. */
 export const timeSchema = z.iso.datetime();
@@ -22,8 +22,8 @@ export const verdictSchema = z
           .min(0)
           .max(1)
           .describe(
-            'The higher, the more likely a spoof: the mean of what the models say of several crops of ' +
-              'the face. It is not calibrated: of images scored 0.3, not 3 in 10 need be spoofs.',
+            'The higher, the more likely a spoof: the mean score of the models over several crops of ' +
+              'the face. It is not calibrated: 0.3 does not mean that 3 of 10 such images are spoofs.',
           ),
         status: z.enum(['LOW', 'MODERATE', 'HIGH']),
       }),
@@ -37,12 +37,12 @@ export const verdictSchema = z
     }),
   ])
   .describe(
-    'What was seen in one image. HIGH is still a "success": a face was scored.',
+    'The verdict on one image. HIGH is still a "success": a face was scored.',
   ) satisfies z.ZodType<Verdict>;
 
 export const errorCodeSchema = z.enum(Object.keys(errorMessages) as ErrorCode[]);
 
-/** GLAIR's own sentence in the `error` of a 401 and a 403; its Java SDK compares it. */
+/** GLAIR's sentence in the `error` of a 401 and a 403; the test of its Java SDK compares it. */
 export const ACCESS_DISALLOWED = 'Access to this API has been disallowed';
 
 export const errorSchema = z
@@ -57,7 +57,7 @@ export const errorSchema = z
       .optional()
       .describe('In 401 and 403 only, for clients of the GLAIR API that read it.'),
   })
-  .describe('What every error looks like.');
+  .describe('The body of every error.');
 
 const checkStatusSchema = z.enum([
   'queued',
@@ -70,7 +70,7 @@ const checkStatusSchema = z.enum([
 const linkSchema = z
   .string()
   .meta({ format: 'uri-reference' })
-  .describe('A path where the request gave no host to make a URL of.');
+  .describe('Only a path if the request had no valid Host.');
 
 export const jobSchema = z
   .object({
@@ -86,7 +86,7 @@ export const jobSchema = z
       .describe('Of a failed or canceled job.'),
     links: z.object({ self: linkSchema, cancel: linkSchema.optional() }),
   })
-  .describe('One check. An image without a face, or with several, is a job that succeeded.');
+  .describe('One check. A job whose image has no face, or several, has succeeded.');
 
 export const deletionSchema = z.object({ id: z.string(), deleted: z.literal(true) });
 
@@ -94,7 +94,7 @@ export const modelSetsSchema = z.object({
   model_sets: z
     .array(
       z.object({
-        livegate_model: z.string().describe('As the `Livegate-Model` header says it.'),
+        livegate_model: z.string().describe('As in the `Livegate-Model` header.'),
         thresholds: z
           .object({ moderate: z.number().min(0).max(1), high: z.number().min(0).max(1) })
           .describe('The `spoof_percentage` from which an image is MODERATE, and HIGH.'),
@@ -110,7 +110,7 @@ export const modelSetsSchema = z.object({
       }),
     )
     .min(1)
-    .describe('One per distinct set: there are two only while an upgrade is rolled out.'),
+    .describe('One per distinct set: there are two only during a rolling upgrade.'),
 });
 
 export const aliveSchema = z.object({ status: z.literal('ok') });

@@ -6,7 +6,7 @@ function read(prefer: string | undefined) {
   return readPreference({ get: () => prefer } as unknown as Request, 25_000);
 }
 
-describe('Prefer', () => {
+describe('the Prefer header', () => {
   it.each([
     [undefined, { respondAsync: false }, undefined],
     ['wait=3', { respondAsync: false, waitMs: 3000 }, 'wait=3'],
@@ -25,7 +25,7 @@ describe('Prefer', () => {
     ['wait=soon', { respondAsync: false }, undefined],
     ['return=minimal', { respondAsync: false }, undefined],
     ['respond-asynchronously', { respondAsync: false }, undefined],
-  ])('%s', (prefer, preference, applied) => {
+  ])('is read and presented: %s', (prefer, preference, applied) => {
     expect(read(prefer)).toEqual(preference);
     expect(presentPreference(read(prefer))).toBe(applied);
   });

@@ -1,14 +1,14 @@
 import type { Request } from 'express';
 
-/** What a caller prefers (RFC 7240). */
+/** The caller's `Prefer` header (RFC 7240). */
 export interface Preference {
-  /** It need not be kept waiting: a job resource will do. */
+  /** The caller accepts a job resource instead of the verdict. */
   respondAsync: boolean;
-  /** How long it would wait, in milliseconds, the server's limit applied; absent if it did not say. */
+  /** How long the caller would wait, capped at the server's limit; absent if not given. */
   waitMs?: number;
 }
 
-/** Unknown preferences are ignored, as the RFC wants; of two equal ones the first counts. */
+/** Ignores unknown preferences, as the RFC requires; of repeated ones the first counts. */
 export function readPreference(req: Request, waitLimitMs: number): Preference {
   const tokens = (req.get('prefer') ?? '').split(',').map((token) => token.trim().toLowerCase());
   const [wait] = tokens.flatMap(
@@ -20,12 +20,12 @@ export function readPreference(req: Request, waitLimitMs: number): Preference {
   };
 }
 
-/** How long this caller is kept waiting, in milliseconds; 0 if a job resource will do at once. */
+/** How long this caller waits, in milliseconds; 0 for an immediate job resource. */
 export function waitOf({ respondAsync, waitMs }: Preference, waitLimitMs: number): number {
   return waitMs ?? (respondAsync ? 0 : waitLimitMs);
 }
 
-/** For `Preference-Applied`; `undefined` if nothing was preferred. */
+/** The value of `Preference-Applied`; `undefined` if there is none. */
 export function presentPreference({ respondAsync, waitMs }: Preference): string | undefined {
   const applied = [
     ...(respondAsync ? ['respond-async'] : []),

@@ -13,8 +13,8 @@ import type { z } from 'zod';
 import type { jobSchema } from './answer-schemas.js';
 
 /**
- * Answers with the verdict; throws the error a check ended with. `submittedAt` is the
- * `performance.now()` at which the upload had been read and its check was submitted.
+ * Answers with the verdict, or throws the error that the check ended with. `submittedAt` is the
+ * `performance.now()` at which the check was submitted, after its upload was read.
  */
 export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: number): void {
   if ('error' in outcome) throw toError(outcome);
@@ -38,14 +38,14 @@ function toError({ error, message }: Refusal): LivegateError {
   return new LivegateError(error, message === undefined ? {} : { publicMessage: message });
 }
 
-/** Where the time went; `waitMs` is from the submission to the outcome. */
+/** The duration of each stage; `waitMs` is the time from submission to outcome. */
 function listStages(
   { timings }: CheckResult,
   gateway: { uploadMs: number; waitMs: number; totalMs: number },
 ): Record<string, number> {
   const stages = {
     upload: gateway.uploadMs,
-    // A difference of two durations, each by one clock: hosts need not agree on the time of day.
+    // The difference of two durations, each measured by one host: the hosts' clocks may differ.
     queue: Math.max(0, gateway.waitMs - timings.workerMs),
     decode: timings.decodeMs,
     detect: timings.detectMs,
@@ -62,7 +62,7 @@ function presentStage([stage, ms]: [string, number]): string {
 /** A check as `GET /v1/jobs/{id}` and webhooks show it. Times are RFC 3339, in UTC. */
 export type JobResource = z.output<typeof jobSchema>;
 
-/** `baseUrl` is where callers reach this service. */
+/** `baseUrl` is the URL at which callers reach this service. */
 export function presentJob(record: CheckRecord, baseUrl: string): JobResource {
   const { id, status, outcome } = record;
   const self = jobUrl(id, baseUrl);

@@ -4,7 +4,7 @@ import { presentError } from './present-error.js';
 
 describe('presentError', () => {
   it.each(Object.keys(errorMessages) as ErrorCode[])(
-    'sets the sentence of the GLAIR API in 401 and 403, and in no other answer: %s',
+    'puts the sentence of the GLAIR API into 401 and 403 answers only: %s',
     (code) => {
       const { status, body } = presentError(new LivegateError(code), crypto.randomUUID());
       const isRefusal = status === 401 || status === 403;

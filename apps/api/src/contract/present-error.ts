@@ -2,14 +2,14 @@ import { type ErrorCode, LivegateError } from '@livegate/core/domain';
 import type { z } from 'zod';
 import { ACCESS_DISALLOWED, type errorSchema } from './answer-schemas.js';
 
-/** An error as HTTP carries it. */
+/** An error as an HTTP response. */
 export interface PresentedError {
   status: number;
   headers: Record<string, string>;
   body: z.output<typeof errorSchema>;
 }
 
-/** Anything that is no LivegateError is a fault of ours, and answered without any detail. */
+/** Anything but a LivegateError is an internal error, answered without detail. */
 export function presentError(thrown: unknown, requestId: string): PresentedError {
   const error = toLivegateError(thrown);
   const status = statusOf(error.code);
@@ -33,7 +33,7 @@ export function presentError(thrown: unknown, requestId: string): PresentedError
 
 export function toLivegateError(thrown: unknown): LivegateError {
   if (thrown instanceof LivegateError) return thrown;
-  // Express and its router throw http-errors, for example for a path that cannot be decoded.
+  // Express throws http-errors, for example for a path that cannot be decoded.
   const status = thrown instanceof Error && 'status' in thrown ? Number(thrown.status) : 500;
   const code = status >= 400 && status < 500 ? 'bad_request' : 'internal_error';
   return new LivegateError(code, { cause: thrown });
@@ -79,10 +79,10 @@ const statuses: Record<ErrorCode, number> = {
   timeout: 504,
 };
 
-/** When to ask again for a check that is not finished. */
+/** When to read an unfinished check again. */
 export const RETRY_AFTER_SECONDS = 1;
 
-/** Where the error itself does not know better, in seconds. */
+/** In seconds, unless the error itself gives another value. */
 const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
   image_expired: 1,
   overloaded: 1,

@@ -53,7 +53,7 @@ export const endpointSchema = z.object({
 const secretSchema = z
   .string()
   .regex(/^whsec_[\w+/]{43}=$/)
-  .describe('Shown this once.');
+  .describe('Shown only once.');
 
 export const createdEndpointSchema = endpointSchema.extend({ secret: secretSchema });
 
@@ -63,7 +63,7 @@ export const rotatedSecretSchema = z.object({
   secret: secretSchema,
   previous_secret_expires_at: timeSchema
     .nullable()
-    .describe('Until then the secret before signs, too.'),
+    .describe('Until then, messages are also signed with the previous secret.'),
 });
 
 export const rotatedEndpointSecretSchema = rotatedSecretSchema.extend({
@@ -92,7 +92,7 @@ export const deliverySchema = z.object({
     ]) satisfies z.ZodType<DeliveryFailure>
   )
     .nullable()
-    .describe('Why no attempt follows.'),
+    .describe('Why no further attempt follows.'),
   created_at: timeSchema,
   next_attempt_at: timeSchema.nullable(),
   attempts: z
@@ -105,7 +105,7 @@ export const deliverySchema = z.object({
         response_excerpt: z
           .string()
           .nullable()
-          .describe('The first kilobyte of your answer; of the latest attempt only.'),
+          .describe('The first kilobyte of your answer; for the latest attempt only.'),
       }),
     )
     .describe('The latest 30, oldest first.'),
@@ -138,7 +138,7 @@ export function presentEndpoint(endpoint: WebhookEndpoint): z.output<typeof endp
   };
 }
 
-/** A line of the log, without the payload: its verdict belongs to the job. */
+/** An entry of the delivery log. Without the payload: the verdict is read from the job. */
 export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {
   return {
     id: delivery.id,

@@ -13,13 +13,13 @@ declare global {
   // oxlint-disable-next-line typescript/no-namespace -- Express has no other way to type it
   namespace Express {
     interface Locals {
-      /** Who asks; set by `authenticate`. */
+      /** The caller's credential; set by `authenticate`. */
       credential: Credential;
     }
   }
 }
 
-/** HTTP Basic and x-api-key, both of one credential. Throws `unauthorized` or `forbidden`. */
+/** Requires HTTP Basic and x-api-key of one credential. Throws `unauthorized` or `forbidden`. */
 export function authenticate(book: CredentialBook, permission: Permission): RequestHandler {
   return (req, res, next) => {
     const { credential, api_key_sha256 } = findByPassword(req, book);
@@ -30,8 +30,8 @@ export function authenticate(book: CredentialBook, permission: Permission): Requ
 }
 
 /**
- * HTTP Basic alone, for a page: a browser asks for it by itself, and cannot send an x-api-key. The
- * password is as long as the key, so it does not become any easier to guess.
+ * Requires HTTP Basic only, for a page: browsers prompt for it and cannot send an x-api-key. The
+ * password is as long as the key, so it is no easier to guess.
  */
 export function authenticatePage(book: CredentialBook, permission: Permission): RequestHandler {
   return (req, res, next) => {
@@ -43,8 +43,8 @@ export function authenticatePage(book: CredentialBook, permission: Permission): 
 function findByPassword(req: Request, book: CredentialBook) {
   const { username, password } = readBasic(req);
   const named = book.find(username);
-  // An unknown name costs the same work as a known one, and both secrets are always compared.
-  const { password_sha256, api_key_sha256 } = named ?? nobody;
+  // An unknown name takes as long as a known one, and both secrets are always compared.
+  const { password_sha256, api_key_sha256 } = named ?? noCredential;
   const credential = matchesHash(password, password_sha256) ? named : undefined;
   return { credential, api_key_sha256 };
 }
@@ -55,16 +55,16 @@ function requirePermission(credential: Credential | undefined, permission: Permi
   return credential;
 }
 
-const nobody = { password_sha256: hashSecret(''), api_key_sha256: hashSecret('') };
+const noCredential = { password_sha256: hashSecret(''), api_key_sha256: hashSecret('') };
 
-/** RFC 7617; the password may contain colons. Anything unreadable is nobody's. */
+/** RFC 7617; the password may contain colons. A malformed header gives a username that nobody has. */
 function readBasic(req: Request): { username: string; password: string } {
   const [, encoded = ''] = /^basic +([\w+/=-]+)$/i.exec(req.get('authorization') ?? '') ?? [];
   const [username = '', ...rest] = Buffer.from(encoded, 'base64').toString().split(':');
   return { username, password: rest.join(':') };
 }
 
-/** Throws `rate_limited` for a tenant over its rate, counted over all gateways. */
+/** Throws `rate_limited` for a tenant over its rate, counted across all gateways. */
 export function limitRate(limiter: RateLimiter, defaultPerMinute: number): RequestHandler {
   return async (_req, res, next) => {
     const { tenant, rate_limit_per_minute } = res.locals.credential;

@@ -13,11 +13,11 @@ import {
 
 const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once
-    --permission NAME     that it may do this only, and not all that tenants may; may be repeated
-  list                    show who has one
+    --permission NAME     grant only this permission, instead of all of a tenant's; repeatable
+  list                    list the credentials, without their secrets
   revoke --username NAME  remove one
 The file is --file PATH, else LIVEGATE_CREDENTIALS_FILE, else ./credentials.json. A running
-gateway notices the change by itself.`;
+gateway reloads the file by itself.`;
 
 /** Edits a credentials file. Returns what to print; throws an Error with a readable message. */
 export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
@@ -43,12 +43,12 @@ export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv):
   throw new Error(USAGE);
 }
 
-type Applicant = Pick<Credential, 'tenant' | 'permissions'>;
+type NewCredential = Pick<Credential, 'tenant' | 'permissions'>;
 
 async function create(
   file: string,
   credentials: Credential[],
-  { tenant, permissions }: Applicant,
+  { tenant, permissions }: NewCredential,
 ): Promise<string> {
   const username = `${tenant}-${randomBytes(4).toString('hex')}`;
   const password = createSecret();
@@ -75,7 +75,7 @@ async function revoke(file: string, credentials: Credential[], username: string)
   return `${username} was removed from ${file}.`;
 }
 
-/** Written beside the file and renamed over it: a gateway never reads half of it. */
+/** Writes a temporary file and renames it, so that a gateway never reads half a file. */
 async function writeCredentialFile(file: string, credentials: Credential[]): Promise<void> {
   const draft = `${file}.${process.pid}.tmp`;
   const content = { credentials: requireCredentials({ credentials }, 'this command') };

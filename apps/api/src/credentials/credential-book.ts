@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises';
 import type { Log } from '@livegate/core/telemetry';
 import { z } from 'zod';
 
-/** A stat this often notices a changed file, also behind a Kubernetes secret's symbolic links. */
+/** Polls with stat, which also sees changes behind the symbolic links of a Kubernetes secret. */
 const WATCH_MS = 1000;
 
-/** Who may call, as the file says now. */
+/** The credentials that are currently in the file. */
 export interface CredentialBook {
   find(username: string): Credential | undefined;
   close(): void;
@@ -20,7 +20,7 @@ export interface CredentialBookOptions {
   log: Log;
 }
 
-/** Throws when the file cannot be used, or when production would accept published secrets. */
+/** Throws if the file is unusable, or if production would accept published secrets. */
 export async function openCredentialBook(options: CredentialBookOptions): Promise<CredentialBook> {
   const { file, production, log } = options;
   let byUsername = index(await load());
@@ -39,13 +39,13 @@ export async function openCredentialBook(options: CredentialBookOptions): Promis
     return credentials;
   }
 
-  /** A file that is wrong for a moment locks nobody out: the last good one stays in force. */
+  /** While the new file is invalid, the previous credentials stay in force: nobody is locked out. */
   async function reload(): Promise<void> {
     try {
       byUsername = index(await load());
       log.info({ file, credentials: byUsername.size }, 'credentials reloaded');
     } catch (error) {
-      log.error({ file, err: error }, 'credentials not reloaded, the former ones stay in force');
+      log.error({ file, err: error }, 'credentials not reloaded, the previous ones stay in force');
     }
   }
 }
@@ -65,9 +65,9 @@ function isPublished(credential: Credential): boolean {
   );
 }
 
-/** What a tenant may ask for. */
+/** The permissions of a tenant. */
 export const tenantPermissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
-/** And what only operators may: the queues hold the jobs of all tenants. */
+/** All permissions. `queue-board` is for operators only: the queues contain the jobs of all tenants. */
 export const permissions = [...tenantPermissions, 'queue-board'] as const;
 export type Permission = (typeof permissions)[number];
 
@@ -75,7 +75,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
 
 const credentialSchema = z.strictObject({
   tenant: z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits, ".", "_" or "-"'),
-  /** Of HTTP Basic; unique in the file. A tenant may hold several, to change them one by one. */
+  /** For HTTP Basic; unique in the file. A tenant may have several credentials, to rotate them. */
   username: z
     .string()
     .min(1)
@@ -104,11 +104,11 @@ export async function readCredentialFile(path: string): Promise<Credential[]> {
   }
 }
 
-/** Throws an Error that lists every problem; `origin` tells whose. */
+/** Throws an Error that lists every problem; `origin` names the source. */
 export function requireCredentials(content: unknown, origin: string): Credential[] {
   const parsed = credentialFileSchema.safeParse(content);
   if (parsed.success) return parsed.data.credentials;
-  throw new Error(`${origin} gives no valid credentials:\n${z.prettifyError(parsed.error)}`);
+  throw new Error(`${origin} has invalid credentials:\n${z.prettifyError(parsed.error)}`);
 }
 
 /** The defaults of the published Node SDK, so that it works with no arguments in development. */
@@ -125,8 +125,8 @@ function hasUniqueUsernames(credentials: Credential[]): boolean {
 }
 
 /**
- * Plain SHA-256, fast enough for every request. That is safe only because the secrets are 256
- * random bits made by `npm run credentials`: there is no dictionary to try them from.
+ * Plain SHA-256, fast enough for every request. It is safe only because `npm run credentials` makes
+ * the secrets from 256 random bits, which no dictionary contains.
  */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');

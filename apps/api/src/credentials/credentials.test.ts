@@ -28,8 +28,8 @@ async function create(file: string, tenant: string, ...options: string[]) {
   return { username: read('username'), password: read('password'), apiKey: read('x-api-key') };
 }
 
-describe('credentials', () => {
-  it('are created with secrets that the file only holds hashes of', async () => {
+describe('the credentials CLI', () => {
+  it('creates secrets of which the file holds only hashes', async () => {
     const file = await createFile();
     const { username, password, apiKey } = await create(file, 'acme');
     const content = await readFile(file, 'utf8');
@@ -41,13 +41,13 @@ describe('credentials', () => {
     expect(matchesHash(apiKey, found?.api_key_sha256 ?? '')).toBe(true);
   });
 
-  it('are readable by their owner alone', async () => {
+  it('makes the file readable by its owner only', async () => {
     const file = await createFile();
     await create(file, 'acme');
     expect((await stat(file)).mode & 0o077).toBe(0);
   });
 
-  it('are listed without secrets, and revoked one by one', async () => {
+  it('lists credentials without secrets, and revokes a single one', async () => {
     const file = await createFile();
     const first = await create(file, 'acme');
     const second = await create(file, 'acme');
@@ -60,20 +60,20 @@ describe('credentials', () => {
     expect(listed).not.toContain(second.password);
   });
 
-  it('of an unknown name cannot be revoked', async () => {
+  it('refuses to revoke an unknown username', async () => {
     const file = await createFile();
     await expect(
       runCredentialsCli(['revoke', '--username', 'nobody', '--file', file], {}),
     ).rejects.toThrow(/nobody/);
   });
 
-  it('are not made for a tenant whose name no log could carry, and nothing is left behind', async () => {
+  it('refuses an invalid tenant name and leaves no file behind', async () => {
     const file = await createFile();
     await expect(create(file, 'a b/c')).rejects.toThrow(/tenant/);
     expect(await readdir(dirname(file))).toEqual([]);
   });
 
-  it('permit what tenants may, or what is named alone', async () => {
+  it('grants all permissions of a tenant, or only the named ones', async () => {
     const file = await createFile();
     const { username } = await create(file, 'operations', '--permission', 'queue-board');
     const permissions = ['queue-board'];
@@ -82,13 +82,13 @@ describe('credentials', () => {
     await expect(create(file, 'acme', '--permission', 'everything')).rejects.toThrow(/queue-board/);
   });
 
-  it('are asked for by a usage text when the command is wrong', async () => {
+  it('prints its usage when the command is wrong', async () => {
     await expect(runCredentialsCli(['create'], {})).rejects.toThrow(/Usage/);
   });
 });
 
 describe('the credential book', () => {
-  it('takes a changed file into force without a restart', async () => {
+  it('reloads a changed file without a restart', async () => {
     const file = await createFile();
     const first = await create(file, 'acme');
     const book = await openBook(file);
@@ -97,7 +97,7 @@ describe('the credential book', () => {
     expect(book.find(first.username)?.tenant).toBe('acme');
   });
 
-  it('keeps the last good file in force while the new one is broken', async () => {
+  it('keeps the previous credentials while the new file is invalid', async () => {
     const file = await createFile();
     const { username } = await create(file, 'acme');
     const errors: string[] = [];
@@ -109,14 +109,14 @@ describe('the credential book', () => {
     expect(book.find(username)?.tenant).toBe('acme');
   });
 
-  it('refuses to open a file that is missing or wrong, and says why', async () => {
+  it('refuses a missing or invalid file and says why', async () => {
     const file = await createFile();
     await expect(openBook(file)).rejects.toThrow(/credentials.json/);
     await writeFile(file, '{"credentials":[{"tenant":"acme"}]}');
     await expect(openBook(file)).rejects.toThrow(/username/);
   });
 
-  it('refuses two credentials of one name', async () => {
+  it('refuses two credentials with the same username', async () => {
     const file = await createFile();
     await create(file, 'acme');
     const { credentials } = JSON.parse(await readFile(file, 'utf8'));
@@ -124,12 +124,12 @@ describe('the credential book', () => {
     await expect(openBook(file)).rejects.toThrow(/unique/);
   });
 
-  it('knows the published development credentials, but never in production', async () => {
+  it('accepts the published development credentials, but never in production', async () => {
     expect((await openBook(undefined)).find('default-username')?.tenant).toBe('development');
     await expect(openBook(undefined, true)).rejects.toThrow(/NODE_ENV=production/);
   });
 
-  it('refuses a production file that holds a published secret', async () => {
+  it('refuses a file with a published secret in production', async () => {
     const file = await createFile();
     await create(file, 'acme');
     const { credentials } = JSON.parse(await readFile(file, 'utf8'));

@@ -14,7 +14,7 @@ import { parsePublicUrl, parseTrustedProxies } from '../http/base-url.js';
 import { bytesInMemory, maxBodyBytes } from '../upload/upload-permits.js';
 import { parseAddressRanges } from '../webhooks/address-guard.js';
 
-/** The gateway's part of the environment; `.env.example` explains every key. */
+/** The environment variables of the gateway; `.env.example` documents each of them. */
 export const apiConfigSchema = z.object({
   ...sharedConfig,
   ...redisConfig,
@@ -37,13 +37,13 @@ export const apiConfigSchema = z.object({
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return readConfig(apiConfigSchema, env, [...apiConfigRules, readableCredentials]);
+  return readConfig(apiConfigSchema, env, [...apiConfigRules, readableCredentialsRule]);
 }
 
 const keys = apiConfigSchema.shape;
 
-/** Otherwise the largest images would always be refused, and their callers told to try again. */
-const roomForOneImage = z
+/** With less, the largest allowed image would always be refused as `overloaded`, which invites a retry. */
+const uploadMemoryRule = z
   .object({
     LIVEGATE_MAX_IMAGE_BYTES: keys.LIVEGATE_MAX_IMAGE_BYTES,
     LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: keys.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT,
@@ -55,12 +55,12 @@ const roomForOneImage = z
     context.addIssue({
       code: 'custom',
       path: ['LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT'],
-      message: `one image of LIVEGATE_MAX_IMAGE_BYTES may take ${leastBytes}`,
+      message: `one image of LIVEGATE_MAX_IMAGE_BYTES can take ${leastBytes} bytes, set at least that`,
     });
   });
 
-/** Otherwise callers behind a TLS proxy would follow http links, and send their credentials in clear. */
-const knownAddress = z
+/** Without either, callers behind a TLS proxy would get http links and send credentials in clear text. */
+const publicUrlRule = z
   .object({
     NODE_ENV: keys.NODE_ENV,
     LIVEGATE_PUBLIC_URL: keys.LIVEGATE_PUBLIC_URL,
@@ -74,11 +74,11 @@ const knownAddress = z
       path: ['LIVEGATE_PUBLIC_URL'],
       message:
         'production needs the URL at which callers reach the service, or LIVEGATE_TRUST_PROXY: the ' +
-        'proxies that may say it',
+        'proxies whose X-Forwarded-* headers give it',
     });
   });
 
-const ownCredentials = z
+const ownCredentialsRule = z
   .object({
     NODE_ENV: keys.NODE_ENV,
     LIVEGATE_CREDENTIALS_FILE: keys.LIVEGATE_CREDENTIALS_FILE,
@@ -94,16 +94,16 @@ const ownCredentials = z
     });
   });
 
-/** What can be told without a look at this machine. */
+/** Rules that depend on the values alone, not on files of this machine. */
 export const apiConfigRules: ConfigRule[] = [
-  roomForOneImage,
+  uploadMemoryRule,
   oneSlotRule,
-  knownAddress,
-  ownCredentials,
+  publicUrlRule,
+  ownCredentialsRule,
   telemetryRule,
   scrapePortRule('PORT', keys.PORT),
 ];
 
-const readableCredentials = z.object({
+const readableCredentialsRule = z.object({
   LIVEGATE_CREDENTIALS_FILE: parsedBy((file) => accessSync(file, constants.R_OK)).optional(),
 });

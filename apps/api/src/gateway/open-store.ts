@@ -20,10 +20,10 @@ import { v7 as uuidv7 } from 'uuid';
 import type { ApiConfig } from './config.js';
 import type { MemoryReader } from '../telemetry/observe-gateway.js';
 
-/** A write of an image has a limit of its own, by its size; this one is for the connection. */
+/** For the connection only: writing an image has its own timeout, which grows with the image. */
 const BLOB_TIMEOUT_MS = 10_000;
 
-/** Everything the gateway keeps in Redis, and the connections to it. */
+/** The Redis adapters of the gateway, and their connections. */
 export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const connections = connect(config, log);
   const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
@@ -64,7 +64,7 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   };
 }
 
-/** The images may be in the same Redis, over the same connection. */
+/** Images share the Redis and the connection of the queue unless BLOB_REDIS_URL is set. */
 function listMemoryReaders(redis: Redis, imageRedis: Redis): MemoryReader[] {
   const queue: MemoryReader = { name: 'queue', read: () => readMemory(redis) };
   if (imageRedis === redis) return [queue];
@@ -81,7 +81,7 @@ function connect(config: ApiConfig, log: Log) {
   const repliesAddress = { url, name: 'livegate-api-replies' };
   return {
     redis,
-    /** For short commands about images, where no bytes hold them up. */
+    /** For short image commands, which must not wait behind image bytes. */
     imageRedis: imageAddress ? connectForRequests(imageAddress, timeoutMs, log) : redis,
     bulkRedis: connectForRequests(bulkAddress, BLOB_TIMEOUT_MS, log),
     blockingRedis: connectForBlocking(repliesAddress, REPLIES_BLOCK_MS, log),

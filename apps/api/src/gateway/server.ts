@@ -3,17 +3,16 @@ import type { CheckQueue, RateLimiter } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import express, { type Express, type RequestHandler, Router } from 'express';
 import type { Admission } from '../admission/admission.js';
-import { listModels, livez, readyz } from '../admission/report-state.js';
+import { listModels, livez, readyz } from '../admission/status-routes.js';
 import type { AwaitCheck } from '../checks/await-check.js';
 import type { CancelCheck, DeleteCheck } from '../checks/end-check.js';
-import { createJobRoutes } from '../checks/jobs.js';
+import { createJobRoutes } from '../checks/job-routes.js';
 import { checkPassiveLiveness } from '../checks/passive-liveness.js';
 import type { SubmitCheck } from '../checks/submit-check.js';
 import { authenticate, authenticatePage, limitRate } from '../credentials/authenticate.js';
 import type { CredentialBook } from '../credentials/credential-book.js';
 import { handleError, refuseMethod, refusePath } from '../http/answer-errors.js';
 import type { TrustedProxies } from '../http/base-url.js';
-import '../http/identify-request.js';
 import { collapseSlashes, identifyRequest } from '../http/identify-request.js';
 import { logRequests } from '../http/log-requests.js';
 import { readJsonBody } from '../http/read-json-body.js';
@@ -26,13 +25,13 @@ import type { Webhooks } from '../webhooks/open-webhooks.js';
 
 export interface ServerOptions {
   limits: ImageLimits;
-  /** How long a caller waits at most for a result. */
+  /** The longest time that a caller waits for a result. */
   waitLimitMs: number;
   /** Per tenant; 0 means no limit. */
   rateLimitPerMinute: number;
-  /** Where callers reach this service, without a slash at its end; unset, each request tells. */
+  /** The URL of this service, without a trailing slash; if unset, each request's own. */
   publicUrl: string | undefined;
-  /** Whose `X-Forwarded-*` headers are believed; nobody's, if that is not said. */
+  /** Proxies whose `X-Forwarded-*` headers are used; none if unset. */
   trustedProxies?: TrustedProxies | undefined;
 }
 
@@ -48,7 +47,7 @@ export interface ServerDeps {
   deleteCheck: DeleteCheck;
   queue: CheckQueue;
   webhooks: Pick<Webhooks, 'routes' | 'acceptUrl'>;
-  /** A page for operators, if there is to be one. */
+  /** The operators' page, if it is enabled. */
   queueBoard?: Router | undefined;
   log: Log;
   isClosing: () => boolean;
@@ -103,7 +102,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   return app;
 }
 
-/** Every route that manages webhooks. `mayManage` says who asks, and refuses who may not. */
+/** Every route that manages webhooks. `mayManage` authenticates the caller and its permission. */
 export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler): Router {
   const endpoints = createEndpointHandlers(deps);
   const secrets = createSecretHandlers(deps);
@@ -126,10 +125,10 @@ export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler
   router.get(`${one}/deliveries`, deliveries.list);
   router.all(`${one}/deliveries`, refuseMethod('GET', 'HEAD'));
 
-  router.post(`${one}/rotate-secret`, secrets.rotateEndpoints);
+  router.post(`${one}/rotate-secret`, secrets.rotateEndpointSecret);
   router.post(`${one}/test`, deliveries.sendTest);
   router.post(`${one}/deliveries/:delivery/replay`, deliveries.replay);
-  router.post('/v1/webhook-secret', secrets.rotateTenants);
+  router.post('/v1/webhook-secret', secrets.rotateTenantSecret);
   router.all(
     [
       `${one}/rotate-secret`,

@@ -5,7 +5,7 @@ import type { Shutdown } from '@livegate/core/shutdown';
 import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
 import { type Admission, openAdmission } from '../admission/admission.js';
 import { createAwaitCheck } from '../checks/await-check.js';
-import { createEndings } from '../checks/end-check.js';
+import { createCancelAndDelete } from '../checks/end-check.js';
 import { maintainQueue } from '../checks/maintain-queue.js';
 import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
 import { openCredentialBook } from '../credentials/credential-book.js';
@@ -17,42 +17,48 @@ import { type ApiConfig, readApiConfig } from './config.js';
 import { openStore } from './open-store.js';
 import { createServer, type ServerOptions } from './server.js';
 
-/** How long the start waits for Redis, to refuse one that would lose checks. */
+/** How long startup waits for Redis, to refuse settings that would lose checks. */
 const SETTINGS_WAIT_MS = 2000;
 
-/** Opens everything and listens. Answers `/livez` without Redis, and `/readyz` once it has seen a worker. */
+/** Opens everything and listens. `/livez` works without Redis; `/readyz` needs Redis and a worker. */
 export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
   const config = readApiConfig(env);
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
-  shutdown.configure({ log, graceMs: graceOf(config) });
-  // Before everything that records something.
+  shutdown.configure({ log, graceMs: shutdownGraceMs(config) });
+  // First: whatever opens later may record telemetry.
   const telemetry = await startTelemetry({ service: 'livegate-api', env, log });
   shutdown.add(() => telemetry.close());
   const production = config.NODE_ENV === 'production';
   const file = config.LIVEGATE_CREDENTIALS_FILE;
   const credentials = await openCredentialBook({ file, production, log });
   shutdown.add(() => credentials.close());
-  const checking = openChecking(config, shutdown, log);
-  observeGateway(checking);
+  const services = openServices(config, shutdown, log);
+  observeGateway(services);
 
   const app = createServer(toServerOptions(config), {
-    ...checking,
-    queueBoard: await openBoard(config, checking),
+    ...services,
+    queueBoard: await openBoard(config, services),
     credentials,
     log,
     isClosing: () => shutdown.signal.aborted,
   });
   const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
-  const { stop } = checking.webhooks;
+  const { stop } = services.webhooks;
   shutdown.add(() => Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]));
   server.listen(config.PORT, config.LIVEGATE_HOST);
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
-  await checking.settings.firstLook;
+  await services.settings.firstLook;
 }
 
-/** Everything between HTTP and Redis. Waits for neither. */
-function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
+/** Time for waiting callers to get their answers, and for webhook attempts to end. */
+function shutdownGraceMs(config: ApiConfig): number {
+  const answerMs = Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS);
+  return config.LIVEGATE_DRAIN_MS + answerMs + 5000;
+}
+
+/** Everything between HTTP and Redis. Does not wait for Redis. */
+function openServices(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const leases = createLeases();
   const store = openStore(config, leases, log);
   shutdown.add(() => store.close());
@@ -69,15 +75,15 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
     await webhooks.close();
   });
 
-  const ending = createEndings({ ...store, webhooks });
-  const maintenance = maintainQueue({ ...store, ...ending }, log);
+  const cancelAndDelete = createCancelAndDelete({ ...store, webhooks });
+  const maintenance = maintainQueue({ ...store, ...cancelAndDelete }, log);
   shutdown.add(() => maintenance.close());
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
   const { hasEndpoints } = webhooks;
   const submitCheck = createSubmitCheck({
     ...store,
-    ...ending,
+    ...cancelAndDelete,
     awaitCheck,
     claimKey,
     hasEndpoints,
@@ -85,7 +91,7 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
   return {
     ...store,
-    ...ending,
+    ...cancelAndDelete,
     settings,
     admission,
     leases,
@@ -96,10 +102,24 @@ function openChecking(config: ApiConfig, shutdown: Shutdown, log: Log) {
   };
 }
 
-/** For the answers of all who wait, and for the webhook deliveries under way. */
-function graceOf(config: ApiConfig): number {
-  const answerMs = Math.max(config.LIVEGATE_WAIT_LIMIT_MS, ATTEMPT_LIMIT_MS);
-  return config.LIVEGATE_DRAIN_MS + answerMs + 5000;
+function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
+  return {
+    httpsOnly: config.NODE_ENV === 'production',
+    allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
+  };
+}
+
+function toServerOptions(config: ApiConfig): ServerOptions {
+  return {
+    limits: {
+      maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
+      maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
+    },
+    waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
+    rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
+    publicUrl: config.LIVEGATE_PUBLIC_URL,
+    trustedProxies: config.LIVEGATE_TRUST_PROXY,
+  };
 }
 
 async function openBoard(config: ApiConfig, { queue, webhooks, admission }: BoardDeps) {
@@ -116,24 +136,4 @@ interface BoardDeps {
   queue: { bullQueue: BullQueue };
   webhooks: { bullQueue: BullQueue };
   admission: Pick<Admission, 'view'>;
-}
-
-function toServerOptions(config: ApiConfig): ServerOptions {
-  return {
-    limits: {
-      maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
-      maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
-    },
-    waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
-    rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
-    publicUrl: config.LIVEGATE_PUBLIC_URL,
-    trustedProxies: config.LIVEGATE_TRUST_PROXY,
-  };
-}
-
-function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
-  return {
-    httpsOnly: config.NODE_ENV === 'production',
-    allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
-  };
 }

@@ -5,10 +5,10 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { v7 as uuidv7 } from 'uuid';
 import { presentError, toLivegateError } from '../contract/present-error.js';
 
-/** Every error of every route ends here, and leaves as JSON. */
+/** Answers the errors of all routes as JSON. */
 // oxlint-disable-next-line eslint/max-params -- Express knows an error handler by its four parameters
 export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
-  // The caller is gone, and the request's log line is written.
+  // The connection is closed, and the request has been logged.
   if (res.destroyed) return;
   const error = toLivegateError(thrown);
   const { status, headers, body } = presentError(error, res.locals.requestId);
@@ -16,7 +16,7 @@ export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
   // For the request's log line.
   if (status >= 500 && !error.isCallersChoice) res.err = error;
   res.locals.isCallersChoice = error.isCallersChoice;
-  // Already answered, where the request broke off before its handler failed.
+  // Already answered by `answerRaw`: the body was cut off before its handler failed.
   if (res.writableEnded) return;
   if (res.headersSent) res.destroy();
   else res.status(status).set(headers).json(body);
@@ -36,18 +36,18 @@ export function refuseMethod(...allowed: string[]): RequestHandler {
 /** Longer than an answer takes to arrive, short enough that silent clients do not pile up. */
 const LINGER_MS = 2000;
 
-/** Answers a request that Express will not, or that broke off while Express had it. */
+/** Answers a request that Express cannot route, or whose body was cut off while Express handled it. */
 export function answerRaw(res: ServerResponse, code: ErrorCode): void {
   const { status, headers, body } = present(code, String(res.getHeader('request-id') ?? uuidv7()));
   res.writeHead(status, headers).end(body);
 }
 
-/** Answers, under a new id, what never became a request: there is no response to answer through. */
+/** Answers bytes that never became a request, under a new id: Node gives no response object for them. */
 export function answerSocket(socket: Duplex, code: ErrorCode): void {
   const { status, headers, body } = present(code, uuidv7());
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-  // To destroy it at once would reset the connection, and could take the answer with it.
+  // Destroying the socket at once would reset the connection, and could discard the answer.
   const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(linger));
 }

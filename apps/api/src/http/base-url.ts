@@ -1,19 +1,19 @@
 import express, { type Request } from 'express';
 
-/** What Express's `trust proxy` knows: addresses, ranges and their names, or how many proxies. */
+/** A value of Express's `trust proxy`: addresses, ranges and their names, or the number of proxies. */
 export type TrustedProxies = string | number;
 
 /** Throws an Error that says what is wrong with the text. */
 export function parseTrustedProxies(text: string): TrustedProxies {
   const value = /^\d+$/.test(text) ? Number(text) : text;
   try {
-    if (value === 0) throw new Error('nobody is trusted while it is unset');
+    if (value === 0) throw new Error('to trust no proxy, leave it unset');
     express().set('trust proxy', value);
     return value;
   } catch (cause) {
     throw new Error(
       'expected loopback, linklocal, uniquelocal, addresses and CIDR ranges, separated by commas, ' +
-        `or how many proxies there are, not "${text}"`,
+        `or the number of proxies, not "${text}"`,
       { cause },
     );
   }
@@ -28,22 +28,22 @@ export function parsePublicUrl(text: string): string {
 }
 
 /**
- * Where this caller reaches the service, without a slash at its end: as configured, else as trusted
- * proxies say in `X-Forwarded-Proto`, `-Host` and `-Prefix`, else as the request says. Where they say
- * nothing that makes a URL, it is only the path before ours, and a link relative to where it was read.
+ * The URL at which this caller reaches the service, without a trailing slash: as configured, else from
+ * `X-Forwarded-Proto`, `-Host` and `-Prefix` of trusted proxies, else from the request. Without a valid
+ * host it is only the path prefix, so that links are relative to the host they are read from.
  */
 export function baseUrlOf(req: Request, publicUrl: string | undefined): string {
   return publicUrl ?? originOf(req) + forwardedPrefixOf(req);
 }
 
-/** The path of the base URL; empty where the service is at the root. */
+/** The path of the base URL; empty if the service is at the root. */
 export function basePathOf(req: Request, publicUrl: string | undefined): string {
   if (publicUrl === undefined) return forwardedPrefixOf(req);
   return new URL(publicUrl).pathname.replace(/\/$/, '');
 }
 
 const PROTOCOL = /^https?$/i;
-/** A name, an IPv4 or an IPv6 address, and a port. A name has 253 characters at most. */
+/** A name of at most 253 characters or an IP address, and an optional port. */
 const HOST = /^(?:[\w.-]{1,253}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 /** Segments of a path, none of them "." or "..". */
 const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~%-]+)+$/;
@@ -55,7 +55,7 @@ function originOf({ protocol, host }: Request): string {
   return URL.canParse(origin) ? origin : '';
 }
 
-/** Several proxies may each have taken a part of the path. */
+/** Each of several proxies may have stripped a part of the path. */
 function forwardedPrefixOf(req: Request): string {
   const trust = req.app.get('trust proxy fn') as (address: string, hop: number) => boolean;
   if (!trust(req.socket.remoteAddress ?? '', 0)) return '';

@@ -5,52 +5,52 @@ import type { ErrorCode } from '@livegate/core/domain';
 import type { Express, Request, Response } from 'express';
 import { answerRaw, answerSocket } from './answer-errors.js';
 
-/** Longer than the idle time-out of the usual load balancers, which must be the first to close. */
+/** Longer than the idle timeout of common load balancers, which must close first. */
 const KEEP_ALIVE_MS = 75_000;
 
 export interface HttpServer extends Server {
-  /** From now on every answer is the last of its connection, and says so. */
-  endWithAnswers(): void;
+  /** From now on every answer closes its connection, and says so. */
+  disableKeepAlive(): void;
 }
 
 /**
- * An HTTP server that answers in JSON with a `Request-Id` also where Node, left alone, would answer
- * with bare status lines: broken HTTP, oversized headers, a body that stops half-way or never ends.
+ * An HTTP server that answers in JSON with a `Request-Id` even where Node by default sends a bare
+ * status line: broken HTTP, oversized headers, a body that stops half-way or never ends.
  */
 export function createHttpServer(app: Express, uploadTimeoutMs: number): HttpServer {
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: uploadTimeoutMs,
-    // Node looks for late requests only this often; its default of 30 s would double the limit.
+    // Node checks for late requests at this interval; its default of 30 s would double the limit.
     connectionsCheckingInterval: Math.min(uploadTimeoutMs, 5000),
-    // Node would refuse without a body, so the refusal is below.
+    // Node would refuse without a body; the 'request' listener below refuses with one.
     requireHostHeader: false,
   });
   const connections = trackConnections(server);
-  // Node's own takes a connection that never sent a byte for a busy one.
+  // Node's own method considers a connection that never sent a byte busy.
   server.closeIdleConnections = connections.closeIdle;
 
   server.on('request', (req, res) => {
     if (req.httpVersion === '1.1' && req.headers.host === undefined) answerRaw(res, 'bad_request');
-    // Express gives back only what it cannot route at all: a target that is no URL.
+    // Express calls back only for a request target that is not a URL.
     else app(req as Request, res as Response, () => answerRaw(res, 'bad_request'));
   });
-  // The reader of the body says "100 Continue" once everything else has been accepted.
+  // `createReadUpload` sends "100 Continue" once everything else has been accepted.
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   server.on('checkExpectation', (_req, res) => answerRaw(res, 'unsupported_expectation'));
   answerBrokenHttp(server, connections);
-  return Object.assign(server, { endWithAnswers: connections.endWithAnswers });
+  return Object.assign(server, { disableKeepAlive: connections.disableKeepAlive });
 }
 
 /**
- * Serves on for `drainMs`, then stops listening, lets every request that has begun get its answer, and
- * lets go. To close a connection that was to be kept alive loses the request that is just on its way:
- * while it drains, the answers end the connections, and who balances the load notices.
+ * Keeps serving for `drainMs`, then stops listening and waits until every request that has begun is
+ * answered. Closing an idle keep-alive connection could lose a request that is just being sent: during
+ * the drain, each answer closes its connection, and load balancers have time to notice.
  */
 export async function closeHttpServer(server: HttpServer, drainMs = 0): Promise<void> {
-  server.endWithAnswers();
+  server.disableKeepAlive();
   await sleep(drainMs);
-  // A connection whose last answer is still on its way is idle, and closable, only afterwards.
+  // A connection becomes idle, and can be closed, only after its last answer was sent.
   const sweep = setInterval(() => server.closeIdleConnections(), 100);
   await new Promise((resolve) => server.close(resolve));
   clearInterval(sweep);
@@ -59,21 +59,21 @@ export async function closeHttpServer(server: HttpServer, drainMs = 0): Promise<
 export interface Connections {
   /** The response to the newest request of a connection, answered or not. */
   newestResponse(socket: Duplex): ServerResponse | undefined;
-  /** From now on every answer is the last of its connection, and says so. */
-  endWithAnswers(): void;
-  /** Closes every connection that owes no answer, also those that have not sent a byte yet. */
+  /** From now on every answer closes its connection, and says so. */
+  disableKeepAlive(): void;
+  /** Closes every connection without an unanswered request, also those that never sent a byte. */
   closeIdle(): void;
 }
 
 export function trackConnections(server: Server): Connections {
-  /** Of each connection, the newest one last; answered ones are left out when a newer one comes. */
+  /** By connection, newest response last; a newer request removes those that are answered. */
   const responses = new Map<Duplex, ServerResponse[]>();
   const newestOf = (socket: Duplex) => responses.get(socket)?.at(-1);
   let isEnding = false;
   server.on('connection', (socket) => {
     responses.set(socket, []);
     socket.once('close', () => {
-      // Node itself comes first.
+      // After Node's own handling of 'close'.
       process.nextTick(closeAll, responses.get(socket));
       responses.delete(socket);
     });
@@ -87,7 +87,7 @@ export function trackConnections(server: Server): Connections {
 
   return {
     newestResponse: newestOf,
-    endWithAnswers() {
+    disableKeepAlive() {
       isEnding = true;
       for (const response of [...responses.values()].flat()) response.shouldKeepAlive = false;
     },
@@ -103,8 +103,8 @@ function isOpen(earlier: ServerResponse, res: ServerResponse): boolean {
 }
 
 /**
- * A response that waits behind another one of its connection gets no 'close' from Node 20 when the
- * connection closes, and what it holds would never be released.
+ * When a connection closes, Node 20 emits no 'close' for a response that waits behind another one, and
+ * the leases of that request would never be released.
  */
 function closeAll(responses: ServerResponse[] = []): void {
   for (const response of responses.filter(({ closed }) => !closed)) {
@@ -113,30 +113,30 @@ function closeAll(responses: ServerResponse[] = []): void {
   }
 }
 
-/** Answers what the HTTP parser gives up on, each under the id of the request that it belongs to. */
+/** Answers errors of the HTTP parser, each under the id of the request that it belongs to. */
 export function answerBrokenHttp(server: Server, connections: Connections): void {
   const broken = new WeakSet<Duplex>();
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // A parser that has failed fails again at every further byte.
+    // A failed parser reports another error for every further byte.
     if (broken.has(socket)) return;
     broken.add(socket);
     const code = codes[error.code ?? ''] ?? 'bad_request';
     const response = connections.newestResponse(socket);
     if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
     else if (!response || response.req.complete) answerAfterOthers(socket, code);
-    // It broke within a request, which gets one answer.
+    // The error is within a request, which gets only one answer.
     else if (response.headersSent) socket.destroy();
     else answerRaw(response, code);
   });
 
   server.on('connect', (_req, socket) => {
-    // Node has let go of this socket: nobody else listens for its errors or reads on to its end.
+    // Node no longer handles this socket: its errors need a listener and its data a reader.
     socket.on('error', () => undefined).resume();
     answerAfterOthers(socket, 'method_not_allowed');
   });
 
-  /** Answers come in the order of the requests, and an earlier one may still be on its way. */
+  /** Answers must have the order of their requests, and an earlier one may still be pending. */
   function answerAfterOthers(socket: Duplex, code: ErrorCode): void {
     const earlier = connections.newestResponse(socket);
     if (!earlier || earlier.closed) answerSocket(socket, code);

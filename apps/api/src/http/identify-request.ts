@@ -3,8 +3,8 @@ import type { RequestHandler } from 'express';
 import { v7 as uuidv7 } from 'uuid';
 
 /**
- * Names the request. The caller's own x-request-id is only echoed and logged: callers send
- * constants, and what one tenant chooses must not collide with another's.
+ * Gives the request its id. The caller's own x-request-id is only echoed and logged: callers send
+ * constants, and the ids of two tenants must not collide.
  */
 export const identifyRequest: RequestHandler = (req, res, next) => {
   res.locals.requestId = uuidv7();
@@ -15,13 +15,13 @@ export const identifyRequest: RequestHandler = (req, res, next) => {
   next();
 };
 
-/** SDKs join base URL and path with "/": a base URL that ends in one gives "//face/v1/…". */
+/** SDKs join base URL and path with "/": a base URL with a trailing slash gives "//face/v1/…". */
 export const collapseSlashes: RequestHandler = (req, _res, next) => {
   req.url = req.url.replace(/^\/{2,}/, '/');
   next();
 };
 
-/** What the middlewares of one request tell each other. */
+/** State that the middlewares of one request share. */
 declare global {
   // oxlint-disable-next-line typescript/no-namespace -- Express has no other way to type it
   namespace Express {
@@ -30,13 +30,13 @@ declare global {
       requestId: string;
       /** `performance.now()` when the request's head had been read. */
       receivedAt: number;
-      /** Of the request, for its log line; probes have none. */
+      /** The span of the request, for its log line; probes have none. */
       span?: Span;
       /** For the log: `verdict`, the status of a job, or an error code. */
       outcome?: string;
-      /** For metrics only: a log would keep the class of a check that is deleted. */
+      /** For metrics only: a log would keep the verdict of a deleted check. */
       verdict?: string;
-      /** For log and telemetry: the caller asked for this end, though its status is 5xx. */
+      /** For log and telemetry: a 5xx that the caller asked for, such as the end of a `Prefer: wait`. */
       isCallersChoice?: boolean;
       /** For the log: how long each stage took, in milliseconds. */
       timings?: Record<string, number>;

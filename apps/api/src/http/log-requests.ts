@@ -2,7 +2,7 @@ import { describeError, describeTrace, type Log } from '@livegate/core/telemetry
 import type { Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 
-/** One line per request. No header, query or body is in it: they hold secrets and faces. */
+/** Logs one line per request, without headers, query or body: they contain secrets and faces. */
 export function logRequests(log: Log): RequestHandler {
   return pinoHttp<Request, Response>({
     logger: log,
@@ -14,18 +14,18 @@ export function logRequests(log: Log): RequestHandler {
     },
     customLogLevel: (_req, res, error) => (error || isOurFault(res) ? 'error' : 'info'),
     customSuccessObject: (req, res, line: object) => ({ ...line, ...describeRequest(req, res) }),
-    // pino-http takes every 5xx for an error, and makes one up where there is none.
+    // pino-http treats every 5xx as an error, and creates an Error if there is none.
     // oxlint-disable-next-line eslint/max-params -- pino-http passes the error, too
     customErrorObject: (req, res, error, line: object) => ({
       ...line,
       err: isOurFault(res) ? error : undefined,
       ...describeRequest(req, res),
     }),
-    customErrorMessage: (_req, res) => (isOurFault(res) ? 'request errored' : 'request completed'),
+    customErrorMessage: (_req, res) => (isOurFault(res) ? 'request failed' : 'request completed'),
   });
 }
 
-/** Not 4xx, nor what the caller asked for, such as a wait of its own that ran out. */
+/** False for a 5xx that the caller asked for, such as the end of a `Prefer: wait`. */
 export function isOurFault({ statusCode, locals }: Response): boolean {
   return statusCode >= 500 && !locals.isCallersChoice;
 }
@@ -37,7 +37,7 @@ function describeRequest(req: Request, { locals }: Response) {
     tenant: locals.credential?.tenant,
     outcome: locals.outcome,
     timings: locals.timings,
-    // The line is written when the answer has been sent, in no trace's context any more.
+    // The line is written after the answer was sent, outside the context of the trace.
     ...describeTrace(locals.span?.spanContext()),
   };
 }
@@ -48,7 +48,7 @@ function pathOf(url: string): string {
 
 const probes = new Set(['/livez', '/readyz']);
 
-/** Asked every few seconds, for ever: neither logged nor traced. */
+/** Probes arrive every few seconds: they are neither logged nor traced. */
 export function isProbe({ path }: Request): boolean {
   return probes.has(path);
 }

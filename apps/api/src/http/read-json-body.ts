@@ -6,7 +6,7 @@ const MAX_BODY_BYTES = 16 * 1024;
 const parse = express.json({ limit: MAX_BODY_BYTES });
 
 /**
- * Reads the small JSON body of a management request; it may be missing. Throws `invalid_json`,
+ * Parses the small, optional JSON body of a management request. Throws `invalid_json`,
  * `invalid_request` or `unsupported_media_type`.
  */
 export const readJsonBody: RequestHandler = (req, res, next) => {
@@ -15,7 +15,7 @@ export const readJsonBody: RequestHandler = (req, res, next) => {
   parse(req, res, (error?: unknown) => next(error && translateBodyError(error)));
 };
 
-/** The body as the schema describes it. Throws `invalid_request`, and says what is wrong. */
+/** Validates the body. Throws `invalid_request` with every problem. */
 export function parseBody<Schema extends z.ZodType>(
   req: Request,
   schema: Schema,

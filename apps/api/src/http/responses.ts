@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 
 /**
- * Aborts once the response has ended: it was sent, or its connection closed. Perhaps that happened
- * before this call, when no 'close' event would tell any more.
+ * Aborts once the response has been sent or its connection closed, even if that happened before this
+ * call, after the 'close' event.
  */
 export function signalClose(res: ServerResponse): AbortSignal {
   const closed = new AbortController();
@@ -12,8 +12,8 @@ export function signalClose(res: ServerResponse): AbortSignal {
 }
 
 /**
- * For a page: whatever its scripts try, it asks nobody but this gateway and is in nobody's frame.
- * `baseUri` says whether it may have a `<base>` of its own.
+ * Headers of an HTML page: it can load from this gateway only, and cannot be framed. `baseUri` says
+ * whether the page may set a `<base>`.
  */
 export function pageHeaders(baseUri: 'none' | 'self') {
   const policy = [

@@ -3,7 +3,7 @@ import * as answers from '../contract/answer-schemas.js';
 import * as hooks from '../contract/webhooks.js';
 import type { Example, MediaType, Schema } from './document-types.js';
 
-/** What a caller gets. */
+/** Schemas of answers. */
 const answered = {
   Alive: answers.aliveSchema,
   Deletion: answers.deletionSchema,
@@ -26,7 +26,7 @@ const answered = {
   WebhookTestEvent: hooks.testEventSchema,
 };
 
-/** What a caller sends. */
+/** Schemas of request bodies. */
 const sent = {
   SecretRotation: hooks.rotationSchema,
   WebhookEndpointChanges: hooks.changesSchema,
@@ -35,7 +35,7 @@ const sent = {
 
 export type SchemaName = keyof typeof answered | keyof typeof sent;
 
-/** A schema by its name in `components`. */
+/** A reference to a schema in `components`. */
 export function ref(name: SchemaName) {
   return { $ref: `#/components/schemas/${name}` };
 }
@@ -60,7 +60,7 @@ function toJsonSchemas(schemas: Record<string, z.ZodType>, io: 'input' | 'output
     uri: (id) => `#/components/schemas/${id}`,
     override: ({ jsonSchema }) => tidy(jsonSchema, io),
   });
-  // Each would be a document of its own; here they are parts of one.
+  // Zod makes each schema a document of its own; here they are parts of one.
   for (const schema of Object.values(converted.schemas)) {
     delete schema.$schema;
     delete schema.$id;
@@ -69,11 +69,11 @@ function toJsonSchemas(schemas: Record<string, z.ZodType>, io: 'input' | 'output
 }
 
 function tidy(schema: Schema, io: 'input' | 'output'): void {
-  // The format says it, and a reader can understand that.
+  // The format says the same and is readable.
   if (schema['format']) delete schema['pattern'];
   if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
   if (schema['minimum'] === Number.MIN_SAFE_INTEGER) delete schema['minimum'];
-  // An answer may have more members one day, and no client should break on that.
+  // Later versions may add members to an answer, which must not break clients.
   if (io === 'output' && schema['additionalProperties'] === false) {
     delete schema['additionalProperties'];
   }

@@ -9,7 +9,7 @@ import { createAnyError, sharedHeaders, tabulateErrors } from './responses.js';
 import { webhookMessages } from './webhook-messages.js';
 
 export interface DocumentFacts extends CheckFacts {
-  /** Where callers reach this service; else the document's own host. */
+  /** The URL of this service, if configured; else the document's own host. */
   publicUrl: string | undefined;
   /** The names of the files behind `/docs`. */
   pageAssets: string[];
@@ -18,8 +18,8 @@ export interface DocumentFacts extends CheckFacts {
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /**
- * The OpenAPI document of this gateway, with the limits that are in force. Schemas of answers and of
- * management requests are made from the zod schemas that the code itself uses.
+ * The OpenAPI document of this gateway, with its configured limits. The schemas of answers and of
+ * management requests are generated from the zod schemas that the handlers use.
  */
 export function createOpenApiDocument(facts: DocumentFacts): OpenApiDocument {
   return {
@@ -50,9 +50,9 @@ export function createOpenApiDocument(facts: DocumentFacts): OpenApiDocument {
   };
 }
 
-/** Here, as the schemas of answers know no HTTP status. */
+/** Added here, since the schemas of answers do not know HTTP statuses. */
 function describeErrorCodes({ ErrorCode, ...schemas }: Record<string, Schema>) {
-  const codes = `For programs; stable. Each has its status and message, unless a refusal says more:
+  const codes = `For programs; stable. Each code has one status and, unless an error is more specific, one message:
 
 ${tabulateErrors()}`;
   return { ...schemas, ErrorCode: { ...ErrorCode, description: codes } };
@@ -60,8 +60,11 @@ ${tabulateErrors()}`;
 
 const tags = [
   { name: 'Checks', description: 'An image and its verdict.' },
-  { name: 'Jobs', description: 'Checks that nobody waits for.' },
-  { name: 'Webhooks', description: 'Being called when a check ends, after Standard Webhooks.' },
+  { name: 'Jobs', description: 'Checks whose caller does not wait for the verdict.' },
+  {
+    name: 'Webhooks',
+    description: 'Notifications at the end of a check, as in Standard Webhooks.',
+  },
   { name: 'Service', description: 'About this gateway; needs no credentials.' },
 ];
 

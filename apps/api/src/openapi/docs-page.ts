@@ -1,9 +1,9 @@
 import { listErrors } from './responses.js';
 
-// The page around Swagger UI: a head above the operations, and below them what a reader looks up.
-// Paths are relative to `/docs`, so that they hold behind a proxy that adds a prefix.
+// The page around Swagger UI: a header above the operations, and reference material below them.
+// Paths are relative to `/docs`, so that they work behind a proxy that adds a prefix.
 
-/** `isDevelopment`: the published credentials are accepted, so the page may name them. */
+/** `isDevelopment` says that the published credentials are accepted, and shows them. */
 export function createDocsPage({ isDevelopment }: { isDevelopment: boolean }): string {
   return `<!doctype html>
 <html lang="en">
@@ -64,7 +64,7 @@ const errors = `<h2 id="errors">Errors</h2>
       <p>
         Every error is JSON with the members <code>status</code> ("failed"),
         <code>error_code</code>, <code>error_message</code>, <code>request_id</code> and
-        <code>http_status</code>. A refusal may say more than the message below.
+        <code>http_status</code>. A message may be more specific than the one below.
       </p>
       <table>
         <thead><tr><th>HTTP</th><th>error_code</th><th>error_message</th></tr></thead>
@@ -73,7 +73,7 @@ const errors = `<h2 id="errors">Errors</h2>
         </tbody>
       </table>`;
 
-/** At the port that the first example of an endpoint has. */
+/** Listens on the port in the first example of an endpoint. */
 const receiverProgram = `node -e '
 require("node:http").createServer((req, res) => {
   req.on("data", (body) => console.log(String(body)));
@@ -83,8 +83,8 @@ require("node:http").createServer((req, res) => {
 const receiver = `<h2 id="receiver">Try a webhook</h2>
       <ol>
         <li>
-          Start a receiver in a terminal of the machine that Livegate runs on. It prints what it is
-          sent.
+          Start a receiver in a terminal on the machine that Livegate runs on. It prints the messages
+          it receives.
           <pre>${escapeHtml(receiverProgram)}</pre>
         </li>
         <li>Register an endpoint: execute the first example of
@@ -94,7 +94,7 @@ const receiver = `<h2 id="receiver">Try a webhook</h2>
       </ol>
       <p>
         Livegate does not call private addresses unless they are allowed. <code>npm start</code>
-        allows its own machine; otherwise set
+        allows this machine; otherwise set
         <code>LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES=127.0.0.1</code>.
       </p>`;
 
@@ -103,8 +103,8 @@ function escapeHtml(text: string): string {
 }
 
 /**
- * Left alone, Swagger UI would send the document to an online validator. It has a dark theme, but
- * leaves it to the page when to switch it on.
+ * By default Swagger UI sends the document to an online validator, so `validatorUrl` is null. Its dark
+ * theme has to be switched on by the page.
  */
 export const openPage = `const dark = matchMedia('(prefers-color-scheme: dark)');
 const followScheme = () => document.documentElement.classList.toggle('dark-mode', dark.matches);

@@ -1,4 +1,4 @@
-/** Our own head replaces that of Swagger UI; its list of servers has one entry, its links none. */
+/** Hides Swagger UI's header, which the page replaces, its single server and its empty links column. */
 export const pageStyle = `:root {
   --text: #3b4151;
   --line: #d8dde7;

@@ -1,4 +1,4 @@
-// The parts of an OpenAPI 3.1 document that this one has.
+// The parts of OpenAPI 3.1 that this document uses.
 
 export interface Reference {
   $ref: string;
@@ -51,7 +51,7 @@ export interface Operation {
   tags: string[];
   summary: string;
   description?: string;
-  /** Without any: open to everyone. */
+  /** Empty: no credentials needed. */
   security: Record<string, string[]>[];
   parameters?: (Parameter | Reference)[];
   requestBody?: RequestBody;

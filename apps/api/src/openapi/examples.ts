@@ -11,7 +11,7 @@ import { presentJob } from '../contract/present-check.js';
 import { presentDelivery, presentEndpoint } from '../contract/webhooks.js';
 import type { Example } from './document-types.js';
 
-// Most examples are made by what makes the real answers, so that they cannot differ from these.
+// Most examples are made by the functions that make the real answers, so the two cannot differ.
 
 export const exampleId = '019a8f3e-7c52-7d41-9e0b-5a4c1f2d3e6b';
 const createdAt = Date.parse('2026-01-01T12:00:00.000Z');
@@ -23,7 +23,7 @@ const scored = (spoofProbability: number) =>
 
 export const verdicts: Record<string, Example> = {
   low: { summary: 'A bona fide face', value: scored(0.02611) },
-  moderate: { summary: 'Hard to tell', value: scored(0.5678) },
+  moderate: { summary: 'Uncertain', value: scored(0.5678) },
   high: { summary: 'Most likely a spoof', value: scored(0.99768) },
   'no face': { summary: 'No face', value: decideVerdict({ kind: 'no_face' }, cutPoints) },
   'many faces': {
@@ -143,7 +143,7 @@ export const modelSets: Example = {
   },
 };
 
-/** A grey square of 64 by 64 pixels. It shows no face, but is a whole image to try. */
+/** A grey square of 64 by 64 pixels: without a face, but a valid image to try. */
 export const greySquare =
   'iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAAA1BMVEWAgICQdD0xAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAA' +
   'D0lEQVQoz2NgGAWjgHwAAAJAAAGMxat3AAAAAElFTkSuQmCC';

@@ -12,17 +12,17 @@ import { exampleId } from './examples.js';
 const callersId = { type: 'string', maxLength: 1024 };
 const seconds = { type: 'string', pattern: '^[0-9]+$' };
 
-/** On every answer, so that `components` holds them once. */
+/** Headers of every answer, defined once in `components`. */
 export const sharedHeaders = {
   'Request-Id': {
-    description: 'Names the request in our logs; of a check it is also the id of its job.',
+    description: 'The id of the request in our logs; for a check, also the id of its job.',
     required: true,
     schema: { type: 'string', format: 'uuid' },
   },
   'x-request-id': { description: 'What you sent, unchanged.', schema: callersId },
 } satisfies Record<string, Header>;
 
-/** On some answers. */
+/** Headers of some answers. */
 const headerDescriptions = {
   Allow: {
     description: 'The methods that this path supports.',
@@ -30,7 +30,7 @@ const headerDescriptions = {
     example: 'GET, HEAD',
   },
   'Content-Security-Policy': {
-    description: 'Keeps the page from everything but this server.',
+    description: 'Lets the page load from this server only.',
     schema: { type: 'string' },
   },
   'Livegate-Model': {
@@ -39,7 +39,7 @@ const headerDescriptions = {
     example: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
   },
   Location: {
-    description: 'Where it can be looked up.',
+    description: 'The URL of the job or the endpoint.',
     schema: { type: 'string', format: 'uri-reference' },
   },
   'Preference-Applied': {
@@ -48,18 +48,18 @@ const headerDescriptions = {
     example: 'respond-async',
   },
   'Retry-After': {
-    description: 'When to ask again, in seconds.',
+    description: 'When to try again, in seconds.',
     schema: seconds,
     example: '1',
   },
   'Server-Timing': {
-    description: 'Where the time went, in milliseconds.',
+    description: 'The duration of each stage, in milliseconds.',
     schema: { type: 'string' },
     example:
       'upload;dur=1.9, queue;dur=3.1, decode;dur=6.5, detect;dur=3.8, classify;dur=22, total;dur=38',
   },
   'WWW-Authenticate': {
-    description: 'What is missing. `x-api-key` is needed, too.',
+    description: 'The missing credentials. `x-api-key` is needed as well.',
     schema: { type: 'string' },
     example: 'Basic realm="livegate", charset="UTF-8"',
   },
@@ -67,7 +67,7 @@ const headerDescriptions = {
 
 export type HeaderName = keyof typeof headerDescriptions;
 
-/** Those of every answer, and the named ones: `always` there, or only `sometimes`. */
+/** The headers of every answer, and the named ones: `always` present, or only `sometimes`. */
 export function listHeaders({
   always = [],
   sometimes = [],
@@ -88,14 +88,15 @@ function sharedHeader(name: string): Reference {
   return { $ref: `#/components/headers/${name}` };
 }
 
-// The examples of headers are in their schemas: a page to try requests on would fill in those of
-// parameters unasked, and one key for every image that is tried is an error.
+// Examples of header parameters are in their schemas: Swagger UI fills in a parameter's own examples,
+// and sending one idempotency key with different images is an error.
 
-/** A request may carry it whatever it asks for. */
+/** A parameter of every operation. */
 export const callerRequestId: Parameter = {
   name: 'x-request-id',
   in: 'header',
-  description: 'Your own name for the request: logged and sent back, and never a key to anything.',
+  description:
+    'Your own id of the request: logged and sent back, but never used to identify anything.',
   schema: { ...callersId, examples: ['order-4711'] },
 };
 
@@ -103,9 +104,9 @@ export const idempotencyKey: Parameter = {
   name: 'Idempotency-Key',
   in: 'header',
   description:
-    'Makes a retry safe: the same key and image are the same check and the same answer, on any ' +
-    'gateway, for as long as the result is kept. A check that failed, was canceled or deleted ' +
-    'leaves its key free. Bare, or as a quoted string.',
+    'Makes a retry safe: requests with the same key and image share one check and its answer, on any ' +
+    'gateway, as long as the result is kept. A check that failed, was canceled or was deleted ' +
+    'frees its key. Unquoted, or as a quoted string.',
   schema: {
     type: 'string',
     pattern: '^[\\x21-\\x7e]{1,255}$|^"[\\x21-\\x7e]{1,255}"$',
@@ -113,7 +114,7 @@ export const idempotencyKey: Parameter = {
   },
 };
 
-/** The `Prefer` of one route, with the preferences that it knows (RFC 7240). */
+/** The `Prefer` header of one route, with the preferences that it supports (RFC 7240). */
 export function prefer(description: string, ...examples: string[]): Parameter {
   return {
     name: 'Prefer',
@@ -123,7 +124,7 @@ export function prefer(description: string, ...examples: string[]): Parameter {
   };
 }
 
-/** Refusals that tell more than their code's own words, or when to come again. */
+/** Errors with a more specific message than their code's own, or with a time to retry. */
 const exampleDetails: Partial<Record<ErrorCode, ErrorDetails>> = {
   image_dimensions_exceeded: { publicMessage: 'the image has more than 52000000 pixels' },
   image_too_large: { publicMessage: 'the image has more than 10485760 bytes' },
@@ -137,7 +138,7 @@ const exampleDetails: Partial<Record<ErrorCode, ErrorDetails>> = {
   },
 };
 
-/** What any request may meet, whatever it asks for: the `default` of every operation. */
+/** Errors that any request can get: the `default` of every operation. */
 export const commonErrors: readonly ErrorCode[] = [
   'bad_request',
   'not_found',
@@ -151,7 +152,7 @@ export const commonErrors: readonly ErrorCode[] = [
 const present = (code: ErrorCode) =>
   presentError(new LivegateError(code, exampleDetails[code]), exampleId);
 
-/** The errors of one operation, by status. Any can also be met with one of `commonErrors`. */
+/** The errors of one operation, by status, and `commonErrors` as the default. */
 export function errorResponses(
   codes: ErrorCode[],
   sometimes: HeaderName[],
@@ -164,7 +165,7 @@ export function errorResponses(
   const isOnlyCommon = !statuses.some((status) => status < 500);
   return {
     ...Object.fromEntries(responses),
-    // Linters ask for one; of "4XX" some generators make code that does not compile.
+    // Linters require a 4xx response; for "4XX" some generators make code that does not compile.
     ...(isOnlyCommon && { 400: anyError }),
     default: anyError,
   };
@@ -174,7 +175,7 @@ const anyError: Reference = { $ref: '#/components/responses/AnyError' };
 
 export function createAnyError(): Response {
   return {
-    description: 'The errors that every request can meet.',
+    description: 'The errors that every request can get.',
     headers: listHeaders({ sometimes: ['Allow', 'Preference-Applied'] }),
     content: json('ErrorBody', exampleErrors(commonErrors)),
   };
@@ -204,7 +205,7 @@ export function listErrors(): { status: number; code: ErrorCode; message: string
     .toSorted((a, b) => a.status - b.status || a.code.localeCompare(b.code));
 }
 
-/** The same as a table in Markdown. */
+/** The same list as a Markdown table. */
 export function tabulateErrors(): string {
   const rows = listErrors().map(
     ({ status, code, message }) => `| ${status} | \`${code}\` | ${message} |`,

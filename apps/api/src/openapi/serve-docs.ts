@@ -8,8 +8,8 @@ import { createOpenApiDocument, type DocumentFacts } from './create-document.js'
 import { createDocsPage, openPage } from './docs-page.js';
 import { pageStyle } from './docs-style.js';
 
-// The page is Swagger UI from node_modules. Nothing on it comes from another host, and its policy
-// would not let it: it works without a network. It is for browsers, so it is not JSON.
+// The page is Swagger UI from node_modules. It works without a network: its security policy allows
+// nothing from another host. It is for browsers, so unlike other answers it is not JSON.
 
 const packageUrl = createRequire(import.meta.url);
 
@@ -33,14 +33,14 @@ const plainPage = createDocsPage({ isDevelopment: false });
 
 export function showDocs(credentials: Pick<CredentialBook, 'find'>): RequestHandler {
   return (req, res) => {
-    // From "/docs/" the relative paths would lead elsewhere.
+    // Below "/docs/" the relative paths would be wrong.
     if (req.path.endsWith('/')) return res.redirect(301, '../docs');
     const html = acceptsDefaults(credentials) ? developmentPage : plainPage;
     res.set(pageHeaders('none')).type('html').send(html);
   };
 }
 
-/** Never in production: a credential book that would refuses to open. */
+/** False in production: a credential book with the published secrets refuses to open there. */
 function acceptsDefaults(credentials: Pick<CredentialBook, 'find'>): boolean {
   const { username, password_sha256, api_key_sha256 } = developmentCredential;
   const named = credentials.find(username);
@@ -57,7 +57,7 @@ export const sendDocsAsset: RequestHandler = (req, res) => {
   else throw new LivegateError('not_found');
 };
 
-/** Both forms are made once: while the gateway runs, only the path at which a proxy has it can change. */
+/** Both forms are created once: per request, only the path prefix of a proxy can differ. */
 export function readOpenApiDocument(facts: Omit<DocumentFacts, 'body'>): RequestHandler {
   const multipart = createOpenApiDocument({ ...facts, body: 'multipart' });
   const json = createOpenApiDocument({ ...facts, body: 'json' });

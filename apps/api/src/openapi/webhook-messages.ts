@@ -5,12 +5,12 @@ import { events, testEvent } from './examples.js';
 const answer = (description: string): Response => ({ description, headers: {}, content: {} });
 
 const responses = {
-  '2XX': answer('Received: it is not sent again.'),
-  '410': answer('No more: the endpoint is disabled.'),
-  default: answer('Not received: it is sent again, ten times in all.'),
+  '2XX': answer('Received: the message is not sent again.'),
+  '410': answer('Gone: the endpoint is disabled.'),
+  default: answer('Not received: the message is retried, up to ten attempts in all.'),
 };
 
-/** What Livegate sends, after Standard Webhooks: the document's `webhooks`. */
+/** The document's `webhooks`: what Livegate sends, as in Standard Webhooks. */
 export function webhookMessages(): Record<string, PathItem> {
   return {
     'passive_liveness.completed': message('A check succeeded', 'succeeded'),
@@ -42,7 +42,7 @@ function describe(
     operationId,
     tags: ['Webhooks'],
     summary,
-    // Signed instead; the receiver is the caller's own.
+    // The message is signed; it needs no credentials of the receiver.
     security: [],
     parameters: signature,
     requestBody: { required: true, content: { 'application/json': json } },
@@ -59,11 +59,11 @@ const header = (name: string, description: string, pattern: string): Parameter =
 });
 
 const signature = [
-  header('webhook-id', 'The same over all attempts.', '^msg_[0-9a-f]{32}$'),
-  header('webhook-timestamp', 'Of this attempt, in seconds since the epoch.', '^[0-9]+$'),
+  header('webhook-id', 'The same in all attempts.', '^msg_[0-9a-f]{32}$'),
+  header('webhook-timestamp', 'The time of this attempt, in seconds since the epoch.', '^[0-9]+$'),
   header(
     'webhook-signature',
-    'HMAC-SHA256 of id, timestamp and body; one for each secret that signs.',
+    'HMAC-SHA256 of id, timestamp and body; one for each secret in force.',
     '^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$',
   ),
 ];

@@ -15,31 +15,31 @@ import express, { type RequestHandler, Router } from 'express';
 import { refuseMethod, refusePath } from '../http/answer-errors.js';
 import { basePathOf } from '../http/base-url.js';
 import { pageHeaders } from '../http/responses.js';
-import { concealJobs } from './conceal-jobs.js';
+import { redactJobs } from './redact-jobs.js';
 
 export interface QueueBoardOptions {
   queues: BullQueue[];
-  /** Where callers reach this service, when that is not the request's own host. */
+  /** The URL of this service, if configured. */
   publicUrl: string | undefined;
-  /** Whether Redis is: the board would wait for it without a limit. */
+  /** Whether Redis is reachable: otherwise the board would wait for it without a limit. */
   isReachable: () => boolean;
 }
 
 /**
- * bull-board, for operators: what is in both queues, without what is in it about people. It asks Redis
- * only when somebody looks. Loading this file loads bull-board: `main` does so, if it is wanted.
+ * bull-board for operators: the jobs of both queues, without personal data. It reads Redis only while
+ * its page is open. Importing this file loads bull-board, so it is imported only if the board is enabled.
  */
 export function openQueueBoard({ queues, ...options }: QueueBoardOptions): Router {
   const server = createBoardServer(options);
   createBullBoard({
-    queues: queues.map((queue) => concealJobs(new BullMQAdapter(queue, { readOnlyMode: true }))),
+    queues: queues.map((queue) => redactJobs(new BullMQAdapter(queue, { readOnlyMode: true }))),
     serverAdapter: server.adapter,
     options: { uiConfig: BOARD_UI },
   });
   return server.router;
 }
 
-/** No link leads away from this service. */
+/** Without links to other sites. */
 const BOARD_UI = {
   boardTitle: 'Livegate queues',
   hideDocsLink: true,
@@ -51,17 +51,17 @@ export interface BoardServerOptions {
   isReachable: () => boolean;
 }
 
-/** What bull-board has given so far. */
+/** What bull-board has passed to the adapter so far. */
 interface Board {
   queues: BullBoardQueues;
   uiConfig: UIConfig;
-  /** Its own page. */
+  /** The HTML of its page. */
   template: string;
 }
 
 /**
- * Serves what bull-board makes, in the place of its own Express adapter: that one would also offer what
- * changes queues, answer errors in a form of its own, and load fonts from Google.
+ * Replaces bull-board's Express adapter, which would also serve routes that change queues, answer
+ * errors in its own form, and load fonts from Google.
  */
 export function createBoardServer({ publicUrl, isReachable }: BoardServerOptions) {
   const router = Router().use(keepPrivate);
@@ -71,7 +71,7 @@ export function createBoardServer({ publicUrl, isReachable }: BoardServerOptions
     setQueues: (queues) => keep({ queues }),
     setUIConfig: (uiConfig) => keep({ uiConfig }),
     setViewsPath: (folder) => keep({ template: readFileSync(join(folder, 'index.ejs'), 'utf8') }),
-    // Errors are answered as everywhere.
+    // The gateway's own error handler answers errors.
     setErrorHandler: () => adapter,
     setStaticPath(path, folder) {
       router.use(path, express.static(folder));
@@ -86,7 +86,7 @@ export function createBoardServer({ publicUrl, isReachable }: BoardServerOptions
       for (const { method, route, handler } of routes) {
         if (method === 'get') router.get(route, answerWith(handler));
       }
-      // A browser that is logged in can be led to send anything: there is nothing that changes a queue.
+      // Another site can make a logged-in browser send any request, so no route changes a queue.
       router.get('/*path', refusePath);
       router.all('/*path', refuseMethod('GET', 'HEAD'));
       return adapter;
@@ -101,7 +101,8 @@ export function createBoardServer({ publicUrl, isReachable }: BoardServerOptions
 
   function answerWith(handler: AppControllerRoute['handler']): RequestHandler {
     return async ({ query, params }, res) => {
-      if (!isReachable()) throw new LivegateError('unavailable', { detail: 'Redis is away' });
+      if (!isReachable())
+        throw new LivegateError('unavailable', { detail: 'Redis cannot be reached' });
       const request: BullBoardRequest = { ...board, query, params, body: {}, headers: {} };
       const { status = 200, body } = await handler(request);
       res.status(status).json(body);
@@ -115,17 +116,17 @@ const keepPrivate: RequestHandler = (_req, res, next) => {
 };
 
 export interface BoardPageOptions {
-  /** bull-board's own page, which is a template. */
+  /** The HTML of bull-board's page. */
   template: string;
   uiConfig: UIConfig;
-  /** Its path comes before that of the board in the page's links. */
+  /** Its path is the prefix of the page's links. */
   publicUrl: string | undefined;
 }
 
-/** Scripts and styles of the package itself: the fonts that its page also names are Google's. */
+/** Scripts and styles of the package, but not the Google fonts that its page also links. */
 const ownAsset = /<(?:script|link) [^>]*"static\/[^>]+>(?:<\/script>)?/g;
 
-/** A page for bull-board's scripts, made of nothing but its own files. It is for browsers. */
+/** An HTML page that loads bull-board's scripts, all of them from the package. */
 export function createBoardPage({
   template,
   uiConfig,

@@ -10,7 +10,7 @@ import {
 } from '@livegate/core/telemetry';
 import { type Span, SpanKind } from '@opentelemetry/api';
 
-/** One for each hundred of status codes, and one for no answer. */
+/** The class of the status code, or no answer. */
 const outcomes = ['2xx', '3xx', '4xx', '5xx', 'no_answer'];
 
 const reasons: DeliveryFailure[] = [
@@ -22,11 +22,11 @@ const reasons: DeliveryFailure[] = [
 ];
 
 export interface ObserveAttempts {
-  /** A span around the request. Where it goes is not in it: the URL is the tenant's. */
+  /** Runs `send` in a span, which does not contain the URL: that is the tenant's. */
   around(delivery: Delivery, send: () => Promise<DeliveryAttempt>): Promise<DeliveryAttempt>;
-  /** Once the attempt is recorded; `recorded` is what became of the delivery. */
+  /** After the attempt is recorded; `recorded` is the updated delivery. */
   concluded(attempt: DeliveryAttempt, recorded: Delivery | undefined): void;
-  /** Without an attempt. */
+  /** For a delivery that fails without an attempt. */
   givenUp(reason: DeliveryFailure): void;
 }
 
@@ -37,13 +37,13 @@ export function createObserveAttempts(): ObserveAttempts {
     cases: outcomes.map((outcome) => ({ outcome })),
   });
   const failures = createCount('livegate.webhook.failures', {
-    description: 'Messages that were given up: no attempt follows.',
+    description: 'Messages given up: no further attempt follows.',
     unit: '{message}',
     cases: reasons.map((reason) => ({ reason })),
   });
   const countRetry = createCountRetry(WEBHOOK_QUEUE);
   const duration = createSecondsHistogram('livegate.webhook.attempt.duration', {
-    description: 'From the look-up of the name to the end of the answer.',
+    description: 'Time from the DNS lookup to the end of the answer.',
   });
 
   return {

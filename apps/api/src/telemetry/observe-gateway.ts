@@ -5,9 +5,9 @@ import type { Admission } from '../admission/admission.js';
 import type { UploadPermits } from '../upload/upload-permits.js';
 
 export interface ObserveGatewayDeps {
-  /** Of checks. */
+  /** The check queue. */
   queue: { readBacklog: ReadBacklog };
-  /** Of announcements and deliveries. */
+  /** The webhook queue: announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
   admission: Pick<Admission, 'view' | 'findProblem'>;
   memoryReaders: MemoryReader[];
@@ -15,13 +15,13 @@ export interface ObserveGatewayDeps {
   leases: Leases;
 }
 
-/** How full a Redis is; by what it is for. */
+/** Reads how full a Redis is, which is named by its use. */
 export interface MemoryReader {
   name: 'queue' | 'images';
   read(): Promise<RedisMemory>;
 }
 
-/** What is told when somebody collects metrics, and costs nothing between. */
+/** Registers gauges that are read only when metrics are collected. */
 export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
@@ -31,11 +31,11 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeLeases(deps.leases);
 }
 
-/** Every gateway tells the same of the one queue there is: take the maximum of them, not the sum. */
+/** All gateways report the same queue: aggregate with max, not sum. */
 function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string; unit: string }) {
   const meter = getMeter();
   const depth = meter.createObservableGauge(`${name}.depth`, {
-    description: 'Jobs in the queue that have not ended, by state.',
+    description: 'Unfinished jobs in the queue, by state.',
     unit,
   });
   const age = meter.createObservableGauge(`${name}.oldest.age`, {
@@ -44,7 +44,7 @@ function observeBacklog(readBacklog: ReadBacklog, { name, unit }: { name: string
   });
   meter.addBatchObservableCallback(
     async (observe) => {
-      // Without Redis nothing is known: the series ends, and what alerts is `livegate.ready`.
+      // While Redis is down the series has a gap; `livegate.ready` is what alerts.
       for (const part of await readBacklog().catch(() => [])) {
         observe.observe(depth, part.depth, { state: part.state });
         observe.observe(age, part.oldestAgeMs / 1000, { state: part.state });
@@ -59,18 +59,18 @@ function observeAdmission(admission: ObserveGatewayDeps['admission']): void {
   meter
     .createObservableGauge('livegate.ready', {
       description:
-        '1 while this gateway takes checks: Redis answers, and a live worker reads its checks.',
+        '1 while this gateway admits checks: Redis answers, and a live worker reads its checks.',
     })
     .addCallback((observe) => observe.observe(admission.findProblem() ? 0 : 1));
   meter
     .createObservableGauge('livegate.worker.count', {
-      description: 'Workers that are alive, as this gateway sees them.',
+      description: 'Live workers, as this gateway sees them.',
       unit: '{worker}',
     })
     .addCallback((observe) => observe.observe(admission.view()?.workers.length ?? 0));
 }
 
-/** Every gateway tells the same. */
+/** All gateways report the same values. */
 function observeRedis(readers: MemoryReader[]): void {
   const meter = getMeter();
   const used = meter.createObservableGauge('livegate.redis.memory.used', {
@@ -78,7 +78,7 @@ function observeRedis(readers: MemoryReader[]): void {
     unit: 'By',
   });
   const limit = meter.createObservableGauge('livegate.redis.memory.limit', {
-    description: 'maxmemory of a Redis; 0 is none.',
+    description: 'maxmemory of a Redis; 0 means no limit.',
     unit: 'By',
   });
   meter.addBatchObservableCallback(
@@ -98,13 +98,13 @@ function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.upload.in_flight', {
-      description: 'Memory set aside for images that are between their callers and Redis.',
+      description: 'Memory reserved for images on their way from callers to Redis.',
       unit: 'By',
     })
     .addCallback((observe) => observe.observe(uploads.bytesInFlight));
   meter
     .createObservableGauge('livegate.upload.limit', {
-      description: 'Where in-flight uploads are refused: LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT.',
+      description: 'The most memory for uploads in flight: LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT.',
       unit: 'By',
     })
     .addCallback((observe) => observe.observe(uploads.maxBytesInFlight));
@@ -113,7 +113,7 @@ function observeUploads(uploads: ObserveGatewayDeps['uploads']): void {
 function observeLeases(leases: Leases): void {
   getMeter()
     .createObservableGauge('livegate.lease.held', {
-      description: 'What requests and deliveries hold now. 0 of each kind without traffic.',
+      description: 'Leases that requests and deliveries hold. 0 of each kind without traffic.',
       unit: '{lease}',
     })
     .addCallback((observe) => {

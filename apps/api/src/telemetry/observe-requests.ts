@@ -13,10 +13,10 @@ import type { Request, RequestHandler, Response } from 'express';
 import { isOurFault, isProbe } from '../http/log-requests.js';
 
 /**
- * One span per request, in the caller's trace if it sent a `traceparent`, and how long it took. The
- * span is the active one in all that follows.
+ * Records a span and the duration of each request. The span continues the caller's trace if there is a
+ * `traceparent`, and is active in all later middlewares.
  *
- * Neither path nor query is in it, but the route: ids and what a caller adds are not for a trace.
+ * It contains the route, not the path or the query, which contain ids and data of the caller.
  */
 export function observeRequests(): RequestHandler {
   const duration = createSecondsHistogram('http.server.request.duration', {
@@ -43,7 +43,7 @@ function startSpan(req: Request, parent: Context): Span {
   return getTracer().startSpan(methodOf(req), { kind: SpanKind.SERVER, attributes }, parent);
 }
 
-/** Few values each: the metric has a time series for every combination that occurs. */
+/** Attributes with few values each: the metric has a time series for every combination. */
 function describe(req: Request, res: Response) {
   const route = routeOf(req);
   const isAnswered = res.writableFinished;
@@ -60,14 +60,14 @@ function describe(req: Request, res: Response) {
 function endSpan(span: Span, { locals }: Response, facts: ReturnType<typeof describe>): void {
   const route = facts['http.route'];
   if (route !== undefined) span.updateName(`${facts['http.request.method']} ${route}`);
-  // A trace, unlike a metric, names the check: like a log, it does not tell the class of its verdict.
+  // A trace names the check, unlike a metric: like a log, it must not contain the verdict.
   const outcome = locals.verdict === undefined ? facts.outcome : 'verdict';
   span.setAttributes({ ...facts, outcome, 'livegate.request.id': locals.requestId });
   if (facts['error.type'] !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();
 }
 
-/** A template such as `/v1/jobs/:id`. `undefined` where no route, or one of several, answered. */
+/** A template such as `/v1/jobs/:id`; `undefined` if no route, or one with several paths, matched. */
 function routeOf({ baseUrl, route }: Request): string | undefined {
   const { path } = (route ?? {}) as { path?: unknown };
   return typeof path === 'string' ? baseUrl + path : undefined;
@@ -77,7 +77,7 @@ function outcomeOf({ locals, statusCode }: Response): string {
   return locals.verdict ?? locals.outcome ?? (statusCode < 400 ? 'ok' : String(statusCode));
 }
 
-/** A trusted proxy may pass on what its caller said, which could be anything. */
+/** Not `req.protocol`: a trusted proxy may forward anything that its caller sent. */
 function schemeOf({ secure }: Request): string {
   return secure ? 'https' : 'http';
 }

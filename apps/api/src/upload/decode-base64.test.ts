@@ -14,7 +14,7 @@ function isRefused(text: string): boolean {
 }
 
 describe('decodeBase64', () => {
-  it('gives back the bytes, whatever alphabet, white space, padding or prefix there is', () => {
+  it('decodes base64 and base64url with any padding, white space, byte order mark or data: prefix', () => {
     const written = fc.record({
       mark: fc.constantFrom('', '\uFEFF'),
       prefix: fc.constantFrom('', 'data:;base64,', 'DATA:image/png;charset=utf-8;Base64,'),
@@ -32,7 +32,7 @@ describe('decodeBase64', () => {
     );
   });
 
-  it('refuses what a simple reading refuses', () => {
+  it('refuses exactly the texts that a simpler, slower reader refuses', () => {
     const piece = fc.constantFrom('A', '/', '+', '9', '=', ' ', '\n', '-', '\u00a0', '\u2041', ',');
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {

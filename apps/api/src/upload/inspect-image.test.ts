@@ -7,20 +7,20 @@ import { inspectImage } from './inspect-image.js';
 const inspect = (bytes: Uint8Array) => inspectImage(bytes, 52_000_000);
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"></svg>';
 
-describe('accepted:', () => {
-  test('a photo, as JPEG, progressive or not, and as PNG', async () => {
+describe('inspectImage accepts', () => {
+  test('a photo as JPEG, as progressive JPEG and as 16-bit PNG', async () => {
     await expect(inspect(await selfie())).resolves.toBeUndefined();
     await expect(inspect(await odd.progressiveJpeg(await selfie()))).resolves.toBeUndefined();
     await expect(inspect(await odd.sixteenBitPng(await selfie()))).resolves.toBeUndefined();
   });
 
-  test('a PNG with a text bomb, of which no text is read', async () => {
+  test('a PNG with a text bomb, without reading its text', async () => {
     const png = odd.withTextBomb(await odd.sixteenBitPng(await selfie()));
     await expect(inspect(png)).resolves.toBeUndefined();
   });
 });
 
-describe('named in the refusal:', () => {
+describe('inspectImage refuses by its name', () => {
   test.each<[string, string, Buffer]>([
     ['a GIF', 'image/gif', unsupportedImages.gif],
     ['a PDF', 'application/pdf', unsupportedImages.pdf],
@@ -38,18 +38,18 @@ describe('named in the refusal:', () => {
   });
 });
 
-describe('refused as invalid_image:', () => {
+describe('inspectImage refuses as invalid_image', () => {
   test.each(Object.entries(notImages))('%s', async (_name, bytes) => {
     await expect(inspect(bytes)).rejects.toMatchObject({ code: 'invalid_image' });
   });
 
-  test('a JPEG behind an ID3 tag, which is a JPEG to some readers only', async () => {
+  test('a JPEG behind an ID3 tag, which only some readers accept', async () => {
     const tag = Buffer.from('ID3\x03\0\0\0\0\0\0', 'latin1');
     const tagged = Buffer.concat([tag, await selfie()]);
     await expect(inspect(tagged)).rejects.toMatchObject({ code: 'invalid_image' });
   });
 
-  test('a JPEG of endless scans, and the sender learns why', async () => {
+  test('a JPEG with endless scans, and tells the sender why', async () => {
     await expect(inspect(await odd.scanBomb())).rejects.toMatchObject({
       code: 'invalid_image',
       publicMessage: 'the image is a JPEG of more than 100 scans',
@@ -60,7 +60,7 @@ describe('refused as invalid_image:', () => {
 test.each([
   ['40000x40000', odd.pngBomb()],
   ['1x1000000', odd.tallPng()],
-])('a PNG of %s is refused for its dimensions', async (_name, png) => {
+])('inspectImage refuses a PNG of %s for its dimensions', async (_name, png) => {
   await expect(inspect(png)).rejects.toMatchObject({ code: 'image_dimensions_exceeded' });
 });
 

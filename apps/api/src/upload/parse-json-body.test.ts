@@ -29,7 +29,7 @@ const literal = fc
   )
   .map(([pieces, times]) => `"${pieces.join('').repeat(times)}"`);
 
-/** JSON texts as anyone may write them: spaces anywhere, keys in any order and more than once. */
+/** JSON texts with white space anywhere, and keys in any order and repeated. */
 const { jsonText } = fc.letrec<{ jsonText: string; member: string }>((tie) => ({
   member: fc
     .tuple(
@@ -63,7 +63,7 @@ function outcomeOf(parse: (text: string) => unknown, text: string): unknown {
 }
 
 describe('parseJsonBody', () => {
-  it('reads what JSON.parse reads', () => {
+  it('accepts what JSON.parse accepts, with the same value', () => {
     fc.assert(
       fc.property(jsonText, (text) => {
         expect(outcomeOf(parseJsonBody, text)).toEqual({ value: JSON.parse(text) as unknown });
@@ -81,7 +81,7 @@ describe('parseJsonBody', () => {
     );
   });
 
-  it('counts everything but long strings against 64 KiB', () => {
+  it('limits everything except long strings to 64 KiB', () => {
     const surroundings = '{"image":"","extra":[]}'.length;
     fc.assert(
       fc.property(fc.integer({ min: -3, max: 3 }), fc.nat({ max: 3 }), (beyond, escapes) => {
@@ -94,7 +94,7 @@ describe('parseJsonBody', () => {
     );
   });
 
-  it('says that the body is no valid JSON', () => {
+  it('throws invalid_json for malformed text', () => {
     for (const text of ['', '{', '"', '"\\', '['.repeat(100_000)]) {
       expect(() => parseJsonBody(text)).toThrow(new LivegateError('invalid_json'));
     }

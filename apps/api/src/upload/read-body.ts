@@ -5,7 +5,7 @@ import type { Request, Response } from 'express';
 
 export interface Upload {
   image: Uint8Array;
-  /** Where this check is to be announced, as the caller wrote it. */
+  /** The `webhook_url`, as the caller wrote it. */
   webhookUrl?: string;
 }
 
@@ -13,9 +13,9 @@ export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
 
 export interface BodyRules {
   maxBytes: number;
-  /** What a longer body is. */
+  /** The error for a longer body. */
   tooLong: Error;
-  /** Aborts when the response ends: the rest of the body will never come. */
+  /** Aborts when the response ends; no more of the body arrives after that. */
   closed: AbortSignal;
 }
 
@@ -25,22 +25,22 @@ export interface BodyLimit extends Disposable {
 }
 
 /**
- * Ends the reading of a body that is too long, or whose response has ended, whatever its parser makes
- * of it: a parser's own limits answer only after the last byte, and a connection that breaks leaves
- * some parsers waiting forever. The rest is let through unread, to nowhere.
+ * Stops reading a body that is too long or whose response has ended, and discards the rest. Parsers
+ * are not relied on: some report their own limits only after the last byte, and some wait forever on
+ * a broken connection.
  */
 export function limitBody(req: Request, { maxBytes, tooLong, closed }: BodyRules): BodyLimit {
   let received = 0;
   let reject!: (error: unknown) => void;
   const failed = new Promise<never>((_resolve, fail) => (reject = fail));
   req.on('data', count);
-  closed.addEventListener('abort', breakOff);
+  closed.addEventListener('abort', stopOnClose);
   return {
     failed,
-    // A listener left behind would keep the race that it takes part in, and so the image.
+    // A remaining listener would keep `failed` in memory, and with it the race and the image.
     [Symbol.dispose]() {
       req.off('data', count);
-      closed.removeEventListener('abort', breakOff);
+      closed.removeEventListener('abort', stopOnClose);
     },
   };
 
@@ -49,7 +49,7 @@ export function limitBody(req: Request, { maxBytes, tooLong, closed }: BodyRules
     if (received > maxBytes) stop(tooLong);
   }
 
-  function breakOff(): void {
+  function stopOnClose(): void {
     stop(closed.reason);
   }
 
@@ -62,8 +62,8 @@ export function limitBody(req: Request, { maxBytes, tooLong, closed }: BodyRules
 }
 
 /**
- * Both have a window of 32 KB. Brotli is not among them: 150 bytes make its decoder allocate 17 MB,
- * which no upload permit covers.
+ * Both decode within a window of 32 KB. Brotli is not supported: 150 bytes make its decoder allocate
+ * 17 MB, which no upload permit covers.
  */
 const decompressors = new Map<string, () => Readable & NodeJS.WritableStream>([
   ['gzip', createGunzip],
@@ -84,13 +84,13 @@ export function isCompressed(req: Request): boolean {
 }
 
 /**
- * The body as it was before it was compressed, in an encoding that `requireContentEncoding` accepts.
- * The stream fails with `tooLarge` after `maxBytes`: a thousandth of them may have been sent.
+ * The decompressed body, for an encoding that `requireContentEncoding` accepts. The stream fails with
+ * `tooLarge` after `maxBytes` of output: a compressed body may be a thousand times shorter.
  */
 export function decompress(req: Request, maxBytes: number, tooLarge: Error): Readable {
   const decompressor = decompressors.get(contentEncodingOf(req))?.();
   if (!decompressor) return req;
-  // It may also fail when nobody reads it any more.
+  // It may still fail after its reader stopped listening, and an unhandled 'error' ends the process.
   decompressor.on('error', () => undefined);
   let bytes = 0;
   decompressor.on('data', (chunk: Buffer) => {
@@ -108,8 +108,8 @@ function contentEncodingOf(req: Request): string {
 const MIN_CAPACITY_BYTES = 64 * 1024;
 
 /**
- * Puts pieces into one buffer as they come. Of the expected size, memory is used only as far as
- * bytes were written; where more come than that, the buffer doubles.
+ * Appends pieces to one buffer, which doubles when it is full. The expected size costs no memory in
+ * advance: the system provides pages only as they are written.
  */
 export function createByteCollector(expectedBytes: number) {
   let buffer = Buffer.allocUnsafeSlow(Math.max(expectedBytes, MIN_CAPACITY_BYTES));
@@ -126,7 +126,7 @@ export function createByteCollector(expectedBytes: number) {
       buffer.set(piece, length);
       length = needed;
     },
-    /** A view: it keeps the whole buffer. */
+    /** A view, which keeps the whole buffer in memory. */
     take: (): Buffer => buffer.subarray(0, length),
   };
 }

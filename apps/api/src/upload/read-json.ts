@@ -3,10 +3,10 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import type { ReadUpload } from './read-body.js';
 import { bodyTooLarge, maxBodyBytes } from './upload-permits.js';
 
-/** Reads `{"image": "<base64>", "webhook_url": "…"}`, where only the image must be. */
+/** Reads `{"image": "<base64>", "webhook_url": "…"}`, of which only `image` is required. */
 export function createReadJson(limits: ImageLimits): ReadUpload {
   const limit = maxBodyBytes('json', limits.maxImageBytes);
-  // As text, since express.json() would parse whatever comes, for as long as it takes.
+  // As text, since express.json() would parse any structure, however long that blocks the process.
   const parse = express.text({ limit, type: () => true });
 
   return async (req, res) => {
@@ -23,22 +23,15 @@ export function createReadJson(limits: ImageLimits): ReadUpload {
   };
 }
 
-function readMembers(text: string): { image?: unknown; webhook_url?: unknown } {
-  if (text === '') return {};
-  const body = parseJsonBody(text);
-  if (typeof body !== 'object' || body === null) throw new LivegateError('invalid_json');
-  return body;
-}
-
-export interface ParserRun {
+interface ParserRun {
   req: Request;
   res: Response;
-  /** For a body that is longer than the parser's limit. */
+  /** The error for a body longer than the parser's limit. */
   tooLarge: LivegateError;
 }
 
-/** Runs a parser that was written as a middleware. */
-export async function runParser(parse: RequestHandler, run: ParserRun): Promise<void> {
+/** Runs a body parser that is an Express middleware. */
+async function runParser(parse: RequestHandler, run: ParserRun): Promise<void> {
   const { req, res, tooLarge } = run;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -49,9 +42,9 @@ export async function runParser(parse: RequestHandler, run: ParserRun): Promise<
   }
 }
 
-/** From what body-parser and zlib throw to the codes of the contract. */
-export function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
-  // body-parser says what happened in `type`; zlib throws plain errors.
+/** Maps what body-parser and zlib throw to error codes of the contract. */
+function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
+  // body-parser gives the reason in `type`; zlib throws plain errors.
   const type = error instanceof Error && 'type' in error ? error.type : undefined;
   if (type === 'entity.too.large') return tooLarge;
   const code = type === 'charset.unsupported' ? 'unsupported_media_type' : 'invalid_json';
@@ -59,14 +52,21 @@ export function translateUploadError(error: unknown, tooLarge: LivegateError): L
   return new LivegateError(code, { detail, cause: error });
 }
 
-/** JSON of this length without its long strings parses in about a millisecond. */
+function readMembers(text: string): { image?: unknown; webhook_url?: unknown } {
+  if (text === '') return {};
+  const body = parseJsonBody(text);
+  if (typeof body !== 'object' || body === null) throw new LivegateError('invalid_json');
+  return body;
+}
+
+/** JSON of this length, not counting long strings, parses in about a millisecond. */
 const MAX_STRUCTURE_CHARS = 64 * 1024;
-/** A string from this length on costs next to nothing per character, as an image does. */
+/** Strings of at least this length, such as the image, cost almost nothing per character. */
 const LONG_STRING_CHARS = 1024;
 
 /**
- * `JSON.parse` for bodies that are one image and little else: 14 MB of brackets or keys instead
- * would keep every other request waiting for more than a second. Throws `invalid_json`.
+ * `JSON.parse` for bodies that are an image and little else: parsing 14 MB of brackets or keys would
+ * block every other request for more than a second. Throws `invalid_json`.
  */
 export function parseJsonBody(text: string): unknown {
   if (!hasLittleStructure(text)) throw new LivegateError('invalid_json');
@@ -77,7 +77,7 @@ export function parseJsonBody(text: string): unknown {
   }
 }
 
-/** Up to its first syntax error, where parsing ends, a text has its strings where this sees them. */
+/** Finds strings without parsing. Wrong only after a syntax error, where `JSON.parse` stops anyway. */
 function hasLittleStructure(text: string): boolean {
   let structureChars = 0;
   let at = 0;
@@ -91,14 +91,14 @@ function hasLittleStructure(text: string): boolean {
   return structureChars <= MAX_STRUCTURE_CHARS;
 }
 
-/** Behind the closing quote of the string that starts here. */
+/** The index after the closing quote of the string that starts at `start`. */
 function findStringEnd(text: string, start: number): number {
   let quote = text.indexOf('"', start + 1);
   while (isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
   return indexOrEnd(text, quote === -1 ? -1 : quote + 1);
 }
 
-/** Whether an odd number of backslashes precedes. */
+/** Whether an odd number of backslashes precedes the quote. */
 function isEscaped(text: string, quote: number): boolean {
   let first = quote;
   while (text[first - 1] === '\\') first -= 1;
@@ -113,7 +113,7 @@ function indexOrEnd(text: string, index: number): number {
  * Base64 or base64url as clients write it: with or without padding, line breaks, surrounding white
  * space, a byte order mark or a `data:` prefix.
  *
- * Buffer skips over what is not base64 and so cannot tell; hence the look at the characters.
+ * `Buffer.from` silently skips invalid characters, so they are checked before.
  */
 export function decodeBase64(text: unknown): Uint8Array {
   if (typeof text !== 'string') throw new LivegateError('invalid_base64');
@@ -122,17 +122,17 @@ export function decodeBase64(text: unknown): Uint8Array {
   return Buffer.from(encoded, 'base64');
 }
 
-/** To a regular expression, a byte order mark is white space. */
+/** `\s` also matches a byte order mark. */
 function prefixLength(text: string): number {
   return /^\s*(?:data:[^,]{0,200};base64,)?/i.exec(text)?.[0].length ?? 0;
 }
 
-/** Never takes the spaces out first: where every other one of 14 MB is one, that takes a second. */
+/** Does not remove white space first: with a space after each of 7 million digits, that takes a second. */
 function isBase64(text: string): boolean {
   if (/[^A-Za-z0-9+/=_\-\t\n\v\f\r ]/.test(text)) return false;
   const padding = text.indexOf('=');
   const digits = padding === -1 ? text : text.slice(0, padding);
-  // At most two, and nothing but white space among and after them.
+  // At most two "=", with only white space between and after them.
   if (/[^=\s]|=\s*=\s*=/.test(text.slice(digits.length))) return false;
   return (digits.length - countSpaces(digits)) % 4 !== 1;
 }
@@ -142,7 +142,7 @@ function countSpaces(text: string): number {
   if (first === -1) return 0;
   const plus = 0x2b;
   let spaces = 0;
-  // All that is left beside digits, so that no other character comes before "+".
+  // Only digits and white space are left, and only white space sorts before "+".
   for (let at = first; at < text.length; at += 1) if (text.charCodeAt(at) < plus) spaces += 1;
   return spaces;
 }

@@ -6,7 +6,7 @@ import { createByteCollector, decompress } from './read-body.js';
 import type { ReadUpload, Upload } from './read-body.js';
 import { bodyTooLarge, maxBodyBytes } from './upload-permits.js';
 
-/** What Go and Django accept, too. A part costs 10 µs: without a limit, 10 MB of them cost seconds. */
+/** As in Go and Django. A part takes 10 µs to parse: 10 MB of tiny parts would take seconds. */
 const MAX_PARTS = 1000;
 
 /** Reads the part `image`, with or without a filename, and the text field `webhook_url`. */
@@ -17,9 +17,9 @@ export function createReadMultipart(limits: ImageLimits): ReadUpload {
     const parser = createParser(req, limits.maxImageBytes);
     const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
     const fail = (error: Error) => parser.destroy(error);
-    const breakOff = () => req.readableEnded || fail(new Error('the request broke off'));
+    const failIfCut = () => req.readableEnded || fail(new Error('the request body was cut off'));
     body.on('error', fail);
-    req.on('close', breakOff);
+    req.on('close', failIfCut);
     try {
       const upload = collectParts(parser, Number(req.get('content-length') ?? 0), limits);
       body.pipe(parser);
@@ -27,11 +27,26 @@ export function createReadMultipart(limits: ImageLimits): ReadUpload {
     } catch (error) {
       throw error instanceof LivegateError ? error : invalidMultipart(error);
     } finally {
-      // The request outlives its upload: it must lead to no image, and the rest of it goes nowhere.
-      req.off('close', breakOff).unpipe().resume();
+      // The request lives on while its caller waits: it must not refer to the image any more. The rest
+      // of its body is discarded.
+      req.off('close', failIfCut).unpipe().resume();
       body.off('error', fail).unpipe();
     }
   };
+}
+
+/** Throws `invalid_multipart` for a type without a boundary. */
+function createParser(req: Request, maxImageBytes: number): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
+      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
+      // As a text field, the image would be decoded by its part's charset, which changes its bytes.
+      isPartAFile: (name) => name === 'image',
+    });
+  } catch (cause) {
+    throw invalidMultipart(cause);
+  }
 }
 
 function collectParts(
@@ -43,9 +58,9 @@ function collectParts(
     let image: ReturnType<typeof createByteCollector> | undefined;
     let webhookUrl = '';
     parser.on('file', (_name, file) => {
-      // The parser has failed as well, and says why.
+      // The parser fails as well, with the reason.
       file.on('error', () => undefined);
-      // Refused at its start, a second image takes no memory.
+      // Rejected at its start, a second image takes no memory.
       if (image) return reject(new LivegateError('too_many_images'));
       image = createByteCollector(expectedBytes);
       file.on('data', image.add);
@@ -61,20 +76,6 @@ function collectParts(
       resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
     });
   });
-}
-
-/** Throws `invalid_multipart` for a type without a boundary. */
-function createParser(req: Request, maxImageBytes: number): BusboyInstance {
-  try {
-    return new Busboy({
-      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
-      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
-      // A text field would be decoded by the charset of its part, which changes the image's bytes.
-      isPartAFile: (name) => name === 'image',
-    });
-  } catch (cause) {
-    throw invalidMultipart(cause);
-  }
 }
 
 function tooManyParts(): LivegateError {

@@ -12,7 +12,7 @@ import { createReadMultipart } from './read-multipart.js';
 import { bodyTooLarge, bytesInMemory, maxBodyBytes, type UploadForm } from './upload-permits.js';
 
 /**
- * The memory that reading this request may take, by its headers. Throws `missing_image`,
+ * The memory that reading this request can take, judged by its headers. Throws `missing_image`,
  * `unsupported_media_type` or `image_too_large`.
  */
 export function uploadBytes(req: Request, limits: ImageLimits): number {
@@ -24,10 +24,9 @@ export function uploadBytes(req: Request, limits: ImageLimits): number {
 }
 
 /**
- * Reads the one image of a request, whole, into memory: a multipart part or base64 in JSON, both named
- * `image`. File names and declared types are ignored, and so are other parts but `webhook_url`.
- * Afterwards the request itself keeps none of it: its caller may wait for much longer. Call it with
- * `uploadBytes` of memory set aside.
+ * Reads the image of a request into memory: a multipart part or base64 in JSON, both named `image`.
+ * Ignores file names, declared types, and other parts except `webhook_url`. The request does not refer
+ * to the image afterwards, since its caller may wait much longer. Reserve `uploadBytes` before the call.
  *
  * Throws `missing_image`, `too_many_images`, `empty_image`, `image_too_large`, `invalid_base64`,
  * `invalid_json`, `invalid_multipart`, `invalid_request` or `unsupported_media_type`, and an AbortError
@@ -43,7 +42,7 @@ export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUploa
     const form = formOf(req);
     const closed = signalClose(res);
     closed.throwIfAborted();
-    // A client that asked is told only now that its body is wanted. HTTP/1.0 knows no such answer.
+    // A client that sent `Expect: 100-continue` sends its body only after this. HTTP/1.0 has no 100.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
     const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
     using limit = limitBody(req, { maxBytes, tooLong: bodyTooLarge(form, limits), closed });
@@ -57,13 +56,13 @@ export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUploa
 
 function formOf(req: Request): UploadForm {
   const type = req.is(['json', 'multipart/form-data']);
-  // `null` says that there is no body, whatever its type would be.
+  // `null` means that the request has no body.
   if (type === null || !req.get('content-type')) throw new LivegateError('missing_image');
   if (type === false) throw new LivegateError('unsupported_media_type');
   return type === 'json' ? 'json' : 'multipart';
 }
 
-/** `undefined` for a body in chunks, and for a compressed one: it may grow to any length. */
+/** `undefined` for a chunked body, and for a compressed one, whose full length is unknown. */
 function declaredBytes(req: Request): number | undefined {
   const length = req.get('content-length');
   return length !== undefined && !isCompressed(req) ? Number(length) : undefined;

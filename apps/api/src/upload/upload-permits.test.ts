@@ -2,7 +2,7 @@ import { createLeases } from '@livegate/core/domain';
 import { expect, test } from 'vitest';
 import { createUploadPermits } from './upload-permits.js';
 
-test('takes what fits, refuses what does not, and has room again after a release', () => {
+test('grants upload permits up to the limit, refuses more, and grants again after a release', () => {
   const permits = createUploadPermits(100, createLeases());
   const first = permits.take(60);
   expect(() => permits.take(41)).toThrow(expect.objectContaining({ code: 'overloaded' }));
@@ -12,7 +12,7 @@ test('takes what fits, refuses what does not, and has room again after a release
   expect(permits.bytesInFlight).toBe(40);
 });
 
-test('a permit shrinks, never grows, and is released once', () => {
+test('an upload permit can shrink but not grow, and its bytes are released once', () => {
   const permits = createUploadPermits(100, createLeases());
   const permit = permits.take(60);
   permit.shrinkTo(10);

@@ -1,18 +1,18 @@
 import { type ImageLimits, type Lease, type Leases, LivegateError } from '@livegate/core/domain';
 
-/** Memory that is set aside for one upload. */
+/** Memory reserved for one upload. */
 export interface UploadPermit extends Lease {
-  /** So much of it is needed from now on; the rest is for others. */
+  /** Reduces the reservation to this size; never increases it. */
   shrinkTo(bytes: number): void;
 }
 
-/** Bounds the bytes of all the images that are between their callers and Redis. */
+/** Limits the bytes of all images that are on their way from callers to Redis. */
 export interface UploadPermits {
-  /** Now set aside for uploads. */
+  /** Currently reserved. */
   readonly bytesInFlight: number;
-  /** No more are set aside than these. */
+  /** The most that can be reserved. */
   readonly maxBytesInFlight: number;
-  /** Throws `overloaded` at once where that much is not free: nobody waits while holding a socket. */
+  /** Throws `overloaded` at once if fewer bytes are free: no request waits for memory. */
   take(bytes: number): UploadPermit;
 }
 
@@ -29,31 +29,31 @@ export function createUploadPermits(maxBytesInFlight: number, leases: Leases): U
         const detail = `${bytesInFlight} of ${maxBytesInFlight} upload bytes are in flight`;
         throw new LivegateError('overloaded', { detail });
       }
-      let held = 0;
-      const hold = (next: number) => {
-        bytesInFlight += next - held;
-        held = next;
+      let reserved = 0;
+      const resize = (next: number) => {
+        bytesInFlight += next - reserved;
+        reserved = next;
       };
-      hold(bytes);
-      const lease = leases.take('upload_permit', () => hold(0));
-      return { ...lease, shrinkTo: (fewer) => hold(Math.min(held, fewer)) };
+      resize(bytes);
+      const lease = leases.take('upload_permit', () => resize(0));
+      return { ...lease, shrinkTo: (fewer) => resize(Math.min(reserved, fewer)) };
     },
   };
 }
 
-/** Room in a request body for what surrounds the image: part headers, stray text fields, JSON. */
+/** Allowance in a request body for what surrounds the image: part headers, stray text fields, JSON. */
 const ENVELOPE_BYTES = 64 * 1024;
 
 /** How a request carries its image. */
 export type UploadForm = 'json' | 'multipart';
 
-/** The longest body that may hold an image of that size. */
+/** The longest body that an image of this size can need. */
 export function maxBodyBytes(form: UploadForm, maxImageBytes: number): number {
   const bytes = form === 'json' ? Math.ceil(maxImageBytes / 3) * 4 : maxImageBytes;
   return bytes + ENVELOPE_BYTES;
 }
 
-/** `image_too_large`, for a body that cannot hold an acceptable image and little else. */
+/** `image_too_large`, for a body longer than `maxBodyBytes`. */
 export function bodyTooLarge(form: UploadForm, { maxImageBytes }: ImageLimits): LivegateError {
   const maxBytes = maxBodyBytes(form, maxImageBytes);
   return new LivegateError('image_too_large', {
@@ -63,7 +63,7 @@ export function bodyTooLarge(form: UploadForm, { maxImageBytes }: ImageLimits): 
   });
 }
 
-/** What a body of that length becomes in memory: in JSON its text, and the image decoded from it. */
+/** The memory that a body of this length takes; for JSON its text and the decoded image. */
 export function bytesInMemory(form: UploadForm, bodyBytes: number): number {
   return form === 'json' ? bodyBytes + Math.ceil((bodyBytes * 3) / 4) : bodyBytes;
 }

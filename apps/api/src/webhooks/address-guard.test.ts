@@ -51,12 +51,12 @@ describe('a webhook URL', () => {
     ['IPv6 multicast', '[ff02::1]'],
     ['IPv6 documentation', '[2001:db8::1]'],
     ['IPv6 that is not assigned', '[4000::1]'],
-  ])('is refused for a literal address: %s, %s', (_name, host) => {
+  ])('is refused if its host is a literal address that is not public: %s, %s', (_name, host) => {
     expect(() => requireWebhookUrl(`http://${host}:8080/hook`, rules)).toThrow(refusal);
   });
 
   it.each(['http://8.8.8.8/', 'https://[2606:4700::1111]:8443/a?b=c', 'https://example.com/'])(
-    'is accepted when it is public: %s',
+    'is accepted if its host is public: %s',
     (url) => {
       expect(requireWebhookUrl(url, rules).href).toBe(url);
     },
@@ -70,11 +70,11 @@ describe('a webhook URL', () => {
     'https://user:password@example.com/',
     'https://user@example.com/',
     `https://example.com/${'a'.repeat(2048)}`,
-  ])('is refused by its form: %s', (url) => {
+  ])('is refused if it is malformed, has credentials or another scheme: %s', (url) => {
     expect(() => requireWebhookUrl(url, rules)).toThrow(refusal);
   });
 
-  it('must be https in production', () => {
+  it('must be https in production, and loses its fragment', () => {
     const production = { httpsOnly: true, guard };
     expect(() => requireWebhookUrl('http://example.com/', production)).toThrow(/https:/);
     expect(requireWebhookUrl('https://example.com/#part', production).href).toBe(
@@ -83,8 +83,8 @@ describe('a webhook URL', () => {
   });
 });
 
-describe('allowed addresses', () => {
-  it('may be called although they are private, and their neighbours may not', () => {
+describe('LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES', () => {
+  it('allows the listed private addresses, and not the ones next to them', () => {
     const lenient = createAddressGuard(parseAddressRanges('10.1.2.0/24, 127.0.0.1, fd00::/8'));
     for (const address of ['10.1.2.3', '127.0.0.1', 'fd12::1']) lenient.requireAddress(address);
     for (const address of ['10.1.3.3', '127.0.0.2', '::1', '::ffff:127.0.0.1']) {
@@ -96,7 +96,7 @@ describe('allowed addresses', () => {
     expect(() => parseAddressRanges(list)).toThrow(/neither/);
   });
 
-  it('that are wrong stop the start, and are named', () => {
+  it('stops startup if it is invalid, and the message names the wrong entry', () => {
     const env = { LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '10.0.0.0/8,db' };
     expect(() => readApiConfig(env)).toThrow(/ALLOWED_ADDRESSES: "db" is neither/);
   });

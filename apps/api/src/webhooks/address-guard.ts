@@ -9,31 +9,31 @@ import ipaddr from 'ipaddr.js';
 /** An address and its prefix length. */
 export type AddressRange = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** Public by their numbers, but not by what answers there. */
+/** Public by number, but served by the cloud platform itself. */
 const platformRanges = [
   // Azure's platform service: metadata and credentials of the machine.
   ipaddr.parseCIDR('168.63.129.16/32'),
 ];
-/** All of IPv6 that is handed out to the public; it leaves out ::a.b.c.d and what is not assigned. */
+/** The part of IPv6 that is assigned for public use; excludes ::a.b.c.d. */
 const globalUnicast = ipaddr.parseCIDR('2000::/3');
 
 export interface AddressGuard {
   /** Throws `webhook_url_refused`. */
   requireAddress(address: string): void;
   /**
-   * For a socket to connect with: resolves the name once, and lets the socket have only addresses
-   * that were checked. So no name can point elsewhere between the check and the connect.
+   * The `lookup` option of a socket: resolves the name once and returns checked addresses only, so that
+   * the name cannot point elsewhere between check and connect.
    */
   lookup: LookupFunction;
 }
 
 export interface AddressGuardOptions {
   resolveName?: ResolveName;
-  /** How long a look-up takes that leads nowhere, whatever the reason. */
+  /** The duration of every failed lookup, whatever the reason. */
   failAfterMs?: number;
 }
 
-/** Lets webhooks reach the public internet, and what is `allowed` besides. */
+/** Lets webhooks reach public addresses and those in `allowed`. */
 export function createAddressGuard(
   allowed: AddressRange[],
   options: AddressGuardOptions = {},
@@ -47,8 +47,8 @@ export function createAddressGuard(
   }
 
   /**
-   * A tenant must not learn which names exist inside the network: one that is unknown, that leads to a
-   * refused address or that no server answers for fails with the same words after the same time.
+   * A tenant must not learn which names exist in the internal network: unknown names, refused addresses
+   * and DNS timeouts fail with the same message after the same time.
    */
   async function resolveChecked(hostname: string): Promise<Address[]> {
     const startedAt = performance.now();
@@ -59,8 +59,8 @@ export function createAddressGuard(
     } catch (error) {
       await sleep(failAfterMs - (performance.now() - startedAt));
       if (error instanceof LivegateError) throw error;
-      // Not its message: that holds the name, which is the tenant's.
-      throw refuseHost(`look-up failed: ${(error as NodeJS.ErrnoException).code}`);
+      // Only the code: the message contains the name, which is the tenant's.
+      throw refuseHost(`DNS lookup failed: ${(error as NodeJS.ErrnoException).code}`);
     }
   }
 
@@ -93,7 +93,7 @@ function parseRange(text: string): AddressRange {
   throw new Error(`"${text}" is neither an IP address nor a CIDR range`);
 }
 
-/** Whatever carries an IPv4 address inside IPv6 (mapped, 6to4, NAT64, Teredo) is not public. */
+/** An IPv6 address that embeds an IPv4 address (mapped, 6to4, NAT64, Teredo) is not public. */
 function isPublic(address: ReturnType<typeof ipaddr.parse>): boolean {
   if (address.range() !== 'unicast' || isWithin(address, platformRanges)) return false;
   return address.kind() === 'ipv4' || isWithin(address, [globalUnicast]);
@@ -108,28 +108,28 @@ export interface Address {
   family: number;
 }
 
-/** Resolves to every address of a host name. Rejects where there is none. */
+/** Resolves with every address of a host name. Rejects if there is none. */
 export type ResolveName = (hostname: string) => Promise<Address[]>;
 
-/** Of one question to one name server, which is asked again once, for twice as long. */
+/** Timeout of the first query to a name server; the second one waits twice as long. */
 const TRY_MS = 1000;
 const TRIES = 2;
-/** Of the whole look-up, unless told otherwise. */
+/** Default timeout of a whole lookup. */
 export const LOOKUP_LIMIT_MS = 3000;
 
 export interface ResolveNameOptions {
-  /** `address:port` of each name server; unset, those of the system. */
+  /** `address:port` of each name server; the system's if unset. */
   servers?: string[];
   limitMs?: number;
   hostsFile?: string;
 }
 
 /**
- * Asks the name servers itself. `dns.lookup` occupies one of the four threads of libuv for as long as
- * getaddrinfo waits, so four slow names of one tenant would stop every other look-up of the process,
- * those of Redis included.
+ * Queries the name servers directly. `dns.lookup` occupies one of libuv's four threads while
+ * getaddrinfo waits, so four slow names of one tenant would stop every other lookup of the process,
+ * including those for Redis.
  *
- * The hosts file, read once, goes first; unlike getaddrinfo, no search domain is added to a name.
+ * The hosts file, read once, takes precedence. Unlike getaddrinfo, no search domain is appended.
  */
 export function createResolveName(options: ResolveNameOptions = {}): ResolveName {
   const hosts = readHosts(options.hostsFile ?? '/etc/hosts');
@@ -145,8 +145,8 @@ async function askServers(
   name: string,
   { servers, limitMs = LOOKUP_LIMIT_MS }: ResolveNameOptions,
 ): Promise<Address[]> {
-  // One of its own for each name: c-ares avoids a server that left a question unanswered, and that is
-  // no reason to avoid it for the names of others. It also reads the system's name servers anew.
+  // One resolver per name: c-ares avoids a server that left a query unanswered, which must not affect
+  // the names of other tenants. A new resolver also rereads the system's name servers.
   const resolver = new Resolver({ timeout: TRY_MS, tries: TRIES });
   if (servers) resolver.setServers(servers);
   const limit = setTimeout(() => resolver.cancel(), limitMs);
@@ -157,7 +157,7 @@ async function askServers(
   return found.map(toAddress);
 }
 
-/** Each name of a hosts file with its addresses. RFC 6761 gives `localhost` to loopback in any case. */
+/** The addresses of each name in a hosts file. `localhost` is always loopback (RFC 6761). */
 function readHosts(path: string): Map<string, string[]> {
   const hosts = new Map<string, string[]>();
   for (const line of readLines(path)) {

@@ -33,7 +33,7 @@ async function setUp(record: CheckRecord | undefined, now = 5000) {
 const facts = { id: 'check', tenant: 'acme' };
 
 describe('announcing a check', () => {
-  it('makes a message that holds the job resource, with links to where its caller was', async () => {
+  it('creates a message with the job resource, whose links use the base URL of its caller', async () => {
     const { store, queue, announce } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
     expect(await announce()).toBeUndefined();
@@ -51,7 +51,7 @@ describe('announcing a check', () => {
     ['succeeded', 'passive_liveness.completed'],
     ['failed', 'passive_liveness.failed'],
     ['canceled', 'passive_liveness.canceled'],
-  ])('tells of %s those who want %s, and are enabled', async (status, type) => {
+  ])('sends a %s check to the enabled endpoints that subscribed to %s', async (status, type) => {
     const { store, announce } = await setUp({ ...succeeded, status });
     const others = exampleEndpoint().events.filter((event) => event !== type);
     await store.addEndpoint(exampleEndpoint({ id: 'whe_wants', events: [type] }), 16);
@@ -67,13 +67,13 @@ describe('announcing a check', () => {
     }
   });
 
-  it("tells also the check's own URL", async () => {
+  it("also sends to the check's own webhook_url", async () => {
     const { queue, announce } = await setUp(succeeded);
     await announce({ webhookUrl: 'https://example.com/own' });
     expect([...queue.jobs.values()]).toMatchObject([{ receiver: 'acme https://example.com' }]);
   });
 
-  it('twice makes no second message, and one that was not queued yet is queued', async () => {
+  it('twice creates no second message, but queues one that was not queued yet', async () => {
     const first = await setUp(succeeded);
     await first.store.addEndpoint(exampleEndpoint(), 16);
     await first.announce();
@@ -86,7 +86,7 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('leaves nothing of a check that is deleted while its messages are made', async () => {
+  it('leaves no message of a check that is deleted while its messages are created', async () => {
     const { store, queue } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
@@ -106,18 +106,18 @@ describe('announcing a check', () => {
   });
 });
 
-describe('announcing a check that goes on', () => {
+describe('announcing a check that has not ended', () => {
   it.each([
-    ['soon', 0, 100],
-    ['after as long again', 2000, 2000],
-    ['after 10 s', minute, 10_000],
-  ])('looks again %s', async (_name, ageMs, waitMs) => {
+    ['after 100 ms at first', 0, 100],
+    ['after as long as the announcement is old', 2000, 2000],
+    ['after at most 10 s', minute, 10_000],
+  ])('is tried again %s', async (_name, ageMs, waitMs) => {
     const now = 5000 + ageMs;
     const { announce } = await setUp({ ...succeeded, status: 'processing' }, now);
     expect(await announce()).toBe(now + waitMs);
   });
 
-  it('gives up after ten minutes: its end will be announced anew', async () => {
+  it('stops after ten minutes, because the end of the check is announced again', async () => {
     const { announce } = await setUp({ ...succeeded, status: 'queued' }, 5001 + 10 * minute);
     expect(await announce()).toBeUndefined();
   });

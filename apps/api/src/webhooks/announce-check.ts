@@ -9,7 +9,7 @@ import {
 import type { AnnouncedCheck, CheckQueue, WebhookQueue, WebhookStore } from '@livegate/core/ports';
 import { presentJob } from '../contract/present-check.js';
 
-/** A check is announced again when it ends: one that takes longer needs no watching. */
+/** A check that takes longer than this is announced again when it ends. */
 const GIVE_UP_MS = 10 * 60_000;
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
@@ -21,26 +21,26 @@ export interface AnnounceCheckDeps {
   now: () => number;
 }
 
-/** Resolves to the time to look again, for a check that goes on; `undefined` when done. */
+/** Resolves with the time of the next try if the check has not ended, else with `undefined`. */
 export type AnnounceCheck = (
   check: AnnouncedCheck,
   announcedAt: number,
 ) => Promise<number | undefined>;
 
-/** Makes one message for each receiver that wants to hear of the check. */
+/** Creates and queues a message for each receiver that subscribed to the check's event. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
   const { checks, store, queue, now } = deps;
   const deleteMessages = createDeleteMessages(deps);
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
-    // Deleted, or past its retention: there is nothing to tell.
+    // Deleted or expired: there is nothing to announce.
     if (!record) return undefined;
     const type = eventOf(record.status);
-    if (!type) return planNextLook(announcedAt, now());
+    if (!type) return planNextTry(announcedAt, now());
     const targets = await findTargets(check, type);
     await Promise.all(targets.map((target) => addMessage(record, type, target)));
-    // Deleted meanwhile, perhaps before the messages were there.
+    // The check may have been deleted meanwhile, before its messages existed.
     if (!(await checks.read(check.id))) await deleteMessages(check);
     return undefined;
   };
@@ -50,8 +50,8 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
     type: WebhookEventType,
   ): Promise<DeliveryTarget[]> {
     const endpoints = await store.listEndpoints(tenant);
-    const wanting = endpoints.filter(({ enabled, events }) => enabled && events.includes(type));
-    const targets = wanting.map(({ id }) => ({ endpointId: id }));
+    const subscribed = endpoints.filter(({ enabled, events }) => enabled && events.includes(type));
+    const targets = subscribed.map(({ id }) => ({ endpointId: id }));
     return webhookUrl ? [...targets, { url: webhookUrl }] : targets;
   }
 
@@ -67,13 +67,13 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
     });
     const isNew = await store.addDelivery(fresh);
     const delivery = isNew ? fresh : await store.readDelivery(fresh.id);
-    // Also when it is not new: whoever added it may have died before it was queued.
+    // Even if it is not new: the process that added it may have died before queueing it.
     if (delivery?.status === 'pending') await queue.deliver(delivery);
   }
 }
 
-/** Waits about as long again as it has waited. */
-function planNextLook(announcedAt: number, now: number): number | undefined {
+/** Waits about as long as the announcement is old. */
+function planNextTry(announcedAt: number, now: number): number | undefined {
   const ageMs = now - announcedAt;
   if (ageMs > GIVE_UP_MS) return undefined;
   return now + Math.min(Math.max(ageMs, MIN_WAIT_MS), MAX_WAIT_MS);
@@ -84,10 +84,10 @@ export interface DeleteMessagesDeps {
   queue: WebhookQueue;
 }
 
-/** Deletes what was or will be sent about one check. What is pending is not sent any more. */
+/** Deletes all messages about one check. Pending ones are not sent any more. */
 export type DeleteMessages = (check: AnnouncedCheck) => Promise<void>;
 
-/** The ids of a check's messages follow from its receivers: there is no list of them to keep. */
+/** Message ids are derived from the check and its receivers, so no list of them is stored. */
 export function createDeleteMessages({ store, queue }: DeleteMessagesDeps): DeleteMessages {
   return async ({ id, tenant, webhookUrl }) => {
     const endpoints = await store.listEndpoints(tenant);

@@ -11,7 +11,7 @@ const hour = 3_600_000;
 
 type Answer = Omit<DeliveryAttempt, 'at' | 'latencyMs'>;
 
-/** One delivery to one endpoint whose receiver answers as told; the clock is the test's. */
+/** One delivery to one endpoint, whose receiver and clock the test controls. */
 async function setUp(answer: Answer, delivery: Delivery = exampleDelivery()) {
   const clock = { now: 0 };
   const sent: Message[] = [];
@@ -33,30 +33,33 @@ async function setUp(answer: Answer, delivery: Delivery = exampleDelivery()) {
   return { clock, sent, lines, store, receiver, deliver };
 }
 
-describe('a message that is not accepted', () => {
+describe('a webhook message', () => {
   it.each<[string, Answer]>([
     ['answers 500', { statusCode: 500 }],
     ['redirects', { statusCode: 302 }],
     ['hangs', { error: 'no answer within 15000 ms' }],
     ['closes the socket', { error: 'the connection failed: ECONNRESET' }],
-  ])('by a receiver that %s is tried as documented, and then given up', async (_name, answer) => {
-    const { clock, sent, store, deliver } = await setUp(answer);
-    const attemptedAt: number[] = [];
-    for (let next: number | undefined = 0; next !== undefined;) {
-      clock.now = next;
-      attemptedAt.push(next);
-      next = await deliver(id);
-    }
-    const waits = attemptedAt.slice(1).map((time, n) => time - (attemptedAt[n] ?? 0));
-    const hours = [0.5, 2, 5, 10, 14, 20, 24].map((hrs) => hrs * hour);
-    expect(waits).toEqual([5000, 300_000, ...hours]);
-    expect(sent.map((message) => message.id)).toEqual(Array.from({ length: 10 }, () => id));
-    const delivery = await store.readDelivery(id);
-    expect(delivery).toMatchObject({ status: 'failed', failure: 'attempts_exhausted' });
-    expect(delivery?.attempts.map((attempt) => attempt.at)).toEqual(attemptedAt);
-  });
+  ])(
+    'to a receiver that %s is retried on the documented schedule, then fails',
+    async (_name, answer) => {
+      const { clock, sent, store, deliver } = await setUp(answer);
+      const attemptedAt: number[] = [];
+      for (let next: number | undefined = 0; next !== undefined;) {
+        clock.now = next;
+        attemptedAt.push(next);
+        next = await deliver(id);
+      }
+      const waits = attemptedAt.slice(1).map((time, n) => time - (attemptedAt[n] ?? 0));
+      const hours = [0.5, 2, 5, 10, 14, 20, 24].map((hrs) => hrs * hour);
+      expect(waits).toEqual([5000, 300_000, ...hours]);
+      expect(sent.map((message) => message.id)).toEqual(Array.from({ length: 10 }, () => id));
+      const delivery = await store.readDelivery(id);
+      expect(delivery).toMatchObject({ status: 'failed', failure: 'attempts_exhausted' });
+      expect(delivery?.attempts.map((attempt) => attempt.at)).toEqual(attemptedAt);
+    },
+  );
 
-  it('five times, and then is, succeeds with the sixth attempt', async () => {
+  it('that fails five times is delivered on the sixth attempt', async () => {
     const { clock, receiver, store, deliver } = await setUp({ statusCode: 500 });
     for (let n = 0; n < 5; n++) clock.now = (await deliver(id)) ?? Number.NaN;
     receiver.answer = { statusCode: 200 };
@@ -66,12 +69,12 @@ describe('a message that is not accepted', () => {
     expect(attempts.map(({ statusCode }) => statusCode)).toEqual([500, 500, 500, 500, 500, 200]);
   });
 
-  it('because of 429 waits as long as Retry-After says', async () => {
+  it('answered with 429 is retried after the time in Retry-After', async () => {
     const { deliver } = await setUp({ statusCode: 429, retryAfterMs: 120_000 });
     expect(await deliver(id)).toBe(120_000);
   });
 
-  it('because of 410 disables the endpoint, and is not tried again', async () => {
+  it('answered with 410 disables its endpoint and is not retried', async () => {
     const { store, deliver } = await setUp({ statusCode: 410 });
     expect(await deliver(id)).toBeUndefined();
     expect(await store.readEndpoint(at)).toMatchObject({
@@ -82,11 +85,11 @@ describe('a message that is not accepted', () => {
   });
 });
 
-describe('a message with nowhere to go', () => {
+describe('a webhook message without a receiver', () => {
   it.each([
     ['endpoint_disabled', { endpointId: 'whe_1' }],
     ['secret_missing', { url: 'https://example.com/' }],
-  ])('fails for a reason: %s', async (failure, target) => {
+  ])('fails without an attempt: %s', async (failure, target) => {
     const { sent, store, deliver } = await setUp({}, exampleDelivery({ target }));
     await store.updateEndpoint(at, (latest) => ({ ...latest, enabled: false }));
     expect(await deliver(id)).toBeUndefined();
@@ -94,7 +97,7 @@ describe('a message with nowhere to go', () => {
     expect(sent).toEqual([]);
   });
 
-  it('is dropped when its endpoint was deleted', async () => {
+  it('is dropped if its endpoint was deleted', async () => {
     const { sent, store, deliver } = await setUp({ statusCode: 200 });
     await store.removeEndpoint(at);
     expect(await deliver(id)).toBeUndefined();
@@ -102,7 +105,7 @@ describe('a message with nowhere to go', () => {
     expect(sent).toEqual([]);
   });
 
-  it('is dropped when it was deleted', async () => {
+  it('is dropped if the message itself was deleted', async () => {
     const { sent, store, deliver } = await setUp({ statusCode: 200 });
     await store.deleteDeliveries([id]);
     expect(await deliver(id)).toBeUndefined();
@@ -110,7 +113,7 @@ describe('a message with nowhere to go', () => {
   });
 });
 
-describe('a message that was accepted', () => {
+describe('a webhook message that was accepted', () => {
   it('is not sent again when its job runs twice', async () => {
     const { sent, deliver } = await setUp({ statusCode: 200 });
     await deliver(id);
@@ -119,8 +122,8 @@ describe('a message that was accepted', () => {
   });
 });
 
-describe('what signs', () => {
-  it('is each secret in force at the time of the attempt', async () => {
+describe('a webhook message is signed', () => {
+  it('with each secret in force at the time of the attempt', async () => {
     const { clock, sent, store, deliver } = await setUp({ statusCode: 500 });
     await store.updateEndpoint(at, (latest) => ({
       ...latest,
@@ -134,7 +137,7 @@ describe('what signs', () => {
     expect(second).toEqual([first?.[0]]);
   });
 
-  it("is the tenant's own secret for a check's own URL", async () => {
+  it("with the tenant's own secret if it goes to a check's webhook_url", async () => {
     const target = { url: 'https://example.com/' };
     const { sent, store, deliver } = await setUp({ statusCode: 200 }, exampleDelivery({ target }));
     const [own] = await store.updateTenantSecrets('acme', () => rotateSecrets([], 0, 0));
@@ -143,8 +146,8 @@ describe('what signs', () => {
   });
 });
 
-describe('the log line of an attempt', () => {
-  it('holds neither URL, secret, payload nor excerpt', async () => {
+describe('the log line of a webhook attempt', () => {
+  it('contains neither URL, secret, payload nor excerpt', async () => {
     const answer = { statusCode: 500, responseExcerpt: 'excerpt' };
     const { lines, deliver, sent } = await setUp(answer);
     await deliver(id);

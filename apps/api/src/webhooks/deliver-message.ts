@@ -22,10 +22,10 @@ export interface DeliverMessageDeps {
   log: Log;
 }
 
-/** Resolves to the time of the next attempt; `undefined` when none follows. */
+/** Resolves with the time of the next attempt; `undefined` if none follows. */
 export type DeliverMessage = (deliveryId: string) => Promise<number | undefined>;
 
-/** Makes one attempt, unless the delivery has ended, and writes it to the log. */
+/** Makes one attempt, unless the delivery has ended, and records it in the delivery. */
 export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
   const { store, send, now, random, log } = deps;
   const attempts = createObserveAttempts();
@@ -57,7 +57,7 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
       const at = { tenant, id: target.endpointId };
       await store.updateEndpoint(at, (latest) => disableEndpoint(latest, 'gone'));
     }
-    // Neither URL nor excerpt: both are the tenant's, and may hold secrets.
+    // Without URL and excerpt: both are the tenant's and may contain secrets.
     const { statusCode, error, latencyMs } = attempt;
     const facts = { deliveryId: id, tenant, statusCode, error, latencyMs };
     log.info({ ...facts, status: recorded?.status }, 'webhook attempted');
@@ -70,7 +70,7 @@ interface Receiver {
   secrets: WebhookSecret[];
 }
 
-/** As it is now, not as it was when the message was made; or why there is none. */
+/** The current URL and secrets, not those at the creation of the message; or why there are none. */
 async function findReceiver(
   { tenant, target }: Delivery,
   store: WebhookStore,
@@ -84,6 +84,7 @@ async function findReceiver(
   return endpoint.enabled ? endpoint : 'endpoint_disabled';
 }
 
+/** Queues a delivery again if it is pending. */
 export function createResumeDelivery(deps: { store: WebhookStore; queue: WebhookQueue }) {
   return async (deliveryId: string): Promise<void> => {
     const delivery = await deps.store.readDelivery(deliveryId);

@@ -11,7 +11,7 @@ import type { RequestHandler, Response } from 'express';
 import { presentDelivery } from '../contract/webhooks.js';
 import { type EndpointHandlersDeps, readEndpoint, requireFound } from './endpoint-routes.js';
 
-/** Tests and replays of one tenant: an endpoint may be somebody who never asked for messages. */
+/** Limits tests and replays per tenant: an endpoint may be a server that never asked for messages. */
 const SENDS_PER_MINUTE = 60;
 
 export interface DeliveryHandlersDeps {
@@ -21,13 +21,13 @@ export interface DeliveryHandlersDeps {
   now: () => number;
 }
 
-/** What all routes that manage webhooks need. */
+/** The dependencies of all routes that manage webhooks. */
 export type WebhookRoutesDeps = EndpointHandlersDeps & DeliveryHandlersDeps;
 
-/** What was sent to an endpoint, and sending it something on demand. */
+/** The handlers of an endpoint's delivery log, tests and replays. */
 export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
   const { store, queue, rateLimiter, now } = deps;
-  /** Throws `rate_limited`. No tenant's name has a colon. */
+  /** Throws `rate_limited`. The key cannot equal a tenant's own: no tenant name contains a colon. */
   const limitSends = ({ locals }: Response) =>
     rateLimiter.consume(`webhook-sends:${locals.credential.tenant}`, SENDS_PER_MINUTE);
 

@@ -13,26 +13,28 @@ import type { WebhookStore } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import {
+  changesSchema,
+  creationSchema,
   presentEndpoint,
   presentTimeOrNull,
   type rotatedSecretSchema,
+  rotationSchema,
 } from '../contract/webhooks.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { parseBody } from '../http/read-json-body.js';
 import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
-import { changesSchema, creationSchema, rotationSchema } from '../contract/webhooks.js';
 
 const MAX_ENDPOINTS = 16;
 
 export interface EndpointHandlersDeps {
   store: WebhookStore;
   urlRules: WebhookUrlRules;
-  /** Where callers reach this service, when that is not the request's own host. */
+  /** The URL of this service, if configured. */
   publicUrl?: string | undefined;
   now: () => number;
 }
 
-/** A tenant's endpoints. The first secret of each is in the answer that creates it, and nowhere else. */
+/** The handlers of a tenant's endpoints. Only the answer that creates an endpoint shows its secret. */
 export function createEndpointHandlers({ store, urlRules, publicUrl, now }: EndpointHandlersDeps) {
   return {
     list: async (_req, res) => {
@@ -75,7 +77,7 @@ export function createEndpointHandlers({ store, urlRules, publicUrl, now }: Endp
   } satisfies Record<string, RequestHandler>;
 }
 
-/** Throws `not_found` for an unknown id, and no differently for another tenant's. */
+/** Throws the same `not_found` for an unknown id and for another tenant's. */
 export async function readEndpoint(store: WebhookStore, req: Request, res: Response) {
   return requireFound(await store.readEndpoint(endpointAt(req, res)));
 }
@@ -110,10 +112,10 @@ export interface SecretHandlersDeps {
   now: () => number;
 }
 
-/** Fresh secrets. One is shown in the answer that makes it, and never again. */
+/** The handlers that rotate secrets. Only the answer of a rotation shows the new secret. */
 export function createSecretHandlers({ store, now }: SecretHandlersDeps) {
   return {
-    rotateEndpoints: async (req, res) => {
+    rotateEndpointSecret: async (req, res) => {
       const overlapMs = parseBody(req, rotationSchema).overlap_seconds * 1000;
       const rotated = await store.updateEndpoint(endpointAt(req, res), (latest) => ({
         ...latest,
@@ -122,7 +124,7 @@ export function createSecretHandlers({ store, now }: SecretHandlersDeps) {
       const endpoint = requireFound(rotated);
       res.json({ id: endpoint.id, ...presentRotation(endpoint.secrets, now()) });
     },
-    rotateTenants: async (req, res) => {
+    rotateTenantSecret: async (req, res) => {
       const overlapMs = parseBody(req, rotationSchema).overlap_seconds * 1000;
       const secrets = await store.updateTenantSecrets(res.locals.credential.tenant, (latest) =>
         rotateSecrets(latest, now(), overlapMs),

@@ -26,18 +26,18 @@ import {
   type HasEndpoints,
 } from './webhook-url.js';
 
-/** Of everything an attempt takes; stopping may take as long. */
+/** Timeout of a whole attempt; stopping can take as long. */
 export const ATTEMPT_LIMIT_MS = 15_000;
 
 export interface WebhooksOptions {
   /** Plain http is for development. */
   httpsOnly: boolean;
-  /** May be called although they are not public. */
+  /** Callable although they are not public. */
   allowedAddresses: AddressRange[];
 }
 
 export interface WebhooksDeps {
-  /** For requests: fails at once while Redis is away. */
+  /** For requests: fails at once while Redis is down. */
   redis: Redis;
   /** For deliveries: waits until Redis is back. */
   backgroundRedis: Redis;
@@ -53,14 +53,14 @@ export interface Webhooks {
   routes: WebhookRoutesDeps;
   acceptUrl: AcceptWebhookUrl;
   hasEndpoints: HasEndpoints;
-  /** Of announcements and deliveries. */
+  /** The queue of announcements and deliveries. */
   bullQueue: BullQueue;
-  /** What is on its way, for metrics. */
+  /** The unfinished jobs of the queue, for metrics. */
   readBacklog: ReadBacklog;
-  /** Tells of a check that ended here, by cancellation. */
+  /** Queues the announcement of a check that this gateway canceled. */
   announce(check: AnnouncedCheck): Promise<void>;
   delete: DeleteMessages;
-  /** Takes no more from the queue, and waits for the attempts under way: 15 s at most. */
+  /** Takes no more jobs, and waits for running attempts: at most 15 s. */
   stop(): Promise<void>;
   /** After `stop`, and after the last request. Both connections stay open. */
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Lease, Leases } from '@livegate/core/domain';
 
-/** One message, by its id, on its way to a tenant's receiver. */
+/** A message that needs a slot to be sent to a receiver of its tenant. */
 export interface SlotRequest {
   id: string;
   tenant: string;
@@ -8,22 +8,22 @@ export interface SlotRequest {
 }
 
 export interface ReceiverSlotsOptions {
-  /** How many messages are on their way at once. */
+  /** The most messages that are sent at the same time. */
   total: number;
-  /** Of those, to one receiver. */
+  /** The most messages that are sent to one receiver at the same time. */
   perReceiver: number;
   leases: Leases;
 }
 
 /**
- * Bounds how many messages are on their way at once: to one receiver, and of one tenant, which may take
- * another slot while it holds less than a quarter of those that are free. So one tenant alone gets a
- * fifth of all, several that take what they can get even shares, and some stay free for others.
+ * Limits how many messages are sent at the same time: in total, to one receiver, and of one tenant. A
+ * tenant may take another slot while it holds less than a quarter of the free ones. So a single tenant
+ * gets at most a fifth of all slots, busy tenants get even shares, and some slots stay free for others.
  */
 export interface ReceiverSlots {
-  /** `undefined` where none is free for it. */
-  enter(message: SlotRequest): Lease | undefined;
-  /** Calls `wake` once a slot may be free for it. Each leave wakes one, the tenants in turn. */
+  /** `undefined` if no slot is free for this message. */
+  take(message: SlotRequest): Lease | undefined;
+  /** Calls `wake` once a slot may be free. Each release wakes one waiter, the tenants in turn. */
   awaitSlot(message: SlotRequest, wake: () => void): void;
 }
 
@@ -37,34 +37,34 @@ export function createReceiverSlots(options: ReceiverSlotsOptions): ReceiverSlot
   const byReceiver = createCounts();
   let free = total;
 
-  const mayEnter = ({ tenant, receiver }: SlotRequest) =>
+  const mayTake = ({ tenant, receiver }: SlotRequest) =>
     byTenant.of(tenant) < free / 4 && byReceiver.of(receiver) < perReceiver;
-  const waiting = createWaitingList(mayEnter);
-  const take = ({ tenant, receiver }: SlotRequest, count: number) => {
-    byTenant.add(tenant, count);
-    byReceiver.add(receiver, count);
-    free -= count;
+  const waiting = createWaitingList(mayTake);
+  const change = ({ tenant, receiver }: SlotRequest, taken: 1 | -1) => {
+    byTenant.add(tenant, taken);
+    byReceiver.add(receiver, taken);
+    free -= taken;
   };
 
   return {
-    enter(message) {
-      if (!mayEnter(message)) return undefined;
-      take(message, 1);
+    take(message) {
+      if (!mayTake(message)) return undefined;
+      change(message, 1);
       return leases.take('receiver_slot', () => {
-        take(message, -1);
+        change(message, -1);
         waiting.wakeNext();
       });
     },
     awaitSlot(message, wake) {
       waiting.add({ ...message, wake });
-      // One may have become free since the last look.
-      if (mayEnter(message)) waiting.wakeNext();
+      // A slot may have been released since `take` returned none.
+      if (mayTake(message)) waiting.wakeNext();
     },
   };
 }
 
-/** By tenant and receiver, in order of arrival; those that were woken last come last. */
-function createWaitingList(mayEnter: (message: SlotRequest) => boolean) {
+/** Waiters by tenant and receiver, in order; waking one moves its tenant and receiver to the end. */
+function createWaitingList(mayTake: (message: SlotRequest) => boolean) {
   const tenants = new Map<string, Map<string, Map<string, Waiter>>>();
 
   return {
@@ -77,7 +77,7 @@ function createWaitingList(mayEnter: (message: SlotRequest) => boolean) {
     wakeNext(): void {
       const next = findNext();
       if (!next) return;
-      forget(next);
+      remove(next);
       next.wake();
     },
   };
@@ -86,13 +86,13 @@ function createWaitingList(mayEnter: (message: SlotRequest) => boolean) {
     for (const receivers of tenants.values()) {
       for (const waiters of receivers.values()) {
         const [first] = waiters.values();
-        if (first && mayEnter(first)) return first;
+        if (first && mayTake(first)) return first;
       }
     }
     return undefined;
   }
 
-  function forget({ tenant, receiver, id }: Waiter): void {
+  function remove({ tenant, receiver, id }: Waiter): void {
     const receivers = tenants.get(tenant);
     const waiters = receivers?.get(receiver);
     if (!receivers || !waiters) return;
@@ -104,7 +104,7 @@ function createWaitingList(mayEnter: (message: SlotRequest) => boolean) {
   }
 }
 
-/** Forgets a name that counts zero. */
+/** Counts by name. Removes a name whose count is zero, so that names do not accumulate. */
 function createCounts() {
   const counts = new Map<string, number>();
   const of = (name: string) => counts.get(name) ?? 0;

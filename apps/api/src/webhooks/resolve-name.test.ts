@@ -15,7 +15,7 @@ import { createSendMessage } from './send-message.js';
 const HEADER_BYTES = 12;
 const TYPE_A = 1;
 
-/** Knows the IPv4 addresses of some names, and never answers for any other. */
+/** A name server that has the IPv4 addresses of some names, and never answers for other names. */
 async function startNameServer(known: Record<string, string>) {
   const asked = new Set<string>();
   const watchers: { count: number; resolve: () => void }[] = [];
@@ -33,7 +33,7 @@ async function startNameServer(known: Record<string, string>) {
   return {
     servers: [`127.0.0.1:${socket.address().port}`],
     asked,
-    /** Resolves once so many names have been asked for. */
+    /** Resolves once this many names have been queried. */
     untilAsked: (count: number) =>
       new Promise<void>((resolve) => void watchers.push({ count, resolve })),
   };
@@ -82,13 +82,13 @@ async function writeHosts(content: string): Promise<string> {
 }
 
 describe('a host name', () => {
-  it('leads to the addresses that the name server gives', async () => {
+  it('resolves to the addresses that the name server returns', async () => {
     const { servers } = await startNameServer({ 'receiver.example': '192.0.2.7' });
     const resolveName = createResolveName({ servers });
     expect(await resolveName('Receiver.example.')).toEqual([{ address: '192.0.2.7', family: 4 }]);
   });
 
-  it('in the hosts file leads where that says, and no name server is asked', async () => {
+  it('in the hosts file resolves without a query to a name server', async () => {
     const { servers, asked } = await startNameServer({});
     const hostsFile = await writeHosts('10.1.2.3 inner Inner.test # a comment\n::1 inner\n');
     const resolveName = createResolveName({ servers, hostsFile });
@@ -101,17 +101,17 @@ describe('a host name', () => {
     expect(asked.size).toBe(0);
   });
 
-  it('localhost is loopback where there is no hosts file', async () => {
+  it('"localhost" resolves to loopback without a hosts file', async () => {
     const resolveName = createResolveName({ hostsFile: '/none' });
     const addresses = (await resolveName('localhost')).map(({ address }) => address);
     expect(addresses).toEqual(['127.0.0.1', '::1']);
   });
 });
 
-describe('names that no server answers for', () => {
+describe('names that no name server answers for', () => {
   const MANY = 16;
 
-  it('keep neither the receivers of others waiting nor look-ups of our own', async () => {
+  it('delay neither messages to other receivers nor other lookups of the process', async () => {
     const nameServer = await startNameServer({ 'fast.example': '127.0.0.1' });
     const receiver = createServer((_req, res) => res.end()).listen(0, '127.0.0.1');
     await once(receiver, 'listening');
@@ -137,10 +137,10 @@ describe('names that no server answers for', () => {
     const slow = Array.from({ length: MANY }, (_, n) =>
       attempt(`slow-${n}.example`).finally(() => (ended += 1)),
     );
-    // All at once: four threads would ask for four names.
+    // All at the same time: libuv's four threads would query only four names.
     await nameServer.untilAsked(MANY);
     expect(await attempt('fast.example')).toMatchObject({ statusCode: 200 });
-    // As a connection to Redis does.
+    // The lookup that a Redis connection uses.
     expect(await lookup('localhost')).toBeDefined();
     expect(ended).toBe(0);
     const refused = { error: expect.stringMatching(/public addresses only/) };

@@ -34,7 +34,7 @@ function createSender(options: SenderOptions = {}) {
     send({ id: 'msg_1', url, payload: '{"type":"webhook.test"}', secrets });
 }
 
-/** A receiver on loopback that counts who comes. */
+/** A receiver on loopback that records its requests. */
 async function startReceiver(answer: RequestListener) {
   const visits: string[] = [];
   const server = createServer((req, res) => {
@@ -57,8 +57,8 @@ async function readMessage(req: IncomingMessage) {
   return { body, headers: req.headers as Record<string, string> };
 }
 
-describe('a message', () => {
-  it('arrives signed as Standard Webhooks says, once for each secret', async () => {
+describe('a webhook message', () => {
+  it('is signed as Standard Webhooks requires, once for each secret', async () => {
     const other = createWebhookSecret().secret;
     const received = withResolvers<ReturnType<typeof readMessage>>();
     const { url } = await startReceiver((req, res) => {
@@ -82,8 +82,8 @@ describe('a message', () => {
   });
 });
 
-describe('an attempt', () => {
-  it('keeps the first kilobyte of an answer that never ends, and cuts it off', async () => {
+describe('a webhook attempt', () => {
+  it('keeps the first kilobyte of an endless answer and closes the connection', async () => {
     const cutOff = withResolvers<undefined>();
     const { url } = await startReceiver((_req, res) => {
       res.on('close', () => cutOff.resolve(undefined));
@@ -102,26 +102,26 @@ describe('an attempt', () => {
   it.each<[string, RequestListener]>([
     ['never answers', () => undefined],
     ['never ends its answer', (_req, res) => void res.write('a')],
-    ['only ever says that it goes on', (_req, res) => res.writeProcessing()],
-  ])('ends at its time limit when the receiver %s', async (_name, answer) => {
+    ['sends only 102 Processing', (_req, res) => res.writeProcessing()],
+  ])('times out when the receiver %s', async (_name, answer) => {
     const { url } = await startReceiver(answer);
     const attempt = await createSender({ limitMs: 50 })(url);
     expect(attempt).toMatchObject({ error: 'no answer within 50 ms' });
     expect(attempt.statusCode).toBeUndefined();
   });
 
-  it('ends at its time limit when the name never resolves', async () => {
+  it('times out when the name never resolves', async () => {
     const resolveName = () => new Promise<never>(() => undefined);
     const attempt = await createSender({ limitMs: 50, resolveName })('http://slow.example/');
     expect(attempt.error).toBe('no answer within 50 ms');
   });
 
-  it('says so when the receiver closes the connection', async () => {
+  it('reports that the receiver closed the connection', async () => {
     const { url } = await startReceiver((req) => req.socket.destroy());
     expect(await createSender()(url)).toMatchObject({ error: 'the connection failed: ECONNRESET' });
   });
 
-  it('says so when the receiver switches protocols', async () => {
+  it('reports an error when the receiver switches protocols', async () => {
     const { url } = await startReceiver((req) => {
       req.socket.write(
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
@@ -130,7 +130,7 @@ describe('an attempt', () => {
     expect(await createSender()(url)).toMatchObject({ error: expect.any(String) });
   });
 
-  it('says so when nobody listens, and names no address', async () => {
+  it('reports a refused connection without naming an address', async () => {
     const { url, server } = await startReceiver(() => undefined);
     server.close();
     await once(server, 'close');
@@ -146,7 +146,7 @@ describe('an attempt', () => {
     expect(visits).toEqual(['/hook']);
   });
 
-  it('reads Retry-After', async () => {
+  it('returns the Retry-After of the answer', async () => {
     const { url } = await startReceiver((_req, res) => {
       res.writeHead(429, { 'retry-after': '120' }).end();
     });
@@ -154,13 +154,13 @@ describe('an attempt', () => {
   });
 });
 
-describe('the guard, at the connect', () => {
+describe('the address guard, when connecting,', () => {
   const notPublic = {
     error: 'webhooks are delivered to public addresses only, and this host has none',
   };
 
   it.each(['127.0.0.1', '[::1]', '2130706433', '[::ffff:7f00:1]', '169.254.169.254'])(
-    'refuses the literal address %s without a connection',
+    'refuses the literal address %s without opening a connection',
     async (host) => {
       const { port, visits } = await startReceiver((_req, res) => res.end());
       expect(await createSender({ allowed: [] })(`http://${host}:${port}/`)).toMatchObject(
@@ -178,7 +178,7 @@ describe('the guard, at the connect', () => {
     expect(visits).toEqual([]);
   });
 
-  it('refuses a name if only one of its addresses is private', async () => {
+  it('refuses a name if one of its addresses is private', async () => {
     const resolveName = async () => [
       { address: '93.184.215.14', family: 4 },
       { address: '10.0.0.1', family: 4 },
@@ -187,7 +187,7 @@ describe('the guard, at the connect', () => {
     expect(await send('http://two.example/')).toMatchObject(notPublic);
   });
 
-  it('connects to what it has checked: a name is asked once for each attempt', async () => {
+  it('connects to the address it has checked, with one lookup per attempt', async () => {
     const { port, visits } = await startReceiver((_req, res) => res.end());
     const answers = ['127.0.0.1', '127.0.0.2'];
     const asked: string[] = [];
@@ -204,16 +204,16 @@ describe('the guard, at the connect', () => {
   });
 
   const lookups: [string, ResolveName, string][] = [
-    ['unknown', () => fail('ENOTFOUND'), 'look-up failed: ENOTFOUND'],
-    ['without an address', () => fail('ENODATA'), 'look-up failed: ENODATA'],
-    ['of a dead name server', () => fail('ETIMEOUT'), 'look-up failed: ETIMEOUT'],
+    ['that is unknown', () => fail('ENOTFOUND'), 'DNS lookup failed: ENOTFOUND'],
+    ['without an address', () => fail('ENODATA'), 'DNS lookup failed: ENODATA'],
+    ['of a dead name server', () => fail('ETIMEOUT'), 'DNS lookup failed: ETIMEOUT'],
     ['of an internal host', async () => [internal], '10.0.0.1 is private'],
   ];
   const internal = { address: '10.0.0.1', family: 4 };
   const fail = (code: string) => Promise.reject(Object.assign(new Error('secret'), { code }));
 
   it.each(lookups)(
-    'says of a name %s what it says of every other, as late, and the reason to the log only',
+    'fails for a name %s with the same message and delay as for any other, and logs the reason',
     async (_name, resolveName, reason) => {
       const lines: string[] = [];
       const log = pino({}, { write: (line) => void lines.push(line) });

@@ -14,22 +14,22 @@ export interface Message {
   url: string;
   /** The JSON body. */
   payload: string;
-  /** Each signs once. */
+  /** The message is signed with each of them. */
   secrets: string[];
 }
 
 export interface SendMessageOptions {
   urlRules: WebhookUrlRules;
-  /** For everything: name, connection, answer and its body. */
+  /** Timeout of the whole attempt: DNS, connection, answer and its body. */
   limitMs: number;
   now: () => number;
   log: Log;
 }
 
-/** Never throws: whatever goes wrong is what the attempt says. */
+/** Never rejects: a failure is recorded in the attempt. */
 export type SendMessage = (message: Message) => Promise<DeliveryAttempt>;
 
-/** Signs after Standard Webhooks and posts once. Follows no redirect and keeps no connection. */
+/** Signs as Standard Webhooks requires and posts once. Follows no redirect, reuses no connection. */
 export function createSendMessage(options: SendMessageOptions): SendMessage {
   const { urlRules, limitMs, now, log } = options;
   return async (message) => {
@@ -71,7 +71,7 @@ async function post(url: URL, options: RequestOptions, body: string): Promise<In
   return new Promise((resolve, reject) => {
     request(url, options, resolve)
       .on('error', reject)
-      // The last event of every request, also of one that ends without an answer or an error.
+      // The last event of every request, even of one without an answer or an error.
       .on('close', () => reject(new Error('the connection was closed')))
       .end(body);
   });
@@ -87,7 +87,7 @@ async function readAnswer(answer: IncomingMessage, now: number) {
   };
 }
 
-/** Leaving the loop destroys the connection: an answer without end is cut off here. */
+/** Leaving the loop destroys the connection, which cuts off an endless answer. */
 async function readExcerpt(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -99,7 +99,7 @@ async function readExcerpt(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, EXCERPT_BYTES).toString();
 }
 
-/** For the tenant to read: nothing of ours, such as the addresses of a name, is in it. */
+/** The tenant reads this: it contains nothing internal, such as the addresses of a name. */
 function describeFailure(error: unknown): string {
   if (error instanceof LivegateError) return error.publicMessage;
   const { code } = error as NodeJS.ErrnoException;

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import { LivegateError } from '@livegate/core/domain';
 import type { WebhookStore } from '@livegate/core/ports';
+import { MAX_WEBHOOK_URL_LENGTH } from '../contract/webhooks.js';
 import type { Credential } from '../credentials/credential-book.js';
 import type { AddressGuard } from './address-guard.js';
-import { MAX_WEBHOOK_URL_LENGTH } from '../contract/webhooks.js';
 
 export interface WebhookUrlRules {
   /** Plain http is for development. */
@@ -12,16 +12,16 @@ export interface WebhookUrlRules {
 }
 
 /**
- * Throws `webhook_url_refused` for what can be told from the URL alone; the addresses behind a name
- * are the guard's, at each connect. The URL parser has turned every spelling of an IPv4 address
- * (decimal, octal, hex, short) into the usual one.
+ * Throws `webhook_url_refused` for problems of the URL itself; the guard checks the addresses of a name
+ * on each connect. The URL parser has normalized every spelling of an IPv4 address (decimal, octal,
+ * hex, short).
  */
 export function requireWebhookUrl(text: string, { httpsOnly, guard }: WebhookUrlRules): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || text.length > MAX_WEBHOOK_URL_LENGTH) throw refused('it is not a URL');
   const schemes = httpsOnly ? ['https:'] : ['https:', 'http:'];
   if (!schemes.includes(url.protocol)) throw refused(`it must begin with ${schemes[0]}//`);
-  if (url.username || url.password) throw refused('it must not hold credentials');
+  if (url.username || url.password) throw refused('it must not contain credentials');
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(host) !== 0) guard.requireAddress(host);
   url.hash = '';
@@ -34,7 +34,7 @@ function refused(why: string): LivegateError {
 }
 
 /**
- * Resolves to the `webhook_url` of a request as it is kept. Throws `forbidden`,
+ * Validates the `webhook_url` of a request and resolves with its normalized form. Throws `forbidden`,
  * `webhook_url_refused` or `webhook_secret_missing`.
  */
 export type AcceptWebhookUrl = (url: string, credential: Credential) => Promise<string>;
@@ -52,7 +52,7 @@ export function createAcceptWebhookUrl(
   };
 }
 
-/** Whether a tenant has an endpoint that takes messages now. */
+/** Whether a tenant has an enabled endpoint. */
 export type HasEndpoints = (tenant: string) => Promise<boolean>;
 
 export function createHasEndpoints(store: WebhookStore): HasEndpoints {

@@ -9,10 +9,10 @@ import {
   jsonAnswer,
 } from './describe-operation.js';
 
-/** How the image is sent. A document has one form: generators of clients take one body only. */
+/** How the image is sent. A document shows one form: client generators support only one body. */
 export type BodyForm = 'multipart' | 'json';
 
-/** What the document says about the gateway that serves it. */
+/** The settings of the gateway that the document mentions. */
 export interface CheckFacts {
   limits: ImageLimits;
   waitLimitMs: number;
@@ -26,7 +26,7 @@ export function checkPaths({ limits, waitLimitMs, body }: CheckFacts): Paths {
     tags: ['Checks'],
     summary: 'Check one selfie',
     description:
-      'Waits for the verdict, unless you prefer a job. Needs the permission `passive-liveness`, ' +
+      'Waits for the verdict, unless you prefer a job. Requires the permission `passive-liveness`, ' +
       `and \`webhook-url\` to send a \`webhook_url\`. ${otherForms[body]}`,
     security: bothCredentials,
     parameters: [preferences(waitLimitMs), idempotencyKey],
@@ -81,8 +81,8 @@ const checkErrors: ErrorCode[] = [
 
 function preferences(waitLimitMs: number) {
   return prefer(
-    `\`wait=n\`: wait n seconds at most, ${waitLimitMs / 1000} if you do not say. ` +
-      '`respond-async`: do not wait, a job will do. Both: the verdict if it comes in time, else the job.',
+    `\`wait=n\`: wait at most n seconds, by default ${waitLimitMs / 1000}. ` +
+      '`respond-async`: answer with a job at once. Both: the verdict if it is ready in time, else a job.',
     'wait=10',
     'respond-async',
     'respond-async, wait=10',
@@ -91,14 +91,14 @@ function preferences(waitLimitMs: number) {
 
 function describeImage({ maxImageBytes, maxImagePixels }: ImageLimits): string {
   return (
-    `One JPEG or PNG, told by its bytes: at most ${maxImageBytes} bytes, ${maxImagePixels} pixels, ` +
+    `One JPEG or PNG, recognized by its bytes: at most ${maxImageBytes} bytes, ${maxImagePixels} pixels, ` +
     '20000 pixels a side. EXIF orientation is applied. A multipart part needs no filename, and other parts are ' +
-    'ignored; there may be 1000. The body may be compressed: `Content-Encoding: gzip` or `deflate`, ' +
-    'and is then limited by what it becomes.'
+    'ignored, up to 1000. The body may be compressed with `Content-Encoding: gzip` or `deflate`; ' +
+    'the limits then apply to the decompressed body.'
   );
 }
 
-const exampleFiles = ' In the examples `@name` stands for the bytes of a file, as with `curl -F`.';
+const exampleFiles = ' In the examples, `@name` stands for the bytes of a file, as in `curl -F`.';
 
 const otherForms: Record<BodyForm, string> = {
   multipart:
@@ -113,13 +113,13 @@ const webhookUrl = {
   type: 'string',
   maxLength: 2048,
   default: '',
-  description: 'A URL to call when this check ends, beside your endpoints.',
+  description: 'A URL to call when this check ends, in addition to your endpoints.',
 };
 
 const bodies: Record<BodyForm, Record<string, MediaType>> = {
   multipart: {
     'multipart/form-data': {
-      // OpenAPI 3.1 needs no more than the media type; generators of clients look for the format.
+      // OpenAPI 3.1 needs only the media type, but client generators rely on the format.
       schema: uploadSchema({
         type: 'string',
         format: 'binary',
@@ -139,12 +139,12 @@ const bodies: Record<BodyForm, Record<string, MediaType>> = {
         type: 'string',
         contentEncoding: 'base64',
         description:
-          'Base64 or base64url, with or without padding; white space and a `data:` prefix may be there.',
+          'Base64 or base64url, with or without padding; white space and a `data:` prefix are allowed.',
       }),
       examples: {
         'no face': { summary: 'A grey square', value: { image: greySquare } },
         'with a webhook': {
-          summary: 'A grey square; its end is announced',
+          summary: 'A grey square; the end of its check is announced',
           value: { image: greySquare, webhook_url: 'https://receiver.example/livegate' },
         },
       },
@@ -152,7 +152,7 @@ const bodies: Record<BodyForm, Record<string, MediaType>> = {
   },
 };
 
-/** Not made from a zod schema: megabytes are parsed by hand, piece by piece. */
+/** Not generated from a zod schema: uploads are parsed by hand. */
 function uploadSchema(image: Schema): Schema {
   const properties = { image, webhook_url: webhookUrl };
   return { type: 'object', required: ['image'], properties };

@@ -9,7 +9,7 @@ export interface OperationFacts extends Omit<Operation, 'responses' | 'parameter
   errors?: ErrorCode[];
 }
 
-/** Adds what every operation has. */
+/** Adds what all operations have in common. */
 export function describeOperation(facts: OperationFacts): Operation {
   const { answers, errors = [], parameters = [], ...rest } = facts;
   const mayPrefer = parameters.some(({ name }) => name === 'Prefer');
@@ -20,7 +20,7 @@ export function describeOperation(facts: OperationFacts): Operation {
   };
 }
 
-/** Open to everyone. */
+/** No credentials needed. */
 export const noCredentials: Operation['security'] = [];
 
 /** Basic and x-api-key together. */
@@ -35,7 +35,7 @@ export interface AnswerFacts {
   sometimes?: HeaderName[];
 }
 
-/** One JSON answer, with the headers that it has beside those of every answer. */
+/** One JSON answer, with its headers in addition to those of every answer. */
 export function jsonAnswer(description: string, facts: AnswerFacts): Response {
   return { description, headers: listHeaders(facts), content: json(facts.schema, facts.examples) };
 }

@@ -20,7 +20,7 @@ const id: Parameter = {
 const shared = { tags: ['Jobs'], security: bothCredentials };
 const readErrors = [...credentialErrors, 'not_found', 'unavailable'] as const;
 
-/** `/v1/jobs`. Another tenant's job is not found, like one that does not exist. */
+/** `/v1/jobs`. Another tenant's job is answered like one that does not exist. */
 export function jobPaths(): Paths {
   return {
     '/v1/jobs/{id}': { get: readJob(), delete: deleteJob() },
@@ -33,10 +33,10 @@ function readJob() {
     ...shared,
     operationId: 'readJob',
     summary: 'Read a job, or wait for its end',
-    description: 'Only its own tenant sees it, until its result expires.',
-    parameters: [id, prefer('`wait=n`: answer when it ends, or after n seconds.', 'wait=10')],
+    description: 'A job is visible to its own tenant only, until its result expires.',
+    parameters: [id, prefer('`wait=n`: answer when the job ends, or after n seconds.', 'wait=10')],
     answers: {
-      200: jsonAnswer('The job as it is now. `Retry-After` while it has not ended.', {
+      200: jsonAnswer('The current job. With `Retry-After` while it has not ended.', {
         schema: 'Job',
         examples: jobs('queued', 'processing', 'succeeded', 'failed', 'canceled'),
         sometimes: ['Preference-Applied', 'Retry-After'],
@@ -51,10 +51,10 @@ function deleteJob() {
     ...shared,
     operationId: 'deleteJob',
     summary: 'Delete a job with its result, its messages and its image',
-    description: 'One that runs ends without a result.',
+    description: 'A running job ends without a result.',
     parameters: [id],
     answers: {
-      200: jsonAnswer('It is deleted.', {
+      200: jsonAnswer('The job is deleted.', {
         schema: 'Deletion',
         examples: { deleted: { value: { id: exampleId, deleted: true } } },
       }),
@@ -68,7 +68,7 @@ function cancelJob() {
     ...shared,
     operationId: 'cancelJob',
     summary: 'Cancel a job',
-    description: 'One in the queue never runs; one that runs ends without a result.',
+    description: 'A queued job never runs; a running job ends without a result.',
     parameters: [id],
     answers: {
       200: jsonAnswer('The job: canceled, or still processing until it ends as canceled.', {

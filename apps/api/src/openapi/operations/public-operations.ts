@@ -3,7 +3,7 @@ import { modelSets } from '../examples.js';
 import { listHeaders } from '../responses.js';
 import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 
-/** What needs no credentials. `pageAssets` are the names of the files behind `/docs`. */
+/** Operations without credentials. `pageAssets` are the names of the files below `/docs`. */
 export function publicPaths(pageAssets: string[]): Paths {
   return {
     '/v1/models': { get: listModels },
@@ -21,9 +21,10 @@ const listModels = describeOperation({
   operationId: 'listModels',
   ...shared,
   summary: 'List the models and thresholds in force',
-  description: 'Those of the live workers, with version, hash and the cut points of the verdict.',
+  description:
+    'The models of the live workers, with version and hash, and the cut points of the verdict.',
   answers: {
-    200: jsonAnswer('What answers now.', {
+    200: jsonAnswer('The models in use now.', {
       schema: 'ModelSets',
       examples: { models: modelSets },
     }),
@@ -35,9 +36,9 @@ const livez = describeOperation({
   operationId: 'livez',
   ...shared,
   summary: 'Whether the process answers',
-  description: 'It asks neither Redis nor a worker. For the liveness probe of an orchestrator.',
+  description: 'Does not depend on Redis or a worker. For the liveness probe of an orchestrator.',
   answers: {
-    200: jsonAnswer('It does.', {
+    200: jsonAnswer('The process answers.', {
       schema: 'Alive',
       examples: { alive: { value: { status: 'ok' } } },
     }),
@@ -47,16 +48,16 @@ const livez = describeOperation({
 const readyz = describeOperation({
   operationId: 'readyz',
   ...shared,
-  summary: 'Whether checks can be taken',
+  summary: 'Whether checks are admitted',
   description:
     'Redis is reachable, its data has our schema, and a live worker reads our checks. For a load ' +
     'balancer.',
   answers: {
-    200: jsonAnswer('They can.', {
+    200: jsonAnswer('Checks are admitted.', {
       schema: 'Ready',
       examples: { ready: { value: { status: 'ok', workers: 2 } } },
     }),
-    503: jsonAnswer('They cannot, and why.', {
+    503: jsonAnswer('Checks are refused, with the reason.', {
       schema: 'NotReady',
       examples: {
         'no worker': { value: { status: 'unavailable', problem: 'no worker is alive' } },
@@ -70,12 +71,12 @@ const readDocument = describeOperation({
   ...shared,
   summary: 'This document',
   description:
-    'It names the limits in force. A check is sent as a file, or as base64 with `body=json`.',
+    'Includes the limits in force. Describes a check sent as a file, or as base64 with `body=json`.',
   parameters: [
     {
       name: 'body',
       in: 'query',
-      description: 'How the document shows a check to be sent.',
+      description: 'How a check is sent in the document.',
       schema: { type: 'string', enum: ['multipart', 'json'], default: 'multipart' },
       examples: { multipart: { value: 'multipart' }, json: { value: 'json' } },
     },
@@ -100,11 +101,11 @@ const image: MediaType = {
 const readPage = describeOperation({
   operationId: 'readDocs',
   ...shared,
-  summary: 'This document as a page to browse and to try',
-  description: 'For a browser. It needs no network beyond this gateway.',
+  summary: 'This document as a page to browse and to try requests on',
+  description: 'For a browser. Needs no network beyond this gateway.',
   answers: {
     200: {
-      description: 'The page. It loads nothing from anywhere else.',
+      description: 'The page. It loads nothing from other hosts.',
       headers: listHeaders({ always: ['Content-Security-Policy'] }),
       content: { 'text/html': text },
     },

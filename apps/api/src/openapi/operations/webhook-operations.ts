@@ -47,7 +47,7 @@ export function webhookPaths(): Paths {
 }
 
 function manage(facts: Omit<OperationFacts, 'tags' | 'security'>) {
-  const description = ['Needs the permission `webhook-endpoints`.', facts.description];
+  const description = ['Requires the permission `webhook-endpoints`.', facts.description];
   return describeOperation({
     ...facts,
     description: description.filter(Boolean).join(' '),
@@ -64,7 +64,7 @@ const listEndpoints = manage({
   operationId: 'listWebhookEndpoints',
   summary: 'List your endpoints',
   answers: {
-    200: jsonAnswer('All of them, the oldest first.', {
+    200: jsonAnswer('All endpoints, the oldest first.', {
       schema: 'WebhookEndpoints',
       examples: { endpoints: endpoints.list },
     }),
@@ -72,20 +72,20 @@ const listEndpoints = manage({
   errors: readErrors,
 });
 
-/** Where the program listens that the page at `/docs` shows. */
+/** The URL of the receiver program that the page at `/docs` shows. */
 const localReceiver = 'http://127.0.0.1:8099/livegate';
 
 const createEndpoint = manage({
   operationId: 'createWebhookEndpoint',
   summary: 'Register an endpoint',
-  description: 'A tenant has up to 16.',
+  description: 'A tenant can have up to 16 endpoints.',
   requestBody: body('WebhookEndpointCreation', {
     'on this machine': {
       summary: 'A receiver on the machine of a gateway that allows it, as `npm start` does',
       value: { url: localReceiver, events: ['passive_liveness.completed'] },
     },
     endpoint: {
-      summary: 'A receiver of yours',
+      summary: 'Your own receiver',
       value: {
         url: 'https://receiver.example/livegate',
         events: ['passive_liveness.completed', 'passive_liveness.failed'],
@@ -94,7 +94,7 @@ const createEndpoint = manage({
     },
   }),
   answers: {
-    201: jsonAnswer('The endpoint with its secret, which is shown this once.', {
+    201: jsonAnswer('The endpoint with its secret, which is shown only once.', {
       schema: 'WebhookEndpointCreated',
       examples: { endpoint: endpoints.created },
       always: ['Location'],
@@ -125,7 +125,7 @@ const changeEndpoint = manage({
     describe: { value: { description: 'Onboarding, second receiver' } },
   }),
   answers: {
-    200: jsonAnswer('The endpoint as it is now.', {
+    200: jsonAnswer('The changed endpoint.', {
       schema: 'WebhookEndpoint',
       examples: { enabled: endpoints.one, disabled: endpoints.disabled },
     }),
@@ -138,7 +138,7 @@ const removeEndpoint = manage({
   summary: 'Remove an endpoint and its delivery log',
   parameters: [id],
   answers: {
-    200: jsonAnswer('It is removed.', {
+    200: jsonAnswer('The endpoint is removed.', {
       schema: 'Deletion',
       examples: { removed: endpoints.deleted },
     }),
@@ -154,11 +154,12 @@ const rotations: Record<string, Example> = {
 const rotateEndpointSecret = manage({
   operationId: 'rotateWebhookEndpointSecret',
   summary: 'Replace the secret of an endpoint',
-  description: 'The old one signs, too, until the overlap ends: after a day if you do not say.',
+  description:
+    'Messages are also signed with the old secret until the overlap ends, by default after a day.',
   parameters: [id],
   requestBody: body('SecretRotation', rotations, false),
   answers: {
-    200: jsonAnswer('The new secret, which is shown this once.', {
+    200: jsonAnswer('The new secret, which is shown only once.', {
       schema: 'WebhookEndpointSecret',
       examples: { rotated: endpoints.rotated },
     }),
@@ -166,7 +167,7 @@ const rotateEndpointSecret = manage({
   errors: ['not_found', ...bodyErrors, ...writeErrors],
 });
 
-const sendLimit = 'A tenant has 60 tests and replays a minute.';
+const sendLimit = 'Limited to 60 tests and replays per tenant and minute.';
 
 const sendTest = manage({
   operationId: 'sendTestWebhook',
@@ -174,7 +175,7 @@ const sendTest = manage({
   description: sendLimit,
   parameters: [id],
   answers: {
-    202: jsonAnswer('The delivery, which has begun.', {
+    202: jsonAnswer('The delivery, which is queued.', {
       schema: 'WebhookDelivery',
       examples: { test: deliveries.test },
     }),
@@ -187,7 +188,7 @@ const listDeliveries = manage({
   summary: 'Read the delivery log of an endpoint',
   parameters: [id],
   answers: {
-    200: jsonAnswer('The latest 100, the newest first.', {
+    200: jsonAnswer('The latest 100 deliveries, the newest first.', {
       schema: 'WebhookDeliveries',
       examples: { deliveries: deliveries.list },
     }),
@@ -201,7 +202,7 @@ const replayDelivery = manage({
   description: sendLimit,
   parameters: [id, delivery],
   answers: {
-    202: jsonAnswer('The delivery, which starts its schedule anew.', {
+    202: jsonAnswer('The delivery, whose retry schedule starts again.', {
       schema: 'WebhookDelivery',
       examples: { replayed: deliveries.replayed },
     }),
@@ -211,11 +212,11 @@ const replayDelivery = manage({
 
 const rotateTenantSecret = manage({
   operationId: 'rotateWebhookSecret',
-  summary: 'Make or replace the secret for `webhook_url`',
-  description: 'It signs what is sent to the `webhook_url` of a check.',
+  summary: 'Create or replace the secret for `webhook_url`',
+  description: 'Messages to the `webhook_url` of a check are signed with it.',
   requestBody: body('SecretRotation', rotations, false),
   answers: {
-    200: jsonAnswer('The new secret, which is shown this once.', {
+    200: jsonAnswer('The new secret, which is shown only once.', {
       schema: 'WebhookSecret',
       examples: tenantSecrets,
     }),

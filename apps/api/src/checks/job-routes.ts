@@ -10,7 +10,7 @@ import type { AwaitCheck } from './await-check.js';
 import type { CancelCheck, DeleteCheck } from './end-check.js';
 
 export interface JobRoutesOptions {
-  /** How long a poll is held open at most. */
+  /** The longest time that a long poll is held open. */
   waitLimitMs: number;
   publicUrl: string | undefined;
 }
@@ -53,7 +53,7 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
 
   return { read, cancel, remove };
 
-  /** Throws `not_found`, alike for ids that are malformed, unknown, expired or another tenant's. */
+  /** Throws the same `not_found` for ids that are malformed, unknown, expired or another tenant's. */
   async function findOwn(req: Request, res: Response): Promise<CheckRecord> {
     const id = String(req.params['id']);
     return requireOwn(jobId.test(id) ? await queue.read(id) : undefined, res);

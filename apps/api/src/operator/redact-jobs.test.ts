@@ -1,24 +1,24 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
-import { concealJobs } from './conceal-jobs.js';
+import { redactJobs } from './redact-jobs.js';
 
 const marks = ['0.02611', 'secret-mark', 'gateway-1', 'image-mark'];
 
-/** What the board is told of a job, by both ways that it reads one. */
+/** What the board shows of a job, by both of its ways to read one. */
 async function show(job: object): Promise<Record<string, unknown>> {
   const read = () => ({ id: 'a', name: 'check', opts: {}, ...job });
   const queue = { getJob: async () => read(), getJobs: async () => [read()] };
-  const concealed = concealJobs(queue as unknown as BullMQAdapter);
-  const [first] = await concealed.getJobs(['completed']);
+  const redacted = redactJobs(queue as unknown as BullMQAdapter);
+  const [first] = await redacted.getJobs(['completed']);
   const shown = JSON.stringify(first);
-  expect(JSON.stringify(await concealed.getJob('a'))).toBe(shown);
+  expect(JSON.stringify(await redacted.getJob('a'))).toBe(shown);
   for (const mark of marks) expect(shown).not.toContain(mark);
   return JSON.parse(shown) as Record<string, unknown>;
 }
 
-describe('of a job the board shows', () => {
-  it('the class of a verdict and not its score, nor who is told of it', async () => {
+describe('the queue board shows', () => {
+  it('the class of a verdict, but neither its score nor the webhook URL', async () => {
     const data = { ...exampleJob, webhookUrl: 'https://example.com/secret-mark' };
     expect(await show({ data, returnvalue: exampleResult })).toMatchObject({
       data: { version: 1, tenant: 'acme', imageBytes: 3 },
@@ -34,7 +34,7 @@ describe('of a job the board shows', () => {
     expect(shown['data']).toMatchObject({ kind: data.kind });
   });
 
-  it('the code of an error, and no other words of it', async () => {
+  it('the code of an error, but neither its message nor its stack', async () => {
     const data = exampleJob;
     const faulty = {
       data,
@@ -49,13 +49,13 @@ describe('of a job the board shows', () => {
 
   it.each([
     ['succeeded at a later attempt', { finishedOn: 1, returnvalue: exampleResult }],
-    ['is tried again', { attemptsMade: 1 }],
-  ])('no failure where the job %s', async (_, cancellation) => {
-    const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...cancellation });
+    ['is being retried', { attemptsMade: 1 }],
+  ])('no failure of a job that %s', async (_, ending) => {
+    const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...ending });
     expect(shown).not.toHaveProperty('failedReason');
   });
 
-  it('nothing that is new to it', async () => {
+  it('no property that it does not know', async () => {
     const data = { ...exampleJob, image: 'image-mark' };
     const returnvalue = { ...exampleResult, image: 'image-mark' };
     const shown = await show({ data, returnvalue, image: 'image-mark' });
@@ -63,7 +63,7 @@ describe('of a job the board shows', () => {
   });
 });
 
-it('a job that is not there is not shown', async () => {
+it('the queue board shows nothing for a job that does not exist', async () => {
   const queue = { getJob: async () => undefined, getJobs: async () => [] };
-  expect(await concealJobs(queue as unknown as BullMQAdapter).getJob('a')).toBeUndefined();
+  expect(await redactJobs(queue as unknown as BullMQAdapter).getJob('a')).toBeUndefined();
 });

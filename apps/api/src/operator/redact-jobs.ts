@@ -5,40 +5,34 @@ import type { WebhookJob } from '@livegate/core/ports';
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 
 /**
- * Lets a queue tell of its jobs only what a log line tells, too: a job's result holds a person's score,
- * webhook jobs hold URLs with tenants' secrets in them, and the message of an error may quote anything.
+ * Limits what a queue shows of its jobs to what a log line may contain: results contain a person's score,
+ * webhook jobs contain URLs with tenants' secrets, and error messages may quote anything.
  */
-export function concealJobs(queue: BullMQAdapter): BullMQAdapter {
+export function redactJobs(queue: BullMQAdapter): BullMQAdapter {
   const read = { one: queue.getJob.bind(queue), many: queue.getJobs.bind(queue) };
   return Object.assign(queue, {
     async getJob(id: string) {
       const job = await read.one(id);
-      return job && conceal(job);
+      return job && redact(job);
     },
     async getJobs(...which: Parameters<typeof read.many>) {
-      return (await read.many(...which)).map(conceal);
+      return (await read.many(...which)).map(redact);
     },
   });
 }
 
-/** All that the board shows of a job comes from its `toJSON`. */
-function conceal(job: BoardJob): BoardJob {
+/** The board renders a job from its `toJSON`. */
+function redact(job: BoardJob): BoardJob {
   const { opts, returnvalue } = job;
   const shown = {
     ...pickFacts(job),
     opts: { attempts: opts.attempts, backoff: opts.backoff },
     data: showData(job.data),
-    returnvalue: returnvalue && summarise(returnvalue),
+    returnvalue: returnvalue && summarize(returnvalue),
     ...showFailure(job),
     stacktrace: [],
   };
   return Object.assign(job, { toJSON: () => shown });
-}
-
-/** Of a job that failed: one that succeeded, or is tried again, keeps the reason of an earlier attempt. */
-function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
-  if (!finishedOn || returnvalue) return {};
-  return { failedReason: readRefusal(failedReason).error };
 }
 
 function pickFacts(job: BoardJob) {
@@ -59,6 +53,12 @@ function showData(data: CheckJob | WebhookJob): object {
 }
 
 /** The class of the verdict but not its score. */
-function summarise({ verdict, timings }: CheckResult): object {
+function summarize({ verdict, timings }: CheckResult): object {
   return { outcome: verdict.result.status, ...timings };
+}
+
+/** For failed jobs only: one that succeeded or is retried keeps the reason of an earlier attempt. */
+function showFailure({ finishedOn, returnvalue, failedReason }: BoardJob): object {
+  if (!finishedOn || returnvalue) return {};
+  return { failedReason: readRefusal(failedReason).error };
 }

@@ -4,12 +4,12 @@ import type { z } from 'zod';
 import type { modelSetsSchema } from '../contract/answer-schemas.js';
 import type { Admission } from './admission.js';
 
-/** The process answers: nothing more, so that no outage of Redis makes Kubernetes restart it. */
+/** Says only that the process answers: an outage of Redis must not make Kubernetes restart it. */
 export const livez: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' });
 };
 
-/** Checks can be taken: every Redis is reachable and safe, and a live worker reads our checks. */
+/** 200 while checks are admitted, otherwise 503 with the reason. */
 export function readyz(admission: Admission, isClosing: () => boolean): RequestHandler {
   return (_req, res) => {
     const problem = isClosing() ? 'this gateway is stopping' : admission.findProblem();
@@ -19,8 +19,8 @@ export function readyz(admission: Admission, isClosing: () => boolean): RequestH
 }
 
 /**
- * The models that answer now, and the thresholds behind LOW, MODERATE and HIGH. One entry per
- * distinct set: there are two only while an upgrade is rolled out.
+ * Lists the models of the live workers, and the thresholds of LOW, MODERATE and HIGH. One entry per
+ * distinct set: there are two only during a rolling upgrade.
  */
 export function listModels(admission: Admission): RequestHandler {
   return (_req, res) => {
