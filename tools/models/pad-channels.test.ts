@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
-import { encodeGraph, someTensor, someValues, TINY_SIZE, tinyGraph, type TinyNode, type TinyTensor } from '../../test/harness/models/tiny-model.js';
+import {
+  encodeGraph,
+  someTensor,
+  someValues,
+  TINY_SIZE,
+  tinyGraph,
+  type TinyNode,
+  type TinyTensor,
+} from '../../test/harness/models/tiny-model.js';
 import type { Graph } from './graph.js';
 import { padChannels } from './pad-channels.js';
 
@@ -61,7 +69,7 @@ const made = { inputs: ['made'], output: 'kept' };
 const mixKept = { ...mix, inputs: mix.inputs.with(0, 'kept') };
 test.each([
   ['are the output', tinyGraph([{ ...make, output: 'output' }], tensors)],
-  ['are given out as well', tinyGraph([make, mix], tensors, { givenOut: ['made'] })],
+  ['are given out as well', tinyGraph([make, mix], tensors, { moreOutputs: ['made'] })],
   ['are taken twice', tinyGraph([make, mix, { ...made, type: 'Neg' }], tensors)],
   ['may leave 0', tinyGraph([make, { ...made, type: 'Sigmoid' }, mixKept], tensors)],
   [

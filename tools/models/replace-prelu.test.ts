@@ -50,7 +50,7 @@ test.each([
   ['a slope above 1', tinyGraph(nodes, { identity, slopes: { ...slopes, values: [0, 0, 1.5] } })],
   ['one slope for all channels', tinyGraph(nodes, { identity, slopes: someTensor(1, 1, 1) })],
   ['a slope for each pixel', tinyGraph(nodes, { identity, slopes: someTensor(3, 4, 4) })],
-  ['slopes that a caller feeds', tinyGraph(nodes, { identity, slopes }, { fed: ['slopes'] })],
+  ['slopes that a caller feeds', tinyGraph(nodes, { identity, slopes }, { moreInputs: ['slopes'] })],
   [
     'slopes that are computed',
     tinyGraph([{ type: 'Neg', inputs: ['negative'], output: 'slopes' }, ...nodes], {
