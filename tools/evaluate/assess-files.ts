@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { LivegateError } from '@livegate/core/domain';
 import type { AssessedImage, Pipeline } from '@livegate/worker/scheduling/schedule-images';
 
-/** A CSV file without quoting, the column names first. Throws an Error if a column is missing. */
+/** Reads a CSV file with a header and without quoting. Throws an Error if a column is missing. */
 export async function readTable<Column extends string>(
   path: string,
   columns: readonly Column[],
@@ -19,10 +19,10 @@ export async function readTable<Column extends string>(
   });
 }
 
-/** A row of labels, and what the pipeline made of its image. */
+/** A labelled row with the pipeline's outcome for its image. */
 export type Assessed<Row> = Row & { outcome: AssessedImage | LivegateError };
 
-/** One image at a time, so that the timings are those of a single image. */
+/** Assesses one image at a time, so that the timings are those of a single image. */
 export async function assessFiles<Row extends { path: string }>(
   pipeline: Pipeline,
   folder: string,
@@ -46,7 +46,7 @@ export function kindOf({ outcome }: Assessed<object>): string {
   return outcome instanceof LivegateError ? outcome.code : outcome.assessment.kind;
 }
 
-/** P(spoof) of the images that were scored. */
+/** P(spoof) of the scored images. */
 export function spoofProbabilities(rows: Assessed<object>[]): number[] {
   return rows.flatMap(({ outcome }) =>
     !(outcome instanceof LivegateError) && outcome.assessment.kind === 'scored'

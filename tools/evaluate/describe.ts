@@ -11,7 +11,7 @@ const expectedKinds: Record<string, string> = {
   many: 'too_many_faces',
 };
 
-/** Were none, one or many faces found? Images with another label or an error are left out. */
+/** How often the number of faces (none, one, many) is right. Ignores other labels and errors. */
 export function describeDetection(rows: DetectionRow[]): string {
   const judged = rows.filter((row) => row.faces in expectedKinds && isAssessed(row));
   const lines = Object.keys(expectedKinds).map((faces) =>
@@ -43,7 +43,7 @@ function isAssessed(row: DetectionRow): boolean {
 
 function describeMiss(row: DetectionRow): string {
   const counted = row.faces in expectedKinds && isAssessed(row) ? '' : ' (not counted)';
-  return `  ${row.path}: ${row.faces}, answered ${kindOf(row)}${counted}`;
+  return `  ${row.path}: labelled ${row.faces}, found ${kindOf(row)}${counted}`;
 }
 
 type LivenessRow = Assessed<{ label: string; framing: string; source: string }>;
@@ -51,8 +51,8 @@ type LivenessRow = Assessed<{ label: string; framing: string; source: string }>;
 const columns = ['', 'attack', 'bona fide', 'no face', 'many', 'error', 'AUC', 'EER', 'APCER@5%'];
 
 /**
- * How well P(spoof) tells attack presentations from bona fide ones, per source, per framing and
- * pooled. Images without exactly one face have no score: they are counted, not rated.
+ * How well P(spoof) separates attack presentations from bona fide ones, per source, per framing and
+ * for all. Images without exactly one face have no score and are only counted.
  */
 export function describeLiveness(rows: LivenessRow[]): string {
   const lines = [

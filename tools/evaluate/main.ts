@@ -1,5 +1,5 @@
-// npm run check:data -- [folder]: how often the pipeline is right on labelled photos.
-// bootstrap.mjs has installed, built, and changed to the repository's root.
+// npm run check:data -- [folder]: measures the accuracy of the pipeline on labelled photos.
+// bootstrap.mjs has already installed and built, and changed to the repository's root.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
@@ -11,7 +11,7 @@ import { openPipeline } from '../open-pipeline.js';
 const { positionals } = parseArgs({ allowPositionals: true });
 await checkData(positionals[0] ?? '../shared/data');
 
-/** `folder`: images, detection.csv (path, faces), liveness.csv (path, label, framing, source). */
+/** `folder` contains images, detection.csv (path, faces) and liveness.csv (path, label, framing, source). */
 async function checkData(folder: string): Promise<void> {
   const detectionRows = await readTable(join(folder, 'detection.csv'), ['path', 'faces']);
   const livenessColumns = ['path', 'label', 'framing', 'source'] as const;

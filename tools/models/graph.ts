@@ -11,14 +11,14 @@ export interface GraphIndex {
   makerOf(value: string | undefined): GraphNode | undefined;
   /** The one node that takes the value; undefined when there are more, or the graph gives it out. */
   onlyTakerOf(value: string | undefined): GraphNode | undefined;
-  /** A tensor the file holds; undefined for what is computed or can be moreInputs from outside. */
+  /** A tensor the file holds; undefined for what is computed or supplied by the caller. */
   constant(value: string | undefined): Tensor | undefined;
 }
 
 export function indexGraph(graph: Graph): GraphIndex {
   const nodes = graph.node ?? [];
-  const moreInputs = new Set(graph.input?.map(({ name }) => name));
-  const moreOutputs = new Set(graph.output?.map(({ name }) => name));
+  const graphInputs = new Set(graph.input?.map(({ name }) => name));
+  const graphOutputs = new Set(graph.output?.map(({ name }) => name));
   const makers = new Map(nodes.flatMap((node) => outputsOf(node).map((value) => [value, node])));
   const takers = new Map<string, GraphNode[]>();
   for (const node of nodes) {
@@ -29,9 +29,9 @@ export function indexGraph(graph: Graph): GraphIndex {
     makerOf: (value = '') => makers.get(value),
     onlyTakerOf: (value = '') => {
       const [taker, ...others] = takers.get(value) ?? [];
-      return others.length > 0 || moreOutputs.has(value) ? undefined : taker;
+      return others.length > 0 || graphOutputs.has(value) ? undefined : taker;
     },
-    constant: (value = '') => (moreInputs.has(value) ? undefined : constants.get(value)),
+    constant: (value = '') => (graphInputs.has(value) ? undefined : constants.get(value)),
   };
 }
 

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, isProcessAlive } from '../processes.js';
 import { findRedisPid } from './ask-redis.js';
 
-// Two servers that append to one log destroy it. So whoever starts one first creates this file,
-// which tells the next one where that server is, and whether its starter still lives to stop it.
+// Two servers that write to one append-only file corrupt it. This file records which process started
+// the server of a data directory, so that a second process joins that server instead.
 const recordName = 'livegate-redis.json';
 const startsWithinMs = 3000;
 const pollMs = 50;
@@ -15,7 +15,7 @@ export interface RunningServer {
   pid: number;
 }
 
-/** An orphan is a server whose starter was killed before it could stop it. */
+/** An orphan is a server whose starting process was killed before it could stop the server. */
 export type FoundServer = RunningServer & { isOrphan: boolean };
 
 interface DataDirRecord {
@@ -23,14 +23,14 @@ interface DataDirRecord {
   server?: RunningServer;
 }
 
-/** Undefined: the directory is the caller's to use. Otherwise a server already works in it. */
+/** Claims the directory and returns undefined, or returns the server that already uses it. */
 export async function claimDataDir(dataDir: string): Promise<FoundServer | undefined> {
   const deadline = Date.now() + startsWithinMs;
   while (!(await createRecord(dataDir))) {
     const record = await readRecord(dataDir);
     const server = record && (await findServer(record));
     if (server) return server;
-    // Process ids are used again, after a reboot for instance: a living one proves nothing for long.
+    // After the deadline a living process proves nothing: its id may have been reused.
     const isAbandoned = (record && !isAnyAlive(record)) || Date.now() > deadline;
     if (isAbandoned) await releaseDataDir(dataDir);
     else await sleep(pollMs);
@@ -58,7 +58,7 @@ async function createRecord(dataDir: string): Promise<boolean> {
   }
 }
 
-/** Undefined while another process creates, writes or removes the record. */
+/** Undefined while another process writes or removes the record. */
 async function readRecord(dataDir: string): Promise<DataDirRecord | undefined> {
   try {
     const record: DataDirRecord = JSON.parse(await readFile(join(dataDir, recordName), 'utf8'));

@@ -28,7 +28,7 @@ interface LaunchOptions {
   rewriteAt?: string;
 }
 
-/** Starts a server in a directory that the caller has claimed, and waits until it answers. */
+/** Starts a server in a directory that the caller has claimed. Resolves when it answers. */
 export async function launchServer(
   program: string,
   { dataDir, rewriteAt = '64mb' }: LaunchOptions,
@@ -37,7 +37,7 @@ export async function launchServer(
     const port = await findFreePort();
     const child = spawnServer(program, port, { dataDir, rewriteAt });
     const gone = once(child, 'exit');
-    if (child.pid === undefined) await gone; // throws why it could not be started
+    if (child.pid === undefined) await gone; // rejects with the reason
     const server = { port, pid: Number(child.pid) };
     await recordServer(dataDir, server);
     if (await untilReady(server)) return { server, gone };
@@ -47,7 +47,7 @@ export async function launchServer(
   }
 }
 
-/** False when the process ended instead, or another server took its port. */
+/** False if the process ended or another server took its port. */
 export async function untilReady({ port, pid }: RunningServer): Promise<boolean> {
   while (isProcessAlive(pid)) {
     if ((await findRedisPid(port)) === pid && (await pingRedis(port))) return true;
@@ -56,12 +56,12 @@ export async function untilReady({ port, pid }: RunningServer): Promise<boolean>
   return false;
 }
 
-/** For a server that is not our child: settles when it has stopped to answer. */
+/** Resolves when a server that is not a child process no longer answers. */
 export async function untilSilent({ port, pid }: RunningServer): Promise<void> {
   while ((await findRedisPid(port)) === pid) await sleep(watchPollMs);
 }
 
-/** Redis writes its log to the disk before it ends on SIGTERM. */
+/** SIGTERM lets Redis flush its append-only file; SIGKILL follows after `stopsWithinMs`. */
 export async function stopServer(pid: number, gone: Promise<unknown>): Promise<void> {
   signalIfAlive(pid, 'SIGTERM');
   const force = setTimeout(() => signalIfAlive(pid, 'SIGKILL'), stopsWithinMs);
@@ -81,11 +81,11 @@ function spawnServer(program: string, port: number, launch: Required<LaunchOptio
     appendfsync: 'everysec',
     save: '',
     'maxmemory-policy': 'noeviction',
-    // Keeps a finished check in one piece, 0.9 KB instead of 1.5; by the name that all versions know.
+    // Stores a finished check as a listpack, 0.9 KB instead of 1.5 KB. All versions know this name.
     'hash-max-ziplist-value': '512',
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  // Its own process group: a terminal's Ctrl-C must not reach it before its clients have drained.
+  // In its own process group: Ctrl-C must not stop Redis before its clients have stopped.
   const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   return child;
@@ -93,7 +93,7 @@ function spawnServer(program: string, port: number, launch: Required<LaunchOptio
 
 function describeFailure(program: string, log: string): Error {
   const lastLines = log.trim().split('\n').slice(-shownLogLines).join('\n  ');
-  return new Error(`${program} did not start. Its last words:\n  ${lastLines}`);
+  return new Error(`${program} did not start. The end of its log:\n  ${lastLines}`);
 }
 
 function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
