@@ -3,12 +3,12 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 
 export type HashAlgorithm = 'md5' | 'sha256';
 
-/** Hex digest. */
+/** The digest in hex. */
 export function hash(bytes: Uint8Array, algorithm: HashAlgorithm): string {
   return createHash(algorithm).update(bytes).digest('hex');
 }
 
-/** Throws an Error when the bytes are not the expected ones. */
+/** Throws an Error if the bytes have another hash. */
 export function requireHash(
   bytes: Uint8Array,
   algorithm: HashAlgorithm,
@@ -16,7 +16,7 @@ export function requireHash(
 ): void {
   const found = hash(bytes, algorithm);
   if (found === expected) return;
-  throw new Error(`${what} has the ${algorithm} ${found}, but ${expected} is expected: not used`);
+  throw new Error(`refused ${what}: its ${algorithm} is ${found}, expected ${expected}`);
 }
 
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
@@ -28,7 +28,7 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** Readers see the old file or the whole new one: a rename within a folder is one step. */
+/** Readers see the old file or the complete new one: a rename within a folder is atomic. */
 export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
   const draft = `${path}.${randomUUID()}`;
   try {
