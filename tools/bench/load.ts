@@ -4,12 +4,12 @@ import { repeatWork, type Rate } from './rounds.js';
 
 export interface Load {
   image: Buffer;
-  /** Callers, each with a connection of its own that is kept open. */
+  /** Number of callers, each with its own keep-alive connection. */
   connections: number;
   seconds: number;
-  /** Requests per second of all callers together, where they do not go as fast as they can. */
+  /** Requests per second of all callers together; without it, as many as possible. */
   perSecond?: number;
-  /** A refusal that asks to try again later is heeded; otherwise the rate would mean nothing. */
+  /** Retry a 503 after a second instead of failing; otherwise the rate would count refusals. */
   mayRefuse?: boolean;
 }
 
@@ -21,11 +21,12 @@ const credentials = {
 };
 
 /**
- * Callers that each send the next image when the last is answered, from this process. Resolves when
- * nothing is on its way any more. Rejects if an answer is not 200.
+ * Runs callers that each send the next image after the previous answer. Resolves when all answers have
+ * arrived. Rejects if an answer is not 200.
  *
- * Not autocannon: it cuts off what is under way at the end, so the slowest answers do not count and
- * meet the next measurement, and it sends the requests of a second in one burst.
+ * Does not use autocannon, which aborts the requests that are running at the end, so that the slowest
+ * answers are not counted and disturb the next measurement, and which sends the requests of a second in
+ * one burst.
  */
 export async function sendLoad(url: string, load: Load): Promise<Rate> {
   const { connections: concurrency, seconds, perSecond } = load;
@@ -42,7 +43,7 @@ export async function sendLoad(url: string, load: Load): Promise<Rate> {
   }
 }
 
-/** How often each status was answered to so many uploads at once. */
+/** Sends `count` uploads at once; resolves to the number of answers with each status. */
 export async function sendBurst(url: string, image: Buffer, count: number) {
   const { send, close } = await openCallers(url, image, count);
   const answers = await Promise.all(Array.from({ length: count }, send));

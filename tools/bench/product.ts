@@ -8,7 +8,7 @@ import type { ProcessUsage } from './programs/watch-process.js';
 const READY_WITHIN_MS = 60_000;
 const GRACE_MS = 30_000;
 
-/** Programs at work, as they run in production, and what they use. */
+/** Running gateways and a worker, as in production. */
 export interface Product {
   /** One for each gateway. */
   urls: string[];
@@ -19,14 +19,14 @@ export interface Product {
 
 export interface ProductOptions {
   gateways?: number;
-  /** The worker's program and its arguments, where it is not the real one. */
+  /** Program and arguments that replace the real worker. */
   worker?: string[];
   env?: Record<string, string>;
 }
 
 const WORKER = ['apps/worker/dist/main.js'];
 
-/** A product of its own: nothing else uses its keys in Redis. Resolves once it takes checks. */
+/** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
 export async function startProduct(
   bench: Bench,
   { gateways = 1, worker = WORKER, env = {} }: ProductOptions = {},
@@ -50,7 +50,7 @@ export async function startProduct(
   return { urls, gateways: services.slice(0, gateways), worker: services.at(-1)!, stop };
 }
 
-/** A node program that `readUsage` can ask. */
+/** Starts a Node program whose resource usage `readUsage` can read. */
 export function startWatched(args: string[], env: Record<string, string>): Service {
   const preload = new URL('./programs/watch-process.js', import.meta.url).href;
   return startService(args[0]!, ['--import', preload, ...args], { ...process.env, ...env });
@@ -62,7 +62,7 @@ export async function readUsage({ process: child }: Service): Promise<ProcessUsa
   return (await answer)[0];
 }
 
-/** The design most people write first, as a process of its own: see naive-server.ts. */
+/** Starts the design most people write first: see naive-server.ts. */
 export async function startNaiveServer({ env }: Bench) {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;

@@ -9,7 +9,7 @@ const SECONDS_PER_SAMPLE = 20;
 const MIB = 2 ** 20;
 const UPLOADS = { count: 200, bytes: 5 * MIB, budgetMiB: 256 };
 
-/** Does anything pile up over 20,000 images? The first fifth of them is the warm-up. */
+/** Measures whether memory grows over 20,000 images. The first fifth of the samples is warm-up. */
 export const measureMemory: Part = async (bench, say) => {
   const product = await startProduct(bench);
   const samples: { images: number; api: number; worker: number }[] = [];
@@ -35,14 +35,14 @@ export const measureMemory: Part = async (bench, say) => {
   }
 };
 
-/** The mean of the last third against that of the first, after the warm-up. */
+/** The mean of the last three samples relative to that of the first three after the warm-up. */
 function growth(app: string, rssMiB: number[]): Figure {
   const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
   const value = mean(rssMiB.slice(-3)) / mean(rssMiB.slice(0, 3));
   return { name: `${app}'s memory, end / after warm-up`, value, unit: 'x', aim: { atMost: 1.1 } };
 }
 
-/** What a burst of large uploads takes, against the bound that the configuration states. */
+/** Measures the memory for a burst of large uploads relative to the configured budget. */
 export const measureUploads: Part = async (bench, say) => {
   const budget = { LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: `${UPLOADS.budgetMiB * MIB}` };
   const product = await startProduct(bench, { env: budget });

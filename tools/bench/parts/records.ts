@@ -26,7 +26,7 @@ const RECORDS = 5000;
 const AT_ONCE = 100;
 const LIFE_SECONDS = 86_400;
 
-/** What finished checks and their deliveries take in Redis, for as long as they are kept. */
+/** Measures the Redis memory of finished checks and webhook deliveries. */
 export const measureRecords: Part = async ({ env }) => {
   const log = createLog('api', 'fatal');
   const redis = connectForBackground({ url: env['REDIS_URL']!, name: 'bench' }, log);
@@ -34,7 +34,7 @@ export const measureRecords: Part = async ({ env }) => {
   const checks = openChecks({ redis, keys, log });
   const deliveries = await openDeliveries(redis, keys);
 
-  /** Of many records; those before them have opened what is there only once. */
+  /** Measures the second of two equal sets of records, so that one-time allocations do not count. */
   const costOf = async (name: string, addOne: () => Promise<void>) => {
     await addMany(addOne);
     const before = await readMemory(redis);
@@ -63,11 +63,11 @@ export const measureRecords: Part = async ({ env }) => {
 };
 
 function openChecks({ redis, keys, log }: { redis: Redis; keys: Keys; log: Log }) {
-  const lives = { imageLifeSeconds: LIFE_SECONDS, resultLifeSeconds: LIFE_SECONDS };
-  const queue = createRedisCheckQueue({ redis, keys, ...lives });
-  const idempotencyKeys = createRedisIdempotencyKeys({ redis, keys, ...lives });
+  const ttls = { imageLifeSeconds: LIFE_SECONDS, resultLifeSeconds: LIFE_SECONDS };
+  const queue = createRedisCheckQueue({ redis, keys, ...ttls });
+  const idempotencyKeys = createRedisIdempotencyKeys({ redis, keys, ...ttls });
   const worker = takeJobs(
-    { ...lives, redis, keys, concurrency: AT_ONCE, jobVersions: [JOB_VERSION], log },
+    { ...ttls, redis, keys, concurrency: AT_ONCE, jobVersions: [JOB_VERSION], log },
     {
       checkImage: async () => result,
       announce: async () => undefined,
@@ -124,7 +124,7 @@ const result: CheckResult = {
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22.1, workerMs: 33.2 },
 };
 
-/** By a receiver whose answer is a page. */
+/** A failed attempt with a response excerpt of the maximal length. */
 const fail = (delivery: Delivery) =>
   recordAttempt(
     delivery,
