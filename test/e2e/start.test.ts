@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { isProcessAlive } from '../../tools/dev/processes.js';
-import { pingRedis } from '../../tools/dev/redis/ask-redis.js';
+import { pingRedis } from '../../tools/dev/redis-server.js';
 import { selfie } from '../harness/images/photos.js';
 import { authOf } from '../harness/product/documented-product.js';
 import { postImage } from '../harness/product/post-image.js';

@@ -10,14 +10,13 @@ import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './p
 import { measureCurve } from './parts/curve.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
-import { measureMemory, measureUploads } from './parts/memory.js';
-import { measureRecords } from './parts/records.js';
+import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
 import { measureGpuLike, measureQueueMemory, measurePriorities } from './parts/queue.js';
 import { prepareModels } from '../models/prepare-models.js';
 import { nativeEnv } from '../dev/processes.js';
 import { openPipeline } from '../open-pipeline.js';
-import { startOwnRedis } from '../dev/redis/find-or-start-redis.js';
+import { startOwnRedis } from '../dev/find-or-start-redis.js';
 
 const parts: Record<string, Part> = {
   classifier: measureClassifier,

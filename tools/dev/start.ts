@@ -16,7 +16,7 @@ import {
   untilInterrupted,
   untilReady,
 } from './processes.js';
-import { findOrStartRedis, type Redis, startOwnRedis } from './redis/find-or-start-redis.js';
+import { findOrStartRedis, type Redis, startOwnRedis } from './find-or-start-redis.js';
 import { writeSamplePhoto } from './sample-photo.js';
 
 const readyWithinMs = 180_000;

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
-import { startOwnRedis } from './redis/find-or-start-redis.js';
+import { startOwnRedis } from './find-or-start-redis.js';
 import {
   killServices,
   startService,

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ModelManifest } from '@livegate/worker/models/model-manifest';
-import { requireHash } from './model-files.js';
 
 const run = promisify(execFile);
 
@@ -79,4 +78,22 @@ export async function fetchPackage(source: PackageSource, to: string): Promise<v
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+export type HashAlgorithm = 'md5' | 'sha256';
+
+/** The digest in hex. */
+export function hash(bytes: Uint8Array, algorithm: HashAlgorithm): string {
+  return createHash(algorithm).update(bytes).digest('hex');
+}
+
+/** Throws an Error if the bytes have another hash. */
+export function requireHash(
+  bytes: Uint8Array,
+  algorithm: HashAlgorithm,
+  { expected, what }: { expected: string; what: string },
+): void {
+  const found = hash(bytes, algorithm);
+  if (found === expected) return;
+  throw new Error(`refused ${what}: its ${algorithm} is ${found}, expected ${expected}`);
 }

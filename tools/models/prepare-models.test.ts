@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { preparedModels } from '../../test/harness/models/prepared-models.js';
 import { publishedModels } from '../../test/harness/models/published-models.js';
-import { hash } from './model-files.js';
+import { hash } from './fetch-published-files.js';
 import { prepareModels } from './prepare-models.js';
 
 let modelsDir: string;

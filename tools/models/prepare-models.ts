@@ -1,12 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   MANIFEST_FILE,
   type ModelManifest,
   parseManifest,
 } from '@livegate/worker/models/model-manifest';
-import { fetchPublishedFiles } from './fetch-published-files.js';
-import { hash, readIfThere, requireHash, writeAtomically } from './model-files.js';
+import { fetchPublishedFiles, hash, requireHash } from './fetch-published-files.js';
 import { rewriteModel } from './rewrite-model.js';
 
 type Model = ModelManifest['detector'] | ModelManifest['classifiers'][number];
@@ -80,4 +80,24 @@ async function findMissing(modelsDir: string, manifest: ModelManifest): Promise<
 function requireSource({ name, source }: Model): NonNullable<Model['source']> {
   if (source) return source;
   throw new Error(`${OUR_MANIFEST} has no "source" for ${name}: add one`);
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Readers see the old file or the complete new one: a rename within a folder is atomic. */
+export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(draft, bytes);
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
 }

@@ -8,7 +8,7 @@ import AdmZip from 'adm-zip';
 import { parseAllDocuments } from 'yaml';
 import { describeMachine, findProgram } from '../../../tools/dev/install-program.js';
 import { fetchPackage } from '../../../tools/models/fetch-published-files.js';
-import { writeAtomically } from '../../../tools/models/model-files.js';
+import { writeAtomically } from '../../../tools/models/prepare-models.js';
 
 /** The part of a rendered manifest that the checks read; `checkTypes` validates the rest. */
 export interface Manifest {

@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Part, formatNumber } from '../bench.js';
-import { startNaiveServer, startProduct } from '../product.js';
 import { percentile } from '../rounds.js';
-import { sendLoad } from '../load.js';
+import { sendLoad, startNaiveServer, startProduct } from '../product.js';
 
 const CALLERS = [1, 2, 4, 8, 16, 32, 64];
 

@@ -2,9 +2,8 @@ import { connectForBackground, type Redis } from '@livegate/core/redis';
 import { createLog } from '@livegate/core/telemetry';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
 import { makeGreySquare } from '../photos.js';
-import { type Product, readUsage, startProduct } from '../product.js';
+import { type Product, readUsage, sendLoad, startProduct } from '../product.js';
 import { interleave, median, medianRatio } from '../rounds.js';
 
 const GATEWAYS = [1, 2, 4];

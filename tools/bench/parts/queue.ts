@@ -11,9 +11,8 @@ import { createLog } from '@livegate/core/telemetry';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
 import { makeGreySquare } from '../photos.js';
-import { startProduct, startWatched } from '../product.js';
+import { sendLoad, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate } from '../rounds.js';
 
 const RUN_MS = 4;

@@ -7,8 +7,7 @@ import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
-import { readUsage, startNaiveServer, startProduct, startWatched } from '../product.js';
+import { readUsage, sendLoad, startNaiveServer, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
 /** Callers: enough to keep every engine busy, few enough that none is refused. */

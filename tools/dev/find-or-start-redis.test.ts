@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { describeMachine, findProgram, type Machine } from '../install-program.js';
-import { findFreePort } from '../ports.js';
-import { pingRedis } from './ask-redis.js';
+import { describeMachine, findProgram, type Machine } from './install-program.js';
+import { findFreePort } from './ports.js';
+import { pingRedis } from './redis-server.js';
 import { findOrStartRedis, startOwnRedis } from './find-or-start-redis.js';
 
 let dataDir: string;

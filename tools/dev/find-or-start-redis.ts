@@ -9,10 +9,18 @@ import {
   type InstallableProgram,
   installProgram,
   type Machine,
-} from '../install-program.js';
-import { pingRedis } from './ask-redis.js';
-import { claimDataDir, type FoundServer, recordServer, releaseDataDir } from './data-dir-record.js';
-import { launchServer, stopServer, untilReady, untilSilent } from './redis-server.js';
+} from './install-program.js';
+import {
+  claimDataDir,
+  type FoundServer,
+  launchServer,
+  pingRedis,
+  recordServer,
+  releaseDataDir,
+  stopServer,
+  untilReady,
+  untilSilent,
+} from './redis-server.js';
 
 const defaultPort = 6379;
 const connectWithinMs = 5000;
