@@ -67,7 +67,7 @@ describe('the /docs page in a real browser', () => {
   it.for(['/docs', '/docs/'])(
     'shows every operation and webhook at %s, and loads everything from this server',
     async (path, { skip }) => {
-      if (!browser) return skip('there is no Chromium here');
+      if (!browser) return skip('Chromium is not installed');
       const { page, response, hosts, complaints } = await openDocs(browser, path);
       const shown = await page.locator('.opblock-summary-path').allTextContents();
       const expected = [
@@ -87,7 +87,7 @@ describe('the /docs page in a real browser', () => {
   it('shows the Authorize button first, then the operations, then every error code', async ({
     skip,
   }) => {
-    if (!browser) return skip('there is no Chromium here');
+    if (!browser) return skip('Chromium is not installed');
     const { page } = await openDocs(browser, '/docs');
     const places = ['#development-credentials', '.btn.authorize', '.opblock', '#errors'];
     const tops = await Promise.all(
@@ -103,7 +103,7 @@ describe('the /docs page in a real browser', () => {
   it.for(['light', 'dark'] as const)(
     'fits a phone 390 pixels wide: %s',
     async (scheme, { skip }) => {
-      if (!browser) return skip('there is no Chromium here');
+      if (!browser) return skip('Chromium is not installed');
       const { page, complaints } = await openDocs(browser, '/docs');
       await page.setViewportSize({ width: 390, height: 844 });
       await page.emulateMedia({ colorScheme: scheme });
@@ -124,7 +124,7 @@ describe('the /docs page in a real browser', () => {
   );
 
   it('shows a receiver program that gets the webhook of the first example', async ({ skip }) => {
-    if (!browser) return skip('there is no Chromium here');
+    if (!browser) return skip('Chromium is not installed');
     const { page } = await openDocs(browser, '/docs');
     const port = String(await findFreePort());
     const program = await page.locator('#receiver ~ ol pre').textContent();
@@ -152,7 +152,7 @@ describe('the /docs page in a real browser', () => {
   });
 
   it('sends a check with an uploaded image and shows its verdict', async ({ skip }) => {
-    if (!browser) return skip('there is no Chromium here');
+    if (!browser) return skip('Chromium is not installed');
     const { page, hosts, complaints } = await openDocs(browser, '/docs');
     await authorize(page);
     const check = await openOperation(page, 'checkPassiveLiveness');

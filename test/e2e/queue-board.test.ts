@@ -144,7 +144,7 @@ describe('the /operator/queues page', () => {
   it('shows both queues in a real browser, without scores, URLs or image bytes', async ({
     skip,
   }) => {
-    if (!browser) return skip('there is no Chromium here');
+    if (!browser) return skip('Chromium is not installed');
     // The same as typing them into the browser's password dialog.
     await browser.context.setHTTPCredentials({
       username: 'operator',

@@ -46,7 +46,7 @@ async function bootstrap([command, ...args]) {
   if (command) await run(command, args);
 }
 
-/** Runs `work` while no other process holds the lock file; a lock whose process died is ignored. */
+/** Runs `work` with the lock file held. A lock whose process has died is ignored. */
 async function holdLock(path, work) {
   await takeLock(path);
   try {

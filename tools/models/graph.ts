@@ -11,7 +11,7 @@ export interface GraphIndex {
   producerOf(value: string | undefined): GraphNode | undefined;
   /** The only node that uses the value; undefined if there are several or it is a graph output. */
   onlyConsumerOf(value: string | undefined): GraphNode | undefined;
-  /** A tensor the file holds; undefined for what is computed or supplied by the caller. */
+  /** A constant tensor of the file; undefined for a computed value or a graph input. */
   constant(value: string | undefined): Tensor | undefined;
 }
 

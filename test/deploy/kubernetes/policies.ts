@@ -50,7 +50,7 @@ function checkContainer(workload: Manifest, container: Container): string[] {
     [securityContext['allowPrivilegeEscalation'] === false, 'may gain privileges'],
     [securityContext['readOnlyRootFilesystem'] === true, 'may write to its root file system'],
     [securityContext.capabilities?.drop?.includes('ALL'), 'keeps capabilities'],
-    [env.every(isHarmless), 'holds a secret in plain text'],
+    [env.every(isHarmless), 'contains a secret in plain text'],
   ]);
 }
 
