@@ -1,11 +1,11 @@
 # Three images: docker build --target api .   (or worker, or worker-gpu)
 #
-# Debian, as ONNX Runtime and sharp need glibc. The tag is renewed when Debian has updates: build with
-# --pull to get them.
+# Debian, because ONNX Runtime and sharp need glibc. Build with --pull: the tag is republished with
+# Debian's security updates.
 FROM node:24.21.0-trixie-slim AS node
 WORKDIR /app
 
-# What npm needs to know, without the code: a layer that only new dependencies make anew.
+# Only the files that npm reads: this layer is rebuilt when dependencies change, not when code does.
 FROM node AS manifests
 COPY .npmrc package.json package-lock.json ./
 COPY packages/core/package.json packages/core/
@@ -20,30 +20,30 @@ COPY models models
 COPY packages packages
 COPY apps apps
 COPY tools tools
-# Fetches the models, verifies the hashes in models/manifest.json, and prepares them in .data/models.
+# Downloads the models, verifies their hashes (models/manifest.json) and writes them to .data/models.
 RUN npm run models
-# A volume that is new takes over its owner from here: see the credentials in docker-compose.yml.
+# A new volume gets the owner of the folder it is mounted over: `credentials` in docker-compose.yml.
 RUN mkdir -p .data/etc/livegate
 
 FROM manifests AS api-dependencies
 RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/api
-# An optional peer of a library of bull-board's, which npm takes along because the build needs it.
+# npm installs TypeScript because it is an optional peer dependency of a bull-board dependency.
 RUN rm -r node_modules/typescript node_modules/@typescript
 
 FROM manifests AS worker-dependencies
 RUN npm ci --no-audit --no-fund --omit=dev --workspace=@livegate/worker
-# ONNX Runtime brings 245 MB of libraries for other systems and processors.
+# onnxruntime-node ships 245 MB of libraries for other systems and processors.
 RUN find node_modules/onnxruntime-node/bin -mindepth 3 -maxdepth 3 \
       ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} +
 
 FROM worker-dependencies AS worker-gpu-dependencies
-# Fetches the CUDA provider of the same version from nuget.org, for x64 only. The script does not mind
-# when there is none.
+# Downloads the CUDA provider of the same version from nuget.org, for x64 only. The script exits with 0
+# if it finds none; `ls` fails the build then.
 RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js \
     && ls node_modules/onnxruntime-node/bin/*/linux/x64/libonnxruntime_providers_cuda.so
 
-# In all three, node is process 1 and no tini stands before it: it handles SIGTERM itself, and has no
-# child processes that it could leave behind. Layers go from what seldom changes to what often does.
+# Node is process 1 in all three images, without an init such as tini: it handles SIGTERM and ends its
+# own child processes. Layers are ordered from rarely to often changed.
 FROM node AS api
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="livegate-api" \
@@ -58,7 +58,7 @@ COPY --from=build /app/packages/core/dist packages/core/dist
 COPY --from=build /app/apps/api/dist apps/api/dist
 USER 10001:10001
 EXPOSE 8080 9464
-# Alive, not ready: whoever restarts unhealthy containers must not do so because Redis is away.
+# /livez, not /readyz: an unreachable Redis must not make an orchestrator restart the container.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD node probe.mjs "http://127.0.0.1:$PORT/livez"
 CMD ["node", "apps/api/dist/main.js"]
@@ -69,7 +69,8 @@ LABEL org.opencontainers.image.title="livegate-worker" \
       org.opencontainers.image.description="Livegate's worker: checks images on CPUs" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.licenses="MIT"
-# The last two are for libuv and glibc: threads that decode, and no memory lost between arenas.
+# UV_THREADPOOL_SIZE: libuv threads that decode images. MALLOC_ARENA_MAX: fewer glibc arenas, so that
+# less freed memory stays with the process.
 ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
     LIVEGATE_MODELS_DIR=/app/models UV_THREADPOOL_SIZE=4 MALLOC_ARENA_MAX=2
 COPY --from=worker-dependencies /app ./
@@ -83,7 +84,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
   CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
 CMD ["node", "apps/worker/dist/main.js"]
 
-# CUDA 12 and cuDNN 9 for the provider; Ubuntu 24.04 has the glibc for the Node of Debian.
+# CUDA 12 and cuDNN 9 for ONNX Runtime. Ubuntu 24.04's glibc runs the Node binary built for Debian.
 FROM nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04 AS worker-gpu
 WORKDIR /app
 ARG VERSION=0.1.0
@@ -104,6 +105,6 @@ USER 10001:10001
 EXPOSE 9464 9465
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
   CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
-# NVIDIA's entry point prints a banner into the log.
+# NVIDIA's entry point would print a banner into the log.
 ENTRYPOINT []
 CMD ["node", "apps/worker/dist/main.js"]

@@ -34,7 +34,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'cluster',
-          // All that is tested against a Redis, once more, with the keys on one of three nodes.
+          // The integration tests of Redis adapters again, against a Redis Cluster of three nodes.
           include: [
             'test/integration/{redis-ports,take-jobs,webhook-delivery,webhook-ports}.test.ts',
             'test/cluster/**/*.test.ts',
@@ -56,7 +56,7 @@ export default defineConfig({
         test: {
           name: 'deploy',
           include: ['test/deploy/**/*.test.ts'],
-          // It installs and builds for a minute: after the others, some of which measure time.
+          // Runs last: its minute of building would disturb the tests that measure time.
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,
         },

@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const packages = ['packages/core', 'packages/testing', 'apps/api', 'apps/worker'];
 
-/** The rooms of each package, from the ground up: a room imports only from those below it. */
-const floors: Record<string, string[]> = {
+/** The folders of each package in layers, lowest first: a folder imports only from lower layers. */
+const layers: Record<string, string[]> = {
   'packages/core/src': ['domain', 'ports', 'runtime', 'telemetry', 'redis'],
   'apps/api/src': [
     'contract',
@@ -26,7 +26,7 @@ const floors: Record<string, string[]> = {
   'apps/worker/src': ['models', 'inference', 'engine', 'telemetry', 'scheduling', 'jobs'],
 };
 
-/** `from` selects files by path. None of their imports may match `never`; each matches `only`. */
+/** `from` selects files by path. Their imports must all match `only`, and none may match `never`. */
 interface Rule {
   why: string;
   from: RegExp;
@@ -34,83 +34,83 @@ interface Rule {
   never?: RegExp;
 }
 
-/** Files that put parts together; all others are given what they use. */
+/** Composition files, which alone create adapters; all others get them as arguments. */
 const composition = /^apps\/.*\/(main|config|open-[a-z]+|start-[a-z]+)\.ts$/;
 
 const rules: Rule[] = [
   {
-    why: 'the domain is pure: a test of it needs nothing but Node',
+    why: 'domain/ imports only Node and itself, so that its tests need nothing else',
     from: /^packages\/core\/src\/domain\//,
     only: /^(node:|packages\/core\/src\/domain\/)/,
   },
   {
-    why: 'ports speak the language of the domain, so that a fake can be written without Redis',
+    why: 'ports import only domain/, so that a fake can be written without Redis',
     from: /^packages\/core\/src\/ports\.ts$/,
     only: /^packages\/core\/src\/domain\//,
   },
   {
-    why: 'only redis/ talks to Redis: another store is another adapter',
+    why: 'only redis/ imports a Redis client, so that another store takes only another adapter',
     from: /^(?!packages\/core\/src\/redis\/)/,
     never: /^(ioredis|rate-limiter-flexible)$/,
   },
   {
-    why: 'BullMQ stops where jobs are added and taken: the rest can be tested without a queue',
+    why: 'only files that add or take jobs import BullMQ, so that the rest can be tested without a queue',
     from: /^(?!packages\/core\/src\/redis\/|apps\/worker\/src\/jobs\/(take-jobs|requeue)|apps\/api\/src\/webhooks\/take-deliveries)/,
     never: /^bullmq$/,
   },
   {
-    why: 'ONNX Runtime stops at models/: another runtime replaces one file',
+    why: 'only models/ imports ONNX Runtime, so that another runtime replaces one file',
     from: /^(?!apps\/worker\/src\/models\/)/,
     never: /^onnxruntime/,
   },
   {
-    why: 'only operator/ knows bull-board, which most installations never load',
+    why: 'only operator/ imports bull-board, which most installations never load',
     from: /^(?!apps\/api\/src\/operator\/)/,
     never: /^@bull-board\//,
   },
   {
-    why: 'Express stops at routes, middlewares and presenters: what they call can be called by others',
+    why: 'only routes, middlewares and presenters import Express, so that the rest works without HTTP',
     from: /^apps\/api\/src\/(admission\/admission|checks\/(submit|await|end)-check|upload\/inspect-image|webhooks\/(announce-check|deliver-message|send-message|take-deliveries|address-guard|webhook-url))/,
     never: /^express$/,
   },
   {
-    why: 'core knows no app, and the apps do not know each other: each is deployed alone',
+    why: 'core imports no app',
     from: /^packages\/core\//,
     never: /^(apps\/|@livegate\/)/,
   },
   {
-    why: 'the gateway runs without the worker',
+    why: 'the gateway does not import the worker: each is deployed alone',
     from: /^apps\/api\//,
     never: /^(apps\/worker|@livegate\/worker)/,
   },
   {
-    why: 'the worker runs without the gateway',
+    why: 'the worker does not import the gateway: each is deployed alone',
     from: /^apps\/worker\//,
     never: /^(apps\/api|@livegate\/api)/,
   },
   {
-    why: 'core is entered by its doors: what is behind them can change',
+    why: 'apps import core only through its declared entries, so that its files can change',
     from: /^(apps|packages\/testing)\//,
     never:
       /^packages\/core\/|^@livegate\/core(?!\/(domain|ports|redis|runtime|shutdown|telemetry)$)/,
   },
   {
-    why: 'what serves does not know what tests: images ship none of it',
+    why: 'production code imports no test code, which the images do not ship',
     from: /^(packages\/core|apps)\//,
     never: /^(@livegate\/testing|vitest|packages\/testing)/,
   },
   {
-    why: 'nothing imports a tool: a tool may go without a trace',
+    why: 'production code imports no tool, so that a tool can be removed',
     from: /./,
     never: /^tools\//,
   },
 ];
 
 interface Source {
-  /** From the repository's root. */
+  /** Relative to the repository's root. */
   path: string;
   text: string;
-  /** Packages by their names, files by their paths from the root. */
+  /** Package names, and file paths relative to the root. */
   imports: string[];
 }
 
@@ -131,7 +131,7 @@ function readSource(path: string): Source {
   return { path, text, imports };
 }
 
-function findOffences(among: Source[], { from, only, never }: Rule): string[] {
+function findViolations(among: Source[], { from, only, never }: Rule): string[] {
   return among
     .filter(({ path }) => from.test(path))
     .flatMap(({ path, imports }) =>
@@ -144,10 +144,10 @@ function findOffences(among: Source[], { from, only, never }: Rule): string[] {
 describe('imports', () => {
   it.each(rules.map((rule) => ({ ...rule, name: rule.why })))('$name', (rule) => {
     expect(sources.some(({ path }) => rule.from.test(path))).toBe(true);
-    expect(findOffences(sources, rule)).toEqual([]);
+    expect(findViolations(sources, rule)).toEqual([]);
   });
 
-  it('of Redis adapters are in composition files alone: all others are given ports', () => {
+  it('of Redis adapters appear only in composition files: all others get ports as arguments', () => {
     const readers = sources.filter(
       ({ path, text }) =>
         path.startsWith('apps/') && /^import (?!type)[^;]*'@livegate\/core\/redis';/m.test(text),
@@ -156,52 +156,52 @@ describe('imports', () => {
     expect(others).toEqual([]);
   });
 
-  it.each(Object.entries(floors))(
-    'in %s go down, never up: the tree reads from the top',
+  it.each(Object.entries(layers))(
+    'in %s never go up a layer, so that the tree reads from the top',
     (base, order) => {
-      const roomOf = (path: string) =>
+      const folderOf = (path: string) =>
         path.startsWith(`${base}/`) ? path.slice(base.length + 1).split(/[/.]/)[0]! : '';
       const up = sources
-        .filter(({ path }) => order.includes(roomOf(path)))
+        .filter(({ path }) => order.includes(folderOf(path)))
         .flatMap(({ path, imports }) =>
           imports
-            .filter((name) => order.indexOf(roomOf(name)) > order.indexOf(roomOf(path)))
+            .filter((name) => order.indexOf(folderOf(name)) > order.indexOf(folderOf(path)))
             .map((name) => `${path} imports ${name}`),
         );
       expect(up).toEqual([]);
     },
   );
 
-  it('make no circle, types included: each file can be read before those that import it', () => {
-    expect(findCircle(sources)).toEqual([]);
+  it('form no cycle, types included: every file can be read before the files that import it', () => {
+    expect(findCycle(sources)).toEqual([]);
   });
 
-  it('are declared by the package that makes them: each can be installed alone', () => {
+  it('are declared in their own package.json, so that each package can be installed alone', () => {
     expect(packages.flatMap(findUndeclared)).toEqual([]);
   });
 
-  it('that point the wrong way are noticed', () => {
+  it('that break a rule or form a cycle are reported', () => {
     const wrong = {
       path: 'packages/core/src/domain/verdict.ts',
       text: '',
       imports: ['ioredis', 'packages/core/src/redis/connect.ts', 'express', '@livegate/api/config'],
     };
-    const offended = rules.filter((rule) => findOffences([wrong], rule).length > 0);
-    expect(offended.map(({ why }) => why.split(':')[0])).toEqual([
-      'the domain is pure',
-      'only redis/ talks to Redis',
-      'core knows no app, and the apps do not know each other',
+    const broken = rules.filter((rule) => findViolations([wrong], rule).length > 0);
+    expect(broken.map(({ why }) => why.split(',')[0])).toEqual([
+      'domain/ imports only Node and itself',
+      'only redis/ imports a Redis client',
+      'core imports no app',
     ]);
-    const circle = [
+    const cycle = [
       { path: 'a.ts', text: '', imports: ['b.ts'] },
       { path: 'b.ts', text: '', imports: ['a.ts'] },
     ];
-    expect(findCircle(circle)).toEqual(['a.ts', 'b.ts', 'a.ts']);
+    expect(findCycle(cycle)).toEqual(['a.ts', 'b.ts', 'a.ts']);
   });
 });
 
 describe('the tree', () => {
-  it('has at most 12 entries in a folder, tests aside: more is a room too many', () => {
+  it('has at most 12 entries per folder, without tests: a larger folder has several subjects', () => {
     const crowded = packages
       .flatMap((folder) => listFolders(join(folder, 'src')))
       .filter((folder) => {
@@ -213,7 +213,7 @@ describe('the tree', () => {
     expect(crowded).toEqual([]);
   });
 
-  it('reads the environment in main.ts alone: all else is given its settings', () => {
+  it('reads process.env only in main.ts: all other files get their settings as arguments', () => {
     const readers = sources.filter(({ text }) => /process\.env(?!\['\w+'\] =)/.test(text));
     expect(readers.map(({ path }) => path)).toEqual([
       'apps/api/src/main.ts',
@@ -223,13 +223,13 @@ describe('the tree', () => {
   });
 });
 
-/** The files of one circle in order, the first one again at the end; empty if there is none. */
-function findCircle(among: Source[]): string[] {
+/** The files of one import cycle in order, with the first one again at the end; empty if none. */
+function findCycle(among: Source[]): string[] {
   const importsOf = new Map(among.map(({ path, imports }) => [path, imports]));
   const done = new Set<string>();
   for (const path of importsOf.keys()) {
-    const circle = follow(path, []);
-    if (circle.length > 0) return circle;
+    const cycle = follow(path, []);
+    if (cycle.length > 0) return cycle;
   }
   return [];
 
@@ -237,8 +237,8 @@ function findCircle(among: Source[]): string[] {
     if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
     if (done.has(path)) return [];
     for (const next of importsOf.get(path) ?? []) {
-      const circle = follow(next, [...trail, path]);
-      if (circle.length > 0) return circle;
+      const cycle = follow(next, [...trail, path]);
+      if (cycle.length > 0) return cycle;
     }
     done.add(path);
     return [];
@@ -259,14 +259,14 @@ function findUndeclared(folder: string): string[] {
     );
   return [...new Set(names)]
     .filter((name) => !declared.has(name))
-    .map((name) => `${folder} imports ${name} and does not declare it`);
+    .map((name) => `${folder} imports ${name} without declaring it`);
 }
 
 function listFolders(folder: string): string[] {
-  const inside = readdirSync(join(root, folder), { withFileTypes: true });
+  const entries = readdirSync(join(root, folder), { withFileTypes: true });
   return [
     folder,
-    ...inside
+    ...entries
       .filter((entry) => entry.isDirectory())
       .flatMap(({ name }) => listFolders(join(folder, name))),
   ];

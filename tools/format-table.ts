@@ -1,4 +1,4 @@
-/** Text columns: the first to the left, the others to the right. */
+/** Aligns columns of text: the first to the left, the others to the right. */
 export function formatTable(header: string[], lines: string[][]): string {
   const table = [header, ...lines];
   const widths = header.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => redis.remove());
 
 /** Two gateways and two workers on one Redis. */
-async function startAdmission() {
+async function startProduct() {
   const env = createEnv({
     REDIS_URL: redis.url,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
@@ -45,9 +45,9 @@ async function startAdmission() {
   return { a, b, workers: [first!, second!] as const, client, keys };
 }
 
-type Admission = Awaited<ReturnType<typeof startAdmission>>;
+type Product = Awaited<ReturnType<typeof startProduct>>;
 
-const signalWorkers = ({ workers }: Admission, signal: NodeJS.Signals) => {
+const signalWorkers = ({ workers }: Product, signal: NodeJS.Signals) => {
   for (const { child } of workers) child.kill(signal);
 };
 
@@ -55,21 +55,21 @@ const submit = (url: string, image: Buffer, headers: Record<string, string> = {}
   postImage(url, image, { Prefer: 'respond-async', ...headers });
 
 /** Severs every connection of the gateways to Redis. */
-async function killGatewayConnections({ client }: Admission): Promise<void> {
+async function killGatewayConnections({ client }: Product): Promise<void> {
   const list = String(await client.client('LIST'));
   const ids = [...list.matchAll(/id=(\d+) .*name=livegate-api/g)].map(([, id = '']) => id);
   expect(ids.length).toBeGreaterThanOrEqual(4);
   for (const id of ids) await client.client('KILL', 'ID', id);
 }
 
-/** A registered webhook endpoint that verifies what it is told, and remembers of which job. */
+/** A registered webhook endpoint that verifies every event and remembers the ids of their jobs. */
 async function startReceiver(url: string) {
-  const heard = new Set<unknown>();
+  const jobIds = new Set<unknown>();
   let webhook: Webhook | undefined;
-  const server = createServer((req, res) => void hear(req).then(() => res.end('{}')));
-  async function hear(req: IncomingMessage): Promise<void> {
+  const server = createServer((req, res) => void receive(req).then(() => res.end('{}')));
+  async function receive(req: IncomingMessage): Promise<void> {
     const event = webhook?.verify(await text(req), req.headers as Record<string, string>);
-    heard.add((event as { data: { id: string } }).data.id);
+    jobIds.add((event as { data: { id: string } }).data.id);
   }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -84,12 +84,12 @@ async function startReceiver(url: string) {
     }),
   });
   webhook = new Webhook(String(body['secret']));
-  return { heard };
+  return { jobIds };
 }
 
-describe('a job submitted at one gateway', () => {
-  it('is awaited and read at another', async () => {
-    const { a, b } = await startAdmission();
+describe('a job submitted to one gateway', () => {
+  it('can be awaited and read at another gateway', async () => {
+    const { a, b } = await startProduct();
     const { status, requestId } = await submit(a.url, await selfie());
     expect(status).toBe(202);
     const job = await ask(`${b.url}/v1/jobs/${requestId}`, { headers: { Prefer: 'wait=20' } });
@@ -99,10 +99,10 @@ describe('a job submitted at one gateway', () => {
     });
   });
 
-  it('is cancelled and deleted at another, and never runs', async () => {
-    const admission = await startAdmission();
-    const { a, b, client, keys } = admission;
-    signalWorkers(admission, 'SIGSTOP');
+  it('never runs once another gateway has cancelled or deleted it', async () => {
+    const product = await startProduct();
+    const { a, b, client, keys } = product;
+    signalWorkers(product, 'SIGSTOP');
     const [canceled, deleted] = await Promise.all([
       submit(a.url, await selfie()),
       submit(a.url, await selfie()),
@@ -112,7 +112,7 @@ describe('a job submitted at one gateway', () => {
       body: { status: 'canceled' },
     });
     expect(await ask(at(deleted.requestId), { method: 'DELETE' })).toMatchObject({ status: 200 });
-    signalWorkers(admission, 'SIGCONT');
+    signalWorkers(product, 'SIGCONT');
     await expect
       .poll(() => client.hget(keys.job(canceled.requestId), 'failedReason'), eventually)
       .toBe('canceled');
@@ -123,9 +123,9 @@ describe('a job submitted at one gateway', () => {
     expect(await client.exists(keys.job(deleted.requestId))).toBe(0);
   });
 
-  it('is deleted while it runs, and leaves nothing behind when it ends', async () => {
-    const admission = await startAdmission();
-    const { a, b, client, keys } = admission;
+  it('leaves no key in Redis when another gateway deletes it while it runs', async () => {
+    const product = await startProduct();
+    const { a, b, client, keys } = product;
     const { requestId } = await submit(a.url, await groupPhoto());
     await ask(`${b.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
     expect(await ask(`${a.url}/v1/jobs/${requestId}`)).toMatchObject({ status: 404 });
@@ -134,8 +134,8 @@ describe('a job submitted at one gateway', () => {
     await expect.poll(left, eventually).toBe(0);
   });
 
-  it('is one with the same key at another, in the same millisecond', async () => {
-    const { a, b } = await startAdmission();
+  it('is the only job for an Idempotency-Key that two gateways get at the same time', async () => {
+    const { a, b } = await startProduct();
     const image = await selfie();
     const key = { 'Idempotency-Key': randomUUID() };
     const answers = await Promise.all([a, b, a, b].map(({ url }) => postImage(url, image, key)));
@@ -146,21 +146,21 @@ describe('a job submitted at one gateway', () => {
 });
 
 describe('a waiting caller', () => {
-  it('gets its answer although the gateway lost Redis meanwhile', async () => {
-    const admission = await startAdmission();
-    const { a, client, keys } = admission;
-    signalWorkers(admission, 'SIGSTOP');
+  it('gets its verdict although the gateway lost its Redis connections meanwhile', async () => {
+    const product = await startProduct();
+    const { a, client, keys } = product;
+    signalWorkers(product, 'SIGSTOP');
     const answer = postImage(a.url, await selfie());
     await expect.poll(() => client.llen(`${keys.prefix}:liveness:wait`), eventually).toBe(1);
-    await killGatewayConnections(admission);
-    signalWorkers(admission, 'SIGCONT');
+    await killGatewayConnections(product);
+    signalWorkers(product, 'SIGCONT');
     expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });
   });
 
-  it('gets its answer, once, although the worker that took it was killed', async () => {
-    const admission = await startAdmission();
-    const { a, b, workers, client, keys } = admission;
-    // Only one worker can take it; the other one goes on after that one's death.
+  it('gets the verdict of exactly one run although the first worker was killed', async () => {
+    const product = await startProduct();
+    const { a, b, workers, client, keys } = product;
+    // Stops the second worker until the first one, which has taken the check, is dead.
     workers[1].child.kill('SIGSTOP');
     const photo = await groupPhoto();
     const key = { 'Idempotency-Key': randomUUID() };
@@ -178,8 +178,8 @@ describe('a waiting caller', () => {
 });
 
 describe('1,000 async jobs with 10 % duplicate keys', () => {
-  it('give one result and one call per key, and leave nothing but results behind', async () => {
-    const { a, b, client, keys } = await startAdmission();
+  it('end with one result and one webhook per key, and leave only results in Redis', async () => {
+    const { a, b, client, keys } = await startProduct();
     const receiver = await startReceiver(a.url);
     const image = await noFace();
     const distinct = Array.from({ length: 900 }, () => randomUUID());
@@ -204,14 +204,14 @@ describe('1,000 async jobs with 10 % duplicate keys', () => {
       (await client.keys(`${keys.prefix}${pattern}`)).length;
     const ended = () => client.zcard(`${keys.prefix}:liveness:completed`);
     await expect.poll(ended, { timeout: 120_000, interval: 250 }).toBe(900);
-    await expect.poll(() => receiver.heard.size, eventually).toBe(900);
-    expect([...receiver.heard].every((id) => known.has(id))).toBe(true);
+    await expect.poll(() => receiver.jobIds.size, eventually).toBe(900);
+    expect([...receiver.jobIds].every((id) => known.has(id))).toBe(true);
     await expect.poll(() => countOf(':image:*'), eventually).toBe(0);
     expect(await countOf(':attached:*')).toBe(0);
     expect(await countOf(':canceled:*')).toBe(0);
     expect(await countOf(':key:*')).toBe(900);
     expect(await countOf(':liveness:????????-*')).toBe(900);
-    // Of those that have ended the latest are kept, and the queue of deliveries is empty.
+    // Only the latest 100 finished deliveries are kept; the webhook queue is empty.
     await expect.poll(() => countOf(':delivery:*'), eventually).toBe(100);
     for (const state of ['wait', 'active', 'delayed', 'failed']) {
       expect(await countOf(`:webhooks:${state}`)).toBe(0);

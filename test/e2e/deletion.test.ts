@@ -21,7 +21,7 @@ const prefix = '{livegate}';
 const score = 0.13579;
 const eventually = { timeout: 20_000, interval: 50 };
 
-/** What the worker makes of an image is told by its colour. */
+/** The background color decides what the worker's pipeline does: see `createPipeline`. */
 const draw = (background: string, kind: 'jpeg' | 'png' = 'jpeg') =>
   sharp({ create: { width: 64, height: 64, channels: 3, background } })
     .toFormat(kind)
@@ -40,7 +40,7 @@ async function drawImages() {
 
 type Images = Awaited<ReturnType<typeof drawImages>>;
 
-/** Two gateways as they run in production, and the worker with a model that does as it is told. */
+/** Two gateway processes, and a worker in this process whose pipeline the test controls. */
 async function startProduct() {
   const redis = await createOwnRedis({ rdbcompression: 'no' });
   onTestFinished(() => redis.remove());
@@ -94,7 +94,7 @@ function createPipeline(images: Images, gate: ReturnType<typeof createGate>): Pi
   };
 }
 
-/** Answers by its path: /200 or /500. */
+/** Answers with the status in the path: /200 or /500. */
 async function startReceiver(): Promise<string> {
   const server = createServer((req, res) => {
     req.resume().once('end', () => res.writeHead(Number(req.url?.slice(1))).end('{}'));
@@ -138,7 +138,7 @@ async function listDeliveries(gateway: string, endpoint: string) {
   return body['deliveries'] as { id: string; status: string; attempts: object[] }[];
 }
 
-/** Checks of every kind, at once in every state. */
+/** Checks of every kind that are in every state at the same time. */
 async function fill({ a, b, images, client }: Product) {
   const receiver = await startReceiver();
   const accepting = await createEndpoint(a, `${receiver}/200`);
@@ -192,7 +192,7 @@ async function fill({ a, b, images, client }: Product) {
   };
 }
 
-/** Every key with all that is in it, as text of one byte per character. */
+/** Every key with its whole value, as latin1 text. */
 async function readKeys(client: Server): Promise<Map<string, string>> {
   const keys = await client.keys('*');
   const read = async (key: string) => [key, await readValue(client, key)] as const;
@@ -207,7 +207,7 @@ async function readValue(client: Redis & Server, key: string): Promise<string> {
     set: ['SMEMBERS', key],
     zset: ['ZRANGE', key, '0', '-1', 'WITHSCORES'],
     stream: ['XRANGE', key, '-', '+'],
-    // Gone since it was listed.
+    // The key has expired since KEYS listed it.
     none: ['GET', key],
   };
   const [command, ...args] = commands[await client.type(key)]!;
@@ -219,7 +219,7 @@ function flatten(reply: unknown): string {
   return Buffer.isBuffer(reply) ? reply.toString('latin1') : String(reply);
 }
 
-/** The first bytes of both kinds, and the score as JSON has it. */
+/** The first bytes of JPEG and PNG files, as latin1 text. */
 const jpeg = Buffer.from('ffd8ffe0', 'hex').toString('latin1');
 const jpegOfSharp = Buffer.from('ffd8ffdb', 'hex').toString('latin1');
 const png = Buffer.from('89504e470d0a1a0a', 'hex').toString('latin1');
@@ -229,7 +229,7 @@ const findTraces = (text: string, ids: string[]) =>
 
 async function findTracesInKeys(client: Server, ids: string[]) {
   const found = [...(await readKeys(client))].flatMap(([key, value]) =>
-    findTraces(`${key}\n${value}`, ids).map((trace) => `${key} has ${trace}`),
+    findTraces(`${key}\n${value}`, ids).map((trace) => `${key} contains ${trace}`),
   );
   return found;
 }
@@ -249,21 +249,21 @@ async function findTracesInFiles({ client, dataDir }: Product, ids: string[]) {
   return findTraces(texts.join('\n'), ids);
 }
 
-interface Life {
+interface DocumentedTtl {
   pattern: RegExp;
-  /** Of keys that expire. */
+  /** Undefined for keys that do not expire. */
   maxTtlSeconds: number | undefined;
 }
 
 /** The table of docs/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
-async function readDocumentedLives(): Promise<Life[]> {
+async function readDocumentedTtls(): Promise<DocumentedTtl[]> {
   const page = await readFile(new URL('../../docs/redis-keys.md', import.meta.url), 'utf8');
   const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
-  const lives = rows.flatMap(([, key = '', , , ttl = '']) => {
+  const documented = rows.flatMap(([, key = '', , , ttl = '']) => {
     const [, pattern] = /^`(:[^`]+)`$/.exec(key) ?? [];
     return pattern === undefined ? [] : [{ pattern, ttl }];
   });
-  return lives
+  return documented
     .toSorted((x, y) => x.pattern.split('<').length - y.pattern.split('<').length)
     .map(({ pattern, ttl }) => ({
       pattern: new RegExp(`^${pattern.replace(/<[^>]+>/g, '[^:]+')}$`),
@@ -281,35 +281,33 @@ function readSeconds(ttl: string): number {
   return terms.map((term) => defaults[term] ?? Number(term)).reduce((x, y) => x + y);
 }
 
-async function findUndocumentedLives(client: Server) {
-  const lives = await readDocumentedLives();
+async function findUndocumentedTtls(client: Server) {
+  const documented = await readDocumentedTtls();
   const problems = [];
   for (const key of await client.keys('*')) {
-    const life = lives.find(({ pattern }) => pattern.test(key.slice(prefix.length)));
+    const row = documented.find(({ pattern }) => pattern.test(key.slice(prefix.length)));
     const ttl = await client.ttl(key);
-    // It has expired since it was listed.
+    // The key has expired since KEYS listed it.
     if (ttl === -2) continue;
     const isAsDocumented =
-      life?.maxTtlSeconds === undefined
-        ? life && ttl === -1
-        : ttl >= 0 && ttl <= life.maxTtlSeconds;
+      row?.maxTtlSeconds === undefined ? row && ttl === -1 : ttl >= 0 && ttl <= row.maxTtlSeconds;
     if (!isAsDocumented) problems.push(`${key}: ${ttl} s`);
   }
   return problems;
 }
 
-it('every key has the life that is documented, and nothing of what a tenant deletes stays', async () => {
+it('every Redis key has its documented TTL, and no trace of a deleted check stays in Redis or its files', async () => {
   const product = await startProduct();
   const { a, b, client, gate } = product;
   const { ended, running, queued, answers, endpoints } = await fill(product);
   const ids = [...ended, ...running, ...queued];
 
-  expect(await findUndocumentedLives(client)).toEqual([]);
-  // What is looked for later is found now.
+  expect(await findUndocumentedTtls(client)).toEqual([]);
+  // Proves that the search below finds these traces where they exist.
   const present = (await findTracesInKeys(client, ids)).join('\n');
   for (const trace of [...ids, `${score}`, jpegOfSharp]) expect(present).toContain(trace);
 
-  // Without an deletion as well: a result that expires must not stay there.
+  // BullMQ's event stream would keep results after they expire, even without a deletion.
   await expect.poll(() => client.exists(`${prefix}:liveness:events`), eventually).toBe(0);
 
   const [first = ''] = ended;
@@ -336,7 +334,7 @@ it('every key has the life that is documented, and nothing of what a tenant dele
   for (const id of [...ended.slice(1), ...otherRunning, ...otherQueued]) {
     expect(await ask(`${a}/v1/jobs/${id}`, { method: 'DELETE' })).toMatchObject({ status: 200 });
   }
-  expect(await findUndocumentedLives(client)).toEqual([]);
+  expect(await findUndocumentedTtls(client)).toEqual([]);
   gate.open();
   await Promise.all(answers);
   for (const id of [running[0], canceledRunning, canceledQueued]) {
@@ -346,6 +344,6 @@ it('every key has the life that is documented, and nothing of what a tenant dele
   expect(await ask(at, { method: 'DELETE' })).toMatchObject({ status: 200 });
 
   await expect.poll(() => findTracesInKeys(client, ids), eventually).toEqual([]);
-  expect(await findUndocumentedLives(client)).toEqual([]);
+  expect(await findUndocumentedTtls(client)).toEqual([]);
   expect(await findTracesInFiles(product, ids)).toEqual([]);
 }, 120_000);

@@ -10,13 +10,13 @@ import { authOf } from '../harness/product/documented-product.js';
 
 let browser: TestBrowser | undefined;
 
-// Where there is no Chromium, root may have it installed first.
+// Installing Chromium, where it is missing and root may, takes minutes.
 beforeAll(async () => {
   browser = await openBrowser();
 }, 300_000);
 afterAll(() => browser?.close());
 
-/** Opens the page in a tab of its own, and remembers what it asks for and complains of. */
+/** Opens the page in its own tab, and records its requests, errors and warnings. */
 async function openDocs({ context }: TestBrowser, path: string) {
   const page = await context.newPage();
   const requested: string[] = [];
@@ -28,12 +28,12 @@ async function openDocs({ context }: TestBrowser, path: string) {
   });
   const response = await page.goto(`${inject('url')}${path}`);
   await page.locator('.opblock').first().waitFor();
-  /** Every host that was asked for anything; what is in the page itself has none. */
+  /** Every requested host; data: URLs have none. */
   const hosts = () => new Set(requested.map((url) => new URL(url).host).filter(Boolean));
   return { page, response, hosts, complaints };
 }
 
-/** The width that the page needs, which is more than that of the window where something sticks out. */
+/** The width of the content, which exceeds the window's if something overflows. */
 function widthOf(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth');
 }
@@ -63,11 +63,11 @@ async function openOperation(page: Page, operationId: string): Promise<Locator> 
 
 const ownHost = () => new Set([new URL(inject('url')).host]);
 
-describe('the page at /docs, in a real browser', () => {
+describe('the /docs page in a real browser', () => {
   it.for(['/docs', '/docs/'])(
-    '%s shows all there is, from this server alone',
+    'shows every operation and webhook at %s, and loads everything from this server',
     async (path, { skip }) => {
-      if (!browser) return skip('there is no Chromium here');
+      if (!browser) return skip('Chromium is not installed');
       const { page, response, hosts, complaints } = await openDocs(browser, path);
       const shown = await page.locator('.opblock-summary-path').allTextContents();
       const expected = [
@@ -84,8 +84,10 @@ describe('the page at /docs, in a real browser', () => {
     },
   );
 
-  it('shows Authorize first, then the operations, then the errors', async ({ skip }) => {
-    if (!browser) return skip('there is no Chromium here');
+  it('shows the Authorize button first, then the operations, then every error code', async ({
+    skip,
+  }) => {
+    if (!browser) return skip('Chromium is not installed');
     const { page } = await openDocs(browser, '/docs');
     const places = ['#development-credentials', '.btn.authorize', '.opblock', '#errors'];
     const tops = await Promise.all(
@@ -98,28 +100,31 @@ describe('the page at /docs, in a real browser', () => {
     await page.close();
   });
 
-  it.for(['light', 'dark'] as const)('fits a phone of 390 pixels: %s', async (scheme, { skip }) => {
-    if (!browser) return skip('there is no Chromium here');
-    const { page, complaints } = await openDocs(browser, '/docs');
-    await page.setViewportSize({ width: 390, height: 844 });
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const name of ['checkPassiveLiveness', 'createWebhookEndpoint']) {
-      await openOperation(page, name);
-    }
-    expect(await widthOf(page)).toBe(390);
-    // Of what is ours, and of what Swagger UI draws.
-    const colors = ['#errors', '.opblock-tag'].map((place) => colorOf(page, place));
-    const [own, drawn] = await Promise.all(colors);
-    const light = 'rgb(59, 65, 81)';
-    expect([own, drawn]).toEqual(
-      scheme === 'dark' ? ['rgb(228, 230, 230)', 'rgb(228, 230, 230)'] : [light, light],
-    );
-    expect(complaints).toEqual([]);
-    await page.close();
-  });
+  it.for(['light', 'dark'] as const)(
+    'fits a phone 390 pixels wide: %s',
+    async (scheme, { skip }) => {
+      if (!browser) return skip('Chromium is not installed');
+      const { page, complaints } = await openDocs(browser, '/docs');
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.emulateMedia({ colorScheme: scheme });
+      for (const name of ['checkPassiveLiveness', 'createWebhookEndpoint']) {
+        await openOperation(page, name);
+      }
+      expect(await widthOf(page)).toBe(390);
+      // One element of our own and one of Swagger UI.
+      const colors = ['#errors', '.opblock-tag'].map((place) => colorOf(page, place));
+      const [own, drawn] = await Promise.all(colors);
+      const light = 'rgb(59, 65, 81)';
+      expect([own, drawn]).toEqual(
+        scheme === 'dark' ? ['rgb(228, 230, 230)', 'rgb(228, 230, 230)'] : [light, light],
+      );
+      expect(complaints).toEqual([]);
+      await page.close();
+    },
+  );
 
-  it('shows a receiver that gets a webhook from the first example', async ({ skip }) => {
-    if (!browser) return skip('there is no Chromium here');
+  it('shows a receiver program that gets the webhook of the first example', async ({ skip }) => {
+    if (!browser) return skip('Chromium is not installed');
     const { page } = await openDocs(browser, '/docs');
     const port = String(await findFreePort());
     const program = await page.locator('#receiver ~ ol pre').textContent();
@@ -146,8 +151,8 @@ describe('the page at /docs, in a real browser', () => {
     await page.close();
   });
 
-  it('tries a check with an image from the disk', async ({ skip }) => {
-    if (!browser) return skip('there is no Chromium here');
+  it('sends a check with an uploaded image and shows its verdict', async ({ skip }) => {
+    if (!browser) return skip('Chromium is not installed');
     const { page, hosts, complaints } = await openDocs(browser, '/docs');
     await authorize(page);
     const check = await openOperation(page, 'checkPassiveLiveness');

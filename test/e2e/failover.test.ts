@@ -15,8 +15,8 @@ const groups = {
   cluster: () => startRedisCluster({ keyToReplicate: prefix }),
 };
 
-/** One api and one worker that is held, so that checks wait for as long as the test wants. */
-async function startHeldProduct(group: keyof typeof groups, { onTestFinished }: TestContext) {
+/** A gateway and a stopped worker, so that checks wait in the queue until SIGCONT. */
+async function startWithStoppedWorker(group: keyof typeof groups, { onTestFinished }: TestContext) {
   const redis = await groups[group]();
   onTestFinished(redis.stop);
   const env = createEnv({
@@ -34,10 +34,10 @@ async function startHeldProduct(group: keyof typeof groups, { onTestFinished }: 
 }
 
 it.concurrent.for(['sentinels', 'cluster'] as const)(
-  'no accepted check is lost when a replica takes over: %s',
+  'every accepted check succeeds after a Redis replica takes over: %s',
   async (group, context) => {
     const { expect } = context;
-    const { redis, api, worker } = await startHeldProduct(group, context);
+    const { redis, api, worker } = await startWithStoppedWorker(group, context);
     const { client, server } = redis.leader;
     const photo = await selfie();
     const accepted = await Promise.all(
@@ -46,11 +46,11 @@ it.concurrent.for(['sentinels', 'cluster'] as const)(
     expect(accepted.map(({ status }) => status)).toEqual(Array(5).fill(202));
     const awaited = postImage(api.url, photo);
     await expect.poll(() => countUnfinished(client), eventually).toBe(6);
-    // Replication is a moment behind: a promise about what has arrived at the replica.
+    // Replication is asynchronous: the product promises nothing about keys the replica lacks.
     await client.set(`${prefix}:marker`, 'x');
     expect(await client.wait(1, 5000)).toBe(1);
 
-    // As if its machine were gone: no connection to it is closed.
+    // SIGSTOP closes no connection, as when the machine loses power.
     server.process.kill('SIGSTOP');
     worker.child.kill('SIGCONT');
 

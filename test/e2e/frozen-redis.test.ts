@@ -18,8 +18,8 @@ import { createOwnRedis } from '../harness/redis/own-redis.js';
 type OwnRedis = Awaited<ReturnType<typeof createOwnRedis>>;
 
 /**
- * The time limits add up to less than a second, as the tests of their parts show with a clock of their
- * own. The rest is room for a busy machine: a command without a limit takes ten seconds.
+ * The timeouts add up to less than a second, which unit tests prove with a fake clock. The rest allows
+ * for a busy machine; a command without a timeout would take ten seconds.
  */
 const LIMIT_MS = 4000;
 const eventually = { timeout: 10_000, interval: 25 };
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([redis.remove(), imageRedis.remove()]));
 
-/** A gateway, and a worker that says that it is there. */
+/** A gateway, and the registration of a worker that does not exist. */
 async function startGateway(overrides: Env = {}) {
   const env = createEnv({ REDIS_URL: redis.url, BLOB_REDIS_URL: imageRedis.url, ...overrides });
   const api = await startApi(env);
@@ -49,10 +49,10 @@ async function startGateway(overrides: Env = {}) {
   onTestFinished(() => client.disconnect());
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
   const registry = createRedisWorkerRegistry(client, keys);
-  const announce = () => registry.register(exampleWorker);
-  await announce();
+  const registerWorker = () => registry.register(exampleWorker);
+  await registerWorker();
   await untilReady(api.url);
-  return { api, announce };
+  return { api, registerWorker };
 }
 
 function freeze(server: OwnRedis): void {
@@ -72,7 +72,7 @@ const unavailableInTime = {
   ms: expect.toSatisfy((ms: number) => ms < LIMIT_MS, 'in time') as unknown,
 };
 
-/** Each request at once, as each would be the first to meet the frozen server. */
+/** Sends all requests at once, so that each meets the frozen server before the gateway has noticed. */
 async function answersOf(
   requests: Record<string, () => Promise<{ status: number; body: unknown }>>,
 ) {
@@ -100,9 +100,9 @@ async function createEndpoint({ url }: ApiProcess): Promise<string> {
 
 const async = { Prefer: 'respond-async' };
 
-describe('a frozen Redis', () => {
-  it('lets every route answer 503 at once, and heals', async () => {
-    const [{ api, announce }, limited] = await Promise.all([
+describe('while Redis is frozen', () => {
+  it('every route answers 503 in time, and the gateway recovers afterwards', async () => {
+    const [{ api, registerWorker }, limited] = await Promise.all([
       startGateway(),
       startGateway({ LIVEGATE_RATE_LIMIT_PER_MINUTE: '1000' }),
     ]);
@@ -134,15 +134,15 @@ describe('a frozen Redis', () => {
     expect(await answersOf(requests)).toEqual(Object.fromEntries(expected));
     await expectProblem(api, 'Redis cannot be reached');
     redis.thaw();
-    await announce();
+    await registerWorker();
     await untilReady(api.url);
     expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
   });
 });
 
-describe('a frozen Redis for images', () => {
-  it('lets every check answer 503 at once, is named by /readyz, and heals', async () => {
-    const { api, announce } = await startGateway();
+describe('while the Redis for images is frozen', () => {
+  it('every check answers 503 in time, /readyz names the cause, and the gateway recovers', async () => {
+    const { api, registerWorker } = await startGateway();
     const { requestId } = await postImage(api.url, photo, async);
     freeze(imageRedis);
     const requests = {
@@ -154,7 +154,7 @@ describe('a frozen Redis for images', () => {
     expect(await answersOf(requests)).toEqual(Object.fromEntries(expected));
     await expectProblem(api, 'the Redis for images cannot be reached');
     imageRedis.thaw();
-    await announce();
+    await registerWorker();
     await untilReady(api.url);
     expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
   });

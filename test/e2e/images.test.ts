@@ -26,14 +26,14 @@ async function scoreOf(image: Buffer): Promise<number> {
   return body.result.spoof_percentage;
 }
 
-describe('images that are unusual but good', () => {
+describe('an unusual but valid image', () => {
   it.each<[string, (photo: Buffer) => Promise<Buffer>]>([
     ['a CMYK JPEG', cmykJpeg],
     ['a 16-bit PNG', sixteenBitPng],
     ['a JPEG without its end marker', async (photo) => photo.subarray(0, -2)],
     ['a PNG', (photo) => sharp(photo).png().toBuffer()],
     ['a PNG with a text bomb', async (photo) => withTextBomb(await sharp(photo).png().toBuffer())],
-  ])('%s has about the score of the plain photo', async (_name, convert) => {
+  ])('gets about the score of the original photo: %s', async (_name, convert) => {
     const photo = await selfie();
     expect(await scoreOf(await convert(photo))).toBeCloseTo(await scoreOf(photo), 2);
   });
@@ -41,14 +41,14 @@ describe('images that are unusual but good', () => {
   it.each<[string, (photo: Buffer) => Promise<Buffer>]>([
     ['a grayscale JPEG', grayscaleJpeg],
     ['a PNG with an alpha channel', alphaPng],
-  ])('%s is scored', async (_name, convert) => {
+  ])('gets a score: %s', async (_name, convert) => {
     expect(await upload(await convert(await selfie()))).toMatchObject({
       status: 200,
       body: { status: 'success' },
     });
   });
 
-  it('all eight EXIF orientations have the same verdict', async () => {
+  it('gets the same score in all eight EXIF orientations', async () => {
     const photo = await selfie();
     const upright = await scoreOf(photo);
     for (const orientation of orientations) {
@@ -56,7 +56,7 @@ describe('images that are unusual but good', () => {
     }
   });
 
-  it('a passer-by far behind is not a second face; a person nearby is', async () => {
+  it('is scored with a small face in the background, and has too many faces with a large one', async () => {
     const [far, near] = await Promise.all([selfieWithPasserBy(0.2), selfieWithPasserBy(0.6)]);
     expect(await upload(far)).toMatchObject({ body: { status: 'success' } });
     expect(await upload(near)).toMatchObject({
@@ -65,7 +65,7 @@ describe('images that are unusual but good', () => {
   });
 });
 
-describe('bad images get a clear error, and the next good one its verdict', () => {
+describe('an invalid image', () => {
   const refusals: [string, () => Promise<Buffer> | Buffer, number, string][] = [
     ['a truncated JPEG', async () => truncated(await selfie()), 400, 'invalid_image'],
     [
@@ -99,22 +99,30 @@ describe('bad images get a clear error, and the next good one its verdict', () =
     ]),
   ];
 
-  it.each(refusals)('%s', async (_name, create, status, code) => {
-    const answer = await upload(await create());
-    expect(answer).toMatchObject({ status, body: { status: 'failed', error_code: code } });
-    expect(answer.requestId).not.toBe('');
-    expect(await upload(await selfie())).toMatchObject({ status: 200 });
-  });
+  it.each(refusals)(
+    'is refused, and the next valid image gets a verdict: %s',
+    async (...refusal) => {
+      const [, create, status, code] = refusal;
+      const answer = await upload(await create());
+      expect(answer).toMatchObject({ status, body: { status: 'failed', error_code: code } });
+      expect(answer.requestId).not.toBe('');
+      expect(await upload(await selfie())).toMatchObject({ status: 200 });
+    },
+  );
 
-  it.each(Object.keys(unsupportedImages))('%s is named in its refusal', async (name) => {
-    const image = unsupportedImages[name as keyof typeof unsupportedImages];
-    const kind = name === 'pdf' ? 'application/pdf' : `image/${name === 'svg' ? 'svg+xml' : name}`;
-    expect((await upload(image)).body).toMatchObject({
-      error_message: expect.stringContaining(kind),
-    });
-  });
+  it.each(Object.keys(unsupportedImages))(
+    'is refused with the name of its type: %s',
+    async (name) => {
+      const image = unsupportedImages[name as keyof typeof unsupportedImages];
+      const kind =
+        name === 'pdf' ? 'application/pdf' : `image/${name === 'svg' ? 'svg+xml' : name}`;
+      expect((await upload(image)).body).toMatchObject({
+        error_message: expect.stringContaining(kind),
+      });
+    },
+  );
 
-  it('bad and good images sent together do not harm each other', async () => {
+  it('fails alone when it is sent together with valid images', async () => {
     const good = await selfie();
     const images = [good, truncated(good), good, pngBomb(), good, truncated(good), good];
     const answers = await Promise.all(images.map(upload));

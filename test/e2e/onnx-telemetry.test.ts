@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { createEnv, startWorker } from '../harness/product/processes.js';
 
-it('a worker leaves nothing in its home: ONNX Runtime neither collects nor reports', async () => {
+it('a worker writes no file to its home folder, as ONNX Runtime telemetry would', async () => {
   const home = await mkdtemp(join(tmpdir(), 'livegate-home-'));
   onTestFinished(() => rm(home, { recursive: true }));
   const worker = await startWorker(createEnv({ HOME: home }));

@@ -39,7 +39,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => product.stop());
 
-/** `operation code` of every error that was provoked; `any code` of those that any may meet. */
+/** `<operation> <code>` of every provoked error; `any <code>` for errors common to all operations. */
 const provoked = new Set<string>();
 
 function expectDocumented(name: string, code: ErrorCode, answer: CheckedAnswer): void {
@@ -62,7 +62,7 @@ function ownErrors({ responses }: Operation): ErrorCode[] {
   });
 }
 
-/** The operations that document a code of their own. */
+/** The operations that document this code themselves, apart from the common errors. */
 function namesWith(code: ErrorCode): string[] {
   return operations
     .filter(({ operation }) => ownErrors(operation).includes(code))
@@ -85,18 +85,18 @@ async function holdCheck() {
   return { id, answer };
 }
 
-describe('every operation gives the errors that it documents', () => {
-  it.each(namesWith('unauthorized'))('%s: 401 and 403', async (name) => {
+describe('the errors of every operation are answered as documented', () => {
+  it.each(namesWith('unauthorized'))('%s: unauthorized and forbidden', async (name) => {
     await expectError(name, 'unauthorized', { headers: { 'x-api-key': 'wrong' } });
     await expectError(name, 'forbidden', { headers: authOf('idle') });
   });
 
-  it.each(namesWith('not_found'))('%s: 404', async (name) => {
+  it.each(namesWith('not_found'))('%s: not_found', async (name) => {
     await expectError(name, 'not_found');
   });
 
   it.each(namesWith('invalid_json').filter((name) => name !== check))(
-    '%s: a body that is none',
+    '%s: invalid_json, invalid_request and unsupported_media_type',
     async (name) => {
       const type = { 'content-type': 'application/json' };
       await expectError(name, 'invalid_json', { headers: type, body: '{' });
@@ -106,23 +106,28 @@ describe('every operation gives the errors that it documents', () => {
   );
 
   it.each(namesWith('webhook_url_refused').filter((name) => name !== check))(
-    '%s: a URL that is refused',
+    '%s: webhook_url_refused',
     async (name) => {
       const sent = asJson({ url: 'ftp://127.0.0.1', events: ['passive_liveness.failed'] });
       await expectError(name, 'webhook_url_refused', sent);
     },
   );
 
-  it.each(Object.keys(document.paths))('%s: 405, with what it allows', async (path) => {
-    const there = operations.filter((documented) => documented.path === path);
-    const answer = await client.send({ path, method: 'PUT' });
-    expectDocumented(there[0]!.operation.operationId, 'method_not_allowed', answer);
-    const methods = there.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method]));
-    const allowed = answer.headers.get('allow')?.split(', ');
-    expect(allowed?.toSorted()).toEqual(methods.map((name) => name.toUpperCase()).toSorted());
-  });
+  it.each(Object.keys(document.paths))(
+    '%s: method_not_allowed, with an Allow header',
+    async (path) => {
+      const there = operations.filter((documented) => documented.path === path);
+      const answer = await client.send({ path, method: 'PUT' });
+      expectDocumented(there[0]!.operation.operationId, 'method_not_allowed', answer);
+      const methods = there.flatMap(({ method }) =>
+        method === 'get' ? ['GET', 'HEAD'] : [method],
+      );
+      const allowed = answer.headers.get('allow')?.split(', ');
+      expect(allowed?.toSorted()).toEqual(methods.map((name) => name.toUpperCase()).toSorted());
+    },
+  );
 
-  it('a 17th endpoint is one too many', async () => {
+  it('createWebhookEndpoint: too_many_endpoints for the 17th endpoint', async () => {
     const headers = authOf('fresh');
     const sent = asJson({ url: product.receiver.url, events: ['passive_liveness.failed'] });
     const create = { ...sent, headers: { ...sent.headers, ...headers } };
@@ -130,7 +135,7 @@ describe('every operation gives the errors that it documents', () => {
     await expectError('createWebhookEndpoint', 'too_many_endpoints', create);
   });
 
-  it('a tenant that has sent as many tests and replays as it may', async () => {
+  it('test webhooks and replays: rate_limited after too many of them', async () => {
     const sent = { headers: authOf('fresh') };
     const send = () => client.call('sendTestWebhook', sent);
     while ((await send()).status !== 429);
@@ -139,13 +144,13 @@ describe('every operation gives the errors that it documents', () => {
     }
   });
 
-  it('a job that has ended cannot be cancelled', async () => {
+  it('cancelJob: already_finished for a finished job', async () => {
     const id = await client.finishJob();
     await expectError('cancelJob', 'already_finished', { params: { id } });
   });
 });
 
-describe('checkPassiveLiveness refuses', () => {
+describe('checkPassiveLiveness refuses as documented', () => {
   const refusals: [ErrorCode, () => Sent | Promise<Sent>][] = [
     ['missing_image', () => ({ body: form() })],
     ['too_many_images', () => ({ body: form('a', 'b') })],
@@ -173,48 +178,48 @@ describe('checkPassiveLiveness refuses', () => {
     await expectError(check, code, await create());
   });
 
-  it('a key that was used with another image', async () => {
+  it('idempotency_key_reused', async () => {
     const headers = { 'idempotency-key': 'used' };
     await client.call(check, { headers, body: form(await noFace()) });
     await expectError(check, 'idempotency_key_reused', { headers, body: form(await selfie()) });
   });
 
-  it('a tenant over its rate', async () => {
+  it('rate_limited', async () => {
     const sent = { headers: authOf('limited') };
     await client.call(check, { ...sent, body: form('') });
     await expectError(check, 'rate_limited', { ...sent, body: form('') });
   });
 });
 
-describe('a waiting caller is told', () => {
-  it('that its check was canceled', async () => {
+describe('a waiting caller gets the documented answer', () => {
+  it('canceled when its check is canceled', async () => {
     const { id, answer } = await holdCheck();
     await client.call('cancelJob', { params: { id } });
     expectDocumented(check, 'canceled', await answer);
   });
 
-  it('that its image expired', async () => {
+  it('image_expired when its image has expired', async () => {
     const { id, answer } = await holdCheck();
     await product.client.unlink(product.keys.image(id));
     product.thawWorker();
     expectDocumented(check, 'image_expired', await answer);
   });
 
-  it('that we failed', async () => {
+  it('internal_error when its check has killed a worker', async () => {
     const { id, answer } = await holdCheck();
-    // As if a worker had died while it ran this check and no other.
+    // The mark of a check that ran alone in a worker that died.
     await product.client.hset(product.keys.job(id), 'progress', JSON.stringify('running alone'));
     product.thawWorker();
     expectDocumented(check, 'internal_error', await answer);
   });
 
-  it('that its wait ran out, and where the check can be looked up', async () => {
+  it('timeout when its wait is over, with the location of the job', async () => {
     freezeWorker();
     const sent = { headers: { prefer: 'wait=0' }, body: form(await noFace()) };
     await expectError(check, 'timeout', sent);
   });
 
-  it('that the queue is full', async () => {
+  it('overloaded when the queue is full', async () => {
     const { answer } = await holdCheck();
     await expect.poll(statusOfNarrow, eventually).toBe(503);
     const sent = { baseUrl: product.narrow.url, body: form(await selfie()) };
@@ -224,7 +229,7 @@ describe('a waiting caller is told', () => {
     await expect.poll(statusOfNarrow, eventually).toBe(400);
   });
 
-  /** 400, for an empty image, where the narrow gateway would take one. */
+  /** 503 while the queue of the narrow gateway is full; otherwise 400, because the image is empty. */
   async function statusOfNarrow(): Promise<number> {
     const sent = { baseUrl: product.narrow.url, body: form('') };
     return (await client.call(check, sent)).status;
@@ -235,38 +240,38 @@ describe('broken HTTP is answered as documented', () => {
   const port = (url: string) => Number(new URL(url).port);
   const raw = (...lines: string[]) => sendRaw(port(product.api.url), [head(...lines)]);
 
-  it('a path that cannot be decoded', async () => {
+  it('bad_request for a path that cannot be decoded', async () => {
     const answer = await client.send({ path: '/v1/jobs/%zz', method: 'GET' });
     expectDocumented('readJob', 'bad_request', answer);
   });
 
-  it('an expectation that nobody knows', async () => {
+  it('unsupported_expectation for an unknown Expect header', async () => {
     expectDocumented(check, 'unsupported_expectation', await raw('Expect: a-miracle'));
   });
 
-  it('headers that are too large', async () => {
+  it('headers_too_large for 20 KB of headers', async () => {
     expectDocumented(check, 'headers_too_large', await raw(`X-Long: ${'x'.repeat(20_000)}`));
   });
 
-  it('a body that does not come', async () => {
+  it('request_timeout for a body that does not arrive', async () => {
     const lines = ['Content-Type: multipart/form-data; boundary=x', 'Content-Length: 100'];
     const answer = await sendRaw(port(product.narrow.url), [head(...lines)]);
     expectDocumented(check, 'request_timeout', answer);
   });
 
-  it('a path where nothing is', async () => {
+  it('not_found for an unknown path', async () => {
     const answer = await client.send({ path: '/nothing', method: 'GET' });
     expectDocumented('livez', 'not_found', answer);
   });
 });
 
 describe('webhooks', () => {
-  it('of every documented kind arrive as documented', async () => {
+  it('of every documented event type arrive with the documented headers and body', async () => {
     await client.createDelivery();
     const { messages } = product.receiver;
-    const kinds = Object.keys(document.webhooks);
-    const heard = () => [...new Set(messages.map(({ body }) => body.type))].toSorted();
-    await expect.poll(heard, eventually).toEqual(kinds.toSorted());
+    const types = Object.keys(document.webhooks);
+    const received = () => [...new Set(messages.map(({ body }) => body.type))].toSorted();
+    await expect.poll(received, eventually).toEqual(types.toSorted());
     for (const { headers, body } of messages) {
       const { requestBody, parameters = [] } = document.webhooks[body.type]!.post!;
       expect(checker.checkValue(requestBody!.content['application/json']!, body)).toEqual([]);
@@ -278,11 +283,12 @@ describe('webhooks', () => {
   });
 });
 
-describe('without Redis', () => {
-  // The one above; and one whose transaction a full Redis aborts without the word that it is full.
+describe('every operation that needs Redis answers', () => {
+  // checkPassiveLiveness is tested above. A full Redis aborts the transaction of sendTestWebhook with an
+  // error that does not say why.
   const elsewhere = new Set([check, 'sendTestWebhook']);
 
-  it('every operation that needs it says so', async () => {
+  it('unavailable while Redis is frozen', async () => {
     const { redis, api } = product;
     onTestFinished(async () => {
       redis.thaw();
@@ -297,7 +303,7 @@ describe('without Redis', () => {
     expectAsDocumented(operationOf('readyz'), await client.call('readyz'));
   });
 
-  it('a full one is told from one that is away', async () => {
+  it('overloaded while Redis is full', async () => {
     const names = namesWith('overloaded').filter((name) => !elsewhere.has(name));
     await client.tidy();
     product.freezeWorker();
@@ -313,13 +319,13 @@ describe('without Redis', () => {
     }
   });
 
-  /** The worker is frozen: a job goes no further than the queue. */
+  /** The worker is frozen, so that a job stays in the queue. */
   async function paramsOf(name: string): Promise<Record<string, string>> {
     if (name.endsWith('Job')) return { id: await client.submitJob() };
     return client.createParams(operationOf(name));
   }
 
-  /** What the operation would accept. */
+  /** A request that the operation would accept. */
   function requestOf(name: string): Sent {
     const { requestBody } = operationOf(name).operation;
     const examples = Object.values(requestBody?.content['application/json']?.examples ?? {});
@@ -327,14 +333,14 @@ describe('without Redis', () => {
   }
 });
 
-// The last one: what is documented and did not happen above is a line too many, or a test too few.
-describe('together', () => {
-  it('these were all the errors that the document has', () => {
+// Must run last: it reads what the tests above have provoked.
+describe('the tests above', () => {
+  it('provoke every documented error', () => {
     const own = operations.flatMap(({ operation }) =>
       ownErrors(operation).map((code) => `${operation.operationId} ${code}`),
     );
     const all = [...own, ...commonErrors.map((code) => `any ${code}`)];
-    // It takes a Redis that becomes full between two commands; of a full one it says "unavailable".
+    // Needs a Redis that becomes full between two commands; with a full one it answers "unavailable".
     const unprovoked = ['sendTestWebhook overloaded'];
     expect(all.filter((error) => !provoked.has(error))).toEqual(unprovoked);
     const codes = new Set([...provoked].map((error) => error.split(' ')[1]));

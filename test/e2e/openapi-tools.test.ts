@@ -20,7 +20,7 @@ const blocks = new Map(
 );
 const generators = ['orval', 'hey-api', 'openapi-typescript', 'swagger-typescript-api'];
 
-/** Of a project that is checked as strictly as most are. */
+/** A typical strict TypeScript project. */
 const compilerOptions = {
   strict: true,
   target: 'es2023',
@@ -58,7 +58,7 @@ describe.each(['multipart', 'json'])('the OpenAPI document served with body=%s',
     await writeFile(join(folder, name), await response.text());
   });
 
-  it('passes the recommended rules of Redocly CLI without a warning', async () => {
+  it('passes the recommended-strict rules of Redocly CLI without a warning', async () => {
     const output = await runTool('redocly', 'lint', '--extends=recommended-strict', name);
     expect(output).toMatch(/Your API description is valid/);
   });
@@ -70,7 +70,7 @@ describe.each(['multipart', 'json'])('the OpenAPI document served with body=%s',
   });
 });
 
-describe('a client that is made from the OpenAPI document, as docs/clients.md does', () => {
+describe('a client generated from the OpenAPI document with the documented command', () => {
   beforeAll(async () => {
     await Promise.all(generators.map(generate));
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
@@ -83,12 +83,12 @@ describe('a client that is made from the OpenAPI document, as docs/clients.md do
     await run('/bin/sh', ['-c', command], { cwd: folder });
   }
 
-  /** The errors of the compiler are on its stdout. */
+  /** tsc prints its errors to stdout. */
   function showOutput({ stdout }: { stdout: string }): never {
     throw new Error(stdout);
   }
 
-  it.each(generators)('compiles, uploads a file and gets the verdict: %s', async (name) => {
+  it.each(generators)('compiles, uploads a file and reads the verdict: %s', async (name) => {
     const { stdout } = await run(process.execPath, [`dist/call-${name}.js`], { cwd: folder });
     expect(stdout).toBe('success LOW\n');
   });

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.remove());
 
-/** One api and one worker in a key space of their own, and a look into it. */
+/** A gateway and a worker with their own key prefix, and readers of their queue. */
 async function startProduct(overrides: Env = {}) {
   const env = createEnv({ REDIS_URL: redis.url, ...overrides });
   const [api, worker] = await Promise.all([startApi(env), startWorker(env)]);
@@ -53,9 +53,9 @@ async function startSpare(env: Env) {
 }
 
 describe('workers', () => {
-  it('a killed worker loses nothing: another one answers its checks, each once', async () => {
+  it('another worker finishes the checks of a killed worker, each exactly once', async () => {
     const { env, api, worker, queue, countActive, countImages } = await startProduct();
-    // 12 megapixels: long enough in the worker's hands to be killed over.
+    // 12 megapixels take the worker long enough to be killed in the middle.
     const photo = await sharp(await groupPhoto())
       .resize(4240, 2830, { fit: 'fill' })
       .jpeg()
@@ -78,19 +78,19 @@ describe('workers', () => {
     );
   });
 
-  it('a worker that is told to stop finishes what it has taken', async () => {
+  it('a stopping worker finishes the checks it has taken and leaves the others queued', async () => {
     const { env, api, worker, countActive } = await startProduct();
     const photo = await selfie();
     const answers = Array.from({ length: 8 }, () => postImage(api.url, photo));
     await expect.poll(countActive, eventually).toBeGreaterThan(0);
     expect(await worker.stop('SIGTERM')).toBe(0);
-    // What it had not taken yet waits for the next one.
+    // Runs the checks that the first worker had not taken.
     await startSpare(env);
     for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(low);
     expect(worker.log.some((line) => line['msg'] === 'check done')).toBe(true);
   });
 
-  it('without a worker a check is refused, and taken again when one is back', async () => {
+  it('checks are refused while there is no worker, and accepted when one has started', async () => {
     const { env, api, worker } = await startProduct();
     await worker.stop();
     await untilReady(api.url, 503);
@@ -115,7 +115,7 @@ async function postAndHold(product: Awaited<ReturnType<typeof startProduct>>) {
 }
 
 describe('gateways', () => {
-  it('a gateway that is told to stop answers who already waits', async () => {
+  it('a stopping gateway answers the callers that already wait', async () => {
     const product = await startProduct();
     const { answer, release } = await postAndHold(product);
     const exitCode = product.api.stop('SIGTERM');
@@ -125,7 +125,7 @@ describe('gateways', () => {
     expect(await exitCode).toBe(0);
   });
 
-  it('a killed gateway loses its caller, but not the check', async () => {
+  it('a check finishes although its gateway was killed, and only its caller gets no answer', async () => {
     const product = await startProduct();
     const { answer, release } = await postAndHold(product);
     const [id = ''] = await product.client.lrange(
@@ -142,7 +142,7 @@ describe('gateways', () => {
     await expect.poll(product.countImages, eventually).toBe(0);
   });
 
-  it('keeps ids and small facts in Redis when a check has ended, and no image', async () => {
+  it('a finished check leaves less than 2 KB and no image in Redis', async () => {
     const { api, client, env, countImages } = await startProduct();
     const { requestId } = await postImage(api.url, await selfie());
     await expect.poll(countImages, eventually).toBe(0);
@@ -159,7 +159,7 @@ describe('gateways', () => {
 });
 
 describe('Redis', () => {
-  it('a worker that does not reach it is not ready, but alive', async () => {
+  it('a worker that cannot reach Redis is not ready but alive', async () => {
     const port = await findFreePort();
     const { worker } = await startProduct({ LIVEGATE_WORKER_HEALTH_PORT: `${port}` });
     const probe = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
@@ -173,7 +173,7 @@ describe('Redis', () => {
     expect(await worker.stop()).toBe(0);
   });
 
-  it('a frozen Redis gives 503 instead of a hang, and heals', async () => {
+  it('a frozen Redis makes checks end with 503 unavailable, and checks succeed after it recovers', async () => {
     const { api } = await startProduct();
     const photo = await selfie();
     redis.freeze();
@@ -187,7 +187,7 @@ describe('Redis', () => {
     expect(await postImage(api.url, photo)).toMatchObject(low);
   });
 
-  it('a full Redis gives 503 overloaded, and heals', async () => {
+  it('a full Redis makes checks end with 503 overloaded, and checks succeed after it has room', async () => {
     const { api, client } = await startProduct();
     await client.config('SET', 'maxmemory', '1mb');
     onTestFinished(() => void client.config('SET', 'maxmemory', '0'));
@@ -200,7 +200,7 @@ describe('Redis', () => {
     expect(await postImage(api.url, await selfie())).toMatchObject(low);
   });
 
-  it('a restarted Redis still holds the accepted check, and its caller gets the answer', async () => {
+  it('an accepted check survives a restart of Redis, and its caller gets the verdict', async () => {
     const product = await startProduct();
     const { answer, release } = await postAndHold(product);
     await redis.stop();
@@ -209,7 +209,7 @@ describe('Redis', () => {
     expect(await answer).toMatchObject(low);
   });
 
-  it('while Redis is away, api and worker still stop when told to', async () => {
+  it('gateway and worker stop with exit code 0 while Redis is down', async () => {
     const { api, worker } = await startProduct();
     await redis.stop();
     onTestFinished(() => redis.start());
@@ -217,7 +217,7 @@ describe('Redis', () => {
     expect(await Promise.all([api.stop('SIGTERM'), worker.stop('SIGTERM')])).toEqual([0, 0]);
   });
 
-  it('an api that starts before Redis becomes ready when Redis does', async () => {
+  it('a gateway that starts before Redis becomes ready once Redis has started', async () => {
     const env = createEnv({ REDIS_URL: redis.url });
     await redis.stop();
     const api = await startApi(env);

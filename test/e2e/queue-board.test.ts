@@ -36,12 +36,12 @@ const asOperator = basic('operator:operator-password');
 let api: ApiProcess;
 let metricsPort: number;
 let checkId: string;
-/** What must not be shown: a person's score, a tenant's URL, and bytes of the image. */
+/** Texts that the page must not contain: the score, the webhook URL and bytes of the image. */
 let secrets: string[];
 let browser: TestBrowser | undefined;
 const closers: (() => unknown)[] = [];
 
-// Where there is no Chromium, root may have it installed first.
+// Installing Chromium, where it is missing and root may, takes minutes.
 beforeAll(async () => {
   browser = await openBrowser();
   closers.push(() => browser?.close());
@@ -73,7 +73,7 @@ async function startProduct(): Promise<void> {
   await untilReady(api.url);
 }
 
-/** A finished check in one queue, and in the other a delivery that is put off. */
+/** Leaves a finished check in one queue and a delayed delivery in the other. */
 async function fillQueues(): Promise<void> {
   const hook = createServer((req, res) => {
     req.resume();
@@ -107,7 +107,7 @@ async function read(path: string, headers: Record<string, string> = asOperator, 
   return { status: response.status, headers: response.headers, text };
 }
 
-/** What tells the caller why, which is JSON also here. */
+/** The JSON body of an error, which is the API's also on this page. */
 async function readError(...request: Parameters<typeof read>) {
   const { status, headers, text } = await read(...request);
   const { error_code: code, error } = JSON.parse(text) as Record<string, string>;
@@ -116,17 +116,17 @@ async function readError(...request: Parameters<typeof read>) {
 
 const disallowed = 'Access to this API has been disallowed';
 
-describe('the page at /operator/queues', () => {
-  it('is not there unless it is switched on', async () => {
+describe('the /operator/queues page', () => {
+  it('answers 404 unless LIVEGATE_QUEUE_BOARD is true', async () => {
     const { status, body } = await ask(`${inject('url')}/operator/queues`);
     expect([status, body['error_code']]).toEqual([404, 'not_found']);
   });
 
   it.each([
-    ['nobody', {}],
+    ['no credentials', {}],
     ['a wrong password', basic('operator:default-password')],
-    ['an unknown name', basic('nobody:operator-password')],
-  ])('asks for a password: %s', async (_name, headers) => {
+    ['an unknown username', basic('nobody:operator-password')],
+  ])('answers 401 and asks for a password: %s', async (_name, headers) => {
     for (const path of ['', '/api/queues', '/static/favicon-32x32.png', '/nothing']) {
       const challenge = expect.stringContaining('Basic');
       const refusal = { status: 401, code: 'unauthorized', error: disallowed, challenge };
@@ -134,18 +134,18 @@ describe('the page at /operator/queues', () => {
     }
   });
 
-  it('is not for tenants, and its operators are none', async () => {
+  it('refuses tenants, and the API refuses its operators', async () => {
     const forbidden = { status: 403, code: 'forbidden', error: disallowed };
     expect(await readError('/api/queues', credentials)).toMatchObject(forbidden);
     const asked = await ask(`${api.url}/v1/jobs/${checkId}`, { headers: asOperator });
     expect([asked.status, asked.body['error_code']]).toEqual([403, 'forbidden']);
   });
 
-  it('shows both queues in a real browser, and no more of a check than its class', async ({
+  it('shows both queues in a real browser, without scores, URLs or image bytes', async ({
     skip,
   }) => {
-    if (!browser) return skip('there is no Chromium here');
-    // As if typed in where the browser asks for it.
+    if (!browser) return skip('Chromium is not installed');
+    // The same as typing them into the browser's password dialog.
     await browser.context.setHTTPCredentials({
       username: 'operator',
       password: 'operator-password',
@@ -171,23 +171,29 @@ describe('the page at /operator/queues', () => {
     const shown = [await page.content(), ...(await Promise.all(answers))].join('\n');
     expect(secrets.filter((secret) => shown.includes(secret))).toEqual([]);
     expect(hosts).toEqual(new Set([new URL(api.url).host]));
-    // A scroll bar is to be hidden so; it stays.
+    // bull-board hides a scroll bar with an inline style, which the Content-Security-Policy blocks.
     expect(complaints.filter((text) => !text.includes('inline style'))).toEqual([]);
     await page.close();
   });
 
-  it.each(['latest', 'completed', 'delayed'])('tells no secret of a job: %s', async (status) => {
-    for (const queue of ['liveness', 'webhooks']) {
-      const { text } = await read(`/api/queues?activeQueue=${queue}&status=${status}`);
-      expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
-    }
-  });
+  it.each(['latest', 'completed', 'delayed'])(
+    'lists jobs without scores, URLs or image bytes: %s',
+    async (status) => {
+      for (const queue of ['liveness', 'webhooks']) {
+        const { text } = await read(`/api/queues?activeQueue=${queue}&status=${status}`);
+        expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
+      }
+    },
+  );
 
-  it.each(['', '/logs', '/flow'])('tells no secret of one job: %s', async (part) => {
-    const { status, text } = await read(`/api/queues/liveness/${checkId}${part}`);
-    expect(status).toBe(200);
-    expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
-  });
+  it.each(['', '/logs', '/flow'])(
+    'shows one job without score, URL or image bytes: "%s"',
+    async (part) => {
+      const { status, text } = await read(`/api/queues/liveness/${checkId}${part}`);
+      expect(status).toBe(200);
+      expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
+    },
+  );
 
   it.each([
     ['PUT', '/api/queues/pause'],
@@ -195,18 +201,18 @@ describe('the page at /operator/queues', () => {
     ['POST', '/api/queues/liveness/add'],
     ['PUT', '/api/queues/webhooks/empty'],
     ['PATCH', '/api/queues/webhooks/a/update-data'],
-  ])('changes nothing: %s %s', async (method, path) => {
+  ])('refuses to change a queue: %s %s', async (method, path) => {
     const refusal = { status: 405, code: 'method_not_allowed' };
     expect(await readError(path, asOperator, method)).toMatchObject(refusal);
   });
 
-  it('answers in JSON what it does not have', async () => {
+  it('answers 404 in JSON for an unknown path', async () => {
     const nothing = { status: 404, code: 'not_found' };
     expect(await readError('/api/nothing')).toMatchObject(nothing);
     expect(await readError('/static/nothing.js')).toMatchObject(nothing);
   });
 
-  it('is counted by its routes, in which there is no id', async () => {
+  it('is counted in metrics by its routes, without job ids', async () => {
     await read(`/api/queues/liveness/${checkId}`);
     const scrape = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
     expect(scrape).toContain('http_route="/operator/queues/api/queues/:queueName/:jobId"');

@@ -20,13 +20,13 @@ describe('docs/async.md', () => {
 
   beforeAll(async () => {
     await mkdir(join(root, '.data'), { recursive: true });
-    // Inside the repository, where the packages that the recipes import are found.
+    // Inside the repository, so that the recipes' imports resolve.
     folder = await mkdtemp(join(root, '.data', 'recipes-'));
     await writeSamplePhoto(join(root, '.data/samples/selfie.jpg'));
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('has the three recipes', () => {
+  it('contains exactly the three recipes that are tested here', () => {
     expect([...recipes.keys()]).toEqual(['poll.mjs', 'long-poll.mjs', 'receiver.mjs']);
   });
 
@@ -34,7 +34,7 @@ describe('docs/async.md', () => {
     ['poll.mjs', /^succeeded \{"status":"success","result":\{.*"LOW"\}\}\n$/],
     ['long-poll.mjs', /^succeeded \{"status":"success","result":\{.*"LOW"\}\}\n$/],
     ['receiver.mjs', /^passive_liveness\.completed succeeded \{"status":"success",.*"LOW"\}\}\n$/],
-  ])('%s does what it says', async (name, output) => {
+  ])('contains a program that prints the outcome of a check: %s', async (name, output) => {
     const path = join(folder, name);
     await writeFile(path, recipes.get(name) ?? '');
     const env = { ...process.env, LIVEGATE_URL: inject('url') };

@@ -30,7 +30,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** With those of development the api would not start in production. */
+/** The gateway refuses the development credentials in production. */
 async function writeCredentials(): Promise<string> {
   const own = { password_sha256: hashSecret('password'), api_key_sha256: hashSecret('key') };
   const file = join(folder, 'credentials.json');
@@ -39,7 +39,7 @@ async function writeCredentials(): Promise<string> {
   return file;
 }
 
-/** Resolves when the app has ended by itself. */
+/** Resolves when the app has exited without a signal. */
 async function run(app: 'api' | 'worker', env: Env) {
   return new Promise<{ code: unknown; stderr: string }>((resolve) => {
     const command = [`apps/${app}/dist/main.js`];
@@ -49,8 +49,8 @@ async function run(app: 'api' | 'worker', env: Env) {
   });
 }
 
-describe('a Redis that evicts', () => {
-  it.each(['api', 'worker'] as const)('is refused in production by the %s', async (app) => {
+describe('a Redis that evicts keys', () => {
+  it.each(['api', 'worker'] as const)('makes the %s refuse to start in production', async (app) => {
     const env = createEnv({
       NODE_ENV: 'production',
       REDIS_URL: process.env['REDIS_URL'] ?? '',
@@ -64,7 +64,7 @@ describe('a Redis that evicts', () => {
     expect(code).toBe(1);
   });
 
-  it('is only warned of in development', async () => {
+  it('makes the api log one warning in development', async () => {
     const api = await startApi(createEnv({ REDIS_URL: url }));
     onTestFinished(async () => void (await api.stop('SIGKILL')));
     const warnings = () =>

@@ -20,7 +20,7 @@ const keys = createKeys('{livegate}');
 let folder: string;
 let port: number;
 let server: RedisServer;
-/** Beside the documented users, one for the test. */
+/** An additional user for the test itself. */
 let admin: Redis;
 
 const urlOf = (user: string) => `redis://${user}:PASSWORD@127.0.0.1:${port}`;
@@ -41,14 +41,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The block of the page that is an ACL file. */
+/** The ACL file in the documentation. */
 async function readDocumentedUsers(): Promise<string[]> {
   const page = await readFile(new URL('docs/kubernetes.md', root), 'utf8');
   const [, users = ''] = /^```\n(user [^`]+)\n```$/m.exec(page) ?? [];
   return users.split('\n');
 }
 
-/** What Redis has refused so far, and to whom. */
+/** `<user>: <command or key>` of everything that Redis has refused so far. */
 async function readRefusals(): Promise<string[]> {
   const entries = (await admin.acl('LOG')) as string[][];
   const fact = (entry: string[], name: string) => entry[entry.indexOf(name) + 1];
@@ -59,7 +59,7 @@ const mayRun = (user: string, command: string) =>
   admin.call('ACL', 'DRYRUN', user, ...command.split(' '));
 
 describe('the documented Redis user', () => {
-  it('livegate may do all that the product does', async () => {
+  it('livegate may run every command that gateway and worker send', async () => {
     const env = createEnv({
       REDIS_URL: urlOf('livegate'),
       LIVEGATE_KEY_PREFIX: keys.prefix,
@@ -89,20 +89,20 @@ describe('the documented Redis user', () => {
   });
 
   it.each(['CLUSTER SLOTS', 'CLUSTER INFO', 'READONLY'])(
-    'livegate may ask a cluster where its keys are: %s',
+    'livegate may run the commands that find keys in a cluster: %s',
     async (command) => {
       expect(await mayRun('livegate', command)).toBe('OK');
     },
   );
 
   it.each(['SET elsewhere x', 'KEYS *', 'CONFIG GET *', 'FLUSHALL'])(
-    'livegate may not %s',
+    'livegate may not run %s',
     async (command) => {
       expect(await mayRun('livegate', command)).toMatch(/no permissions/);
     },
   );
 
-  it('keda may count the checks in every state, under the names that its triggers have', async () => {
+  it('keda may count the checks in every state that its triggers name, and read no values', async () => {
     await addOneInEachState();
     const keda = new Redis(urlOf('keda'));
     onTestFinished(() => keda.disconnect());
@@ -119,7 +119,7 @@ describe('the documented Redis user', () => {
   });
 });
 
-/** In our words what KEDA's scaler sends: it asks for the type first, so that it may count anything. */
+/** Equivalent to the script of KEDA's Redis scaler, which counts lists and sorted sets. */
 const COUNT = `
   local kind = redis.call('TYPE', KEYS[1]).ok
   return redis.call(kind == 'zset' and 'ZCARD' or 'LLEN', KEYS[1])`;

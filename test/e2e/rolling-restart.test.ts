@@ -8,7 +8,7 @@ import { type AppProcess, createEnv, startApi, startWorker } from '../harness/pr
 const pollOptions = { timeout: 20_000, interval: 20 };
 const env = createEnv({ LIVEGATE_DRAIN_MS: '500' });
 
-/** Started, and ended with the test. */
+/** Kills the app when the test ends. */
 async function start<App extends AppProcess>(starting: Promise<App>): Promise<App> {
   const app = await starting;
   onTestFinished(async () => void (await app.stop('SIGKILL')));
@@ -18,7 +18,7 @@ async function start<App extends AppProcess>(starting: Promise<App>): Promise<Ap
 const isUnfinished = ({ status }: Record<string, unknown>) =>
   status === 'queued' || status === 'processing';
 
-/** Callers that each send one request after the other until they are told to stop. */
+/** Callers that each send one request after another until `stop`. */
 function createLoad(balancer: ReturnType<typeof createLoadBalancer>, image: Buffer) {
   const seen = { answered: 0, ended: 0, lost: [] as unknown[] };
   let isOver = false;
@@ -36,7 +36,7 @@ function createLoad(balancer: ReturnType<typeof createLoadBalancer>, image: Buff
     else seen.lost.push(answer);
   }
 
-  /** Polls without a pause: requests are on the wire at any moment. */
+  /** Polls without a pause, so that there is always a request on the wire. */
   async function callAndPoll(): Promise<void> {
     const prefer = { ...headers, prefer: 'respond-async' };
     const { status, body: job } = await balancer.send({ ...check, headers: prefer });
@@ -52,7 +52,7 @@ function createLoad(balancer: ReturnType<typeof createLoadBalancer>, image: Buff
   const callers = Promise.all(calls.map(keepCalling));
   return {
     seen,
-    /** Resolves when so many more of either kind have been answered. */
+    /** Resolves when `count` more checks of each kind have finished. */
     async untilAnswered(count: number): Promise<void> {
       const { answered, ended } = seen;
       const isDone = () => seen.answered >= answered + count && seen.ended >= ended + count;

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { isProcessAlive } from '../../tools/dev/processes.js';
-import { pingRedis } from '../../tools/dev/redis/ask-redis.js';
+import { pingRedis } from '../../tools/dev/redis-server.js';
 import { selfie } from '../harness/images/photos.js';
 import { authOf } from '../harness/product/documented-product.js';
 import { postImage } from '../harness/product/post-image.js';
@@ -21,14 +21,14 @@ const redisRecords = ['redis', 'redis-images'].map((name) =>
   resolve(root, `.data/${name}/livegate-redis.json`),
 );
 const withoutCurl = spawnSync('curl', ['--version']).error !== undefined;
-/** Then `npm start` shares that Redis, and there is no child of its own to watch. */
+/** `npm start` would share that Redis and start none of its own. */
 const hasOtherRedis = redisRecords.some((path) => existsSync(path)) || (await pingRedis(6379));
 
-/** `npm start`, as the README has it, in a key space and on a port of its own. */
+/** `npm start` as in the README, with its own key prefix and port. */
 async function npmStart(overrides: Record<string, string> = {}) {
   const port = await findFreePort();
   const env = { ...process.env, ...createEnv({ PORT: String(port) }), ...overrides };
-  // As a terminal does it: npm and all that shares its process group get the Ctrl-C.
+  // Its own process group, to which a terminal would send Ctrl-C.
   const npm = spawn('npm', ['start'], { cwd: root, env, detached: true, stdio: 'pipe' });
   onTestFinished(() => void npm.kill('SIGKILL'));
   let printed = '';
@@ -46,19 +46,22 @@ async function stop(npm: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exit;
 }
 
-// Skipped only where there is no curl to paste the line into; CI installs it.
-it.skipIf(withoutCurl)('npm start prints the curl line of the README, and it works', async () => {
-  const { npm, port, curl } = await npmStart();
-  const { stdout } = await run('sh', ['-c', curl], { cwd: root });
-  expect(JSON.parse(stdout)).toMatchObject({ status: 'success', result: { status: 'LOW' } });
+// CI installs curl, so the test is skipped on developers' machines only.
+it.skipIf(withoutCurl)(
+  'npm start prints the curl command of the README, which gets a verdict',
+  async () => {
+    const { npm, port, curl } = await npmStart();
+    const { stdout } = await run('sh', ['-c', curl], { cwd: root });
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'success', result: { status: 'LOW' } });
 
-  const readme = await readFile(resolve(root, 'README.md'), 'utf8');
-  const unwrapped = readme.replaceAll(/\\\n\s*/g, '');
-  expect(unwrapped).toContain(curl.replace(`:${port}/`, ':8080/'));
-  await stop(npm, 'SIGTERM');
-});
+    const readme = await readFile(resolve(root, 'README.md'), 'utf8');
+    const unwrapped = readme.replaceAll(/\\\n\s*/g, '');
+    expect(unwrapped).toContain(curl.replace(`:${port}/`, ':8080/'));
+    await stop(npm, 'SIGTERM');
+  },
+);
 
-it('npm start names every problem of the configuration at once', async () => {
+it('npm start lists every configuration problem at once', async () => {
   const wrong = { PORT: 'http', REDIS_URL: 'ftp://x', LIVEGATE_ENGINES: 'many', NODE_ENV: 'prod' };
   const env = { ...process.env, ...createEnv(wrong) };
   const failed = run('npm', ['start'], { cwd: root, env }).catch((error: unknown) => error);
@@ -67,7 +70,7 @@ it('npm start names every problem of the configuration at once', async () => {
   expect(new Set(named)).toEqual(new Set(Object.keys(wrong)));
 });
 
-it('npm start delivers webhooks to a receiver on its machine', async () => {
+it('npm start delivers webhooks to a receiver on the same machine', async () => {
   const { npm, port } = await npmStart();
   const receiver = createServer((_req, res) => res.end('{}')).listen(0, '127.0.0.1');
   onTestFinished(() => void receiver.close());
@@ -88,7 +91,7 @@ it('npm start delivers webhooks to a receiver on its machine', async () => {
   await stop(npm, 'SIGTERM');
 });
 
-// Skipped only while a product of this clone, or another Redis, runs on this machine.
+// Skipped while `npm start` of this clone, or another Redis, runs on this machine.
 it.skipIf(hasOtherRedis)(
   'Ctrl-C stops api, worker and both Redis servers of npm start',
   async () => {
@@ -106,13 +109,13 @@ it.skipIf(hasOtherRedis)(
   },
 );
 
-it('npm start, told to stop, first answers who waits', async () => {
+it('npm start answers all waiting callers before it stops on SIGTERM', async () => {
   // The default. Without it, a connection whose request is still on its way would be closed.
   const { npm, port } = await npmStart({ LIVEGATE_DRAIN_MS: '1000' });
   const photo = await selfie();
   const url = `http://127.0.0.1:${port}`;
   const answers = Array.from({ length: 24 }, () => postImage(url, photo));
-  // The first answer: the others are in the queue, with the worker, or on their way here.
+  // After the first answer, the other checks are queued, running, or on their way here.
   await Promise.race(answers);
   await stop(npm, 'SIGTERM');
   for (const { status } of await Promise.all(answers)) expect(status).toBe(200);

@@ -22,7 +22,7 @@ const pollOptions = { timeout: 20_000 };
 
 const apps = ['api', 'worker'] as const;
 
-/** A port that nobody listens at, or that nobody answers at. */
+/** A port that refuses connections, or one that accepts them and never answers. */
 async function openPort({ listens }: { listens: boolean }): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -38,7 +38,7 @@ async function ask(url: string) {
   return { status: response.status, body: (await response.json()) as { problem?: string } };
 }
 
-/** A worker that has just been started, and where it answers its probes. */
+/** A starting worker that already answers probes, and their URL. */
 async function startWorkerWithProbes(env: Env) {
   const port = await openPort({ listens: false });
   const worker = startApp('worker', { ...env, LIVEGATE_WORKER_HEALTH_PORT: String(port) });
@@ -49,7 +49,7 @@ async function startWorkerWithProbes(env: Env) {
   return { ...worker, url };
 }
 
-/** What the processes of that environment have in their queue. */
+/** The check queue of the processes with this environment. */
 async function openQueue(env: Env) {
   const silent = pino({ level: 'silent' });
   const redis = connectForRequests({ url: env['REDIS_URL'] ?? '', name: 'test' }, 5000, silent);
@@ -63,11 +63,12 @@ async function openQueue(env: Env) {
   return queue;
 }
 
-/** For NODE_OPTIONS: runs the module before the program. */
+/** A value for NODE_OPTIONS that runs `code` as a module before the program. */
 const preload = (code: string) => `--import=data:text/javascript,${encodeURIComponent(code)}`;
 
 describe.each(apps)('%s', (app) => {
-  it('handles SIGTERM before it loads a library: as process 1 it would ignore it', async () => {
+  // The kernel ignores SIGTERM for process 1 until there is a handler.
+  it('handles SIGTERM before it loads any library', async () => {
     const stopAtOnce = `import { Module } from 'node:module';
       process.on('newListener', (event) => {
         if (event !== 'SIGTERM') return;
@@ -83,10 +84,10 @@ describe.each(apps)('%s', (app) => {
 });
 
 describe.each([
-  ['away', false],
-  ['silent', true],
-])('while Redis is %s', (_name, listens) => {
-  it('a starting worker is alive, says what it waits for, and stops when told to', async () => {
+  ['refuses connections', false],
+  ['does not answer', true],
+])('while Redis %s', (_name, listens) => {
+  it('a starting worker is alive, names Redis in /readyz, and stops on SIGTERM', async () => {
     const redis = `redis://127.0.0.1:${await openPort({ listens })}`;
     const worker = await startWorkerWithProbes(createEnv({ REDIS_URL: redis }));
     expect(await ask(`${worker.url}/livez`)).toMatchObject({ status: 200 });
@@ -96,7 +97,7 @@ describe.each([
     expect(await worker.stop()).toBe(0);
   });
 
-  it('a starting api is alive, says what it waits for, and stops when told to', async () => {
+  it('a starting api is alive, names Redis in /readyz, and stops on SIGTERM', async () => {
     const redis = `redis://127.0.0.1:${await openPort({ listens })}`;
     const api = await startApi(createEnv({ REDIS_URL: redis }));
     onTestFinished(async () => void (await api.stop('SIGKILL')));
@@ -107,8 +108,8 @@ describe.each([
   });
 });
 
-it('a worker that is told to stop while it loads its models takes no check', async () => {
-  // They are measured, which takes a second.
+it('a worker that is stopped while it loads its models takes no check', async () => {
+  // Measuring the layout makes loading take a second.
   const env = createEnv({ LIVEGATE_ENGINES: 'auto', LIVEGATE_INTRA_OP_THREADS: 'auto' });
   const queue = await openQueue(env);
   await queue.add('a', exampleJob);
@@ -123,17 +124,17 @@ it('a worker that is told to stop while it loads its models takes no check', asy
   expect(worker.log.map(({ msg }) => msg)).toEqual(['stopping', 'stopped']);
 });
 
-describe('a product whose durations are all at their maximum', () => {
+describe('a maximal duration in every setting', () => {
   const keys = [...Object.keys(apiConfigSchema.shape), ...Object.keys(workerConfigSchema.shape)];
   const durations = keys.filter((key) => key.endsWith('_MS'));
-  /** Node only warns of a timer that is too long, and lets it end after 1 ms. */
+  /** Node only warns about a timer that is too long, and fires it after 1 ms. */
   const endOnOverflow = `process.on('warning', ({ name, stack }) => {
     if (name !== 'TimeoutOverflowWarning') return;
     console.error(stack);
     process.exit(99);
   })`;
 
-  it('has no timer that is too long for Node, from its start until it is told to stop', async () => {
+  it('creates no timer that is too long for Node, from the start to the stop', async () => {
     const env = createEnv({
       ...Object.fromEntries(durations.map((key) => [key, String(MAX_SETTING_MS)])),
       OTEL_METRICS_EXPORTER: 'otlp',
@@ -148,7 +149,7 @@ describe('a product whose durations are all at their maximum', () => {
     await untilReady(api.url);
     const { bullQueue } = await openQueue(env);
     const waiting = postImage(api.url, await selfie());
-    // The check waits in the worker for company, which a worker that stops does not wait for.
+    // The worker lingers for a larger batch; stopping ends the wait.
     await expect.poll(() => bullQueue.getActiveCount(), pollOptions).toBe(1);
     const stopped = worker.stop();
     expect(await waiting).toMatchObject({ status: 200 });
@@ -158,7 +159,7 @@ describe('a product whose durations are all at their maximum', () => {
     expect(await ask(`${api.url}/livez`)).toMatchObject({ status: 200 });
   });
 
-  it.each(durations)('refuses to start with more: %s', (key) => {
+  it.each(durations)('is refused when it is longer: %s', (key) => {
     const env = { [key]: String(MAX_SETTING_MS + 1) };
     const read = key in apiConfigSchema.shape ? readApiConfig : readWorkerConfig;
     expect(() => read(env)).toThrow(key);

@@ -24,7 +24,7 @@ const callers = [
 ];
 const [server, client, producer, consumer] = [2, 3, 4, 5];
 
-/** Everything that left a product which answered two checks at once, and told a webhook of both. */
+/** The telemetry of a gateway and a worker that ran two checks in one batch and sent two webhooks. */
 interface Recorded {
   spans: ReceivedSpan[];
   raw: string;
@@ -75,7 +75,7 @@ async function record(): Promise<Recorded> {
   await vi.waitUntil(() => countAttempts() === 2, pollOptions);
   await vi.waitUntil(() => otlp.metricNames().has('livegate.queue.depth'), pollOptions);
   const scrapes = await Promise.all(ports.map(scrape));
-  // The spans are sent when the processes end: see OTEL_BSP_SCHEDULE_DELAY.
+  // OTEL_BSP_SCHEDULE_DELAY makes the processes send their spans when they stop.
   expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
   return {
     spans: otlp.spans(),
@@ -90,12 +90,12 @@ async function record(): Promise<Recorded> {
   };
 }
 
-/** An api and a worker that export everything there is, both ways. */
+/** A gateway and a worker that export all telemetry to the collector and to Prometheus. */
 async function startProduct(collector: string) {
   const ports = [await findFreePort(), await findFreePort()] as const;
   const env = createEnv({
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
-    // Long enough for the second of two checks to come: they are one run.
+    // Long enough for the second check to join the batch of the first.
     LIVEGATE_LINGER_MS: '20000',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
@@ -116,7 +116,7 @@ async function scrape(port: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 }
 
-/** Refuses the first message, so that its delivery is put off, and takes the next. */
+/** Answers the first attempt with 500, which delays that delivery, and the next ones with 200. */
 async function startHook() {
   let calls = 0;
   const hook = createServer((req, res) => {
@@ -134,7 +134,7 @@ function spansOf(traceId: string | undefined, name: string): ReceivedSpan[] {
   return recorded.spans.filter((span) => span.traceId === traceId && span.name === name);
 }
 
-/** The names from a span up to the caller's. */
+/** The names of a span and its ancestors, without the caller's. */
 function lineage(span: ReceivedSpan | undefined): string[] {
   if (!span) return [];
   const parent = recorded.spans.find(({ spanId }) => spanId === span.parentSpanId);
@@ -144,7 +144,7 @@ function lineage(span: ReceivedSpan | undefined): string[] {
 const request = 'POST /face/v1/passive-liveness';
 
 describe('a trace', () => {
-  it.each(callers)('goes on from the caller: $traceId', ({ traceId, spanId }) => {
+  it.each(callers)('continues the trace of the caller: $traceId', ({ traceId, spanId }) => {
     const [span] = spansOf(traceId, request);
     expect(span).toMatchObject({ kind: server, parentSpanId: spanId, service: 'livegate-api' });
     expect(span?.attributes).toMatchObject({
@@ -156,23 +156,26 @@ describe('a trace', () => {
     expect(recorded.requestIds).toContain(span?.attributes['livegate.request.id']);
   });
 
-  it.each(callers)('leads through the queue into the worker, and back: $traceId', ({ traceId }) => {
-    const [sent] = spansOf(traceId, 'send liveness');
-    const [processed] = spansOf(traceId, 'process liveness');
-    const [replied] = spansOf(traceId, 'receive replies');
-    expect(sent).toMatchObject({ kind: producer, service: 'livegate-api' });
-    expect(processed).toMatchObject({ kind: consumer, service: 'livegate-worker' });
-    expect(processed?.attributes['messaging.destination.name']).toBe('liveness');
-    expect(replied).toMatchObject({ kind: consumer, service: 'livegate-api' });
-    const there = ['process liveness', 'send liveness', request];
-    expect(lineage(processed)).toEqual(there);
-    expect(lineage(replied)).toEqual(['receive replies', 'send replies', ...there]);
-    for (const name of ['read upload', 'store image', 'await outcome']) {
-      expect(lineage(spansOf(traceId, name)[0])).toEqual([name, request]);
-    }
-  });
+  it.each(callers)(
+    'passes through the queue into the worker and back to the gateway: $traceId',
+    ({ traceId }) => {
+      const [sent] = spansOf(traceId, 'send liveness');
+      const [processed] = spansOf(traceId, 'process liveness');
+      const [replied] = spansOf(traceId, 'receive replies');
+      expect(sent).toMatchObject({ kind: producer, service: 'livegate-api' });
+      expect(processed).toMatchObject({ kind: consumer, service: 'livegate-worker' });
+      expect(processed?.attributes['messaging.destination.name']).toBe('liveness');
+      expect(replied).toMatchObject({ kind: consumer, service: 'livegate-api' });
+      const there = ['process liveness', 'send liveness', request];
+      expect(lineage(processed)).toEqual(there);
+      expect(lineage(replied)).toEqual(['receive replies', 'send replies', ...there]);
+      for (const name of ['read upload', 'store image', 'await outcome']) {
+        expect(lineage(spansOf(traceId, name)[0])).toEqual([name, request]);
+      }
+    },
+  );
 
-  it('meets the others of its run, which links them all and says how many they are', () => {
+  it('is linked to the traces of the other checks in its batch', () => {
     const checks = callers.map(({ traceId }) => spansOf(traceId, 'process liveness')[0]!);
     const runs = recorded.spans.filter(({ name }) => name === 'process_batch liveness');
     expect(runs).toHaveLength(1);
@@ -185,7 +188,7 @@ describe('a trace', () => {
     expect(other?.links).toEqual([{ traceId: run?.traceId, spanId: run?.spanId }]);
   });
 
-  it.each(callers)('has each stage once: $traceId', ({ traceId }) => {
+  it.each(callers)('has one span for each stage of the check: $traceId', ({ traceId }) => {
     const isOwner = spansOf(traceId, 'process_batch liveness').length > 0;
     const run = isOwner ? ['process_batch liveness'] : [];
     const check = ['process liveness', 'send liveness', request];
@@ -197,7 +200,7 @@ describe('a trace', () => {
     }
   });
 
-  it.each(callers)('goes on to the webhook: $traceId', ({ traceId }) => {
+  it.each(callers)('continues to the webhook attempt: $traceId', ({ traceId }) => {
     const [attempt] = spansOf(traceId, 'POST');
     expect(attempt).toMatchObject({ kind: client, service: 'livegate-api' });
     const hop = ['process webhooks', 'send webhooks'];
@@ -206,7 +209,7 @@ describe('a trace', () => {
     expect([200, 500]).toContain(attempt?.attributes['http.response.status_code']);
   });
 
-  it.each(callers)('is found by the log lines of its check: $traceId', ({ traceId }) => {
+  it.each(callers)('has its id in every log line of the check: $traceId', ({ traceId }) => {
     const [span] = spansOf(traceId, request);
     const requestId = span?.attributes['livegate.request.id'];
     const lines = [...recorded.apiLog, ...recorded.workerLog].filter(
@@ -220,8 +223,8 @@ describe('a trace', () => {
   });
 });
 
-describe('nothing that left', () => {
-  it('holds an image, a credential, a score or what a client wrote into a URL', () => {
+describe('exported telemetry', () => {
+  it('contains no image, credential, score or text that a client put into a URL', () => {
     const { raw, scrapes, image, webhookSecret } = recorded;
     const everything = [raw, ...scrapes].join('\n');
     expect(everything).toContain(recorded.requestIds[0]);
@@ -241,13 +244,13 @@ describe('nothing that left', () => {
     expect(secrets.filter((secret) => everything.includes(secret))).toEqual([]);
   });
 
-  it('is long: no attribute has room for an image', () => {
+  it('has no attribute long enough for an image', () => {
     const values = recorded.spans.flatMap(({ attributes }) => Object.values(attributes));
     const lengths = values.map((value) => String(value).length);
     expect(Math.max(...lengths)).toBeLessThan(100);
   });
 
-  it('names a request by anything but its route', () => {
+  it('names a request by its route, without ids', () => {
     const asked = recorded.spans.find(({ name }) => name === 'GET /v1/jobs/:id');
     expect(asked?.attributes).toMatchObject({ outcome: 'unauthorized' });
     const ids = Object.entries(asked?.attributes ?? {}).filter(([, value]) =>
@@ -258,7 +261,7 @@ describe('nothing that left', () => {
 });
 
 describe('metrics', () => {
-  it('are the same for a collector and for Prometheus', () => {
+  it('have the same names in the collector and in Prometheus', () => {
     const scraped = [...readScrape(recorded.scrapes.join('\n')).keys()];
     const isScraped = (name: string) => {
       const stem = name.replaceAll('.', '_');
@@ -268,7 +271,7 @@ describe('metrics', () => {
     expect([...recorded.metricNames].filter((name) => !isScraped(name))).toEqual([]);
   });
 
-  it('are those that the documentation lists', async () => {
+  it('are exactly those that the documentation lists', async () => {
     const documented = (await readText('docs/telemetry.md')).matchAll(/^\| `([a-z]\w+)` /gm);
     const emitted = recorded.scrapes
       .join('\n')
@@ -278,7 +281,7 @@ describe('metrics', () => {
     expect(names(documented)).toEqual(names(emitted));
   });
 
-  it('tell what happened', () => {
+  it('count the checks, the batch and the webhook attempts that happened', () => {
     const [api = '', worker = ''] = recorded.scrapes;
     expect(api).toMatch(/livegate_webhook_attempts_total\{outcome="5xx",.*\} 1\n/);
     expect(api).toMatch(/livegate_webhook_attempts_total\{outcome="2xx",.*\} 1\n/);
@@ -292,7 +295,7 @@ describe('metrics', () => {
     expect(worker).toMatch(/livegate_queue_wait_duration_seconds_count\{.*\} 2\n/);
   });
 
-  it('have few series', () => {
+  it('have fewer than 500 series per process and no ids', () => {
     for (const text of recorded.scrapes) {
       const series = text.split('\n').filter((line) => line && !line.startsWith('#'));
       expect(series.length).toBeLessThan(500);
@@ -326,14 +329,14 @@ async function readRules(): Promise<Rule[]> {
   return (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules }) => rules);
 }
 
-/** What of a query the running product does not emit: metrics, and labels that a metric lacks. */
+/** The metrics and labels of a query that the running processes do not emit. */
 function findMissing(query: string): string[] {
   const emitted = readScrape(recorded.scrapes.join('\n'));
   return listSelections(query.replaceAll('$__rate_interval', '5m')).flatMap(
     ({ metric, labels }) => {
       const known = emitted.get(metric);
       if (!known) return [metric];
-      // Prometheus itself adds what it scraped.
+      // Prometheus adds these labels when it scrapes.
       const added = new Set(['job', 'instance']);
       const lacking = labels.filter((label) => !known.has(label) && !added.has(label));
       return lacking.map((label) => `${metric}{${label}}`);
@@ -341,7 +344,7 @@ function findMissing(query: string): string[] {
   );
 }
 
-describe('every metric that is named', () => {
+describe('every metric and label', () => {
   it('in the dashboard is emitted', async () => {
     const panels = (await readPanels()).filter(({ type }) => type !== 'row');
     expect(panels.length).toBeGreaterThan(15);
@@ -355,7 +358,7 @@ describe('every metric that is named', () => {
     expect(rules.flatMap(({ expr }) => findMissing(expr))).toEqual([]);
   });
 
-  it('would be missed if it were not', () => {
+  it('that is misspelt is reported by these tests', () => {
     expect(findMissing('sum(rate(livegate_verdict_total[5m]))')).toEqual([
       'livegate_verdict_total',
     ]);
@@ -368,7 +371,7 @@ describe('every metric that is named', () => {
 });
 
 describe('every alert', () => {
-  it('leads to what its runbook says of it', async () => {
+  it('has a section in the runbook, a severity, a summary and a description', async () => {
     const runbook = await readText('docs/runbook.md');
     const headings = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, heading]) => heading);
     const rules = await readRules();

@@ -7,18 +7,18 @@ import { createEnv, startApi, startWorker, untilReady } from '../harness/product
 const MIB = 1024 * 1024;
 const BUDGET_MIB = 64;
 
-/** Trailing bytes make any image as large as wanted. */
+/** Decoders ignore trailing bytes, so that an image can have any size. */
 async function imageOfMiB(size: number): Promise<Buffer> {
   return Buffer.concat([(await greySquare()).jpeg, Buffer.alloc(size * MIB)], size * MIB);
 }
 
-/** The most memory a process ever had, as Linux tells. */
+/** The peak memory of a process, from Linux's VmHWM. */
 async function peakMiB(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
 }
 
-test('200 uploads of 5 MiB at once: those that find no room are refused, and the memory keeps to its bound', async () => {
+test('200 simultaneous uploads of 5 MiB keep the gateway’s memory bounded: what does not fit is refused', async () => {
   const env = createEnv({ LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: `${BUDGET_MIB * MIB}` });
   const [api, worker] = await Promise.all([startApi(env), startWorker(env)]);
   onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
@@ -28,14 +28,14 @@ test('200 uploads of 5 MiB at once: those that find no room are refused, and the
     Promise.all(
       Array.from({ length: count }, () => postImage(api.url, image, { Prefer: 'respond-async' })),
     );
-  // What one upload needs beside its bytes, such as code and buffers, is there before the others come.
+  // Loads code and allocates buffers before the baseline is measured.
   await burst(1);
   const idleMiB = await peakMiB(api.child.pid);
 
   const answers = await burst(200);
   const outcomes = new Set(answers.map(({ body }) => body.error_code ?? 'accepted'));
   expect(outcomes).toEqual(new Set(['accepted', 'overloaded']));
-  // Without the permits it grows by all of the 1,000 MiB. The buffers of 200 connections, and what Node
-  // collects late, come on top of the budget: three times as much on Node 24.
+  // Without upload permits, memory grows by all 1,000 MiB. Socket buffers of 200 connections and garbage
+  // that is not yet collected come on top of the budget: three times the budget on Node 24.
   expect((await peakMiB(api.child.pid)) - idleMiB).toBeLessThan(4 * BUDGET_MIB);
 });

@@ -11,7 +11,7 @@ function problemsOf(read: (env: NodeJS.ProcessEnv) => object, env: NodeJS.Proces
   }
 }
 
-/** What of each problem is asserted: its variable and some of its words. */
+/** Matches a problem by its variable and some words of its message. */
 const line = (key: string, words: string) =>
   expect.stringMatching(new RegExp(`^ {2}${key}: .*${words}`));
 
@@ -28,8 +28,8 @@ const telemetryProblems = [
   line('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf'),
 ];
 
-describe('a wrong configuration is refused with all of its problems at once', () => {
-  it('of a gateway', () => {
+describe('an invalid configuration is refused', () => {
+  it('with all its problems at once for a gateway', () => {
     const env = {
       ...telemetry,
       NODE_ENV: 'production',
@@ -51,7 +51,7 @@ describe('a wrong configuration is refused with all of its problems at once', ()
     ]);
   });
 
-  it('of a worker', () => {
+  it('with all its problems at once for a worker', () => {
     const env = {
       ...telemetry,
       REDIS_URL: 'redis://',
@@ -68,7 +68,7 @@ describe('a wrong configuration is refused with all of its problems at once', ()
     ]);
   });
 
-  it('where a file is missing', () => {
+  it('when the credentials file does not exist', () => {
     const env = { LIVEGATE_CREDENTIALS_FILE: '/nowhere/credentials.json' };
     expect(problemsOf(readApiConfig, env)).toEqual([
       line('LIVEGATE_CREDENTIALS_FILE', 'ENOENT.*/nowhere/credentials.json'),
@@ -78,7 +78,7 @@ describe('a wrong configuration is refused with all of its problems at once', ()
   it.each([
     ['PORT', readApiConfig],
     ['LIVEGATE_WORKER_HEALTH_PORT', readWorkerConfig],
-  ] as const)('where %s is also the port that Prometheus scrapes', (key, read) => {
+  ] as const)('when %s is also the port that Prometheus scrapes', (key, read) => {
     const problem = line(key, '9464 .*OTEL_EXPORTER_PROMETHEUS_PORT');
     const scraped = { OTEL_METRICS_EXPORTER: 'otlp, prometheus' };
     expect(problemsOf(read, { ...scraped, [key]: '9464' })).toContainEqual(problem);
@@ -88,8 +88,8 @@ describe('a wrong configuration is refused with all of its problems at once', ()
   });
 });
 
-describe('the address of the service', () => {
-  it('is a URL with a path at most, and kept without a slash at its end', () => {
+describe('the public address of the service', () => {
+  it('is an http or https URL with at most a path, and is read without a trailing slash', () => {
     const read = (LIVEGATE_PUBLIC_URL: string) =>
       readApiConfig({ LIVEGATE_PUBLIC_URL }).LIVEGATE_PUBLIC_URL;
     expect(read('https://Liveness.Example/')).toBe('https://liveness.example');
@@ -106,7 +106,7 @@ describe('the address of the service', () => {
   });
 
   it.each(['loopback', 'uniquelocal, 10.0.0.0/8', '2001:db8::/32', '1'])(
-    'may be told by the proxies "%s"',
+    'is optional in production if LIVEGATE_TRUST_PROXY is "%s"',
     (LIVEGATE_TRUST_PROXY) => {
       const env = { NODE_ENV: 'production', LIVEGATE_TRUST_PROXY };
       expect(problemsOf(readApiConfig, env)).toEqual([
@@ -116,7 +116,7 @@ describe('the address of the service', () => {
   );
 
   it.each(['true', 'all', '0', '-1', '1.5', '10.0.0.0/33', 'proxy.example', 'loopback,'])(
-    'is not told by the proxies "%s"',
+    'cannot come from proxies if LIVEGATE_TRUST_PROXY is the invalid "%s"',
     (LIVEGATE_TRUST_PROXY) => {
       expect(() => readApiConfig({ LIVEGATE_TRUST_PROXY })).toThrow(
         /LIVEGATE_TRUST_PROXY: expected loopback, .* or the number of proxies/,

@@ -24,13 +24,13 @@ const texts = [
   { name: 'the OpenAPI document', text: JSON.stringify(document) },
 ];
 
-describe('no page promises more than the shipped models do', () => {
+describe('documentation of the score', () => {
   const { classifiers } = parseManifest(read('models/manifest.json'), 'models/manifest.json');
   const isCalibrated = classifiers.some(
     ({ calibration }) => calibration.slope !== 1 || calibration.intercept !== 0,
   );
 
-  it.each(texts)('$name calls the score calibrated only if it is', ({ text }) => {
+  it.each(texts)('calls it calibrated only if the shipped models are: $name', ({ text }) => {
     const claims = text.replaceAll(/\bnot\s+calibrated\b/gi, '').match(/\bcalibrated\b/gi) ?? [];
     expect(isCalibrated ? [] : claims).toEqual([]);
   });

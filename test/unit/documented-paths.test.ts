@@ -15,12 +15,12 @@ function listMatches(page: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(([, path = '']) => path);
 }
 
-it.each(pages)('every relative link of %s leads to a file', (page) => {
+it.each(pages)('every relative link in %s leads to an existing file', (page) => {
   const links = listMatches(page, /\]\((?!https?:|#|mailto:)([^)#]+)/g);
   expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
 });
 
-it('every path that CONTRIBUTING.md names is there', () => {
+it('every path that CONTRIBUTING.md names exists', () => {
   const folders = /`((?:\.github|apps|docs|models|packages|test|tools)\/[\w./-]+)`/g;
   const paths = listMatches('CONTRIBUTING.md', folders);
   expect(paths.length).toBeGreaterThan(20);

@@ -5,7 +5,7 @@ import { workerConfigSchema } from '../../apps/worker/src/config.js';
 
 const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
 
-/** `# KEY=default`: every key is commented out, so that the file copied as .env changes nothing. */
+/** Lines of the form `# KEY=default`: commented out, so that a copy as .env changes nothing. */
 function readKeys(part: string): Map<string, string> {
   const lines = part.matchAll(/^# ?([A-Z_]+)=(.*)$/gm);
   return new Map([...lines].map(([, key = '', value = '']) => [key, value]));
@@ -15,7 +15,7 @@ const documented = readKeys(text);
 const [api, worker] = [apiConfigSchema, workerConfigSchema].map(({ shape }) => Object.keys(shape));
 
 describe('.env.example', () => {
-  it('lists exactly the keys that api and worker read', () => {
+  it('lists exactly the settings of gateway and worker', () => {
     expect([...documented.keys()].toSorted()).toEqual(
       [...new Set([...api!, ...worker!])].toSorted(),
     );
@@ -25,13 +25,13 @@ describe('.env.example', () => {
     ['api and worker', api!.filter((key) => worker!.includes(key))],
     ['api', api!.filter((key) => !worker!.includes(key))],
     ['worker', worker!.filter((key) => !api!.includes(key))],
-  ])('lists under "%s" exactly the keys that these read', (section, keys) => {
+  ])('lists under "%s" exactly the settings of that section', (section, keys) => {
     const [, part = ''] = text.split(new RegExp(`^# --- ${section}(?::.*)? ---$`, 'm'));
     const [own = ''] = part.split(/^# --- /m);
     expect([...readKeys(own).keys()].toSorted()).toEqual(keys.toSorted());
   });
 
-  it('states the defaults that are in force', () => {
+  it('states the default of every setting that has one', () => {
     const defaults = { ...apiConfigSchema.parse({}), ...workerConfigSchema.parse({}) };
     const stated = Object.fromEntries([...documented].filter(([, value]) => value !== ''));
     const inForce = Object.entries(defaults).map(([key, value]) => [key, String(value)]);

@@ -25,19 +25,19 @@ interface Layer {
   handle?: { stack?: Layer[] };
 }
 
-/** `METHOD /path` of every route that answers, in the words of the document. */
+/** `method /path` of every route that answers, with the document's path syntax. */
 function listRoutes({ stack }: { stack: Layer[] }): string[] {
   return stack.flatMap(({ route, handle }) => {
     if (!route) return handle?.stack ? listRoutes({ stack: handle.stack }) : [];
     const paths = [route.path].flat().map((path) => path.replaceAll(/:(\w+)/g, '{$1}'));
-    // One for every method is what refuses all the others.
+    // A route for all methods only answers 405.
     if (route.methods['_all'] ?? route.methods['trace']) return [];
     return Object.keys(route.methods).flatMap((method) => paths.map((path) => `${method} ${path}`));
   });
 }
 
 function createApp(more: Partial<ServerDeps> = {}): Express {
-  // No request is made, so nothing behind the routes is asked.
+  // The tests send no request, so the routes never use their dependencies.
   const deps = { webhooks: { routes: {} }, log: pino({ level: 'silent' }), ...more };
   return createServer(options, deps as unknown as ServerDeps);
 }
@@ -46,7 +46,7 @@ describe('the OpenAPI document', () => {
   it.each([
     ['multipart', document],
     ['json', jsonDocument],
-  ])('is valid by the official schema of OpenAPI 3.1: %s', async (_body, either) => {
+  ])('is valid under the official schema of OpenAPI 3.1: %s', async (_body, either) => {
     const { valid, errors } = await new Validator().validate(
       structuredClone(either) as unknown as Record<string, unknown>,
     );
@@ -54,28 +54,28 @@ describe('the OpenAPI document', () => {
     expect(valid).toBe(true);
   });
 
-  it('has every route of the server, and no other', () => {
+  it('has exactly the routes of the server', () => {
     const documented = operations.map(({ method, path }) => `${method} ${path}`);
     const routes = listRoutes(createApp().router as unknown as { stack: Layer[] });
     expect(routes.length).toBeGreaterThan(15);
     expect(documented.toSorted()).toEqual(routes.toSorted());
   });
 
-  it('has no page for operators, which is no part of the API', () => {
+  it('leaves out the queue board, which is not part of the API', () => {
     const queueBoard = Router().get('/board', () => undefined);
     const routes = listRoutes(createApp({ queueBoard }).router as unknown as { stack: Layer[] });
     expect(routes).toContain('get /board');
     expect(operations.filter(({ path }) => /operator|board/.test(path))).toEqual([]);
   });
 
-  it('sends a check as a file, or as JSON, and never leaves the choice to a generator', () => {
+  it('offers a check with exactly one content type, so that generators need not choose', () => {
     const typesOf = ({ paths }: typeof document) =>
       Object.keys(paths['/face/v1/passive-liveness']?.post?.requestBody?.content ?? {});
     expect(typesOf(document)).toEqual(['multipart/form-data']);
     expect(typesOf(jsonDocument)).toEqual(['application/json']);
   });
 
-  it('has one schema for the body of every error', () => {
+  it('uses one schema for the body of every error', () => {
     const ownErrors = operations.flatMap(({ operation }) =>
       Object.keys(operation.responses)
         .filter((status) => !status.startsWith('2'))
@@ -83,18 +83,18 @@ describe('the OpenAPI document', () => {
     );
     const schemas = ownErrors.map((response) => response?.content['application/json']?.schema);
     const names = new Set(schemas.map((schema) => schema?.['$ref']));
-    // The body of /readyz is its own, as it is no failure of the request.
+    // /readyz has its own body: a 503 there is not an error of the request.
     expect(names).toEqual(
       new Set(['#/components/schemas/ErrorBody', '#/components/schemas/NotReady']),
     );
   });
 
-  it('names each operation once', () => {
+  it('gives every operation a unique id', () => {
     const names = operations.map(({ operation }) => operation.operationId);
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it('has every error code, under its status and with its words', () => {
+  it('lists every error code with its status and message', () => {
     const documented = new Map(
       operations.flatMap(({ operation }) =>
         Object.keys(operation.responses).flatMap((status) => listErrors(operation, status)),
@@ -118,7 +118,7 @@ describe('the OpenAPI document', () => {
     });
   }
 
-  it('names the limits in force and the address that callers use', () => {
+  it('states the configured limits and public URL', () => {
     const limits = { maxImageBytes: 4711, maxImagePixels: 1234 };
     const publicUrl = 'https://faces.example/livegate/';
     const own = createOpenApiDocument({ ...options, limits, publicUrl, pageAssets, body: 'json' });
@@ -151,7 +151,7 @@ describe('the OpenAPI document', () => {
 
   type Operation = (typeof operations)[number]['operation'];
 
-  it('holds examples of everything, each as its schema says', () => {
+  it('has only examples that match their schemas', () => {
     expect(examples.length).toBeGreaterThan(200);
     const problems = examples.flatMap(({ name, schema, value }) =>
       checker.checkValue({ schema }, value).map((problem) => `${name}: ${problem}`),
@@ -159,7 +159,7 @@ describe('the OpenAPI document', () => {
     expect(problems).toEqual([]);
   });
 
-  it('would notice an example that is not', () => {
+  it('would fail these tests with an example that does not match its schema', () => {
     const alive = { $ref: '#/components/schemas/Alive' };
     expect(checker.checkValue({ schema: alive }, { status: 'ok', more: 1 })).toHaveLength(1);
     expect(checker.checkValue({ schema: alive }, { status: 'dead' })).toHaveLength(1);

@@ -13,11 +13,11 @@ import type { Rate } from './rounds.js';
 
 const decodeImage = createDecodeImage(1);
 
-/** What a bare thread is started with. */
+/** The workerData of a bare thread. */
 export interface BareWork {
   modelsDir: string;
   image: Uint8Array;
-  /** Images in one run, and crops of each in the classifier's. */
+  /** Images per batch, and crops per image for the classifier. */
   batch: number;
   views: number;
   intraOpThreads: number;
@@ -25,8 +25,8 @@ export interface BareWork {
 }
 
 /**
- * The physical limit: as many threads as there are engines do nothing but decode the JPEG and run the
- * models on empty tensors, as many and as large as the pipeline's runs for this image.
+ * Measures the upper bound of the throughput: one thread per engine only decodes the JPEG and runs the
+ * models on empty tensors, with the batch size and crop count of the pipeline.
  */
 export async function runBare(
   { modelsDir, layout, seconds }: Pick<Bench, 'modelsDir' | 'layout' | 'seconds'>,
@@ -47,7 +47,7 @@ export async function runBare(
   return { perSecond: rates.reduce((a, b) => a + b), latenciesMs: [] };
 }
 
-/** How many of the classifier's views differ: that many crops the pipeline judges. */
+/** The number of distinct views, which is the number of crops that the pipeline classifies. */
 export async function countViews(modelsDir: string, image: Buffer): Promise<number> {
   const { detector, classifiers } = await loadModels(modelsDir);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeFigures, formatNumber } from './bench.js';
 
-test('a figure says whether its aim was reached', () => {
+test('describeFigures says whether each figure reached its aim', () => {
   const table = describeFigures([
     { name: 'share', value: 0.95, unit: '', aim: { atLeast: 0.95 } },
     { name: 'gap', value: 4.1, unit: 'ms', aim: { atMost: 4 } },
@@ -15,6 +15,6 @@ test('a figure says whether its aim was reached', () => {
   ]);
 });
 
-test('numbers keep three digits that count', () => {
+test('formatNumber keeps three significant digits', () => {
   expect([0.012345, 1.005, 99.96, 100.4].map(formatNumber)).toEqual(['0.0123', '1', '100', '100']);
 });

@@ -3,27 +3,27 @@ import type { Pipeline } from '@livegate/worker/scheduling/schedule-images';
 import { formatTable } from '../format-table.js';
 import type { Photos } from './photos.js';
 
-/** What every part of the bench is given. */
+/** The arguments of every part. */
 export interface Bench {
-  /** Of every program: the Redis, the models, and one engine layout for all that are compared. */
+  /** Variables for every program: Redis, models, and one engine layout, so that results compare. */
   env: Record<string, string>;
   modelsDir: string;
   layout: EngineLayout;
-  /** In this process, without HTTP or Redis: what a worker's engines can do. */
+  /** A worker's pipeline in this process, without HTTP and Redis. */
   pipeline: Pipeline;
-  /** The selfie is that of all figures that do not name another. */
+  /** Figures that name no photo use the selfie. */
   photos: Photos;
-  /** How long one measurement takes, in seconds. */
+  /** Duration of one measurement. */
   seconds: number;
   rounds: number;
-  /** Where the latency curve is drawn, as SVG. */
+  /** The SVG file of the latency curve. */
   curvePath: string;
 }
 
-/** Measures some figures that belong together; says what is not a figure. */
+/** Measures related figures, and prints further results with `say`. */
 export type Part = (bench: Bench, say: (line: string) => void) => Promise<Figure[]>;
 
-/** One measured number, and what it should be. */
+/** A measured number and its aim. */
 export interface Figure {
   name: string;
   value: number;
@@ -54,7 +54,7 @@ function judge({ value, aim }: Figure): string {
   return ('atLeast' in aim ? value >= aim.atLeast : value <= aim.atMost) ? 'reached' : 'missed';
 }
 
-/** Three digits that count; counts in full. */
+/** Three significant digits, and all digits before the decimal point. */
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }

@@ -1,23 +1,22 @@
-// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/performance]: all speed figures,
-// side by side in one run. bootstrap.mjs has installed, built, and changed to the repository's root.
+// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/performance]: measures all performance
+// figures. bootstrap.mjs has already installed and built, and changed to the repository's root.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
-import { measureClassifier, measureKnobs, measurePhotoSizes } from './parts/engine.js';
+import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureCurve } from './parts/curve.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
-import { measureMemory, measureUploads } from './parts/memory.js';
-import { measureRecords } from './parts/records.js';
+import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
-import { measureGpuLike, measureQueueMemory, measureTurns } from './parts/queue.js';
+import { measureGpuLike, measureQueueMemory, measurePriorities } from './parts/queue.js';
 import { prepareModels } from '../models/prepare-models.js';
 import { nativeEnv } from '../dev/processes.js';
 import { openPipeline } from '../open-pipeline.js';
-import { startOwnRedis } from '../dev/redis/find-or-start-redis.js';
+import { startOwnRedis } from '../dev/find-or-start-redis.js';
 
 const parts: Record<string, Part> = {
   classifier: measureClassifier,
@@ -25,11 +24,11 @@ const parts: Record<string, Part> = {
   'own-cores': measureOwnCores,
   latency: measureLatency,
   photos: measurePhotoSizes,
-  knobs: measureKnobs,
+  settings: measureEngineSettings,
   'gpu-like': measureGpuLike,
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,
-  turns: measureTurns,
+  priorities: measurePriorities,
   redis: measureRedisCost,
   records: measureRecords,
   uploads: measureUploads,
@@ -43,7 +42,7 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
     out: { type: 'string', default: '.data/bench' },
-    // Read where Redis is looked for: tools/dev/install-program.ts.
+    // Allowed here and read by tools/dev/install-program.ts.
     install: { type: 'boolean' },
   },
 });
@@ -52,16 +51,19 @@ process.exit(0);
 
 async function bench(names: string[]): Promise<void> {
   const unknown = names.filter((name) => !(name in parts));
-  if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}`);
+  if (unknown.length > 0) {
+    const known = Object.keys(parts).join(', ');
+    throw new Error(`unknown part ${unknown.join(', ')}: use some of ${known}`);
+  }
   await mkdir(options.out, { recursive: true });
   const dataDir = await mkdtemp(join(tmpdir(), 'livegate-bench-'));
   const redis = await startOwnRedis({ dataDir, say: console.error });
   try {
-    const setting = await prepareBench(redis.url);
-    const machine = describeMachine(setting);
+    const prepared = await prepareBench(redis.url);
+    const machine = describeMachine(prepared);
     console.log(machine);
-    const figures = await measureParts(names, setting);
-    await setting.pipeline.close();
+    const figures = await measureParts(names, prepared);
+    await prepared.pipeline.close();
     console.log(`\n${describeFigures(figures)}`);
     const record = { date: new Date().toISOString(), machine, figures };
     await writeFile(join(options.out, 'bench.json'), `${JSON.stringify(record, null, 2)}\n`);
@@ -71,18 +73,18 @@ async function bench(names: string[]): Promise<void> {
   }
 }
 
-async function measureParts(names: string[], setting: Bench): Promise<Figure[]> {
+async function measureParts(names: string[], prepared: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const name of names) {
     console.log(`\n${name}`);
-    const ofPart = await parts[name]!(setting, console.log);
+    const ofPart = await parts[name]!(prepared, console.log);
     if (ofPart.length > 0) console.log(describeFigures(ofPart));
     figures.push(...ofPart);
   }
   return figures;
 }
 
-/** The engine layout is measured once, and then the same for all that are compared. */
+/** Measures the engine layout once, so that all programs use the same. */
 async function prepareBench(redisUrl: string): Promise<Bench> {
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
   await prepareModels(modelsDir, console.error);
@@ -115,6 +117,6 @@ function describeMachine({ layout }: Bench): string {
   const { engines, intraOpThreads, maxBatch } = layout;
   return (
     `${cpus().length} x ${cpu?.model.trim()}, Node ${process.versions.node}; ` +
-    `${engines} engines x ${intraOpThreads} threads, up to ${maxBatch} images in a run`
+    `${engines} engines x ${intraOpThreads} threads, up to ${maxBatch} images per batch`
   );
 }

@@ -12,7 +12,7 @@ export interface Photo {
   jpeg: Buffer;
 }
 
-/** The face fills the picture: whichever view, it shows the same pixels. */
+/** The face fills the picture, so that all views show the same pixels. */
 const CLOSE_UP = { photo: 2, left: 253, top: 64, width: 384, height: 432 };
 
 export interface Photos {
@@ -22,7 +22,7 @@ export interface Photos {
   sizes: Photo[];
 }
 
-/** Before a pipeline is opened: from then on this process reads JPEG and PNG only, no drawings. */
+/** Must run before a pipeline is opened, which disables sharp's SVG loader in this process. */
 export async function makePhotos(): Promise<Photos> {
   const selfie = await cutPhoto(SELFIE).toBuffer();
   const sizes = Object.entries(SIZES).flatMap(([name, size]) => [
@@ -38,7 +38,7 @@ export async function makePhotos(): Promise<Photos> {
   };
 }
 
-/** The least that is an image, with as many bytes as wanted: what follows the picture is ignored. */
+/** A tiny JPEG, padded to `bytes`: decoders ignore trailing bytes. */
 export async function makeGreySquare(bytes = 0): Promise<Buffer> {
   const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
   const jpeg = await toJpeg(grey);
@@ -49,7 +49,7 @@ function toJpeg(picture: Sharp): Promise<Buffer> {
   return picture.jpeg({ quality: 92 }).toBuffer();
 }
 
-/** An oval with eyes and a mouth, in the middle of a wall. */
+/** A drawn face: an oval with eyes, nose and mouth on a plain background. */
 function drawFace(width: number, height: number): Sharp {
   const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"
     viewBox="0 0 600 800" preserveAspectRatio="xMidYMid slice">

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
 import { findFreePort } from '../dev/ports.js';
 import { startService, stopServices, type Service, untilReady } from '../dev/processes.js';
 import type { Bench } from './bench.js';
 import type { ProcessUsage } from './programs/watch-process.js';
+import { repeatWork, type Rate } from './rounds.js';
 
 const READY_WITHIN_MS = 60_000;
 const GRACE_MS = 30_000;
 
-/** Programs at work, as they run in production, and what they use. */
+/** Running gateways and a worker, as in production. */
 export interface Product {
   /** One for each gateway. */
   urls: string[];
@@ -19,14 +22,14 @@ export interface Product {
 
 export interface ProductOptions {
   gateways?: number;
-  /** The worker's program and its arguments, where it is not the real one. */
+  /** Program and arguments that replace the real worker. */
   worker?: string[];
   env?: Record<string, string>;
 }
 
 const WORKER = ['apps/worker/dist/main.js'];
 
-/** A product of its own: nothing else uses its keys in Redis. Resolves once it takes checks. */
+/** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
 export async function startProduct(
   bench: Bench,
   { gateways = 1, worker = WORKER, env = {} }: ProductOptions = {},
@@ -50,7 +53,7 @@ export async function startProduct(
   return { urls, gateways: services.slice(0, gateways), worker: services.at(-1)!, stop };
 }
 
-/** A node program that `readUsage` can ask. */
+/** Starts a Node program whose resource usage `readUsage` can read. */
 export function startWatched(args: string[], env: Record<string, string>): Service {
   const preload = new URL('./programs/watch-process.js', import.meta.url).href;
   return startService(args[0]!, ['--import', preload, ...args], { ...process.env, ...env });
@@ -62,7 +65,7 @@ export async function readUsage({ process: child }: Service): Promise<ProcessUsa
   return (await answer)[0];
 }
 
-/** The design most people write first, as a process of its own: see naive-server.ts. */
+/** Starts the design most people write first: see naive-server.ts. */
 export async function startNaiveServer({ env }: Bench) {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
@@ -70,4 +73,76 @@ export async function startNaiveServer({ env }: Bench) {
   const service = startWatched([program], { ...env, PORT: `${port}` });
   await untilReady(`${url}/readyz`, 60_000);
   return { url, stop: () => stopServices([service], 5000) };
+}
+
+export interface Load {
+  image: Buffer;
+  /** Number of callers, each with its own keep-alive connection. */
+  connections: number;
+  seconds: number;
+  /** Requests per second of all callers together; without it, as many as possible. */
+  perSecond?: number;
+  /** Retry a 503 after a second instead of failing; otherwise the rate would count refusals. */
+  mayRefuse?: boolean;
+}
+
+const PATH = '/face/v1/passive-liveness';
+const RETRY_MS = 1000;
+const credentials = {
+  authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
+  'x-api-key': 'default-api-key',
+};
+
+/**
+ * Runs callers that each send the next image after the previous answer. Resolves when all answers have
+ * arrived. Rejects if an answer is not 200.
+ *
+ * Does not use autocannon, which aborts the requests that are running at the end, so that the slowest
+ * answers are not counted and disturb the next measurement, and which sends the requests of a second in
+ * one burst.
+ */
+export async function sendLoad(url: string, load: Load): Promise<Rate> {
+  const { connections: concurrency, seconds, perSecond } = load;
+  const { send, close } = await openCallers(url, load.image, concurrency);
+  const sendOk = async () => {
+    const { status, body } = await send();
+    if (status === 503 && load.mayRefuse) await sleep(RETRY_MS);
+    else if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+  };
+  try {
+    return await repeatWork(sendOk, { concurrency, seconds, ...(perSecond && { perSecond }) });
+  } finally {
+    await close();
+  }
+}
+
+/** Sends `count` uploads at once; resolves to the number of answers with each status. */
+export async function sendBurst(url: string, image: Buffer, count: number) {
+  const { send, close } = await openCallers(url, image, count);
+  const answers = await Promise.all(Array.from({ length: count }, send));
+  await close();
+  const statuses = new Map<number, number>();
+  for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  return statuses;
+}
+
+async function openCallers(url: string, image: Buffer, connections: number) {
+  const pool = new Pool(url, { connections });
+  const { body, type } = await encodeUpload(image);
+  const headers = { ...credentials, 'content-type': type };
+  return {
+    send: async () => {
+      const response = await pool.request({ path: PATH, method: 'POST', headers, body });
+      return { status: response.statusCode, body: await response.body.text() };
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+async function encodeUpload(image: Buffer): Promise<{ body: Buffer; type: string }> {
+  const form = new FormData();
+  form.set('image', new Blob([Uint8Array.from(image)]), 'selfie.jpg');
+  const encoded = new Response(form);
+  const type = encoded.headers.get('content-type') ?? '';
+  return { body: Buffer.from(await encoded.arrayBuffer()), type };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a load of checks met: the rate, and how long each of them took. */
+/** The throughput and latencies of a load. */
 export interface Rate {
   perSecond: number;
   latenciesMs: number[];
@@ -9,11 +9,11 @@ export interface Rate {
 export interface Repetition {
   concurrency: number;
   seconds: number;
-  /** Of all together, where they are to go slower than they can. */
+  /** Limit for all callers together. */
   perSecond?: number;
 }
 
-/** Does the work over and over for so long, so many at a time, and ends with nothing under way. */
+/** Repeats `work` for `seconds`, `concurrency` at a time. Resolves when no call is running. */
 export async function repeatWork(
   work: () => Promise<unknown>,
   { concurrency, seconds, perSecond = Infinity }: Repetition,
@@ -22,9 +22,9 @@ export async function repeatWork(
   const started = performance.now();
   const elapsedMs = () => performance.now() - started;
   const endMs = 1000 * seconds;
-  const turnMs = (1000 * concurrency) / perSecond;
+  const intervalMs = (1000 * concurrency) / perSecond;
   const repeat = async () => {
-    for (let dueMs = 0; Math.max(dueMs, elapsedMs()) < endMs; dueMs += turnMs) {
+    for (let dueMs = 0; Math.max(dueMs, elapsedMs()) < endMs; dueMs += intervalMs) {
       if (dueMs > elapsedMs()) await sleep(dueMs - elapsedMs());
       const begun = performance.now();
       await work();
@@ -36,8 +36,8 @@ export async function repeatWork(
 }
 
 /**
- * Side by side: each of the measurements once per round, so that what else the machine does meets all
- * of them. Answers all rounds of each, in the order of time.
+ * Runs every measurement once per round, so that other load on the machine affects all of them alike.
+ * Resolves to the results of each measurement in the order of rounds.
  */
 export async function interleave<Name extends string, Result>(
   rounds: number,
@@ -51,7 +51,7 @@ export async function interleave<Name extends string, Result>(
   return results as Record<Name, Result[]>;
 }
 
-/** The median over rounds of one measure relative to another, each pair from the same round. */
+/** The median over rounds of the ratio of two measures in the same round. */
 export function medianRatio(measures: number[], others: number[]): number {
   return median(measures.map((measure, round) => measure / others[round]!));
 }
@@ -60,7 +60,7 @@ export function median(values: number[]): number {
   return percentile(values, 0.5);
 }
 
-/** `share` from 0 to 1; of an even number of values, the lower middle one is the median. */
+/** `share` is 0 to 1. The median of an even number of values is the lower middle one. */
 export function percentile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(share * (sorted.length - 1))] ?? NaN;

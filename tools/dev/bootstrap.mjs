@@ -1,7 +1,7 @@
-// `node tools/dev/bootstrap.mjs [command] [args…]`: makes a fresh clone runnable, then runs a command.
+// `node tools/dev/bootstrap.mjs [command] [args…]`: installs and builds if necessary, then runs a command.
 //
-// The .mjs files here run before node_modules exists: plain JavaScript, node built-ins only.
-// Progress goes to stderr, so that a command's own stdout can be piped.
+// The .mjs files in this folder run before node_modules exists: plain JavaScript, Node's modules only.
+// Progress is printed to stderr, so that a command's own stdout can be piped.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -16,7 +16,7 @@ const commands = {
   models: 'tools/dist/models/main.js',
   bench: 'tools/dist/bench/main.js',
   evaluate: 'tools/dist/evaluate/main.js',
-  // The program that the api's image ships as well.
+  // The same program as in the api image.
   credentials: 'apps/api/dist/credentials/main.js',
 };
 
@@ -25,7 +25,7 @@ const lockPollMs = 200;
 const say = (line) => console.error(line);
 
 try {
-  // Where npm runs its scripts, too: every command may count on it.
+  // Commands rely on the repository's root as working directory, which is where npm runs scripts.
   process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
   await bootstrap(process.argv.slice(2));
 } catch (error) {
@@ -33,10 +33,10 @@ try {
   process.exit(1);
 }
 
-/** Without a command it only installs: what lint and format need. */
+/** Without a command it only installs, which is all that lint and format need. */
 async function bootstrap([command, ...args]) {
   requireNodeVersion();
-  // `npm start` and `npm test` may begin together: one installs and builds, the other waits.
+  // `npm start` and `npm test` may run at the same time: one installs and builds, the other waits.
   await holdLock('.data/bootstrap.lock', async () => {
     await installDependencies(say);
     if (command) build();
@@ -46,7 +46,7 @@ async function bootstrap([command, ...args]) {
   if (command) await run(command, args);
 }
 
-/** Runs `work` while no other process holds the lock file; a lock whose process died is ignored. */
+/** Runs `work` with the lock file held. A lock whose process has died is ignored. */
 async function holdLock(path, work) {
   await takeLock(path);
   try {
@@ -58,13 +58,13 @@ async function holdLock(path, work) {
 
 async function takeLock(path) {
   mkdirSync(dirname(path), { recursive: true });
-  for (let told = false; !createLock(path);) {
+  for (let announced = false; !createLock(path);) {
     if (!isHolderAlive(path)) {
       rmSync(path, { force: true });
       continue;
     }
-    if (!told) say(`Waiting for the process that holds ${path} …`);
-    told = true;
+    if (!announced) say(`Waiting for the process that holds the lock ${path} …`);
+    announced = true;
     await sleep(lockPollMs);
   }
 }
@@ -81,7 +81,7 @@ function createLock(path) {
 
 function isHolderAlive(path) {
   try {
-    // Signal 0 only asks whether the process exists; EPERM means it does, as another user's.
+    // Signal 0 only checks that the process exists. EPERM: it exists and belongs to another user.
     return process.kill(Number(readFileSync(path, 'utf8')), 0);
   } catch (error) {
     return error.code === 'EPERM';
@@ -91,10 +91,10 @@ function isHolderAlive(path) {
 function requireNodeVersion() {
   const range = JSON.parse(readFileSync('package.json', 'utf8')).engines.node;
   if (range.split(' || ').some((part) => satisfies(process.versions.node, part))) return;
-  throw new Error(`this is Node ${process.versions.node}, but Livegate needs Node ${range}`);
+  throw new Error(`Livegate needs Node ${range}, and this is Node ${process.versions.node}`);
 }
 
-/** Just the two forms that package.json uses: ^MAJOR.MINOR and >=MAJOR.MINOR. */
+/** Supports only the two forms in package.json: ^MAJOR.MINOR and >=MAJOR.MINOR. */
 function satisfies(version, part) {
   const [major, minor] = version.split('.').map(Number);
   const [neededMajor, neededMinor] = part.match(/\d+/g).map(Number);
@@ -109,17 +109,17 @@ function build() {
   if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
 }
 
-/** The command runs in this process, as if it had been started by itself. */
+/** Runs the command in this process, with the arguments of a separate one. */
 async function run(command, args) {
   if (!(command in commands)) {
-    throw new Error(`unknown command "${command}"; one of: ${Object.keys(commands).join(', ')}`);
+    throw new Error(`unknown command "${command}": use one of ${Object.keys(commands).join(', ')}`);
   }
   const script = resolve(commands[command]);
   process.argv = [process.execPath, script, ...args];
   await import(pathToFileURL(script).href);
 }
 
-/** A plain Error is an expected failure and says what to do; of anything else the stack is wanted. */
+/** A plain Error is an expected failure with advice in its message; for all others show the stack. */
 function describeFailure(error) {
   return error instanceof Error && error.name === 'Error' ? error.message : inspect(error);
 }

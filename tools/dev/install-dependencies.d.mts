@@ -1,3 +1,3 @@
-/** `packages` of a package-lock.json: by path. */
+/** The member `packages` of a package-lock.json, by path. */
 export type LockedPackages = Record<string, { version?: string; optional?: boolean }>;
 export function isInstallCurrent(wanted: LockedPackages, installed: LockedPackages): boolean;

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 
-// npm writes this inventory of node_modules last, so an interrupted install has none.
+// npm writes this file last, so an interrupted installation has none.
 const installedLock = 'node_modules/.package-lock.json';
 
-/** Installs what package-lock.json says, unless it is all there. */
+/** Installs the packages of package-lock.json, unless all are installed. */
 export async function installDependencies(say) {
   if (isInstallCurrent(readPackages('package-lock.json'), readPackages(installedLock))) return;
   say('Installing dependencies (this takes about a minute, once) …');
@@ -14,18 +14,18 @@ export async function installDependencies(say) {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  // Whoever interrupts us means the installation, too; the next command takes it up again.
+  // An interrupt also stops the installation; the next command repeats it.
   const interrupt = (signal) => npm.kill(signal);
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const [status] = await once(npm, 'exit');
   process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   if (status !== 0)
-    throw new Error('npm ci did not finish: see above, then run this command again');
+    throw new Error('npm ci failed: correct the errors above, then run this command again');
 }
 
 /**
- * Whether every package of the lock file is installed in its version. Optional ones may be
- * missing: they are binaries for other platforms.
+ * True if every package of the lock file is installed in its version. Optional packages, which are
+ * binaries for other platforms, may be missing.
  */
 export function isInstallCurrent(wanted, installed) {
   return Object.entries(wanted).every(([path, { version, optional }]) => {

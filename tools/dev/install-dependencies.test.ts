@@ -8,7 +8,7 @@ const wanted = {
 };
 
 describe('an install is current', () => {
-  test('when every package is there in its version', () => {
+  test('when every package is installed in its version', () => {
     expect(isInstallCurrent(wanted, wanted)).toBe(true);
   });
 
@@ -18,7 +18,7 @@ describe('an install is current', () => {
 });
 
 describe('an install is stale', () => {
-  test('when there is none, or it was interrupted', () => {
+  test('when nothing is installed or the installation was interrupted', () => {
     expect(isInstallCurrent(wanted, {})).toBe(false);
   });
 

@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
-/** A machine whose apt-get and sudo only write down how they were called. */
+/** A machine whose apt-get and sudo only record their arguments. */
 async function describeStandIns(machine: Partial<Machine> = {}): Promise<Machine> {
   const searchPath = join(folder, 'bin');
   await mkdir(searchPath);
@@ -42,7 +42,7 @@ async function readCalls(): Promise<string[]> {
   return text.split('\n').filter(Boolean);
 }
 
-describe('a package manager is run without a question', () => {
+describe('a package manager runs without a question', () => {
   const none = { args: ['node', 'start.js'], env: {}, isRoot: false, isContainer: false };
 
   test.each([
@@ -55,16 +55,16 @@ describe('a package manager is run without a question', () => {
 
   test.each([
     ['as a user', {}],
-    ['as root of a machine that is not a container', { isRoot: true }],
+    ['as root outside a container', { isRoot: true }],
     ['as a user in a container', { isContainer: true }],
-    ['where CI is false', { env: { CI: 'false' } }],
+    ['with CI=false', { env: { CI: 'false' } }],
   ])('but not %s', (_, circumstances) => {
     expect(findConsent({ ...none, ...circumstances })).toBeUndefined();
   });
 });
 
-describe('a program that is missing', () => {
-  test('is installed with consent, and the reason is said', async () => {
+describe('a missing program', () => {
+  test('is installed with consent, and the reason is printed', async () => {
     const machine = await describeStandIns({ consent: 'as this is CI' });
     await installProgram(someProgram, machine, say);
     expect(await readCalls()).toEqual(['apt-get install it']);
@@ -83,8 +83,8 @@ describe('a program that is missing', () => {
 
   test.each([
     ['after a no at the terminal', { confirm: () => Promise.resolve(false) }],
-    ['where nobody can be asked', {}],
-  ])('is not installed %s; the error names the command', async (_, more) => {
+    ['without a terminal', {}],
+  ])('is not installed %s, and the error names the command', async (_, more) => {
     const machine = await describeStandIns(more);
     await expect(installProgram(someProgram, machine, say)).rejects.toThrow(
       /^Something is not installed\. Install it with "sudo apt-get install it", or run this command again with "-- --install"\.$/,
@@ -94,9 +94,13 @@ describe('a program that is missing', () => {
   });
 
   test.each([
-    ['which asks nothing where there is no terminal', {}, 'sudo --non-interactive'],
-    ['which may ask for a password', { confirm: () => Promise.resolve(true) }, 'sudo /bin/sh'],
-  ])('is installed through sudo by a user, %s', async (_, more, call) => {
+    ['which asks for no password without a terminal', {}, 'sudo --non-interactive'],
+    [
+      'which may ask for a password at a terminal',
+      { confirm: () => Promise.resolve(true) },
+      'sudo /bin/sh',
+    ],
+  ])('is installed with sudo for a user, %s', async (_, more, call) => {
     const machine = await describeStandIns({
       isRoot: false,
       consent: 'as --install asks',
@@ -107,7 +111,7 @@ describe('a program that is missing', () => {
   });
 
   test.each([true, false])(
-    'and cannot be installed is an error with the command (root: %s)',
+    'whose installation fails causes an error with the command (root: %s)',
     async (isRoot) => {
       const machine = await describeStandIns({ isRoot, consent: 'as this is CI' });
       await writeProgram('apt-get', 'echo no such package >&2; exit 100');
@@ -117,7 +121,7 @@ describe('a program that is missing', () => {
     },
   );
 
-  test('is left to the reader where no package manager is known', async () => {
+  test('causes an error with advice if there is no known package manager', async () => {
     const machine = { searchPath: folder, isRoot: true, consent: 'as this is CI' };
     await expect(installProgram(someProgram, machine, say)).rejects.toThrow(
       'Something is not installed. Build it.',

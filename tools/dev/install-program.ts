@@ -8,36 +8,36 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const maxOutputBytes = 64 * 1024 * 1024;
 
-/** What this process may use of the machine; tests describe another one. */
+/** The machine as this process may use it; tests describe a different one. */
 export interface Machine {
-  /** Where programs are looked for, as in PATH. */
+  /** Folders with programs, in the format of PATH. */
   searchPath: string;
   isRoot: boolean;
-  /** Why a package may be installed without a question; undefined where it may not. */
+  /** The reason why packages may be installed without a question; undefined if they may not. */
   consent?: string | undefined;
-  /** Asks the person at the terminal; absent where there is no terminal. */
+  /** Asks the user at the terminal; absent without a terminal. */
   confirm?: ((question: string) => Promise<boolean>) | undefined;
 }
 
-/** A program that is not Node's, and how each package manager installs it. */
+/** A program outside npm, and how each system package manager installs it. */
 export interface InstallableProgram {
   name: string;
-  /** By the package manager's own program; the first that is found is used. */
+  /** Keyed by the package manager's command; the first one that exists is used. */
   installers: Record<string, Installer>;
-  /** What to do where none of them is found. */
+  /** Advice if no package manager is found. */
   otherwise: string;
 }
 
 interface Installer {
-  /** One line for sh, run as root. */
+  /** A shell script, run as root. */
   shell: string;
-  /** What a person types. */
+  /** The command for the user. */
   advice: string;
 }
 
 /**
- * Debian and Ubuntu start a server and enable it at boot on installation, which nobody asked for: the
- * run level holds back init scripts.
+ * Debian and Ubuntu start a server when they install it and enable it at boot. RUNLEVEL=1 prevents the
+ * start by init scripts.
  */
 export function aptInstaller(packages: string): Installer {
   const apt = 'apt-get -q -y -o DPkg::Lock::Timeout=120';
@@ -50,7 +50,7 @@ export function aptInstaller(packages: string): Installer {
   };
 }
 
-/** Circumstances that decide whether a package manager may be run. */
+/** Decide whether a package manager may run without a question. */
 export interface Circumstances {
   args: string[];
   env: NodeJS.ProcessEnv;
@@ -69,7 +69,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** The reason to install without a question, or undefined. */
+/** The reason why packages may be installed without a question, or undefined. */
 export function findConsent({ args, env, isRoot, isContainer }: Circumstances): string | undefined {
   if (args.includes('--install')) return 'as --install asks';
   if (env['CI'] && env['CI'] !== 'false') return 'as this is CI';
@@ -77,7 +77,7 @@ export function findConsent({ args, env, isRoot, isContainer }: Circumstances): 
   return undefined;
 }
 
-/** Absolute path of the first of these programs that is installed. */
+/** The absolute path of the first of these programs that is installed. */
 export function findProgram(
   names: string[],
   { searchPath }: Pick<Machine, 'searchPath'>,
@@ -89,8 +89,8 @@ export function findProgram(
 }
 
 /**
- * Runs the system's package manager where that is agreed: by `consent`, or by a yes at the terminal.
- * Otherwise throws one line with the command to run.
+ * Runs the system's package manager with `consent` or after a yes at the terminal. Otherwise throws an
+ * Error with the command to run.
  */
 export async function installProgram(
   { name, installers, otherwise }: InstallableProgram,
@@ -120,21 +120,21 @@ export async function installProgram(
   }
 }
 
-/** Brew refuses root. sudo asks for its password at the terminal, where there is one. */
+/** Runs without sudo for root and for brew, which refuses root. sudo may ask for a password. */
 async function runAsRoot(shell: string, manager: string, machine: Machine): Promise<void> {
   const options = { env: { ...process.env, PATH: machine.searchPath }, maxBuffer: maxOutputBytes };
   if (machine.isRoot || manager === 'brew') {
-    // The error's message holds what the package manager wrote to stderr.
+    // The message of the thrown error contains the stderr of the package manager.
     await run('/bin/sh', ['-c', shell], options);
     return;
   }
   const flags = machine.confirm ? [] : ['--non-interactive'];
   const sudo = spawn('sudo', [...flags, '/bin/sh', '-c', shell], { ...options, stdio: 'inherit' });
   const [code] = (await once(sudo, 'exit')) as [number | null];
-  if (code !== 0) throw new Error(`sudo ended with ${code}`);
+  if (code !== 0) throw new Error(`sudo exited with ${code}`);
 }
 
-/** Container runtimes leave these marks; without them, process 1 is not an init system. */
+/** Docker and Podman create these files; in other containers, process 1 is not an init system. */
 function runsInContainer(): boolean {
   if (existsSync('/.dockerenv') || existsSync('/run/.containerenv')) return true;
   try {

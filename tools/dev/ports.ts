@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode } from './processes.js';
 
-/** Below those that systems give to outgoing connections: such a one would soon be taken by one. */
+/** Below the ephemeral ports (Linux: from 32768), which outgoing connections would soon occupy. */
 const FIRST_PORT = 20_000;
 const PAST_LAST_PORT = 32_768;
 
-/** A loopback port that is free now; another server may still take it first. */
+/** A loopback port that is free now; another process may still take it first. */
 export async function findFreePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST_PORT, PAST_LAST_PORT);
@@ -20,14 +20,14 @@ export async function findFreePort(): Promise<number> {
   }
 }
 
-/** Throws what to do when no server could listen there. */
+/** Throws an Error with advice if no server can listen on the port. */
 export async function requireFreePort(port: number, host: string): Promise<void> {
   try {
     await bindBriefly(port, host);
   } catch (error) {
     const code = errorCode(error);
     const reason = code === 'EADDRINUSE' ? 'is already in use' : `cannot be used (${code})`;
-    throw new Error(`port ${port} ${reason}. Stop what uses it, or choose another: PORT=8081`, {
+    throw new Error(`port ${port} ${reason}. Free the port, or choose another: PORT=8081`, {
       cause: error,
     });
   }

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Service {
   name: string;
   process: ChildProcess;
-  /** Resolves with the reason, once the process has ended. */
+  /** Resolves with the reason when the process has ended. */
   ended: Promise<string>;
 }
 
 /**
- * Starts a node program that shares this terminal, but not its signals: a Ctrl-C reaches only
- * us, and we choose the order. Should we be killed, the IPC channel closes and it shuts down.
+ * Starts a Node program in its own process group, so that Ctrl-C reaches only this process, which stops
+ * services in order. If this process is killed, the IPC channel closes and the service shuts down.
  */
 export function startService(name: string, args: string[], env: NodeJS.ProcessEnv): Service {
   const child = spawn(process.execPath, args, {
@@ -27,8 +27,8 @@ export function startService(name: string, args: string[], env: NodeJS.ProcessEn
 }
 
 /**
- * Asks one after the other to stop, and ends what does not by force. In their order: the api must
- * answer who waits, and for that the worker must still work.
+ * Stops the services one after another, with SIGKILL after `graceMs`. The order matters: the api must
+ * stop first, because it answers its waiting callers while the worker still runs.
  */
 export async function stopServices(services: Service[], graceMs: number): Promise<void> {
   for (const service of services) {
@@ -40,23 +40,23 @@ export async function stopServices(services: Service[], graceMs: number): Promis
   killServices(services);
 }
 
-/** Kills whole process groups, so that nothing a service started survives it. */
+/** Kills whole process groups, so that no child process of a service survives. */
 export function killServices(services: Service[]): void {
   for (const { process: child } of services) {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // The group is empty: nothing survived.
+      // The process group is already empty.
     }
   }
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-// npm passes a terminal's Ctrl-C on to its child, which the terminal has told already.
+// npm forwards a terminal's Ctrl-C to its child, which has got the signal from the terminal already.
 const echoMs = 500;
 
-/** Resolves at the first signal to stop. `force` is called at any later one: someone is impatient. */
+/** Resolves at the first signal to stop, and calls `force` at every later one. */
 export function untilInterrupted(force: (signal: NodeJS.Signals) => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstAtMs: number | undefined;
@@ -73,7 +73,7 @@ export function untilInterrupted(force: (signal: NodeJS.Signals) => void): Promi
 const pollMs = 200;
 const answerWithinMs = 5000;
 
-/** Resolves when the address answers 200, throws when it has not done so in time. */
+/** Resolves when `url` answers 2xx; rejects after `withinMs`. */
 export async function untilReady(url: string, withinMs: number): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await answersOk(url))) {
@@ -96,21 +96,21 @@ async function answersOk(url: string): Promise<boolean> {
 
 export function isProcessAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0); // signal 0 only asks
+    return process.kill(pid, 0); // signal 0 only checks that the process exists
   } catch (error) {
-    return errorCode(error) === 'EPERM'; // it lives, as another user's
+    return errorCode(error) === 'EPERM'; // exists, and belongs to another user
   }
 }
 
-/** The code of a node error, such as EADDRINUSE. */
+/** The code of a Node error, such as EADDRINUSE. */
 export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
 /**
- * What Node and the C library read once, at a process's start. libuv's threads decode the images: at
- * least one for each core, or the engines wait. glibc keeps what it frees in up to eight arenas per
- * core, among which megabytes of pixels wander: two keep the memory of a worker flat.
+ * Variables that Node and the C library read when a process starts. libuv's threads decode images and
+ * need at least one per core, or engines wait. glibc keeps freed memory in up to eight arenas per core,
+ * each of which grows by megabytes of pixels; two keep a worker's memory flat.
  */
 export const nativeEnv = {
   UV_THREADPOOL_SIZE: `${Math.max(4, availableParallelism())}`,

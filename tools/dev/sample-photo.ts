@@ -13,16 +13,16 @@ export interface PhotoCut {
   height: number;
 }
 
-/** Framed like a selfie: one face with room around it. */
+/** One face with background around it, framed like a selfie. */
 export const SELFIE: PhotoCut = { photo: 1, left: 219, top: 155, width: 576, height: 704 };
 
-/** Writes a bona fide photo of one face, as JPEG: something to send before a camera is at hand. */
+/** Writes a bona fide photo of one face as JPEG, for the first check without a camera. */
 export async function writeSamplePhoto(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await cutPhoto(SELFIE).toFile(path);
 }
 
-/** Group photos that a development dependency brings (MIT), so that none is committed here. */
+/** Group photos of a development dependency (MIT), so that this repository contains no photo. */
 export function samplePhotoPath(photo: number): string {
   return `node_modules/@vladmandic/face-api/demo/sample${photo}.jpg`;
 }

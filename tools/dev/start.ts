@@ -1,5 +1,5 @@
-// npm start: the whole product on this machine, one api and one worker, until it is interrupted.
-// bootstrap.mjs has installed, built, and changed to the repository's root.
+// npm start: runs one api, one worker and Redis on this machine until Ctrl-C.
+// bootstrap.mjs has already installed and built, and changed to the repository's root.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { apiConfigRules, apiConfigSchema } from '@livegate/api/gateway/config';
@@ -16,11 +16,11 @@ import {
   untilInterrupted,
   untilReady,
 } from './processes.js';
-import { findOrStartRedis, type Redis, startOwnRedis } from './redis/find-or-start-redis.js';
+import { findOrStartRedis, type Redis, startOwnRedis } from './find-or-start-redis.js';
 import { writeSamplePhoto } from './sample-photo.js';
 
 const readyWithinMs = 180_000;
-// For the images a worker has taken; most supervisors wait as long.
+// Time for a worker to finish its checks; the default of most supervisors.
 const graceMs = 30_000;
 const samplePath = resolve('.data/samples/selfie.jpg');
 
@@ -28,7 +28,7 @@ const say = (line: string) => console.log(line);
 
 process.exit(await start());
 
-/** Runs everything, and stops it in the reverse order; returns the exit code. */
+/** Starts all services and stops them in reverse order; returns the exit code. */
 async function start(): Promise<number> {
   refuseConfig([
     ...findConfigProblems(apiConfigSchema, process.env, apiConfigRules),
@@ -61,14 +61,14 @@ async function start(): Promise<number> {
   }
 }
 
-/** Webhooks to receivers on this machine, unless somebody else may call or it is production. */
+/** Allows webhooks to this machine, unless other machines may call the API or this is production. */
 function allowReceivers(host: string): NodeJS.ProcessEnv {
   const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(host);
   if (!isLoopback || process.env['NODE_ENV'] === 'production') return {};
   return { LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1,::1' };
 }
 
-/** As it is written in a URL. A server that listens at every address is reached at loopback. */
+/** The host for a URL: loopback for a server that listens on every address. */
 function describeHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
@@ -76,7 +76,7 @@ function describeHost(host: string): string {
 
 function readPort(): number {
   const port = Number(process.env['PORT'] || '8080');
-  if (port === 0) throw new Error('PORT must not be 0: callers would not know where to go');
+  if (port === 0) throw new Error('PORT must not be 0: choose the port that callers use');
   return port;
 }
 
@@ -85,7 +85,7 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
   const nodeArgs = watch ? ['--watch', '--watch-preserve-output'] : [];
   const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
     startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { ...env, ...own });
-  // Each of them is scraped, if at all, at a port of its own.
+  // Both processes serve Prometheus metrics, so each needs its own port.
   const scrapePort = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT'] || 9464);
   const services = [
     startApp('api'),
@@ -96,22 +96,22 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
 }
 
 /**
- * Beside a Redis of our own, a second one for images. An append-only file holds what was deleted until it
- * is rewritten; as this one is almost empty most of the time, that is soon done, and often.
+ * Starts a second Redis for images, so that deleted images leave the disk soon: an append-only file keeps
+ * deleted values until it is rewritten, and this Redis is small enough to rewrite it often.
  */
 async function startImageRedis(): Promise<Redis | undefined> {
   if (process.env['BLOB_REDIS_URL']) return undefined;
   return await startOwnRedis({ dataDir: resolve('.data/redis-images'), rewriteAt: '1mb', say });
 }
 
-/** Resolves with what went wrong, if anything that should run ends by itself. */
+/** Resolves with the reason when a service or Redis ends unexpectedly. */
 async function untilFailure(services: Service[], redises: Redis[]): Promise<string> {
   const ends = services.map(async ({ name, ended }) => `the ${name} ended (${await ended})`);
   for (const { gone } of redises) if (gone) ends.push(gone.then(() => 'Redis ended'));
   return await Promise.race(ends);
 }
 
-/** `ended` resolves when it is time to stop: with the reason, if that is a failure. */
+/** `ended` resolves when it is time to stop: with a reason for a failure, otherwise with undefined. */
 async function serve(url: string, ended: Promise<string | undefined>): Promise<number> {
   const ready = untilReady(`${url}/readyz`, readyWithinMs).then(() => 'ready' as const);
   if ((await Promise.race([ready, ended])) === 'ready') sayHowToUse(url);
@@ -121,7 +121,7 @@ async function serve(url: string, ended: Promise<string | undefined>): Promise<n
 }
 
 function sayHowToUse(url: string): void {
-  // npm runs us in the repository's root, but the line will be pasted where it was started.
+  // npm runs scripts in the repository's root, but the user pastes the command in INIT_CWD.
   const photo = relative(process.env['INIT_CWD'] ?? process.cwd(), samplePath);
   const credentials = process.env['LIVEGATE_CREDENTIALS_FILE']
     ? `-u USERNAME:PASSWORD -H 'x-api-key: KEY'`

@@ -1,10 +1,10 @@
-// npm test: vitest with a Redis of its own, which is thrown away afterwards.
-// bootstrap.mjs has installed, built, and changed to the repository's root.
+// npm test: runs vitest with a temporary Redis.
+// bootstrap.mjs has already installed and built, and changed to the repository's root.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
-import { startOwnRedis } from './redis/find-or-start-redis.js';
+import { startOwnRedis } from './find-or-start-redis.js';
 import {
   killServices,
   startService,
@@ -20,7 +20,7 @@ const say = (line: string) => console.log(line);
 
 process.exit(await test(process.argv.slice(2)));
 
-/** All arguments but --install, which is for Redis, go to vitest; returns its exit code. */
+/** Passes all arguments except --install (for Redis) to vitest; returns the exit code. */
 async function test(args: string[]): Promise<number> {
   const vitestArgs = args.filter((arg) => arg !== '--install');
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');

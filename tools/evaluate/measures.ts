@@ -1,18 +1,18 @@
-// Measures of ISO/IEC 30107-3 over P(spoof) scores. An image is called an attack when its score is
-// at or above the threshold. Naming them after the standard claims no conformance with it.
+// Measures of ISO/IEC 30107-3 over P(spoof). An image counts as an attack if its score is at or above
+// the threshold. The names claim no conformance with the standard.
 
-/** How often an attack scores above a bona fide presentation; ties count half. 0.5 is chance. */
+/** The share of pairs in which the attack scores above the bona fide image; ties count half. */
 export function areaUnderCurve(attack: number[], bonaFide: number[]): number {
   const wins = attack.map((a) => bonaFide.reduce((sum, b) => sum + winOver(a, b), 0));
   return wins.reduce((a, b) => a + b, 0) / (attack.length * bonaFide.length);
 }
 
-/** Attack presentation classification error rate: the share of attacks called bona fide. */
+/** Attack presentation classification error rate: the share of attacks below the threshold. */
 function apcer(attack: number[], threshold: number): number {
   return attack.filter((score) => score < threshold).length / attack.length;
 }
 
-/** Bona fide presentation classification error rate: the share of bona fide called attacks. */
+/** Bona fide presentation classification error rate: the share of bona fide images at or above it. */
 function bpcer(bonaFide: number[], threshold: number): number {
   return bonaFide.filter((score) => score >= threshold).length / bonaFide.length;
 }
@@ -39,7 +39,7 @@ function winOver(a: number, b: number): number {
   return a > b ? 1 : 0;
 }
 
-/** Every score at which a decision changes, and one that calls nothing an attack. */
+/** Every score at which a decision changes, and Infinity, with which nothing is an attack. */
 function thresholds(attack: number[], bonaFide: number[]): number[] {
   return [...attack, ...bonaFide, Infinity];
 }

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ModelManifest } from '@livegate/worker/models/model-manifest';
-import { requireHash } from './model-files.js';
 
 const run = promisify(execFile);
 
 type Source = NonNullable<ModelManifest['detector']['source']>;
 
-/** The files as published, in the order of `sources`, each verified by its hashes. */
+/** Downloads the published files, in the order of `sources`, and verifies their hashes. */
 export async function fetchPublishedFiles(sources: Source[]): Promise<Buffer[]> {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-models-'));
   try {
@@ -37,22 +36,22 @@ function packageFolder(folder: string, source: Source): string {
 
 export interface PackageSource {
   package: string;
-  /** An exact one. */
+  /** An exact version. */
   version: string;
-  /** `sha512-` and the digest in base64; without it, npm's check against the registry has to do. */
+  /** `sha512-` and the digest in base64. Without it, only npm checks the package, with its registry. */
   integrity?: string;
 }
 
 /**
- * Unpacks a package into the folder `to`, without its dependencies; none of its code is run. npm does
- * it with the user's own settings: registry, credentials, proxy, cache.
+ * Unpacks a package into the folder `to`, without its dependencies and without running its code. Uses npm
+ * and so the user's settings: registry, credentials, proxy, cache.
  */
 export async function fetchPackage(source: PackageSource, to: string): Promise<void> {
   const spec = `${source.package}@${source.version}`;
   const folder = await mkdtemp(join(tmpdir(), 'livegate-package-'));
   try {
-    // What the integrity pins never goes stale: npm's cached copy is as good as the registry's.
-    // The level is set because `npm run --silent` would silence what npm says of a failure.
+    // --prefer-offline: a published version never changes, so npm's cached copy is as good.
+    // --loglevel: `npm run --silent` would otherwise hide npm's error messages.
     const flags = ['--prefer-offline', '--ignore-scripts', '--loglevel=error'];
     const args = [...flags, '--pack-destination', folder];
     await run('npm', ['pack', spec, ...args], { shell: process.platform === 'win32' });
@@ -79,4 +78,22 @@ export async function fetchPackage(source: PackageSource, to: string): Promise<v
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+export type HashAlgorithm = 'md5' | 'sha256';
+
+/** The digest in hex. */
+export function hash(bytes: Uint8Array, algorithm: HashAlgorithm): string {
+  return createHash(algorithm).update(bytes).digest('hex');
+}
+
+/** Throws an Error if the bytes have another hash. */
+export function requireHash(
+  bytes: Uint8Array,
+  algorithm: HashAlgorithm,
+  { expected, what }: { expected: string; what: string },
+): void {
+  const found = hash(bytes, algorithm);
+  if (found === expected) return;
+  throw new Error(`refused ${what}: its ${algorithm} is ${found}, expected ${expected}`);
 }

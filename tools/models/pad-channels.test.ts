@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
-import { encodeGraph, someTensor, someValues, TINY_SIZE, tinyGraph, type TinyNode, type TinyTensor } from '../../test/harness/models/tiny-model.js';
+import {
+  encodeGraph,
+  someTensor,
+  someValues,
+  TINY_SIZE,
+  tinyGraph,
+  type TinyNode,
+  type TinyTensor,
+} from '../../test/harness/models/tiny-model.js';
 import type { Graph } from './graph.js';
 import { padChannels } from './pad-channels.js';
 
@@ -31,7 +39,7 @@ const mix: TinyNode = {
   output: 'output',
 };
 
-test('channels between two convolutions fill whole blocks, and the output stays', async () => {
+test('padChannels fills blocks between two convolutions and keeps the output', async () => {
   const graph = tinyGraph(
     [
       make,
@@ -60,12 +68,15 @@ test('channels between two convolutions fill whole blocks, and the output stays'
 const made = { inputs: ['made'], output: 'kept' };
 const mixKept = { ...mix, inputs: mix.inputs.with(0, 'kept') };
 test.each([
-  ['are the output', tinyGraph([{ ...make, output: 'output' }], tensors)],
-  ['are given out as well', tinyGraph([make, mix], tensors, { givenOut: ['made'] })],
-  ['are taken twice', tinyGraph([make, mix, { ...made, type: 'Neg' }], tensors)],
-  ['may leave 0', tinyGraph([make, { ...made, type: 'Sigmoid' }, mixKept], tensors)],
+  ['are the graph output', tinyGraph([{ ...make, output: 'output' }], tensors)],
+  ['are also a graph output', tinyGraph([make, mix], tensors, { moreOutputs: ['made'] })],
+  ['have two consumers', tinyGraph([make, mix, { ...made, type: 'Neg' }], tensors)],
   [
-    'meet a slope for each column',
+    'pass a function that maps 0 to another value',
+    tinyGraph([make, { ...made, type: 'Sigmoid' }, mixKept], tensors),
+  ],
+  [
+    'pass a PRelu with a slope per column',
     tinyGraph([make, { type: 'PRelu', inputs: ['made', 'columns'], output: 'kept' }, mixKept], {
       ...tensors,
       'make.weights': someTensor(4, 3, 1, 1),
@@ -75,7 +86,7 @@ test.each([
     }),
   ],
   [
-    'are mixed in groups',
+    'are mixed by a grouped convolution',
     tinyGraph(
       [make, { type: 'Conv', inputs: ['made', 'halves'], output: 'kept', groups: 2 }, mixKept],
       {
@@ -88,7 +99,7 @@ test.each([
     ),
   ],
   [
-    'share their bias with others',
+    'share their bias with another convolution',
     tinyGraph(
       [make, mix, { ...make, output: 'other' }].map((node, i) =>
         i === 2 ? { ...node, inputs: ['input', 'other.weights', 'make.bias'] } : node,
@@ -97,7 +108,7 @@ test.each([
     ),
   ],
   [
-    'fill whole blocks',
+    'fill whole blocks already',
     tinyGraph([make, mix], {
       ...tensors,
       'make.weights': someTensor(32, 3, 1, 1),
@@ -105,7 +116,7 @@ test.each([
       'mix.weights': someTensor(2, 32, 2, 2),
     }),
   ],
-])('channels that %s are left alone', (_, graph) => {
+])('padChannels does not change channels that %s', (_, graph) => {
   const before = encodeGraph(graph);
   padChannels(graph);
   expect(encodeGraph(graph)).toEqual(before);

@@ -12,55 +12,54 @@ import {
 } from './graph.js';
 
 /**
- * ONNX Runtime's blocked layout holds this many channels side by side with AVX-512, and half as
- * many with AVX2. A convolution with another number of channels is computed in the plain, slower
- * layout, with a reordering before and after it.
+ * ONNX Runtime's blocked layout stores this many channels side by side with AVX-512, and half as many
+ * with AVX2. A convolution with another number of channels runs in the slower plain layout, with a
+ * reordering before and after it.
  */
 const BLOCK_CHANNELS = 16;
 
-/** Values along one axis of a tensor, one for each channel. */
+/** An axis of a tensor that has one value per channel. */
 interface Axis {
   tensor: Tensor;
   axis: number;
 }
 
-/** The channels between a convolution that makes them and the one that mixes them into others. */
-interface Stretch {
+/** The parameters of channels from the convolution that produces them to the one that mixes them. */
+interface ChannelSpan {
   axes: Axis[];
   depthwise: GraphNode[];
 }
 
 /**
- * Rounds numbers of channels inside the graph up to whole blocks. The added ones are 0 throughout
- * and are taken with weight 0, so every result stays what it was, but for the order of its sums.
- * Changes the graph in place.
+ * Rounds channel counts inside the graph up to whole blocks. Added channels are always 0 and have weight
+ * 0 where they are used, so results change only by the order of summation. Changes the graph in place.
  */
 export function padChannels(graph: Graph): void {
   const index = indexGraph(graph);
   for (const node of graph.node ?? []) {
-    const channels = channelsMadeBy(node, index);
+    const channels = channelsOf(node, index);
     const padded = Math.ceil(channels / BLOCK_CHANNELS) * BLOCK_CHANNELS;
-    const stretch = padded > channels ? findStretch(node, channels, index) : undefined;
-    if (!stretch) continue;
-    for (const axis of stretch.axes) padWithZeros(axis, padded);
-    for (const convolution of stretch.depthwise) setGroups(convolution, padded);
+    const span = padded > channels ? findSpan(node, channels, index) : undefined;
+    if (!span) continue;
+    for (const axis of span.axes) padWithZeros(axis, padded);
+    for (const convolution of span.depthwise) setGroups(convolution, padded);
   }
 }
 
-/** 0 for a node that is no ordinary convolution in two dimensions. */
-function channelsMadeBy(node: GraphNode, index: GraphIndex): number {
+/** The channels that an ordinary two-dimensional convolution produces; 0 for any other node. */
+function channelsOf(node: GraphNode, index: GraphIndex): number {
   const weights = groupsOf(node) === 1 ? index.constant(inputsOf(node)[1]) : undefined;
   const dims = weights ? dimensionsOf(weights) : [];
   return dims.length === 4 ? dims[0]! : 0;
 }
 
-/** Undefined when the channels meet anything that may not keep them apart, and a 0 at 0. */
-function findStretch(first: GraphNode, channels: number, index: GraphIndex): Stretch | undefined {
+/** Undefined if a node in between may mix the channels or map 0 to another value. */
+function findSpan(first: GraphNode, channels: number, index: GraphIndex): ChannelSpan | undefined {
   const between: GraphNode[] = [];
-  let node = index.onlyTakerOf(outputsOf(first)[0]);
-  while (node && keepsApart(node, channels)) {
+  let node = index.onlyConsumerOf(outputsOf(first)[0]);
+  while (node && keepsChannelsApart(node, channels)) {
     between.push(node);
-    node = index.onlyTakerOf(outputsOf(node)[0]);
+    node = index.onlyConsumerOf(outputsOf(node)[0]);
   }
   const mixing = node && groupsOf(node) === 1 && ownTensor(inputsOf(node)[1], index);
   const axes = [first, ...between].map((each) => parametersOf(each, channels, index));
@@ -71,13 +70,13 @@ function findStretch(first: GraphNode, channels: number, index: GraphIndex): Str
   };
 }
 
-function keepsApart(node: GraphNode, channels: number): boolean {
+function keepsChannelsApart(node: GraphNode, channels: number): boolean {
   const groups = groupsOf(node);
   if (groups !== undefined) return groups > 1 && groups === channels;
   return node.opType === 'PRelu' || node.opType === 'Relu';
 }
 
-/** Undefined when one of them is shared, computed, or not by channel. */
+/** Undefined if a parameter is shared, computed, or not one value per channel. */
 function parametersOf(node: GraphNode, channels: number, index: GraphIndex): Axis[] | undefined {
   const tensors = inputsOf(node)
     .slice(1)
@@ -90,16 +89,16 @@ function parametersOf(node: GraphNode, channels: number, index: GraphIndex): Axi
 
 function isByChannel(tensor: Tensor, { opType }: GraphNode, channels: number): boolean {
   const dims = dimensionsOf(tensor);
-  // A PRelu's slopes are laid along its input from the last axis on: with fewer, not by channel.
+  // PRelu broadcasts slopes from the last axis: with fewer than three axes they are not per channel.
   return dims[0] === channels && (opType !== 'PRelu' || dims.length === 3);
 }
 
-/** A tensor that another node takes as well cannot be changed for this one. */
+/** A tensor that no other node uses, and so may be changed. */
 function ownTensor(value: string | undefined, index: GraphIndex): Tensor | undefined {
-  return index.onlyTakerOf(value) ? index.constant(value) : undefined;
+  return index.onlyConsumerOf(value) ? index.constant(value) : undefined;
 }
 
-/** Undefined for a node that is no convolution. */
+/** Undefined for a node that is not a convolution. */
 function groupsOf({ opType, attribute }: GraphNode): number | undefined {
   if (opType !== 'Conv') return undefined;
   return Number(attribute?.find(({ name }) => name === 'group')?.i ?? 1);

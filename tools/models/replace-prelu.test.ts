@@ -1,10 +1,17 @@
 import { expect, test } from 'vitest';
 import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
-import { encodeGraph, someTensor, someValues, TINY_SIZE, tinyGraph, type TinyNode } from '../../test/harness/models/tiny-model.js';
+import {
+  encodeGraph,
+  someTensor,
+  someValues,
+  TINY_SIZE,
+  tinyGraph,
+  type TinyNode,
+} from '../../test/harness/models/tiny-model.js';
 import type { Graph } from './graph.js';
 import { replacePRelu } from './replace-prelu.js';
 
-/** Hands each channel on as it is. */
+/** The weights of a convolution that changes nothing. */
 const identity = { dims: [3, 3, 1, 1], values: [1, 0, 0, 0, 1, 0, 0, 0, 1] };
 const nodes: TinyNode[] = [
   { type: 'Conv', inputs: ['input', 'identity'], output: 'x' },
@@ -19,7 +26,7 @@ async function outputOf(graph: Graph): Promise<Float32Array> {
 
 const operatorsOf = ({ node }: Graph) => node?.map(({ opType }) => opType);
 
-test('what replaces a PRelu gives x above 0 and slope times x below', async () => {
+test('replacePRelu computes x above 0 and slope times x below', async () => {
   const values = [-0.75, 0, 0.3];
   const graph = tinyGraph(nodes, { identity, slopes: { dims: [3, 1, 1], values } });
   replacePRelu(graph);
@@ -29,7 +36,7 @@ test('what replaces a PRelu gives x above 0 and slope times x below', async () =
   expect(largestDeviation(found, expected)).toBeLessThan(1e-6);
 });
 
-test('slopes that two of them share serve both, and are gone afterwards', async () => {
+test('replacePRelu replaces two nodes with shared slopes and removes the unused tensor', async () => {
   const twice: TinyNode[] = [
     ...nodes.with(1, { type: 'PRelu', inputs: ['x', 'slopes'], output: 'y' }),
     { type: 'Conv', inputs: ['y', 'mix'], output: 'z' },
@@ -50,7 +57,10 @@ test.each([
   ['a slope above 1', tinyGraph(nodes, { identity, slopes: { ...slopes, values: [0, 0, 1.5] } })],
   ['one slope for all channels', tinyGraph(nodes, { identity, slopes: someTensor(1, 1, 1) })],
   ['a slope for each pixel', tinyGraph(nodes, { identity, slopes: someTensor(3, 4, 4) })],
-  ['slopes that a caller feeds', tinyGraph(nodes, { identity, slopes }, { fed: ['slopes'] })],
+  [
+    'slopes that are a graph input',
+    tinyGraph(nodes, { identity, slopes }, { moreInputs: ['slopes'] }),
+  ],
   [
     'slopes that are computed',
     tinyGraph([{ type: 'Neg', inputs: ['negative'], output: 'slopes' }, ...nodes], {
@@ -59,10 +69,10 @@ test.each([
     }),
   ],
   [
-    'an input whose channels are not certain',
+    'an input of unknown channel count',
     tinyGraph([{ type: 'Neg', inputs: ['input'], output: 'x' }, nodes[1]!], { slopes }),
   ],
-])('a PRelu with %s is left alone', (_, graph) => {
+])('replacePRelu does not change a PRelu with %s', (_, graph) => {
   const before = encodeGraph(graph);
   replacePRelu(graph);
   expect(encodeGraph(graph)).toEqual(before);

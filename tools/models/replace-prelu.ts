@@ -15,11 +15,11 @@ import {
 const { AttributeProto, NodeProto } = onnxProto.onnx;
 
 /**
- * Spells y = PRelu(x) as slope * x + Relu((1 - slope) * x), which is the same for slopes up to 1.
+ * Replaces y = PRelu(x) by slope * x + Relu((1 - slope) * x), which is equal for slopes up to 1.
  *
- * ONNX Runtime has no PRelu for its blocked layout, so it reorders each one's input and output. A
- * BatchNormalization there is a product by channel, and it takes the Relu and the sum along: two
- * passes over the values and no reordering. Changes the graph in place.
+ * ONNX Runtime has no PRelu in its blocked layout, so it reorders the input and output of every PRelu.
+ * A BatchNormalization is a product per channel in that layout, and ONNX Runtime fuses the Relu and the
+ * sum with it: two passes over the values and no reordering. Changes the graph in place.
  */
 export function replacePRelu(graph: Graph): void {
   const index = indexGraph(graph);
@@ -28,12 +28,12 @@ export function replacePRelu(graph: Graph): void {
   graph.node = (graph.node ?? []).flatMap((node) => {
     const slopes = slopesOf(node, index);
     if (!slopes) return [node];
-    const { nodes, tensors } = spellOut(node, slopes);
+    const { nodes, tensors } = expand(node, slopes);
     added.push(...tensors);
     replaced.add(inputsOf(node)[1]!);
     return nodes;
   });
-  // ONNX Runtime warns of tensors that no node takes.
+  // ONNX Runtime warns about tensors that no node uses.
   const taken = new Set(graph.node.flatMap(inputsOf));
   const left = graph.initializer?.filter(
     ({ name }) => taken.has(name ?? '') || !replaced.has(name ?? ''),
@@ -41,7 +41,7 @@ export function replacePRelu(graph: Graph): void {
   graph.initializer = [...(left ?? []), ...added];
 }
 
-/** One for each channel of an image, none above 1; undefined for any other node or PRelu. */
+/** The slopes of a PRelu with one slope per channel, none above 1; undefined for any other node. */
 function slopesOf(node: GraphNode, index: GraphIndex): Float32Array | undefined {
   if (node.opType !== 'PRelu') return undefined;
   const tensor = index.constant(inputsOf(node)[1]);
@@ -51,18 +51,15 @@ function slopesOf(node: GraphNode, index: GraphIndex): Float32Array | undefined 
   return slopes.length === channels && slopes.every((slope) => slope <= 1) ? slopes : undefined;
 }
 
-/** Only behind a two-dimensional convolution is it certain that the second of four axes is meant. */
+/** Known only after a two-dimensional convolution, whose output has the channels on its second axis. */
 function imageChannels(value: string | undefined, index: GraphIndex): number | undefined {
-  const maker = index.makerOf(value);
-  const weights = maker?.opType === 'Conv' ? index.constant(inputsOf(maker)[1]) : undefined;
+  const producer = index.producerOf(value);
+  const weights = producer?.opType === 'Conv' ? index.constant(inputsOf(producer)[1]) : undefined;
   const dims = weights ? dimensionsOf(weights) : [];
   return dims.length === 4 ? dims[0] : undefined;
 }
 
-function spellOut(
-  node: GraphNode,
-  slopes: Float32Array,
-): { nodes: GraphNode[]; tensors: Tensor[] } {
+function expand(node: GraphNode, slopes: Float32Array): { nodes: GraphNode[]; tensors: Tensor[] } {
   const [x, y] = [inputsOf(node)[0]!, outputsOf(node)[0]!];
   const vectors = {
     slope: slopes,
@@ -74,7 +71,7 @@ function spellOut(
     floatTensor(`${y}/${name}`, [values.length], values),
   );
   const nodes = [
-    // Shift and mean 0, variance 1: what is left of it is the product with the scale.
+    // With shift and mean 0 and variance 1, only the product with the scale remains.
     scaling([x, `${y}/slope`, `${y}/zeros`, `${y}/zeros`, `${y}/ones`], `${y}/below`),
     scaling([x, `${y}/rest`, `${y}/zeros`, `${y}/zeros`, `${y}/ones`], `${y}/scaled`),
     nodeOf('Relu', [`${y}/scaled`], `${y}/above`),
@@ -84,7 +81,7 @@ function spellOut(
 }
 
 function scaling(inputs: string[], output: string): GraphNode {
-  // Its default would be added to the variance, and the scale not be exact.
+  // The default epsilon would be added to the variance and make the scale inexact.
   const epsilon = { name: 'epsilon', type: AttributeProto.AttributeType.FLOAT, f: 0 };
   const attribute = [AttributeProto.create(epsilon)];
   return { ...nodeOf('BatchNormalization', inputs, output), attribute };

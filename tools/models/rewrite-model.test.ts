@@ -22,7 +22,7 @@ interface Size {
   height: number;
 }
 
-/** Eight faces as the models take them, but for the scale of their values: float32 [8, 3, h, w]. */
+/** Eight faces in the models' layout, float32 [8, 3, h, w], with values from 0 to 255. */
 async function facesOf({ width, height }: Size): Promise<Float32Array> {
   const planes = await Promise.all(
     (await faces()).map(async (photo) => {
@@ -33,15 +33,18 @@ async function facesOf({ width, height }: Size): Promise<Float32Array> {
   return Float32Array.from(planes.flat());
 }
 
-test.each([1, 4, 8])('a batch of %i faces gets the published logits', async (count) => {
-  const batch = (await facesOf(CLASSIFIER)).subarray(0, count * 3 * 128 * 128);
-  const expected = await runModel(freeBatchOf(published.classifier), { ...CLASSIFIER, batch });
-  const found = await runModel(rewritten.classifier, { ...CLASSIFIER, batch });
-  expect(found['output']).toHaveLength(count * 3);
-  expect(largestDeviation(found['output']!, expected['output']!)).toBeLessThan(1e-5);
-});
+test.each([1, 4, 8])(
+  'the rewritten classifier computes the published logits for a batch of %i',
+  async (count) => {
+    const batch = (await facesOf(CLASSIFIER)).subarray(0, count * 3 * 128 * 128);
+    const expected = await runModel(freeBatchOf(published.classifier), { ...CLASSIFIER, batch });
+    const found = await runModel(rewritten.classifier, { ...CLASSIFIER, batch });
+    expect(found['output']).toHaveLength(count * 3);
+    expect(largestDeviation(found['output']!, expected['output']!)).toBeLessThan(1e-5);
+  },
+);
 
-test('the detector finds the published scores and boxes', async () => {
+test('the rewritten detector computes the published scores and boxes', async () => {
   const batch = (await facesOf(DETECTOR)).map((value) => (value - 127) / 128);
   const expected = await runModel(freeBatchOf(published.detector), { ...DETECTOR, batch });
   const found = await runModel(rewritten.detector, { ...DETECTOR, batch });
@@ -49,7 +52,7 @@ test('the detector finds the published scores and boxes', async () => {
   expect(largestDeviation(found['boxes']!, expected['boxes']!)).toBeLessThan(1e-5);
 });
 
-test('the classifier keeps nothing that ONNX Runtime takes out of its blocked layout', () => {
+test('the rewritten classifier has no node that leaves ONNX Runtime’s blocked layout', () => {
   const { node, initializer } = ModelProto.decode(rewritten.classifier).graph!;
   expect(node!.map(({ opType }) => opType)).not.toContain('PRelu');
   const sizes = new Map(initializer!.map(({ name, dims }) => [name, dims!.map(Number)]));
@@ -60,11 +63,14 @@ test('the classifier keeps nothing that ONNX Runtime takes out of its blocked la
   expect(channels.filter((count) => count % 16 > 0)).toEqual([]);
 });
 
-test.each(['detector', 'classifier'] as const)('a second time changes no byte: %s', (which) => {
-  const again = rewriteModel(rewritten[which]);
-  expect(Buffer.compare(again, rewritten[which])).toBe(0);
-});
+test.each(['detector', 'classifier'] as const)(
+  'rewriting a rewritten model changes no byte: %s',
+  (which) => {
+    const again = rewriteModel(rewritten[which]);
+    expect(Buffer.compare(again, rewritten[which])).toBe(0);
+  },
+);
 
-test('what is no model is refused', () => {
+test('rewriteModel throws for a file that is not a model', () => {
   expect(() => rewriteModel(new Uint8Array())).toThrow('the file is not an ONNX model');
 });

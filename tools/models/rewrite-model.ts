@@ -5,23 +5,22 @@ import { replacePRelu } from './replace-prelu.js';
 const { ModelProto, TensorShapeProto } = onnxProto.onnx;
 
 /**
- * The published file as it is run: any batch, and the same function in nodes that ONNX Runtime
- * computes faster. Files that somebody brings themselves are never rewritten.
+ * Rewrites a published model: any batch size, and the same function in nodes that ONNX Runtime runs
+ * faster. The user's own models are never rewritten.
  *
- * Same bytes in, same bytes out, and a second time changes nothing: the manifest's `sha256` is that
- * of the result, so it also tells which rewriting a file has had. Whoever changes a step changes
- * that hash, and every models folder is prepared anew at its next start.
+ * Deterministic and idempotent. The manifest's `sha256` is that of the result, so a change of a step
+ * changes the hash, and every models folder is prepared again at its next start.
  */
 export function rewriteModel(published: Uint8Array): Uint8Array {
   return change(published, (graph) => {
     freeBatchDimension(graph);
-    // In this order: what replaces a PRelu has as many channels as it had.
+    // Pad first: replacePRelu creates tensors with the channel count of the PRelu.
     padChannels(graph);
     replacePRelu(graph);
   });
 }
 
-/** The published file, able to take any batch and otherwise as it is: what the rewriting is compared with. */
+/** The published model with a free batch size and no other change, to compare the rewritten one with. */
 export function freeBatchOf(published: Uint8Array): Uint8Array {
   return change(published, freeBatchDimension);
 }
@@ -34,13 +33,12 @@ function change(file: Uint8Array, step: (graph: onnx.IGraphProto) => void): Uint
 }
 
 /**
- * The published graphs take one image a run. Giving the first dimension of their inputs and
- * outputs a name instead of the number 1 lets them take any batch, and leaves each image's result
- * unchanged to the bit. Changes the graph in place.
+ * The published graphs have the batch size 1. A name instead of the number as the first dimension of
+ * inputs and outputs allows any batch size and leaves every result identical. Changes the graph in place.
  */
 function freeBatchDimension(graph: onnx.IGraphProto): void {
   for (const value of [...(graph.input ?? []), ...(graph.output ?? [])]) nameFirstDimension(value);
-  // Shapes noted for the values in between are those of one image; they are inferred anew.
+  // Intermediate shapes are recorded for one image; without them ONNX Runtime infers them.
   graph.valueInfo = [];
 }
 

@@ -7,14 +7,14 @@ import { findStep, isImage, parseDockerfile, readEnv, type Stage } from './docke
 import type { Sources } from './find-problems.js';
 import { parseCompose, type Service, withDefaults } from './parse-compose.js';
 
-/** Read by Node and the C library, not by Livegate. `NODE_ENV` is also read by libraries. */
+/** Variables that Node, libraries or the C library read; Livegate itself may not. */
 const FOREIGN_KEY = /^(NODE_ENV|UV_THREADPOOL_SIZE|MALLOC_ARENA_MAX)$/;
 
 interface App {
   stage: Stage;
   env: Record<string, string>;
   service: Service;
-  /** Of Kubernetes: what it starts, and the settings that it adds. */
+  /** The pod and the settings in k8s/. */
   pod: Pod;
   settings: Record<string, string | undefined>;
   schema: typeof apiConfigSchema | typeof workerConfigSchema;
@@ -27,7 +27,7 @@ interface Pod {
   containers: [{ command: string[]; ports: { name: string; containerPort: number }[] }];
 }
 
-/** Whether the images, Compose, Kubernetes and the programs speak of the same things. */
+/** Lists where Dockerfile, docker-compose.yml, k8s/ and the programs contradict each other. */
 export function checkAgreement(sources: Sources): string[] {
   const { services } = parseCompose(sources.compose);
   const stages = parseDockerfile(sources.dockerfile);
@@ -66,24 +66,27 @@ function checkImage(app: App): string[] {
   const shared = Object.keys(settings).filter((key) => key in env);
   return complain(stage.name, [
     ...checkEnv(app),
-    [service?.build?.target === stage.name, 'is no service of docker-compose.yml'],
-    [findStep(stage, 'USER')?.text === `${runAsUser}:${runAsGroup}`, 'has another user in k8s'],
-    [findStep(stage, 'CMD')?.args.join() === command.join(), 'is started otherwise in k8s'],
+    [service?.build?.target === stage.name, 'is not a service of docker-compose.yml'],
+    [findStep(stage, 'USER')?.text === `${runAsUser}:${runAsGroup}`, 'has a different user in k8s'],
+    [findStep(stage, 'CMD')?.args.join() === command.join(), 'has a different command in k8s'],
     [
       exposed.size === ports.length && ports.every((port) => exposed.has(port.containerPort)),
-      'has other ports in k8s',
+      'has different ports in k8s',
     ],
-    [shared.every((key) => env[key] === settings[key]), 'has other settings in k8s'],
-    [service?.stop_grace_period === grace, `has not ${grace} to end, as in k8s`],
+    [shared.every((key) => env[key] === settings[key]), 'has different settings in k8s'],
+    [service?.stop_grace_period === grace, `has a stop_grace_period other than k8s (${grace})`],
     [
       probedPort(findStep(stage, 'HEALTHCHECK')?.text, env) === healthPort(env),
-      'is probed elsewhere',
+      'has a HEALTHCHECK of another port',
     ],
-    [probedPort(service?.healthcheck?.test.join(' ')) === healthPort(env), 'is probed elsewhere'],
+    [
+      probedPort(service?.healthcheck?.test.join(' ')) === healthPort(env),
+      'has a Compose healthcheck of another port',
+    ],
   ]);
 }
 
-/** The settings of the image, and what Compose sets over them. */
+/** Checks the settings of the image with those of Compose on top. */
 function checkEnv({ env, service, schema, rules }: App): [boolean, string][] {
   const own = Object.entries(service?.environment ?? {}).map(([key, value]) => [
     key,
@@ -94,10 +97,10 @@ function checkEnv({ env, service, schema, rules }: App): [boolean, string][] {
     (key) => !(key in schema.shape) && !FOREIGN_KEY.test(key),
   );
   return [
-    ...unknown.map((key): [boolean, string] => [false, `has no setting ${key}`]),
+    ...unknown.map((key): [boolean, string] => [false, `has the unknown setting ${key}`]),
     ...findConfigProblems(schema, all, rules).map((problem): [boolean, string] => [
       false,
-      `has wrong settings: ${problem}`,
+      `has an invalid setting: ${problem}`,
     ]),
   ];
 }
@@ -111,7 +114,7 @@ function healthPort(env: Record<string, string>): string | undefined {
   return env['LIVEGATE_WORKER_HEALTH_PORT'] ?? env['PORT'];
 }
 
-/** One version for all of our images, wherever they are named. */
+/** Image tags and version labels must equal the version in k8s/. */
 function checkVersion(name: string, { image, build }: Service, sources: Sources): string[] {
   if (!build) return [];
   const kustomization = parse(sources.kustomization) as {
@@ -123,7 +126,7 @@ function checkVersion(name: string, { image, build }: Service, sources: Sources)
     .map((stage) => findStep(stage, 'ARG')?.text);
   return complain(name, [
     [image === `livegate-${build.target}:${version}`, `is not livegate-${build.target}:${version}`],
-    [declared.join() === `VERSION=${version}`, `is labelled with another version than ${version}`],
+    [declared.join() === `VERSION=${version}`, `has a version label other than ${version}`],
   ]);
 }
 
@@ -132,17 +135,20 @@ function checkRedis({ image, user }: Service, sources: Sources): string[] {
   const pod = spec.template.spec;
   const { runAsUser, runAsGroup } = pod.securityContext;
   return complain('redis', [
-    [pod.containers[0].image.endsWith(`/${image}`), 'is another image in k8s'],
-    [user === `${runAsUser}:${runAsGroup}`, 'has another user in k8s'],
+    [pod.containers[0].image.endsWith(`/${image}`), 'has a different image in k8s'],
+    [user === `${runAsUser}:${runAsGroup}`, 'has a different user in k8s'],
   ]);
 }
 
-/** What is deleted must leave the disk soon: a file that also holds results is rewritten rarely. */
+/** Deleted images must leave the disk soon, which takes an append-only file that is rewritten often. */
 function checkImageStore(name: string, services: Record<string, Service>): string[] {
   const { BLOB_REDIS_URL: url = '' } = services[name]?.environment ?? {};
   const command = services[/^redis:\/\/([\w-]+):/.exec(String(url))?.[1] ?? '']?.command ?? [];
   return complain(name, [
-    [command.includes('--auto-aof-rewrite-min-size 1mb'), 'keeps images in a file for long'],
+    [
+      command.includes('--auto-aof-rewrite-min-size 1mb'),
+      'stores images in a Redis that rarely rewrites its append-only file',
+    ],
   ]);
 }
 

@@ -8,7 +8,7 @@ import type { Sources } from './find-problems.js';
 const PROMETHEUS_FOLDER = 'observability/prometheus';
 const METRICS_PORT = 9464;
 
-/** Whether what watches the product names files, services and ports that are there. */
+/** Lists files, services and ports that the observability configuration names and that do not exist. */
 export function checkObservability(sources: Sources): string[] {
   const compose = parseCompose(sources.compose);
   return [
@@ -25,7 +25,7 @@ function checkMounts({ services }: ComposeFile): string[] {
   const paths = mounts
     .filter((mount) => mount.startsWith('./'))
     .map((mount) => mount.split(':')[0]!);
-  return paths.filter((path) => !existsSync(path)).map((path) => `compose: there is no ${path}`);
+  return paths.filter((path) => !existsSync(path)).map((path) => `compose: ${path} does not exist`);
 }
 
 interface PrometheusConfig {
@@ -41,7 +41,7 @@ function checkPrometheus(text: string, { services }: ComposeFile): string[] {
   return [
     ...rule_files
       .filter((file) => !existsSync(join(PROMETHEUS_FOLDER, file)))
-      .map((file) => `prometheus: there is no ${file}`),
+      .map((file) => `prometheus: ${file} does not exist`),
     ...apps.filter((app) => !names.has(app)).map((app) => `prometheus: does not scrape ${app}`),
     ...[...names].filter((name) => !services[name]).map((name) => `prometheus: no service ${name}`),
     ...targets
@@ -68,12 +68,12 @@ function checkCollector(text: string, { services }: ComposeFile): string[] {
   );
   const hosts = Object.values(parts.exporters).map(({ endpoint }) => endpoint.split(':')[0]!);
   return [
-    ...missing.map((name) => `collector: ${name} is not described`),
+    ...missing.map((name) => `collector: ${name} is used and not configured`),
     ...hosts.filter((host) => !services[host]).map((host) => `collector: no service ${host}`),
   ];
 }
 
-/** The lines that make api and worker report. */
+/** Checks compose.env, which makes api and worker send telemetry. */
 function checkTelemetry({ telemetry, collector }: Sources, { services }: ComposeFile): string[] {
   const { COMPOSE_PROFILES: profile = '', ...settings } = parseEnv(telemetry);
   const { hostname, port } = new URL(settings['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '');
@@ -81,13 +81,13 @@ function checkTelemetry({ telemetry, collector }: Sources, { services }: Compose
   const ports = Object.values(receivers.otlp.protocols).map(
     ({ endpoint }) => endpoint.split(':')[1],
   );
-  const strangers = Object.keys(settings).filter((key) => !key.startsWith('OTEL_'));
+  const unknown = Object.keys(settings).filter((key) => !key.startsWith('OTEL_'));
   return [
-    ...strangers.map((key) => `compose.env: ${key} is no setting of OpenTelemetry`),
+    ...unknown.map((key) => `compose.env: ${key} is not a setting of OpenTelemetry`),
     ...(services[hostname]?.profiles?.includes(profile)
       ? []
-      : [`compose.env: ${hostname} is no service of the profile ${profile}`]),
-    ...(ports.includes(port) ? [] : [`compose.env: the collector does not listen at ${port}`]),
+      : [`compose.env: ${hostname} is not a service of the profile ${profile}`]),
+    ...(ports.includes(port) ? [] : [`compose.env: the collector does not listen on ${port}`]),
   ];
 }
 
@@ -107,6 +107,6 @@ function checkGrafana(sources: Sources, { services }: ComposeFile): string[] {
     ...providers
       .filter(({ options }) => !mounts.has(options.path))
       .map(({ options }) => `grafana: nothing is mounted at ${options.path}`),
-    ...(existsSync(homeFile) ? [] : [`grafana: there is no ${home}`]),
+    ...(existsSync(homeFile) ? [] : [`grafana: ${home} does not exist`]),
   ];
 }

@@ -14,18 +14,18 @@ CMD ["node", "main.js"]
 `;
 const stages = parseDockerfile(dockerfile);
 
-it('stages know what they are made from', () => {
+it('parseDockerfile lists every stage with its base', () => {
   expect(stages.map(({ name, base }) => [name, base])).toEqual([
     ['base', 'node:24.0.0-slim'],
     ['app', 'base'],
   ]);
 });
 
-it('a stage has the settings of those before it, and its own over them', () => {
+it('readEnv merges the ENV of a stage over the ENV of its base stages', () => {
   expect(readEnv(stages, 'app')).toEqual({ A: '2', B: 'two words', C: 'x=y' });
 });
 
-it('arguments come without flags, and a command is told from a line for the shell', () => {
+it('findStep separates arguments from flags, and the exec form from the shell form', () => {
   const app = stages[1]!;
   expect(findStep(app, 'COPY')).toMatchObject({ args: ['a', 'b', './'] });
   expect(findStep(app, 'CMD')).toMatchObject({ isJson: true, args: ['node', 'main.js'] });

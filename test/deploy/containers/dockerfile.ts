@@ -4,21 +4,21 @@ import { validate } from 'dockerfile-utils';
 /** One instruction within a stage. */
 export interface Step {
   keyword: string;
-  /** The words after the flags; in the exec form, its strings. */
+  /** The arguments after the flags; the strings of the exec form. */
   args: string[];
   isJson: boolean;
-  /** All after the flags, on one line. */
+  /** Everything after the flags, on one line. */
   text: string;
 }
 
 export interface Stage {
   name: string;
-  /** Another stage, or an image. */
+  /** Name of another stage, or an image. */
   base: string;
   steps: Step[];
 }
 
-/** The stages of a Dockerfile, in their order. Arguments before the first FROM are not known. */
+/** The stages of a Dockerfile in order. Ignores ARG before the first FROM. */
 export function parseDockerfile(text: string): Stage[] {
   const stages: Stage[] = [];
   for (const instruction of DockerfileParser.parse(text).getInstructions()) {
@@ -28,7 +28,7 @@ export function parseDockerfile(text: string): Stage[] {
   return stages;
 }
 
-/** What ENV sets in a stage, and in the stages that it is made from. */
+/** The ENV of a stage and of its base stages. */
 export function readEnv(stages: Stage[], name: string): Record<string, string> {
   const stage = stages.find((candidate) => candidate.name === name);
   if (!stage) return {};
@@ -36,7 +36,7 @@ export function readEnv(stages: Stage[], name: string): Record<string, string> {
   return Object.assign(readEnv(stages, stage.base), ...own.map(toObject)) as Record<string, string>;
 }
 
-/** The last of its kind, which is the one in force. */
+/** The last instruction with this keyword, which is the effective one. */
 export function findStep(stage: Stage, keyword: string): Step | undefined {
   return stage.steps.findLast((step) => step.keyword === keyword);
 }
@@ -56,7 +56,7 @@ function readStep(instruction: Instruction): Step {
   };
 }
 
-/** Of ENV, each setting as `NAME=VALUE` without its quotes. */
+/** The arguments; for ENV, `NAME=VALUE` without quotes. */
 function readWords(instruction: Instruction): string[] {
   if (!(instruction instanceof Env)) return instruction.getArguments().map(String);
   return instruction
@@ -73,7 +73,7 @@ function toObject(settings: string[]): Record<string, string> {
   );
 }
 
-/** What a builder would refuse, and what our images must keep to. */
+/** Lists syntax errors and violations of our own policies. */
 export function lintDockerfile(text: string): string[] {
   const stages = parseDockerfile(text);
   return [
@@ -88,7 +88,7 @@ function describe({ range, message }: ReturnType<typeof validate>[number]): stri
   return `Dockerfile:${range.start.line + 1}: ${text}`;
 }
 
-/** A stage that is run, not only copied from. */
+/** True for a final image, false for a stage that others copy from. */
 export function isImage(stage: Stage): boolean {
   return findStep(stage, 'CMD') !== undefined;
 }
@@ -98,8 +98,8 @@ const VERSION = /:[^:]*\d+\.\d+\.\d+[^:]*$/;
 function checkBase({ name, base, steps }: Stage, stages: Stage[]): string[] {
   const isStage = stages.some((stage) => stage.name === base);
   return complain(name, [
-    [isStage || VERSION.test(base), `is made from ${base}, which is no exact version`],
-    [steps.every(({ keyword }) => keyword !== 'ADD'), 'uses ADD: COPY fetches nothing'],
+    [isStage || VERSION.test(base), `is based on ${base}, which is not an exact version`],
+    [steps.every(({ keyword }) => keyword !== 'ADD'), 'uses ADD, which can download: use COPY'],
   ]);
 }
 
@@ -109,9 +109,12 @@ function checkImage(stage: Stage): string[] {
   const copied = new Set(copies.flatMap(({ args }) => args));
   const labels = findStep(stage, 'LABEL')?.text ?? '';
   return complain(stage.name, [
-    [/^[1-9]\d*:[1-9]\d*$/.test(user), `runs as ${user}: a cluster must see that it is not root`],
+    [
+      /^[1-9]\d*:[1-9]\d*$/.test(user),
+      `runs as ${user}: use numeric ids, so that a cluster can verify that it is not root`,
+    ],
     [(findStep(stage, 'HEALTHCHECK')?.text ?? 'NONE') !== 'NONE', 'has no HEALTHCHECK'],
-    [findStep(stage, 'CMD')?.isJson, 'starts a shell, which keeps the signals from node'],
+    [findStep(stage, 'CMD')?.isJson, 'starts node through a shell, which does not forward signals'],
     [['LICENSE', 'NOTICE'].every((file) => copied.has(file)), 'lacks LICENSE or NOTICE'],
     [labels.includes('org.opencontainers.image.licenses'), 'has no labels'],
   ]);

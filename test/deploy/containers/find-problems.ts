@@ -4,7 +4,7 @@ import { checkObservability } from './check-observability.js';
 import { lintCompose } from './lint-compose.js';
 import { lintDockerfile } from './dockerfile.js';
 
-/** All that is wrong. Files that are no valid Dockerfile or Compose file are not looked into further. */
+/** Lists all problems. Skips further checks if Dockerfile or docker-compose.yml is invalid. */
 export async function findProblems(sources: Sources): Promise<string[]> {
   const invalid = [...lintDockerfile(sources.dockerfile), ...(await lintCompose(sources.compose))];
   if (invalid.length > 0) return invalid;
@@ -27,10 +27,10 @@ const FILES = {
   redis: 'k8s/components/redis/stateful-set.yaml',
 };
 
-/** The text of every file that is held against another. */
+/** The text of every checked file. */
 export type Sources = Record<keyof typeof FILES, string>;
 
-/** Of the repository in the working directory. */
+/** Reads the files of the repository in the working directory. */
 export async function readSources(): Promise<Sources> {
   const read = Object.entries(FILES).map(async ([name, path]) => [
     name,

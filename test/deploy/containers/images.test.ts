@@ -17,16 +17,18 @@ type ImageName = (typeof images)[number];
 const stages = parseDockerfile(await readFile('Dockerfile', 'utf8'));
 const stageOf = (name: string) => stages.find((stage) => stage.name === name)!;
 
-/** Nothing of a container may be changed but what a volume holds; as in docker-compose.yml and k8s. */
+/** The hardening of docker-compose.yml and k8s/: only volumes are writable. */
 const HARDENED = ['--read-only', '--cap-drop=all', '--security-opt=no-new-privileges'];
-/** Linux does not let every machine's root raise these, which Podman would try. */
+/** Podman would raise these limits, which not every machine allows. */
 const LIMITS = ['--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024'];
 const CREDENTIALS = [
   '--volume=credentials:/etc/livegate',
   '--env=LIVEGATE_CREDENTIALS_FILE=/etc/livegate/credentials.json',
 ];
 
-describe.skipIf(obstacle)(`the images that the Dockerfile makes${obstacle ?? ''}`, () => {
+const skipReason = obstacle ? ` (skipped: ${obstacle})` : '';
+
+describe.skipIf(obstacle)(`the images built from the Dockerfile${skipReason}`, () => {
   let podman: Podman;
 
   beforeAll(async () => {
@@ -39,14 +41,14 @@ describe.skipIf(obstacle)(`the images that the Dockerfile makes${obstacle ?? ''}
 
   afterAll(() => podman.close(), 60_000);
 
-  /** As a container of its own in the foreground; its signals are passed on. */
+  /** Arguments for a foreground container, to which Podman forwards signals. */
   function container(image: ImageName, args: string[] = [], env: Env = {}) {
     const variables = Object.entries(env).map(([key, value]) => `--env=${key}=${value}`);
     const flags = ['run', '--rm', '--network=host', `--name=${image}`, ...LIMITS, ...variables];
     return [...flags, ...args];
   }
 
-  it.each(images)('of %s has the configuration that the other checks read', async (image) => {
+  it.each(images)('have the configuration that the parsed Dockerfile has: %s', async (image) => {
     const format = '{"config":{{json .Config}},"healthCheck":{{json .HealthCheck}}}';
     const inspected = await podman.run('image', 'inspect', '--format', format, image);
     const { config, healthCheck } = JSON.parse(inspected) as ImageFacts;
@@ -62,7 +64,7 @@ describe.skipIf(obstacle)(`the images that the Dockerfile makes${obstacle ?? ''}
     expect(findStep(stage, 'HEALTHCHECK')!.text).toBe(`CMD ${healthCheck.Test[1]}`);
   });
 
-  it('hold what they run, and nothing more', async () => {
+  it('contain their own dependencies and models, and no others', async () => {
     const roots = {
       api: await podman.run('image', 'mount', 'api'),
       worker: await podman.run('image', 'mount', 'worker'),
@@ -90,13 +92,13 @@ describe.skipIf(obstacle)(`the images that the Dockerfile makes${obstacle ?? ''}
     ]);
   });
 
-  it.each(images)('of %s cannot be written to by what runs in it', async (image) => {
+  it.each(images)('deny their process to write to the application folder: %s', async (image) => {
     const write = `try { require('fs').writeFileSync('x', '') } catch ({ code }) { console.log(code) }`;
     const output = await podman.run(...container(image), image, 'node', '-e', write);
     expect(output).toBe('EACCES');
   });
 
-  it('check a selfie for a tenant of its own, are healthy, and end when they are told to', async () => {
+  it('check a selfie for a created tenant, are healthy, and stop with exit code 0', async () => {
     const create = ['apps/api/dist/credentials/main.js', 'create', '--tenant', 'acme'];
     const printed = await podman.run(...container('api', CREDENTIALS), 'api', 'node', ...create);
     const shared = createEnv({ LIVEGATE_HOST: '127.0.0.1' });

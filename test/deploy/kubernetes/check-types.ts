@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Manifest } from './render-overlay.js';
 
-/** Where the types of an API group come from; Kubernetes' own groups are in `kubernetes-models`. */
+/** The package with the types of an API group; `kubernetes-models` has the built-in groups. */
 const TYPED_GROUPS: Record<string, string> = {
   'gateway.networking.k8s.io': '@kubernetes-models/gateway-api',
   'keda.sh': '@kubernetes-models/keda',
@@ -13,13 +13,13 @@ const TYPED_GROUPS: Record<string, string> = {
 };
 
 /**
- * Has the TypeScript compiler hold every manifest against the type of its kind, as object literals:
- * so unknown and misspelt keys are errors, too, which an API server drops with a warning. Resolves
- * to what is wrong, one line each.
+ * Type-checks every manifest with the TypeScript compiler, as an object literal of its kind's type. Object
+ * literals make unknown keys errors too, which an API server would drop with a warning. Resolves to one
+ * line per problem.
  */
 export async function checkTypes(manifests: Manifest[]): Promise<string[]> {
   await mkdir('.data', { recursive: true });
-  // Within the repository, where the compiler finds the types.
+  // Inside the repository, so that the compiler finds the types.
   const folder = await mkdtemp('.data/k8s-types-');
   try {
     const files = manifests.map((manifest, i) => ({ path: join(folder, `${i}.ts`), manifest }));
@@ -54,7 +54,7 @@ async function runCompiler(files: string[]): Promise<string> {
   const args = ['node_modules/typescript/bin/tsc', ...COMPILER_OPTIONS, ...MODULES, ...files];
   const compiler = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output] = await Promise.all([text(compiler.stdout), once(compiler, 'close')]);
-  // Neither silent nor in a form that is understood here: nothing was checked.
+  // Failed without a type error: the compiler could not run.
   if (compiler.exitCode !== 0 && !output.includes('.ts(')) throw new Error(output);
   return output;
 }

@@ -1,23 +1,26 @@
 import type { Manifest } from './render-overlay.js';
 
-/** Mistakes that a check of manifests is there for. Each is made in a copy, and must be found. */
+/** Mistakes that the checks must report: a test makes each in a copy of the manifests. */
 export const mutations: Record<string, (manifests: Manifest[]) => void> = {
   'a misspelt probe': (manifests) =>
     rename(containerOf(manifests), 'readinessProbe', 'readinesProbe'),
   'a misspelt limit': (manifests) => rename(containerOf(manifests).resources, 'limits', 'limit'),
-  'a number as text': (manifests) => void (podOf(manifests).terminationGracePeriodSeconds = '30'),
-  'the latest image': (manifests) => void (containerOf(manifests).image = 'livegate-worker:latest'),
+  'a number written as text': (manifests) =>
+    void (podOf(manifests).terminationGracePeriodSeconds = '30'),
+  'an image tagged latest': (manifests) =>
+    void (containerOf(manifests).image = 'livegate-worker:latest'),
   'a root user': (manifests) => void (podOf(manifests).securityContext.runAsUser = 0),
   'an unknown setting': (manifests) => void (configOf(manifests)['LIVEGATE_LINGER'] = '3'),
-  'another port': (manifests) => void (configOf(manifests)['LIVEGATE_WORKER_HEALTH_PORT'] = '9000'),
-  'metrics that nobody serves': (manifests) =>
+  'a health port that differs from the pod': (manifests) =>
+    void (configOf(manifests)['LIVEGATE_WORKER_HEALTH_PORT'] = '9000'),
+  'a metrics port without metrics': (manifests) =>
     void delete configOf(manifests)['OTEL_METRICS_EXPORTER'],
-  'no address that callers use': (manifests) => {
+  'a missing public URL and no trusted proxy': (manifests) => {
     const settings = configOf(manifests, 'api');
     delete settings['LIVEGATE_PUBLIC_URL'];
     delete settings['LIVEGATE_TRUST_PROXY'];
   },
-  'a path that is not there': (manifests) =>
+  'a probe of an unknown path': (manifests) =>
     void (containerOf(manifests).livenessProbe.httpGet.path = '/healthz'),
 };
 

@@ -10,7 +10,7 @@ const OVERLAYS = 'k8s/overlays';
 const overlays = await readdir(OVERLAYS);
 const kubectl = await findKubectl();
 
-describe.skipIf(!kubectl)('the manifests, as kubectl renders them', () => {
+describe.skipIf(!kubectl)('the manifests rendered by kubectl', () => {
   const rendered = new Map<string, Manifest[]>();
 
   beforeAll(async () => {
@@ -19,11 +19,11 @@ describe.skipIf(!kubectl)('the manifests, as kubectl renders them', () => {
     }
   });
 
-  it.each(overlays)('of the overlay %s have no problem', async (overlay) => {
+  it.each(overlays)('have no problem in the overlay %s', async (overlay) => {
     expect(await findProblems(rendered.get(overlay)!)).toEqual([]);
   });
 
-  it.each(Object.entries(mutations))('are refused with %s', async (_, make) => {
+  it.each(Object.entries(mutations))('have a reported problem with %s', async (_, make) => {
     const spoilt = structuredClone(rendered.get('cpu')!);
     make(spoilt);
     expect(await findProblems(spoilt)).not.toEqual([]);

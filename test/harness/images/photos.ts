@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { cutPhoto, type PhotoCut, samplePhotoPath } from '../../../tools/dev/sample-photo.js';
 
-// Each holds one face that is found at the default threshold. Names say where it is from.
+// Each cut contains one face that is found at the default threshold.
 const faceCuts = {
   'photo 1 left': { photo: 1, left: 219, top: 155, width: 576, height: 704 },
   'photo 1 middle': { photo: 1, left: 602, top: 171, width: 656, height: 816 },
@@ -11,7 +11,7 @@ const faceCuts = {
   'photo 3 left': { photo: 3, left: 275, top: 0, width: 832, height: 1024 },
   'photo 3 middle': { photo: 3, left: 829, top: 0, width: 720, height: 880 },
   'photo 4 left': { photo: 4, left: 35, top: 0, width: 624, height: 768 },
-  /** Bona fide as well, but the default models take it for a spoof: the one face with a HIGH. */
+  /** Bona fide too, but the default models call it a spoof: the only face with the verdict HIGH. */
   'photo 2 left': { photo: 2, left: 253, top: 64, width: 384, height: 432 },
 } satisfies Record<string, PhotoCut>;
 
@@ -19,12 +19,12 @@ export type FaceName = keyof typeof faceCuts;
 
 export const faceNames = Object.keys(faceCuts) as FaceName[];
 
-/** One face with room around it, as JPEG. */
+/** One face with background around it, as JPEG. */
 export async function face(name: FaceName): Promise<Buffer> {
   return cutPhoto(faceCuts[name]).toBuffer();
 }
 
-/** All of them, in the order of `faceNames`. */
+/** All faces, in the order of `faceNames`. */
 export async function faces(): Promise<Buffer[]> {
   return Promise.all(faceNames.map(face));
 }
@@ -34,12 +34,12 @@ export async function selfie(): Promise<Buffer> {
   return face('photo 1 left');
 }
 
-/** Three people, as large as each other, 1920x1280. */
+/** Three people of equal size, 1920x1280. */
 export async function groupPhoto(): Promise<Buffer> {
   return readFile(samplePhotoPath(1));
 }
 
-/** A selfie with a far smaller face in the background, `ratio` times the size of the first. */
+/** A selfie with a second face in the background, `ratio` times the size of the first. */
 export async function selfieWithPasserBy(ratio: number): Promise<Buffer> {
   const { width, height } = faceCuts['photo 1 left'];
   const passerBy = await sharp(await face('photo 1 middle'))
@@ -54,12 +54,12 @@ export async function selfieWithPasserBy(ratio: number): Promise<Buffer> {
     .toBuffer();
 }
 
-/** A face cut at its edges: the detector finds it only at its second look, with room around it. */
+/** A face cut at its edges: only the second detector run, with padding around the photo, finds it. */
 export async function tightCrop(): Promise<Buffer> {
   return cutPhoto({ photo: 2, left: 358, top: 114, width: 176, height: 296 }).toBuffer();
 }
 
-/** A drawn disc with spots, as wide as it is high: the detector takes it for a face, 370x370. */
+/** A drawn disc with spots, 370x370, which the detector takes for a square face. */
 export async function roundThing(): Promise<Buffer> {
   const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="370" height="370">
     <radialGradient id="skin">
@@ -72,13 +72,13 @@ export async function roundThing(): Promise<Buffer> {
   return sharp(Buffer.from(drawing)).flatten({ background: 'black' }).jpeg().toBuffer();
 }
 
-/** The smallest thing that is an image, 64x64, in both accepted forms. */
+/** A 64x64 image in both accepted types. */
 export async function greySquare(): Promise<{ jpeg: Buffer; png: Buffer }> {
   const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: 'grey' } });
   return { jpeg: await grey.clone().jpeg().toBuffer(), png: await grey.clone().png().toBuffer() };
 }
 
-/** A drawn picture without a face: a slope of colours, 640x480. */
+/** A color gradient without a face, 640x480. */
 export async function noFace(): Promise<Buffer> {
   const [width, height] = [640, 480];
   const pixels = Uint8Array.from({ length: 3 * width * height }, (_, i) => {

@@ -1,7 +1,7 @@
 import type { PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
 import { preparedModels } from './prepared-models.js';
 
-/** A pipeline of one engine on the CPU, which takes one image at a time and measures nothing. */
+/** One engine on the CPU with batches of one image. Nothing is `auto`, so that nothing is measured. */
 export const pipelineConfig: PipelineConfig = {
   modelsDir: await preparedModels(),
   maxImagePixels: 52_000_000,

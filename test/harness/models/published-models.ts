@@ -7,7 +7,7 @@ export interface PublishedModels {
   classifier: Uint8Array;
 }
 
-/** The default models before preparation; needs the network only when npm's cache lacks them. */
+/** The default models before preparation. Needs the network only when npm's cache lacks them. */
 export async function publishedModels(): Promise<PublishedModels> {
   const path = 'models/manifest.json';
   const manifest = parseManifest(await readFile(path, 'utf8'), path);

@@ -8,7 +8,7 @@ interface Run {
   batch: Float32Array;
 }
 
-/** The outputs by name of a model that takes `input`, computed as the worker does, on one thread. */
+/** Runs a model on `input` with the worker's ONNX session, on one thread; returns outputs by name. */
 export async function runModel(
   bytes: Uint8Array,
   { width, height, batch }: Run,
@@ -33,7 +33,7 @@ export async function runModel(
   }
 }
 
-/** The largest difference between two outputs, as a share of the largest value expected. */
+/** The largest difference between two outputs, as a share of the largest expected value. */
 export function largestDeviation(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) throw new Error(`${found.length}, not ${expected.length}`);
   return largest(found.map((value, i) => value - expected[i]!)) / largest(expected);

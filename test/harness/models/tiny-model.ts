@@ -16,17 +16,17 @@ export interface TinyNode {
   type: string;
   inputs: string[];
   output: string;
-  /** Of a convolution. */
+  /** Only for a convolution. */
   groups?: number;
-  /** Of a reduction, which drops them. */
+  /** Only for a reduction: the axes that it removes. */
   axes?: number[];
 }
 
-/** Takes `input` float32 [batch, 3, 4, 4], gives `output`, and whatever else is named. */
+/** A graph with the input `input`, float32 [batch, 3, 4, 4], and the output `output`. */
 export function tinyGraph(
   nodes: TinyNode[],
   tensors: Record<string, TinyTensor>,
-  { fed = [], givenOut = [] }: { fed?: string[]; givenOut?: string[] } = {},
+  { moreInputs = [], moreOutputs = [] }: { moreInputs?: string[]; moreOutputs?: string[] } = {},
 ): onnx.IGraphProto {
   return GraphProto.create({
     name: 'tiny',
@@ -34,12 +34,12 @@ export function tinyGraph(
     initializer: Object.entries(tensors).map(([name, { dims, values }]) =>
       floatTensor(name, dims, Float32Array.from(values)),
     ),
-    input: ['input', ...fed].map((name) => value(name, ['batch', 3, TINY_SIZE, TINY_SIZE])),
-    output: ['output', ...givenOut].map((name) => value(name)),
+    input: ['input', ...moreInputs].map((name) => value(name, ['batch', 3, TINY_SIZE, TINY_SIZE])),
+    output: ['output', ...moreOutputs].map((name) => value(name)),
   });
 }
 
-/** With the operators of the published models. */
+/** Uses the operator set of the published models. */
 export function encodeGraph(graph: onnx.IGraphProto): Uint8Array {
   return ModelProto.encode({ irVersion: 6, opsetImport: [{ version: 9 }], graph }).finish();
 }
@@ -69,7 +69,7 @@ function toNode({ type, inputs, output, groups, axes }: TinyNode): onnx.INodePro
   });
 }
 
-/** Without sizes, they follow from the graph. */
+/** Without `sizes`, ONNX Runtime infers the shape. */
 function value(name: string, sizes?: (number | string)[]): onnx.IValueInfoProto {
   const dim = sizes?.map((size) =>
     typeof size === 'string' ? { dimParam: size } : { dimValue: size },

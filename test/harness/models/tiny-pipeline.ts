@@ -10,16 +10,16 @@ import {
 import { encodeGraph, TINY_SIZE, tinyGraph, type TinyNode, type TinyTensor } from './tiny-model.js';
 
 export interface TinyPipeline {
-  /** Gives `boxes` [batch, 4, 4] and `output`, which are the scores [batch, 4, 2]. */
+  /** Outputs `boxes` [batch, 4, 4] and, as `output`, the scores [batch, 4, 2]. */
   detector?: { nodes?: TinyNode[]; manifest?: Partial<ModelManifest['detector']> };
-  /** Gives `output`, [batch, 3]: the mean of each colour, 0..1. */
+  /** Outputs `output` [batch, 3]: the mean of each color, 0..1. */
   classifier?: {
     nodes?: TinyNode[];
     manifest?: Partial<ModelManifest['classifiers'][number]>;
   };
 }
 
-/** Models that find one face in every image, and take the share of red in it for P(live). */
+/** Models that find one face in every image and use its share of red as P(live). */
 export function tinyModels({ detector, classifier }: TinyPipeline = {}): LoadedModels {
   const common = { version: '1', licence: 'none', sha256: '' };
   const input = {
@@ -55,7 +55,7 @@ export function tinyModels({ detector, classifier }: TinyPipeline = {}): LoadedM
   return { detector: detectorModel, classifiers: [classifierModel], facts: [] };
 }
 
-/** The same as a folder, as `npm run models` prepares it. Whoever asks for it removes it. */
+/** Writes the models into a folder like that of `npm run models`. The caller removes the folder. */
 export async function writeTinyModels(given: TinyPipeline): Promise<string> {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-tiny-'));
   const { detector, classifiers } = tinyModels(given);
@@ -82,7 +82,7 @@ const zeros: TinyNode[] = [
   { type: 'Sub', inputs: ['means', 'means'], output: 'zeros' },
 ];
 
-/** The first of four anchors is a face in the middle of the frame. */
+/** The first of four anchors reports a face in the middle of the image. */
 export const oneFace: TinyNode[] = [
   ...zeros,
   { type: 'Add', inputs: ['zeros', 'middle'], output: 'boxes' },
@@ -99,9 +99,9 @@ const tensors: Record<string, TinyTensor> = {
   ten: { dims: [1], values: [10] },
 };
 
-function encodeTiny(nodes: TinyNode[], givenOut: string[] = []): Uint8Array {
+function encodeTiny(nodes: TinyNode[], moreOutputs: string[] = []): Uint8Array {
   const used = Object.entries(tensors).filter(([name]) =>
     nodes.some(({ inputs }) => inputs.includes(name)),
   );
-  return encodeGraph(tinyGraph(nodes, Object.fromEntries(used), { givenOut }));
+  return encodeGraph(tinyGraph(nodes, Object.fromEntries(used), { moreOutputs }));
 }

@@ -18,7 +18,7 @@ const chromiumProgram: InstallableProgram = {
   otherwise: 'Install it with the package manager of this system.',
 };
 
-/** What a browser says by itself to servers of its maker. */
+/** Flags that stop Chromium's own requests to Google. */
 const quiet = [
   '--disable-background-networking',
   '--disable-component-update',
@@ -34,8 +34,8 @@ export interface TestBrowser {
 }
 
 /**
- * The machine's Chromium with an empty profile, and without a sandbox for root, who cannot have one.
- * It is installed where that needs no question; `undefined` where it is missing otherwise.
+ * Opens the machine's Chromium with an empty profile; for root without a sandbox, which Chromium refuses
+ * to root. Installs Chromium where consent is given; otherwise returns `undefined` if it is missing.
  */
 export async function openBrowser(): Promise<TestBrowser | undefined> {
   const { isRoot } = describeMachine();

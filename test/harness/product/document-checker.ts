@@ -18,13 +18,13 @@ export interface DocumentedOperation {
 
 export interface CheckedAnswer {
   status: number;
-  /** With names in lower case. */
+  /** Names in lower case. */
   headers: Map<string, string>;
   /** Parsed, if it was JSON. */
   body: unknown;
 }
 
-/** HTTP's own and the page's, which no client of the API reads. */
+/** Undocumented headers, of HTTP itself and of the /docs page; no API client reads them. */
 const transportHeaders = new Set([
   'accept-ranges',
   'cache-control',
@@ -39,7 +39,7 @@ const transportHeaders = new Set([
   'x-content-type-options',
 ]);
 
-/** Holds answers and examples against a document, more strictly than a client should. */
+/** Checks answers and examples against a document. Stricter than a client should be: see `close`. */
 export function createDocumentChecker(document: OpenApiDocument) {
   const ajv = new Ajv2020({ allErrors: true, strictTypes: false });
   formats.default(ajv);
@@ -49,7 +49,7 @@ export function createDocumentChecker(document: OpenApiDocument) {
 
   return { check, checkValue, findResponse };
 
-  /** Every way in which an answer is not as the document says. */
+  /** Lists every difference between an answer and the document. */
   function check({ operation }: DocumentedOperation, answer: CheckedAnswer): string[] {
     const response = findResponse(operation, answer.status);
     if (!response) return [`status ${answer.status} is not documented`];
@@ -63,7 +63,7 @@ export function createDocumentChecker(document: OpenApiDocument) {
     ];
   }
 
-  /** All errors have one schema; the examples of an answer are the codes that it can have. */
+  /** All errors share one schema, so the documented codes of an answer are those of its examples. */
   function checkErrorCode({ examples = {} }: MediaType, { status, body }: CheckedAnswer): string[] {
     const { error_code: code, http_status: stated } = body as Record<string, unknown>;
     if (code === undefined) return [];
@@ -101,7 +101,7 @@ export function createDocumentChecker(document: OpenApiDocument) {
     return [`${ajv.errorsText(validate.errors)}: ${JSON.stringify(value)?.slice(0, 300)}`];
   }
 
-  /** The status's own, or the one for all others. */
+  /** The response documented for this status, or the default one. */
   function findResponse({ responses }: Operation, status: number): Response | undefined {
     const response = responses[status] ?? responses['default'];
     return response && resolve<Response>(response);
@@ -124,7 +124,7 @@ export function listOperations(document: OpenApiDocument): DocumentedOperation[]
   );
 }
 
-/** The document leaves room for members to come; what comes today must be in it. */
+/** Refuses undocumented members, which the document allows for the sake of later versions. */
 function close(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(close);
   if (typeof value !== 'object' || value === null) return value;

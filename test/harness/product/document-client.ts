@@ -12,7 +12,7 @@ import {
 } from './document-checker.js';
 import { authOf, type DocumentedProduct } from './documented-product.js';
 
-/** Of a gateway with the default limits. */
+/** A gateway with the default limits. */
 const facts = {
   limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
   waitLimitMs: 25_000,
@@ -31,8 +31,8 @@ export function operationOf(name: string): DocumentedOperation {
   return found;
 }
 
-/** Their words may tell more than the code's own. */
-const telling = new Set<string>([
+/** Errors whose message may be more specific than the default of their code. */
+const specificMessages = new Set<string>([
   'image_dimensions_exceeded',
   'image_too_large',
   'invalid_image',
@@ -45,7 +45,7 @@ const telling = new Set<string>([
 export function expectAsDocumented(documented: DocumentedOperation, answer: CheckedAnswer): void {
   expect(checker.check(documented, answer)).toEqual([]);
   const { error_code: code, error_message: message } = answer.body as Record<string, string>;
-  if (code !== undefined && !telling.has(code)) {
+  if (code !== undefined && !specificMessages.has(code)) {
     expect(message).toBe(errorMessages[code as ErrorCode]);
   }
 }
@@ -69,7 +69,7 @@ export function asJson(body: unknown) {
 
 export type DocumentClient = ReturnType<typeof createDocumentClient>;
 
-/** Calls the operations of a running product by their names, and makes what they need to succeed. */
+/** Calls operations of a running gateway by their ids, and creates the jobs and endpoints they need. */
 export function createDocumentClient(product: DocumentedProduct) {
   return { send, call, submitJob, finishJob, createEndpoint, createDelivery, createParams, tidy };
 
@@ -110,7 +110,7 @@ export function createDocumentClient(product: DocumentedProduct) {
     return id;
   }
 
-  /** At the product's own receiver. */
+  /** Creates an endpoint at the receiver of `startDocumentedProduct`. */
   async function createEndpoint(...ends: string[]): Promise<string> {
     const events = ends.map((end) => `passive_liveness.${end}`);
     const sent = asJson({ url: product.receiver.url, events });
@@ -125,7 +125,7 @@ export function createDocumentClient(product: DocumentedProduct) {
     return { id, delivery: String(body['id']) };
   }
 
-  /** What the path of an operation must name for it to succeed. */
+  /** Path parameters with which the operation succeeds. */
   async function createParams({
     path,
     operation,
@@ -137,7 +137,7 @@ export function createDocumentClient(product: DocumentedProduct) {
     return path.includes('{id}') ? { id: await finishJob() } : {};
   }
 
-  /** A tenant may have few endpoints only. */
+  /** Deletes all endpoints: a tenant may have 16 at most. */
   async function tidy(): Promise<void> {
     const { body } = await call('listWebhookEndpoints');
     for (const { id } of body['endpoints'] as { id: string }[]) {

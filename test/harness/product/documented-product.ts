@@ -11,7 +11,7 @@ import { developmentCredential } from '../../../apps/api/src/credentials/credent
 import { createOwnRedis } from '../redis/own-redis.js';
 import { createEnv, startApi, startWorker, untilReady } from './processes.js';
 
-/** Tenants by what is special about them; all have the development password and key. */
+/** Tenants named after their special feature. All have the development password and API key. */
 const credentials = [
   developmentCredential,
   { ...developmentCredential, tenant: 'idle', username: 'idle', permissions: [] },
@@ -30,8 +30,8 @@ export interface ReceivedMessage {
 }
 
 /**
- * A gateway with one worker, a second one (`narrow`) that takes little and waits for no upload, a Redis
- * that may be frozen, and a receiver of webhooks.
+ * Starts a gateway, a second gateway (`narrow`) with a short upload timeout and room for one waiting
+ * check, a worker, a Redis of their own, and a webhook receiver.
  */
 export async function startDocumentedProduct() {
   const redis = await createOwnRedis();

@@ -18,17 +18,16 @@ export interface BalancedAnswer {
 }
 
 /**
- * What a proxy before several gateways does: it asks each for /readyz, keeps connections alive, and
- * tries the next gateway only if nothing of a request has been sent to the one before. What was sent
- * and not answered is lost.
+ * Behaves like a proxy in front of several gateways: probes /readyz, keeps connections alive, and tries
+ * the next gateway only if the connection was refused. A request that was sent is never retried.
  */
 export function createLoadBalancer() {
   const ready = new Map<string, Agent>();
   const agents = new Map<string, Agent>();
-  let turn = 0;
+  let sentCount = 0;
 
   return {
-    /** Resolves once the gateway is among those that get requests. */
+    /** Resolves once the gateway is ready and gets requests. */
     async add(url: string): Promise<void> {
       const agent = new Agent({ keepAlive: true });
       agents.set(url, agent);
@@ -37,9 +36,9 @@ export function createLoadBalancer() {
     },
     async send(sent: BalancedRequest): Promise<BalancedAnswer> {
       const gateways = [...ready];
-      turn += 1;
+      sentCount += 1;
       for (let tries = 0; tries < gateways.length; tries += 1) {
-        const [url, agent] = gateways[(turn + tries) % gateways.length]!;
+        const [url, agent] = gateways[(sentCount + tries) % gateways.length]!;
         try {
           return await readAnswer(await exchange(new URL(sent.path, url), sent, agent));
         } catch (error) {
@@ -61,7 +60,7 @@ export function createLoadBalancer() {
       answer?.resume();
       if (answer?.statusCode === 200) ready.set(url, agent);
       else ready.delete(url);
-      // Its port is closed for good: what follows it has another one.
+      // The gateway is gone for good: its successor listens on another port.
       if (!answer) return;
       await sleep(PROBE_MS);
     }

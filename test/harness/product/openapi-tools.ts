@@ -6,19 +6,19 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const source = resolve(import.meta.dirname, '../openapi-tools');
+const source = resolve(import.meta.dirname, '../../openapi-tools');
 
 /**
- * The folder where the packages of `test/openapi-tools` are installed, 280 MB, the first time by npm.
- * They are not dependencies of this project: no other command needs them, and the generators work on
- * TypeScript 5 and 6.
+ * Installs the packages of `test/openapi-tools` (280 MB) unless a previous run has, and returns their
+ * folder. They are not dependencies of this project, because no other command needs them and the
+ * generators need TypeScript 5 or 6.
  */
 export async function installOpenApiTools(): Promise<string> {
   const lock = await readFile(join(source, 'package-lock.json'));
   const version = createHash('sha256').update(lock).digest('hex').slice(0, 16);
   const folder = resolve('.data/openapi-tools', version);
   if (existsSync(folder)) return folder;
-  // Moved when it is complete: an interrupted installation leaves nothing that looks like one.
+  // The rename makes the installation atomic: an interrupted one is never used.
   const unfinished = `${folder}.${process.pid}`;
   await mkdir(unfinished, { recursive: true });
   try {

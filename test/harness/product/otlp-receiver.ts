@@ -17,7 +17,7 @@ export interface ReceivedSpan {
   endedAt: bigint;
 }
 
-/** A collector: takes OTLP as JSON over HTTP, and keeps all of it. */
+/** A collector that stores everything it gets, as OTLP in JSON over HTTP. */
 export async function startOtlpReceiver() {
   const bodies: { path: string; body: string }[] = [];
   const server = createServer((req, res) => {
@@ -29,7 +29,7 @@ export async function startOtlpReceiver() {
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Everything, as it came. */
+    /** All received bodies, unparsed. */
     raw: () => bodies.map(({ body }) => body).join('\n'),
     spans: () => bodies.filter(({ path }) => path === '/v1/traces').flatMap(readSpans),
     metricNames: () =>

@@ -8,7 +8,7 @@ export interface Answer {
   };
 }
 
-/** Of the development tenant. */
+/** Headers with the credentials of the development tenant. */
 export const credentials = {
   Authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
   'x-api-key': 'default-api-key',

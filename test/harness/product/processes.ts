@@ -5,17 +5,17 @@ import { createInterface } from 'node:readline';
 
 export type Env = Record<string, string>;
 
-/** One api or worker, as it runs in production: a process of its own that logs JSON lines. */
+/** A gateway or worker process, started as in production. It logs JSON lines. */
 export interface AppProcess {
   child: ChildProcess;
   log: Record<string, unknown>[];
-  /** Resolves with the first line of that `msg`, also one from the past. */
+  /** Resolves with the first log line, past or future, that has this `msg`. */
   logged(msg: string): Promise<Record<string, unknown>>;
   /** Sends the signal and resolves with the exit code, `null` if it died of the signal. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** How to start one; as another user if there is a `uid`. */
+/** A command to start; `uid` and `gid` run it as another user. */
 export interface Program {
   command: [string, ...string[]];
   cwd: string;
@@ -28,18 +28,18 @@ export interface ApiProcess extends AppProcess {
   url: string;
 }
 
-/** The shared settings of one product: a Redis, a key space of its own, prepared models. */
+/** Settings for one gateway and worker: the suite's Redis with a fresh key prefix, prepared models. */
 export function createEnv(overrides: Env = {}): Env {
   return {
     PATH: process.env['PATH'] ?? '',
     REDIS_URL: process.env['REDIS_URL'] ?? '',
     LIVEGATE_MODELS_DIR: process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models',
     LIVEGATE_KEY_PREFIX: `{e2e-${crypto.randomUUID()}}`,
-    // Measuring them takes a second, and others are at work on the same cores.
+    // `auto` would measure for a second, on cores that other tests use.
     LIVEGATE_ENGINES: '1',
     LIVEGATE_INTRA_OP_THREADS: '1',
     LIVEGATE_MAX_BATCH: '2',
-    // Nobody balances a load here, but where that is tested.
+    // Only rolling-restart.test.ts has a load balancer to wait for.
     LIVEGATE_DRAIN_MS: '0',
     ...overrides,
   };
@@ -51,7 +51,7 @@ export async function startWorker(env: Env): Promise<AppProcess> {
   return worker;
 }
 
-/** Listens on a free port. Not ready before a worker is: see `untilReady`. */
+/** Starts a gateway on a free port. It becomes ready when a worker is: see `untilReady`. */
 export async function startApi(env: Env): Promise<ApiProcess> {
   const api = startApp('api', { PORT: '0', ...env });
   const { address } = (await api.logged('listening')) as { address: { port: number } };
@@ -69,7 +69,7 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 }
 
 export function startApp(app: 'api' | 'worker', env: Env): AppProcess {
-  const root = resolve(import.meta.dirname, '../..');
+  const root = resolve(import.meta.dirname, '../../..');
   return startProgram({ command: [process.execPath, `apps/${app}/dist/main.js`], cwd: root, env });
 }
 

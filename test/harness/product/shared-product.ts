@@ -15,7 +15,7 @@ declare module 'vitest' {
   }
 }
 
-/** A tenant of its own beside the development one, and one that may not do anything. */
+/** The development tenant, a second tenant, and one without any permission. */
 const credentials = [
   developmentCredential,
   {
@@ -28,7 +28,7 @@ const credentials = [
   { ...developmentCredential, tenant: 'idle', username: 'idle-user', permissions: [] },
 ];
 
-/** One api and one worker for all end-to-end tests that do not break them. */
+/** Starts one gateway and one worker for the end-to-end tests that neither stop nor freeze them. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-e2e-'));
   const file = join(folder, 'credentials.json');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { findFreePort } from '../../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from './redis-server.js';
 
-/** A Redis that a test may stop, freeze and start again: on one port, with one append-only file. */
+/** A Redis for one test, which may stop, freeze and restart it. Port and append-only file stay the same. */
 export async function createOwnRedis(options: Record<string, string> = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'livegate-redis-'));
   const port = await findFreePort();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { findFreePort } from '../../../tools/dev/ports.js';
-import { redisArgs, startRedisServer, untilTold } from './redis-server.js';
+import { redisArgs, startRedisServer, untilAgreed } from './redis-server.js';
 
 const SLOTS = 16_384;
 const MASTERS = 3;
@@ -12,11 +12,11 @@ const NODE_TIMEOUT_MS = 1000;
 type Node = Awaited<ReturnType<typeof startNode>>;
 
 export interface RedisClusterOptions {
-  /** The master that has its slot gets a replica, so that a test can lose that master. */
+  /** The master of this key gets a replica, so that a test can kill the master. */
   keyToReplicate?: string;
 }
 
-/** Three masters on loopback that share the slots. */
+/** A Redis Cluster of three masters on loopback. */
 export async function startRedisCluster({ keyToReplicate }: RedisClusterOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-cluster-'));
   const nodes: Node[] = [];
@@ -60,7 +60,7 @@ async function startNode(folder: string) {
     }),
   );
   const client = new Redis(port, '127.0.0.1');
-  // One of them will be lost.
+  // The test kills one node, which makes its client emit errors.
   client.on('error', () => undefined);
   return { port, busPort, server, client };
 }
@@ -70,20 +70,20 @@ async function shareSlots(masters: Node[]): Promise<void> {
   const share = Math.ceil(SLOTS / MASTERS);
   for (const [i, { client }] of masters.entries()) {
     await client.cluster('ADDSLOTS', ...slots.slice(i * share, (i + 1) * share));
-    // Different from the start, they need not be agreed on.
+    // Distinct epochs from the start save the nodes a round of conflict resolution.
     await client.cluster('SET-CONFIG-EPOCH', i + 1);
     await meet(masters[0]!, masters[i]!);
   }
   const isWhole = async ({ client }: Node) =>
     /cluster_state:ok[^]*cluster_known_nodes:3/.test((await client.cluster('INFO')) as string);
-  for (const master of masters) await untilTold(() => isWhole(master));
+  for (const master of masters) await untilAgreed(() => isWhole(master));
 }
 
 async function meet({ client }: Node, { port, busPort }: Node): Promise<void> {
   await client.cluster('MEET', '127.0.0.1', port, busPort);
 }
 
-/** The others say that the key has MOVED. */
+/** Every other master answers with a MOVED error. */
 async function findOwner(masters: Node[], key: string): Promise<Node> {
   const answers = await Promise.allSettled(masters.map(({ client }) => client.exists(key)));
   return masters[answers.findIndex(({ status }) => status === 'fulfilled')]!;
@@ -92,7 +92,7 @@ async function findOwner(masters: Node[], key: string): Promise<Node> {
 async function replicate(master: Node, replica: Node): Promise<void> {
   const id = (await master.client.cluster('MYID')) as string;
   await meet(master, replica);
-  await untilTold(async () => ((await replica.client.cluster('NODES')) as string).includes(id));
+  await untilAgreed(async () => ((await replica.client.cluster('NODES')) as string).includes(id));
   await replica.client.cluster('REPLICATE', id);
-  await untilTold(async () => (await master.client.info()).includes('state=online'));
+  await untilAgreed(async () => (await master.client.info()).includes('state=online'));
 }

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { findFreePort } from '../../../tools/dev/ports.js';
-import { redisArgs, type RedisServer, startRedisServer, untilTold } from './redis-server.js';
+import { redisArgs, type RedisServer, startRedisServer, untilAgreed } from './redis-server.js';
 
 const SENTINELS = 3;
 const QUORUM = 2;
 const DOWN_AFTER_MS = 500;
 
-/** A master and its replica on loopback, and three sentinels that watch them. */
+/** A master, its replica and three Sentinels on loopback. */
 export async function startRedisSentinels() {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-sentinel-'));
   const servers: RedisServer[] = [];
@@ -18,10 +18,10 @@ export async function startRedisSentinels() {
     const leader = await startData({});
     const port = `${leader.client.options.port}`;
     await startData({ replicaof: `127.0.0.1 ${port}` });
-    await untilTold(async () => (await leader.client.info()).includes('state=online'));
+    await untilAgreed(async () => (await leader.client.info()).includes('state=online'));
     const sentinels = [];
     for (let i = 0; i < SENTINELS; i++) sentinels.push(await startSentinel(port));
-    for (const { client } of sentinels) await untilTold(() => knowsAll(client));
+    for (const { client } of sentinels) await untilAgreed(() => knowsAll(client));
     const [first, ...others] = sentinels.map(({ addr }) => addr);
     const addrs = others.map((addr) => `&addr=${addr}`).join('');
     return { url: `redis+sentinel://${first}?master=main${addrs}`, leader, stop };
@@ -41,7 +41,7 @@ export async function startRedisSentinels() {
   async function startSentinel(masterPort: string) {
     const port = await findFreePort();
     const file = join(folder, `sentinel-${port}.conf`);
-    // A file, as sentinels write into it what they have agreed on.
+    // Sentinel requires a configuration file: it stores its state there.
     const lines = [
       `port ${port}`,
       'bind 127.0.0.1',
@@ -56,7 +56,7 @@ export async function startRedisSentinels() {
 
   function connect(port: number): Redis {
     const client = new Redis(port, '127.0.0.1');
-    // One of them will be lost.
+    // The test kills one server, which makes its client emit errors.
     client.on('error', () => undefined);
     clients.push(client);
     return client;
@@ -69,7 +69,7 @@ export async function startRedisSentinels() {
   }
 }
 
-/** A sentinel that knows of no replica, or of too few others, cannot name a new master. */
+/** A Sentinel can promote the replica only if it knows the replica and enough other Sentinels. */
 async function knowsAll(sentinel: Redis): Promise<boolean> {
   const [master] = (await sentinel.call('SENTINEL', 'MASTERS')) as string[][];
   const fact = (name: string) => Number(master?.[master.indexOf(name) + 1]);

@@ -13,12 +13,12 @@ import { inject } from 'vitest';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Instead of REDIS_URL, where a project of the suite starts a Redis of its own. */
+    /** Replaces REDIS_URL in a vitest project that starts its own Redis. */
     redisUrl?: string;
   }
 }
 
-/** Set by `npm test`, which runs a Redis of its own for the suite. */
+/** `npm test` starts a Redis for the suite and sets REDIS_URL. */
 export const redisUrl = inject('redisUrl') ?? process.env['REDIS_URL'] ?? '';
 if (!redisUrl) throw new Error('REDIS_URL is not set: run the tests with "npm test"');
 
@@ -31,7 +31,7 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-/** A connected client and a key space of its own, which is emptied on close. */
+/** A connected client with a unique key prefix; `close` deletes all its keys. */
 export async function openSandbox(url = redisUrl): Promise<Sandbox> {
   const redis = connectForRequests({ url, name: 'test' }, 5000, silentLog);
   await new Promise((resolve) => redis.once('ready', resolve));
@@ -47,18 +47,18 @@ export async function openSandbox(url = redisUrl): Promise<Sandbox> {
   };
 }
 
-/** Another client, which waits for Redis, as a worker's does. */
+/** A second client that waits for Redis while it is down, like a worker's. */
 export function connectWorker(name = 'test-worker', url = redisUrl): Redis {
   return connectForBackground({ url, name }, silentLog);
 }
 
-/** Wherever in a cluster they are. */
+/** Finds keys on all servers of a cluster. */
 export async function findKeys(redis: Redis, pattern: string): Promise<string[]> {
   const found = await Promise.all(serversOf(redis).map((server) => server.keys(pattern)));
   return found.flat();
 }
 
-/** All that hold data: one, but for a cluster. */
+/** The servers that store data: all masters of a cluster, or the only server. */
 export function serversOf(redis: Redis): Server[] {
   return 'nodes' in redis ? redis.nodes('master') : [redis];
 }

@@ -1,13 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Part, formatNumber } from '../bench.js';
-import { startNaiveServer, startProduct } from '../product.js';
 import { percentile } from '../rounds.js';
-import { sendLoad } from '../load.js';
+import { sendLoad, startNaiveServer, startProduct } from '../product.js';
 
 const CALLERS = [1, 2, 4, 8, 16, 32, 64];
 
-/** Latency against throughput, for ever more callers; drawn where `bench.curvePath` says. */
+/** Measures latency and throughput for a growing number of callers, and draws `bench.curvePath`. */
 export const measureCurve: Part = async (bench, say) => {
   const product = await startProduct(bench);
   const naive = await startNaiveServer(bench);
@@ -58,7 +57,7 @@ const HEIGHT = 420;
 const MARGIN = 60;
 const COLORS = { Livegate: '#1f6feb', naive: '#d9730d' };
 
-/** An SVG of latency, on a logarithmic axis, over throughput; p99 is dashed. */
+/** An SVG of latency (logarithmic) over throughput; p99 is dashed. */
 function drawCurve(points: CurvePoint[]): string {
   const mostPerSecond = 10 * Math.ceil(Math.max(...points.map((at) => at.perSecond)) / 10);
   const decades = [

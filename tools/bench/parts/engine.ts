@@ -15,10 +15,10 @@ import { interleave, median, medianRatio, percentile, type Rate, repeatWork } fr
 const VIEWS = 4;
 const RUNS = 30;
 
-/** What the rewriting of the classifier saves, on one thread, for the four views of an image. */
+/** Compares the rewritten classifier with the published one, on one thread, for four views. */
 export const measureClassifier: Part = async ({ modelsDir, photos }) => {
   const [model] = (await loadModels(modelsDir)).classifiers;
-  if (!model?.source) throw new Error('the bench compares the default models: your own are in use');
+  if (!model?.source) throw new Error('this part needs the default models, and you use your own');
   const [published] = await fetchPublishedFiles([model.source]);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const prepared = await openSession(model, options);
@@ -45,7 +45,7 @@ export const measureClassifier: Part = async ({ modelsDir, photos }) => {
   ];
 };
 
-/** Four squares of the selfie, each smaller than the last, as the model reads them. */
+/** Four squares of the selfie, each smaller than the previous one, as model input. */
 async function cutViews(selfie: Buffer, input: ModelInput): Promise<Float32Array> {
   const { batch, images } = allocateBatch(input, VIEWS);
   for (const [i, image] of images.entries()) {
@@ -78,7 +78,7 @@ function largestDifference(values: Float32Array, others: Float32Array): number {
   return Math.max(...differences) / Math.max(...others.map(Math.abs));
 }
 
-/** The default, and one knob turned at a time. */
+/** The default settings, and variants that each change one of them. */
 const VARIANTS: Record<string, Record<string, string>> = {
   default: {},
   '1 engine x 1 thread': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '1' },
@@ -89,13 +89,13 @@ const VARIANTS: Record<string, Record<string, string>> = {
   'batch of 4': { LIVEGATE_MAX_BATCH: '4' },
   'batch of 8': { LIVEGATE_MAX_BATCH: '8' },
   'batch of 4, linger 3 ms': { LIVEGATE_MAX_BATCH: '4', LIVEGATE_LINGER_MS: '3' },
-  '2 images in work': { LIVEGATE_CONCURRENCY: '2' },
-  '4 images in work': { LIVEGATE_CONCURRENCY: '4' },
-  '8 images in work': { LIVEGATE_CONCURRENCY: '8' },
+  '2 concurrent images': { LIVEGATE_CONCURRENCY: '2' },
+  '4 concurrent images': { LIVEGATE_CONCURRENCY: '4' },
+  '8 concurrent images': { LIVEGATE_CONCURRENCY: '8' },
 };
 
-/** What each knob of the engines does on this machine, in the pipeline without HTTP and Redis. */
-export const measureKnobs: Part = async (bench, say) => {
+/** Measures the effect of each engine setting on this machine, without HTTP and Redis. */
+export const measureEngineSettings: Part = async (bench, say) => {
   const measurements = Object.entries(VARIANTS).map(
     ([name, env]) => [name, () => measureVariant(bench, env)] as const,
   );
@@ -112,7 +112,7 @@ interface Loads {
 
 async function measureVariant(bench: Bench, env: Record<string, string>): Promise<Loads> {
   const { selfie } = bench.photos;
-  // The same number in work for all but the last, or a smaller batch would also have fewer at hand.
+  // The same concurrency for all variants but the last three, so that only one setting changes.
   const settings = { ...bench.env, LIVEGATE_CONCURRENCY: '16', ...env };
   const pipeline = await openPipeline(readWorkerConfig(settings));
   const load = (concurrency: number) =>
@@ -135,7 +135,7 @@ function describeVariant([name, rounds]: [string, Loads[]]): string[] {
   return [name, ...figures.map(formatNumber)];
 }
 
-/** How the rate depends on the picture. */
+/** Measures how the throughput depends on the image. */
 export const measurePhotoSizes: Part = async (bench, say) => {
   const { selfie: portrait, closeUp: near, sizes } = bench.photos;
   const photos = [{ name: 'selfie', jpeg: portrait }, { name: 'close-up', jpeg: near }, ...sizes];

@@ -2,18 +2,17 @@ import { connectForBackground, type Redis } from '@livegate/core/redis';
 import { createLog } from '@livegate/core/telemetry';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
 import { makeGreySquare } from '../photos.js';
-import { type Product, readUsage, startProduct } from '../product.js';
+import { type Product, readUsage, sendLoad, startProduct } from '../product.js';
 import { interleave, median, medianRatio } from '../rounds.js';
 
 const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;
-/** Checks per second of each gateway where their CPU is compared: all of them leave cores idle. */
+/** Checks per second of each gateway in the CPU comparison, few enough to leave cores idle. */
 const RATE_EACH = 60;
 const NO_OP_WORKER = ['tools/dist/bench/programs/double-worker.js', '16', '0', '0'];
 
-/** The whole path with an engine that takes no time: what the gateways and the queue can do. */
+/** Measures gateways and queue with an engine that takes no time. */
 export const measureGateways: Part = async (bench, say) => {
   const rows = [];
   for (const gateways of GATEWAYS) rows.push({ gateways, ...(await measure(bench, gateways)) });
@@ -41,8 +40,8 @@ async function measure(bench: Bench, gateways: number) {
 }
 
 /**
- * Does a gateway pay for the traffic of others? Each of four has the same load on the same machine:
- * once with a queue in common, and once with a queue and a worker for each.
+ * Measures whether other gateways on the same queue cost a gateway CPU time. Four gateways have the same
+ * load on the same machine: first with one shared queue, then each with its own queue and worker.
  */
 async function compareNeighbours(bench: Bench): Promise<Figure> {
   const start = (gateways: number) => startProduct(bench, { gateways, worker: NO_OP_WORKER });
@@ -102,7 +101,7 @@ const IMAGE_BYTES = 100_000;
 const PER_SECOND = 200;
 const WARM_UP_SECONDS = 5;
 
-/** What one check costs a Redis, by its own account: the figures for planning one. */
+/** Measures what one check costs Redis, from Redis's own counters, for capacity planning. */
 export const measureRedisCost: Part = async (bench) => {
   const url = bench.env['REDIS_URL']!;
   const redis = connectForBackground({ url, name: 'bench' }, createLog('api', 'fatal'));

@@ -11,18 +11,17 @@ import { createLog } from '@livegate/core/telemetry';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
 import { makeGreySquare } from '../photos.js';
-import { startProduct, startWatched } from '../product.js';
+import { sendLoad, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate } from '../rounds.js';
 
 const RUN_MS = 4;
 const ITEM_MS = 0.25;
 const BATCHES = [1, 4, 8, 16];
-/** Left out at both ends, where the worker starts and where batches are no longer full. */
+/** Share of checks ignored at the start, when the worker starts, and at the end, when batches are not full. */
 const EDGE_SHARE = 0.15;
 
-/** Can the queue keep an engine busy that is far faster than a CPU? */
+/** Measures whether the queue can keep an engine busy that is far faster than a CPU. */
 export const measureGpuLike: Part = async (bench) => {
   const figures = [];
   for (const batch of BATCHES) {
@@ -43,7 +42,7 @@ interface DoubleEngine {
   replyTo?: string;
 }
 
-/** Checks per second out of a queue that is full before the worker starts. */
+/** Checks per second of a worker that starts with a full queue. */
 async function drainBacklog(
   bench: Bench,
   { batch, runMs, itemMs, replyTo }: DoubleEngine,
@@ -66,7 +65,7 @@ async function drainBacklog(
 
 const QUEUED = 1000;
 
-/** What a check takes in Redis while it waits, beside the bytes of its image. */
+/** Measures the Redis memory of a waiting check without the bytes of its image. */
 export const measureQueueMemory: Part = async ({ env, photos }) => {
   const backlog = await openBacklog(env['REDIS_URL']!);
   const before = await backlog.usedMemory();
@@ -81,7 +80,7 @@ export const measureQueueMemory: Part = async ({ env, photos }) => {
 const LIFE_SECONDS = 600;
 const AT_ONCE = 100;
 
-/** A queue that is filled as a gateway fills it, while no worker takes anything. */
+/** A queue that is filled like a gateway fills it, without a worker. */
 async function openBacklog(url: string) {
   const prefix = `{bench-${randomUUID()}}`;
   const keys = createKeys(prefix);
@@ -91,16 +90,16 @@ async function openBacklog(url: string) {
   const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: LIFE_SECONDS });
   return {
     prefix,
-    /** With a gateway to reply to, a check is one that somebody waits for. */
+    /** With `replyTo`, the checks count as having a waiting caller. */
     async fill(checks: number, image: Buffer, replyTo?: string) {
       for (let added = 0; added < checks; added += AT_ONCE) {
         await Promise.all(Array.from({ length: AT_ONCE }, () => add(image, replyTo)));
       }
     },
-    async untilWaiting(most: number) {
+    async untilWaiting(maxWaiting: number) {
       for (;;) {
         const waiting = await queue.countWaiting();
-        if (waiting <= most) return { waiting, atMs: performance.now() };
+        if (waiting <= maxWaiting) return { waiting, atMs: performance.now() };
         await sleep(10);
       }
     },
@@ -127,18 +126,18 @@ const BACKLOG = 300;
 const CALLERS = 4;
 const WARM_UP_SECONDS = 5;
 
-/** A gateway that is none: a check with its address is taken for one that somebody waits for. */
-const NOBODY = 'nobody';
+/** A gateway that does not exist: a check with this address counts as having a waiting caller. */
+const ABSENT_GATEWAY = 'absent';
 
 const NO_OP = { batch: 16, runMs: 0, itemMs: 0 };
 const DRAINED = 6000;
 
-/** Callers who wait, beside a backlog of checks that nobody waits for: what do turns change? */
-export const measureTurns: Part = async (bench, say) => {
+/** Measures what priorities change for waiting callers while there is a backlog of async checks. */
+export const measurePriorities: Part = async (bench, say) => {
   const { rounds } = bench;
   const behind = await interleave<string, Rate>(rounds, {
     'no backlog': () => callBeside(bench, 0),
-    'one queue for all': () => callBeside(bench, BACKLOG, NOBODY),
+    'one queue for all': () => callBeside(bench, BACKLOG, ABSENT_GATEWAY),
     'waiting callers first': () => callBeside(bench, BACKLOG),
   });
   const at = (name: string, share: number) =>
@@ -151,18 +150,18 @@ export const measureTurns: Part = async (bench, say) => {
     formatTable([`${CALLERS} callers, ${BACKLOG} checks before them`, 'p50 ms', 'p95 ms'], lines),
   );
   const drained = await interleave<string, number>(rounds, {
-    plain: () => drainBacklog(bench, { ...NO_OP, replyTo: NOBODY }, DRAINED),
+    plain: () => drainBacklog(bench, { ...NO_OP, replyTo: ABSENT_GATEWAY }, DRAINED),
     yielding: () => drainBacklog(bench, NO_OP, DRAINED),
   });
   return [
     {
-      name: `p95 of ${CALLERS} callers beside ${BACKLOG} async checks, with turns / without`,
+      name: `p95 of ${CALLERS} callers beside ${BACKLOG} async checks, with priorities / without`,
       value: at('waiting callers first', 0.95) / at('one queue for all', 0.95),
       unit: 'x',
       aim: { atMost: 0.2 },
     },
     {
-      name: 'jobs/s of async checks, no-op engine, with turns / without',
+      name: 'jobs/s of async checks, no-op engine, with priorities / without',
       value: medianRatio(drained['yielding']!, drained['plain']!),
       unit: 'x',
       aim: { atLeast: 0.95 },
@@ -170,7 +169,7 @@ export const measureTurns: Part = async (bench, say) => {
   ];
 };
 
-/** What callers meet from the moment on when that many checks wait already. */
+/** The rate of waiting callers from the moment at which `checks` are in the queue. */
 async function callBeside(bench: Bench, checks: number, replyTo?: string): Promise<Rate> {
   const backlog = await openBacklog(bench.env['REDIS_URL']!);
   const product = await startProduct(bench, { env: { LIVEGATE_KEY_PREFIX: backlog.prefix } });

@@ -7,15 +7,14 @@ import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
-import { sendLoad } from '../load.js';
-import { readUsage, startNaiveServer, startProduct, startWatched } from '../product.js';
+import { readUsage, sendLoad, startNaiveServer, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
-/** Enough that every engine has the next image at hand, few enough that nobody is refused. */
+/** Callers: enough to keep every engine busy, few enough that none is refused. */
 const SATURATING = 16;
 const CROWD = 64;
 
-/** What is lost on the way from the bare model runs to an answer over HTTP. */
+/** Measures what is lost between bare model runs and answers over HTTP. */
 export const measureThroughput: Part = async (bench, say) => {
   const { pipeline, seconds, rounds } = bench;
   const { selfie } = bench.photos;
@@ -84,10 +83,10 @@ function describeRates(rates: Record<string, Rate[]>): string {
   return formatTable(['', 'images/s', 'p50 ms', 'p99 ms'], lines);
 }
 
-/** Until the programs' code is compiled: before, each request costs several times as much. */
+/** Until V8 has optimized the code, each request costs several times as much. */
 const WARM_UP_SECONDS = 10;
 
-/** What a single caller pays for HTTP, the queue and the way back. */
+/** Measures what HTTP, the queue and the reply add to the latency of a single caller. */
 export const measureLatency: Part = async (bench, say) => {
   const { pipeline, seconds, rounds } = bench;
   const { selfie } = bench.photos;
@@ -112,19 +111,19 @@ export const measureLatency: Part = async (bench, say) => {
 };
 
 /**
- * What the queue costs a worker that has cores of its own, as on a cluster: half of the cores are the
- * worker's, or the pipeline's that it is compared with, and on the other half are the gateway, Redis
- * and the callers. Linux only: it needs taskset.
+ * Measures what the queue costs a worker with its own cores, as in a cluster. The worker, and the pipeline
+ * it is compared with, get half of the cores; gateway, Redis and callers get the other half. Needs taskset,
+ * so Linux only.
  */
 export const measureOwnCores: Part = async (bench, say) => {
   const cores = availableParallelism();
   const half = Math.max(1, Math.floor(cores / 2));
   const [own, others] = [`0-${half - 1}`, `${cores - half}-${cores - 1}`];
-  const narrowed = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${half}` } };
+  const halved = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${half}` } };
   const shared = [process.pid, await redisPid(bench)];
   for (const pid of shared) moveTo(others, pid);
   try {
-    const { rates, ratio } = await compareOnOwnCores(narrowed, own);
+    const { rates, ratio } = await compareOnOwnCores(halved, own);
     say(formatTable([`worker on ${half} of ${cores} cores`, 'images/s'], rates));
     const name = 'throughput, HTTP / in process, worker on cores of its own';
     return [{ name, value: ratio, unit: 'x', aim: { atLeast: 0.9 } }];
@@ -163,7 +162,7 @@ async function compareOnOwnCores(bench: Bench, own: string) {
   }
 }
 
-/** All threads of a process, and those it starts from then on. */
+/** Moves all present and future threads of a process. */
 function moveTo(cores: string, pid: number): void {
   execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`]);
 }

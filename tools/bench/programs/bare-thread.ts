@@ -1,4 +1,4 @@
-// One thread of the physical limit: decode and model runs, and nothing between them.
+// One thread of `runBare`: decoding and model runs only.
 import { parentPort, workerData } from 'node:worker_threads';
 import { allocateBatch } from '@livegate/worker/inference/picture';
 import { loadModels } from '@livegate/worker/models/load-models';

@@ -1,5 +1,5 @@
-// A real worker whose engine is a double: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A run takes
-// RUN_MS and ITEM_MS more for each image, in a thread of its own, as on a GPU; images are not looked at.
+// A real worker with a fake engine: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A batch takes RUN_MS plus
+// ITEM_MS per image, in its own thread as on a GPU. Images are not read.
 import { Worker } from 'node:worker_threads';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
@@ -34,7 +34,7 @@ async function createDouble(): Promise<Pipeline> {
   const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
   const engine = new Worker(new URL('./double-engine.js', import.meta.url));
   const layout = { engines: 1, intraOpThreads: 1, maxBatch };
-  // As for an accelerator, but for the linger: these queues are never short.
+  // The rules of an accelerator, without lingering: these queues always have a full batch.
   const rules = planBatches(layout, { lingerMs: 0, runAhead: true });
   const awaited: (() => void)[] = [];
   engine.on('message', () => awaited.shift()?.());

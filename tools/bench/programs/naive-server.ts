@@ -1,5 +1,5 @@
-// What Livegate is compared with: Express calls ONNX Runtime inline, one image at a time. The models
-// and the work on pixels are the same, and ONNX Runtime chooses its threads by itself.
+// The design that Livegate is compared with: Express calls ONNX Runtime inline, one image at a time. It
+// uses the same models and pixel code, and lets ONNX Runtime choose its threads.
 import { inspectHeader } from '@livegate/core/domain';
 import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
 import { allocateBatch } from '@livegate/worker/inference/picture';

@@ -1,23 +1,23 @@
-// A pipeline in a process of its own, without HTTP and Redis: says when it is open, and answers each
-// message with the images per second of a saturating load.
+// A pipeline in its own process, without HTTP and Redis. Sends a message when it is open, and answers each
+// message with the images per second under a saturating load.
 import { readWorkerConfig } from '@livegate/worker/config';
 import { openPipeline } from '../../open-pipeline.js';
 import { repeatWork } from '../rounds.js';
 
-interface Order {
+interface Measurement {
   image: string;
   seconds: number;
 }
 
 const pipeline = await openPipeline(readWorkerConfig(process.env));
 const { concurrency } = pipeline;
-process.on('message', (message: Order | 'usage') => {
+process.on('message', (message: Measurement | 'usage') => {
   if (message !== 'usage') void measure(message);
 });
 process.once('disconnect', () => process.exit(0));
 process.send!('open');
 
-async function measure({ image, seconds }: Order): Promise<void> {
+async function measure({ image, seconds }: Measurement): Promise<void> {
   const bytes = Buffer.from(image, 'base64');
   const { perSecond } = await repeatWork(() => pipeline.assess(bytes), { concurrency, seconds });
   process.send!(perSecond);

@@ -1,11 +1,11 @@
-// Preloaded into the programs that are measured: tells the bench, when asked, what they used.
+// Preloaded into measured programs: reports their resource usage on request.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface ProcessUsage {
   cpuMs: number;
   rssMiB: number;
   peakRssMiB: number;
-  /** Since the last time it was asked; sampled every millisecond, which is part of the value. */
+  /** Since the previous request. Sampled every millisecond, which is included in the value. */
   loopDelayP99Ms: number;
 }
 
@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 
-// The kernel's own peak would be that of the parent, if that is larger: it is passed on.
+// The kernel's VmHWM is inherited from the parent, whose peak may be larger.
 let peakRss = 0;
 const samplePeak = () => (peakRss = Math.max(peakRss, process.memoryUsage.rss()));
 setInterval(samplePeak, SAMPLE_MS).unref();

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { describeMachine, findProgram, type Machine } from '../install-program.js';
-import { findFreePort } from '../ports.js';
-import { pingRedis } from './ask-redis.js';
+import { describeMachine, findProgram, type Machine } from './install-program.js';
+import { findFreePort } from './ports.js';
+import { pingRedis } from './redis-server.js';
 import { findOrStartRedis, startOwnRedis } from './find-or-start-redis.js';
 
 let dataDir: string;
@@ -47,8 +47,8 @@ async function call<T>(url: string, command: (client: Client) => Promise<T>): Pr
 
 const portOf = (url: string) => Number(new URL(url).port);
 
-describe('a Redis is found', () => {
-  test('at REDIS_URL, and left running', async () => {
+describe('findOrStartRedis', () => {
+  test('uses the Redis at REDIS_URL and leaves it running', async () => {
     const { url } = await start();
     const found = await findOrStartRedis({ dataDir, say, url, wellKnownPort });
     await found.stop();
@@ -56,7 +56,7 @@ describe('a Redis is found', () => {
     expect(await pingRedis(portOf(url))).toBe(true);
   });
 
-  test('at the well-known port, and left running', async () => {
+  test('uses the Redis at the well-known port and leaves it running', async () => {
     const { url } = await start();
     const found = await findOrStartRedis({ dataDir, say, wellKnownPort: portOf(url) });
     await found.stop();
@@ -64,18 +64,18 @@ describe('a Redis is found', () => {
     expect(await pingRedis(portOf(url))).toBe(true);
   });
 
-  test('at the URL of a group, if one of its addresses answers', async () => {
+  test('accepts a REDIS_URL with several addresses if one of them answers', async () => {
     const port = portOf((await start()).url);
     const url = `redis+cluster://127.0.0.1:${wellKnownPort}?addr=127.0.0.1:${port}`;
     expect(await findOrStartRedis({ dataDir, say, url })).toMatchObject({ url });
   });
 
-  test('never at a REDIS_URL where nothing answers', async () => {
+  test('rejects a REDIS_URL at which no Redis answers', async () => {
     const url = `redis://127.0.0.1:${wellKnownPort}`;
     await expect(findOrStartRedis({ dataDir, say, url })).rejects.toThrow('unset REDIS_URL');
   });
 
-  test('never at a port where something else answers', async () => {
+  test('does not mistake another server for a Redis', async () => {
     const server: Server = createServer((socket) => socket.end('-NOAUTH no\r\n')).listen(0);
     await once(server, 'listening');
     cleanups.push(() => server.close());
@@ -85,8 +85,8 @@ describe('a Redis is found', () => {
   });
 });
 
-describe('a Redis of our own', () => {
-  test('is started where none is found, and keeps its data over a restart', async () => {
+describe('a Redis that is started for this clone', () => {
+  test('keeps its data over a restart', async () => {
     const first = await findOrStartRedis({ dataDir, say, wellKnownPort });
     await call(first.url, (client) => client.set('key', 'kept'));
     await first.stop();
@@ -94,7 +94,7 @@ describe('a Redis of our own', () => {
     expect(await call(second.url, (client) => client.get('key'))).toBe('kept');
   });
 
-  test('never evicts, and appends every change to its log', async () => {
+  test('evicts no keys and writes an append-only file', async () => {
     const { url } = await start();
     const [policy, log] = await call(url, async (client) => [
       await client.config('GET', 'maxmemory-policy'),
@@ -104,14 +104,14 @@ describe('a Redis of our own', () => {
     expect(log).toEqual(['appendonly', 'yes']);
   });
 
-  test('is gone after stop', async () => {
+  test('has ended after stop', async () => {
     const redis = await start();
     await redis.stop();
     await redis.gone;
     expect(await pingRedis(portOf(redis.url))).toBe(false);
   });
 
-  test('is shared by those who use one data directory, and stopped by the first', async () => {
+  test('is shared by all users of one data directory and stopped by the first', async () => {
     const first = await start();
     const second = await start();
     expect(second.url).toBe(first.url);
@@ -119,21 +119,21 @@ describe('a Redis of our own', () => {
     expect(await pingRedis(portOf(first.url))).toBe(true);
   });
 
-  test('is started once when two ask at the same time', async () => {
+  test('starts once when two users start it at the same time', async () => {
     const [first, second] = await Promise.all([start(), start()]);
     expect(second.url).toBe(first.url);
   });
 
-  test('is taken over, and then stopped, when its starter was killed', async () => {
+  test('is stopped by its second user when its first user was killed', async () => {
     const killed = await start();
     await loseOwner();
-    const heir = await start();
-    await heir.stop();
-    expect(heir.url).toBe(killed.url);
+    const second = await start();
+    await second.stop();
+    expect(second.url).toBe(killed.url);
     expect(await pingRedis(portOf(killed.url))).toBe(false);
   });
 
-  test('shows its last words when it cannot start', async () => {
+  test('shows the end of its log when it cannot start', async () => {
     const machine = await describeBareMachine();
     await writeProgram(machine, 'redis-server', 'echo no more memory; exit 1');
     await expect(startOwnRedis({ dataDir, say, machine })).rejects.toThrow(
@@ -143,7 +143,7 @@ describe('a Redis of our own', () => {
 });
 
 describe('a machine without Redis', () => {
-  test('gets it from its package manager where that is agreed', async () => {
+  test('installs Redis with its package manager if there is consent', async () => {
     const machine = { ...(await describeBareMachine()), consent: 'as root in a container' };
     const redis = await findOrStartRedis({ dataDir, say, wellKnownPort, machine });
     cleanups.push(() => redis.stop());
@@ -153,7 +153,7 @@ describe('a machine without Redis', () => {
     expect(await pingRedis(portOf(redis.url))).toBe(true);
   });
 
-  test('gets one line with the command to run where it is not', async () => {
+  test('shows the command to install Redis if there is no consent', async () => {
     const machine = await describeBareMachine();
     await expect(findOrStartRedis({ dataDir, say, wellKnownPort, machine })).rejects.toThrow(
       /^Redis is not installed\. Install it with "sudo apt-get install redis-server", .*$/,
@@ -179,7 +179,7 @@ async function writeProgram({ searchPath }: Machine, name: string, shell: string
   await writeFile(join(searchPath, name), `#!/bin/sh\n${shell}\n`, { mode: 0o755 });
 }
 
-/** As if the process that started the server had been killed. */
+/** Makes the record look as if the process that started the server had been killed. */
 async function loseOwner(): Promise<void> {
   const process = spawn('true');
   await once(process, 'exit');

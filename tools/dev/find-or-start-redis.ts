@@ -9,10 +9,18 @@ import {
   type InstallableProgram,
   installProgram,
   type Machine,
-} from '../install-program.js';
-import { pingRedis } from './ask-redis.js';
-import { claimDataDir, type FoundServer, recordServer, releaseDataDir } from './data-dir-record.js';
-import { launchServer, stopServer, untilReady, untilSilent } from './redis-server.js';
+} from './install-program.js';
+import {
+  claimDataDir,
+  type FoundServer,
+  launchServer,
+  pingRedis,
+  recordServer,
+  releaseDataDir,
+  stopServer,
+  untilReady,
+  untilSilent,
+} from './redis-server.js';
 
 const defaultPort = 6379;
 const connectWithinMs = 5000;
@@ -20,11 +28,11 @@ const connectWithinMs = 5000;
 const serverPrograms = ['redis-server', 'valkey-server'];
 
 const apt = aptInstaller('redis-server');
-// systemd ignores the run level that holds back init scripts; it is told about the new unit alone.
+// systemd ignores RUNLEVEL, so stop and disable the new unit.
 const stopUnit =
   'if [ -d /run/systemd/system ]; then systemctl disable --now redis-server || true; fi';
 
-/** The distributions are moving from Redis to Valkey; either will do. */
+/** Distributions are moving from Redis to Valkey; Livegate works with both. */
 const redisProgram: InstallableProgram = {
   name: 'Redis',
   installers: {
@@ -41,34 +49,34 @@ const redisProgram: InstallableProgram = {
     brew: { shell: 'brew install redis', advice: 'brew install redis' },
   },
   otherwise:
-    'Install it as https://redis.io/docs/latest/operate/oss_and_stack/install/ says, or set REDIS_URL.',
+    'Install it (https://redis.io/docs/latest/operate/oss_and_stack/install/), or set REDIS_URL.',
 };
 
 export interface RedisOptions {
-  /** Where the server keeps its append-only file; made if it is missing. */
+  /** Folder of the append-only file; created if it is missing. */
   dataDir: string;
   say: (line: string) => void;
   machine?: Machine;
-  /** How large its append-only file grows, beyond what it holds, before it is rewritten. */
+  /** Size of the append-only file from which Redis rewrites it, as in redis.conf. */
   rewriteAt?: string;
 }
 
 export interface Redis {
   url: string;
-  /** Settles when the server is gone; absent where it is not ours to watch. */
+  /** Settles when the server has ended; absent for a server that this process did not start. */
   gone?: Promise<unknown>;
-  /** Leaves a server alone that we did not start. */
+  /** Stops the server, unless another process started it. */
   stop: () => Promise<void>;
 }
 
 export interface FindOptions extends RedisOptions {
-  /** REDIS_URL: used and nothing else, if it is set. */
+  /** REDIS_URL; if set, no other Redis is used. */
   url?: string | undefined;
-  /** Where a Redis of this machine is looked for. */
+  /** The port at which to look for a running Redis. */
   wellKnownPort?: number;
 }
 
-/** The Redis that is configured; else one that already runs here; else a child of ours. */
+/** Uses the configured Redis, or else one that already runs on this machine, or else starts one. */
 export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
   const { url, wellKnownPort = defaultPort } = options;
   if (url) return { url: await requireReachable(url), stop: leaveRunning };
@@ -78,7 +86,7 @@ export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
   return await startOwnRedis(options);
 }
 
-/** Of several, one that answers knows the others. */
+/** One reachable host is enough: it knows the others of its group. */
 async function requireReachable(url: string): Promise<string> {
   const { hosts } = parseStoreUrl(url);
   try {
@@ -86,7 +94,7 @@ async function requireReachable(url: string): Promise<string> {
     return url;
   } catch (error) {
     const places = hosts.map(({ host, port }) => `${host}:${port}`).join(' or ');
-    throw new Error(`nothing answers at ${places}: start that Redis, or unset REDIS_URL`, {
+    throw new Error(`no Redis answers at ${places}: start it, or unset REDIS_URL`, {
       cause: error,
     });
   }
@@ -102,10 +110,10 @@ async function requireConnection(place: StoreHost): Promise<void> {
 }
 
 async function leaveRunning(): Promise<void> {
-  // Who started it stops it.
+  // The process that started the server stops it.
 }
 
-/** A server of our own on a free loopback port, set up as in production. Throws what to do. */
+/** Starts a server on a free loopback port, configured as in production, or joins the running one. */
 export async function startOwnRedis(options: RedisOptions): Promise<Redis> {
   const { dataDir } = options;
   const program = await requireServerProgram(options);
@@ -127,15 +135,16 @@ async function requireServerProgram(options: RedisOptions): Promise<string> {
   if (installed) return installed;
   await installProgram(redisProgram, machine, say);
   const program = findProgram(serverPrograms, machine);
-  if (!program) throw new Error(`Redis was installed, but not into PATH: ${machine.searchPath}`);
+  if (!program) throw new Error(`Redis was installed, but is not in PATH: ${machine.searchPath}`);
   return program;
 }
 
-/** Someone else's server is used and left alone; an orphan becomes ours to stop. */
+/** Uses another process's server without stopping it later; takes over an orphan. */
 async function joinServer(found: FoundServer, dataDir: string): Promise<Redis> {
   const { isOrphan, ...server } = found;
   const url = urlOf(server.port);
-  if (!(await untilReady(server))) throw new Error(`the Redis that used ${dataDir} has just ended`);
+  if (!(await untilReady(server)))
+    throw new Error(`the Redis in ${dataDir} has just ended: try again`);
   const gone = untilSilent(server);
   if (!isOrphan) return { url, gone, stop: async () => {} };
   await recordServer(dataDir, server);
