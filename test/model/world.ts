@@ -9,7 +9,7 @@ import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/sub
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
-import type { AssessedImage } from '../../apps/worker/src/scheduling/schedule-images.js';
+import type { AssessedImage } from '../../apps/worker/src/inference/pipeline.js';
 import type { Store, Taken } from './store.js';
 
 /** How the engine ends a run. */

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LivegateError } from '@livegate/core/domain';
-import type { AssessedImage, Pipeline } from '@livegate/worker/scheduling/schedule-images';
+import type { AssessedImage } from '@livegate/worker/inference/pipeline';
+import type { Pipeline } from '@livegate/worker/scheduling/schedule-images';
 
 /** A CSV file without quoting, the column names first. Throws an Error if a column is missing. */
 export async function readTable<Column extends string>(

@@ -4,14 +4,11 @@ import { Worker } from 'node:worker_threads';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
+import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
-import {
-  type AssessedImage,
-  type Pipeline,
-  planBatches,
-} from '@livegate/worker/scheduling/schedule-images';
+import { type Pipeline, planBatches } from '@livegate/worker/scheduling/schedule-images';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {

@@ -18,26 +18,22 @@ import {
 } from '@opentelemetry/api';
 import type { AssessedRun } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
-import type { Picture } from '../inference/picture.js';
 import type { AssessedPicture } from '../inference/pipeline.js';
 
-/** An image on its way into a run. */
-export interface QueuedImage {
-  picture: Picture;
-  /** Where the trace of its check goes on. */
+/** What telemetry needs of an image in a batch. */
+export interface TracedImage {
+  /** The trace context of its check. */
   check: Context;
-  /** `performance.now()` when it was ready to run. */
+  /** `performance.now()` when it was decoded. */
   queuedAt: number;
 }
 
 export interface ObserveRuns {
-  /** For an image that is ready now, on behalf of the active trace. */
-  enqueue(picture: Picture): QueuedImage;
-  /** Traces and measures one run, whose images are in the order of their coming. */
-  around(images: QueuedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
+  /** Traces and measures one run; the oldest image is first. */
+  around(images: TracedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
 }
 
-/** The engines as the thread sees them that feeds them: theirs know nothing of telemetry. */
+/** Observes the engines from the main thread: their own threads have no telemetry. */
 export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunMs'>): ObserveRuns {
   const stages = createObserveStages();
   const batchSize = createBatchSizeHistogram('livegate.batch.size', 'Images in one run.');
@@ -53,7 +49,6 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   observeEngines(engines);
 
   return {
-    enqueue: (picture) => ({ picture, check: context.active(), queuedAt: performance.now() }),
     around(images, run) {
       batchSize.record(images.length);
       const checks = images.map(({ check }) => check);

@@ -1,7 +1,10 @@
 import { inspectHeader } from '@livegate/core/domain';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { notImages, unsupportedImages } from '../../../../../test/harness/images/not-jpeg-or-png.js';
+import {
+  notImages,
+  unsupportedImages,
+} from '../../../../../test/harness/images/not-jpeg-or-png.js';
 import * as odd from '../../../../../test/harness/images/odd-images.js';
 import { greySquare, selfie } from '../../../../../test/harness/images/photos.js';
 import type { Picture } from '../picture.js';
