@@ -352,6 +352,6 @@ it('the settings of the server that has our keys are read and found safe', async
   const log = pino({}, { write: (line) => void lines.push(line) });
   const settings = watchSettings({ servers, keys, production: true, waitMs: 0, log });
   onTestFinished(() => settings.close());
-  await settings.firstLook;
+  await settings.firstRead;
   expect(lines).toEqual([]);
 });

@@ -90,7 +90,7 @@ async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) 
     await store.close();
   };
   try {
-    await untilAborted(stopping, settings.firstLook);
+    await untilAborted(stopping, settings.firstRead);
     return { ...store, settings, close };
   } catch (error) {
     await close();

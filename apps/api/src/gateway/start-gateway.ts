@@ -48,7 +48,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   server.listen(config.PORT, config.LIVEGATE_HOST);
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
-  await checking.settings.firstLook;
+  await checking.settings.firstRead;
 }
 
 /** Everything between HTTP and Redis. Waits for neither. */

@@ -34,9 +34,9 @@ async function start({ queue = createServer(), images = queue, production = true
   const keys = createKeys('{test}');
   const settings = watchSettings({ servers, keys, production, waitMs: 2000, log });
   onTestFinished(() => settings.close());
-  settings.firstLook.catch(() => undefined);
+  settings.firstRead.catch(() => undefined);
   await vi.advanceTimersByTimeAsync(2200);
-  await settings.firstLook;
+  await settings.firstRead;
   return { settings, lines };
 }
 
