@@ -81,7 +81,7 @@ test('a check is announced before it ends as refused', async () => {
 
 test('a refusal in words of its own keeps them', async () => {
   const { start, ended } = await setUp();
-  start(tooCostly('10000 ms of processor time'));
+  start(tooCostly('10000 ms of CPU time'));
   await expect.poll(ended).toEqual({
     error: 'invalid_image',
     message:

@@ -24,7 +24,7 @@ await runUntilShutdown(async (shutdown) => {
   shutdown.add(pipeline.close);
   const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
-  void worker.heard.then(() => log.info(worker.facts, 'ready'));
+  void worker.registered.then(() => log.info(worker.facts, 'ready'));
 });
 
 async function createDouble(): Promise<Pipeline> {

@@ -32,8 +32,8 @@ export interface CheckImageDeps {
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
- * From a check's id to its verdict: claims the image, assesses it, decides the verdict. Rejects with
- * the LivegateError `canceled`, `image_expired`, or the refusal of the image.
+ * Runs one check: claims its image, assesses the image, decides the verdict. Rejects with the
+ * LivegateError `canceled`, `image_expired`, or the refusal of the image.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const { imageStore, cancellations, pipeline, cutPoints } = deps;

@@ -66,7 +66,7 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   };
 }
 
-/** Images of one run share its timings; those of a broken one were taken one by one. */
+/** The images of a run share its timings, unless the run failed and each image ran alone. */
 function measureStages({ answers, broken }: AssessedRun, stages: ObserveStages): void {
   const assessed = answers.filter((answer): answer is AssessedPicture => 'assessment' in answer);
   for (const { timings } of broken ? assessed : assessed.slice(0, 1)) {
@@ -94,13 +94,13 @@ function observeEngines({ layout, longestRunMs }: Pick<Engines, 'layout' | 'long
     .addCallback((observe) => observe.observe(longestRunMs() / 1000));
 }
 
-/** `claim` and `decode` are of one image; `detect` and `classify` of a run, with all of its images. */
+/** `claim` and `decode` concern one image; `detect` and `classify` the whole batch. */
 export type Stage = 'claim' | 'decode' | 'detect' | 'classify';
 
 export interface ObserveStages {
-  /** Times work that succeeds, as a span of the active trace. */
+  /** Records the duration of successful work, and a span in the active trace. */
   around<Result>(stage: Stage, work: () => Promise<Result>): Promise<Result>;
-  /** For work that was timed in an engine's thread. */
+  /** Records a duration that an engine's thread measured. */
   measured(stage: Stage, ms: number): void;
 }
 
@@ -124,15 +124,15 @@ export function createObserveStages(): ObserveStages {
   };
 }
 
-/** The span of a run, and in whose trace it is. */
+/** The span of a run, and the check in whose trace it is. */
 export interface RunSpan {
   span: Span;
   owner: Context;
 }
 
 /**
- * A run has many traces and a span has one: that of its first check that is sampled. It links the
- * spans of all of its checks, and those of other traces link it.
+ * Starts the span of a run in the trace of its first sampled check. The span links the spans of all its
+ * checks, and the spans of the other checks link it.
  */
 export function startRunSpan(checks: Context[]): RunSpan {
   const owner = checks.find(isSampled) ?? checks[0]!;
@@ -155,8 +155,8 @@ export function startRunSpan(checks: Context[]): RunSpan {
 }
 
 /**
- * What the engine's thread measured, as spans in the trace of every check of the run. The thread told
- * how long the stages took but not when: they end with the run.
+ * Records the engine's stages as spans in the trace of each check. The engine's thread reports durations,
+ * not times, so the last stage ends now, with the run.
  */
 export function recordRunStages(
   { span, owner }: RunSpan,
