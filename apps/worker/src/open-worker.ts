@@ -43,8 +43,8 @@ export async function openWorker(
       ...store,
       concurrency: pipeline.concurrency,
       jobVersions: READABLE_JOB_VERSIONS,
-      imageLifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
-      resultLifeSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
+      imageTtlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
       log,
     },
     {
@@ -112,7 +112,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     imageStore: createRedisImageStore({
       redis: blobRedis,
       keys,
-      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
     cancellations: createRedisCancellations(redis, keys),
     replies: createRedisReplyOutbox(redis, keys),

@@ -10,7 +10,7 @@ export const CHECK_QUEUE = 'liveness';
 export const WEBHOOK_QUEUE = 'webhooks';
 
 /** TTL of a worker's registration: without a renewal, the worker counts as dead. */
-export const HEARTBEAT_LIFE_SECONDS = 6;
+export const REGISTRATION_TTL_SECONDS = 6;
 
 /**
  * The ports that the apps use. Each has a Redis adapter and an in-memory fake, which pass the same

@@ -24,7 +24,7 @@ import type { Part } from '../bench.js';
 
 const RECORDS = 5000;
 const AT_ONCE = 100;
-const LIFE_SECONDS = 86_400;
+const TTL_SECONDS = 86_400;
 
 /** What finished checks and their deliveries take in Redis, for as long as they are kept. */
 export const measureRecords: Part = async ({ env }) => {
@@ -63,7 +63,7 @@ export const measureRecords: Part = async ({ env }) => {
 };
 
 function openChecks({ redis, keys, log }: { redis: Redis; keys: Keys; log: Log }) {
-  const lives = { imageLifeSeconds: LIFE_SECONDS, resultLifeSeconds: LIFE_SECONDS };
+  const lives = { imageTtlSeconds: TTL_SECONDS, resultTtlSeconds: TTL_SECONDS };
   const queue = createRedisCheckQueue({ redis, keys, ...lives });
   const idempotencyKeys = createRedisIdempotencyKeys({ redis, keys, ...lives });
   const worker = takeJobs(

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerFacts } from '@livegate/core/domain';
-import { HEARTBEAT_LIFE_SECONDS, type WorkerRegistry } from '@livegate/core/ports';
+import { REGISTRATION_TTL_SECONDS, type WorkerRegistry } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 
 /** Time limit of `unregister` at the shutdown. */
 const UNREGISTER_MS = 1000;
 
 /** A third of the registration's TTL, so that two renewals may fail before the worker counts as dead. */
-const INTERVAL_MS = (HEARTBEAT_LIFE_SECONDS * 1000) / 3;
+const INTERVAL_MS = (REGISTRATION_TTL_SECONDS * 1000) / 3;
 
 /** Renews this worker's registration until it is closed. */
 export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
   let expiresAt = 0;
   const register = async () => {
-    const nextExpiry = performance.now() + HEARTBEAT_LIFE_SECONDS * 1000;
+    const nextExpiry = performance.now() + REGISTRATION_TTL_SECONDS * 1000;
     try {
       await registry.register(facts);
       expiresAt = nextExpiry;

@@ -9,7 +9,7 @@ const REQUEUE_DELAY_MS = 200;
 const MAX_REQUEUE_DELAY_MS = 5000;
 
 export interface RequeueOptions {
-  imageLifeSeconds: number;
+  imageTtlSeconds: number;
   log: Log;
 }
 
@@ -26,11 +26,11 @@ export type Requeue = (job: Job<CheckJob>, token?: string) => Promise<never>;
  * Once its image has expired, the check fails with `image_expired`.
  */
 export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps): Requeue {
-  const { imageLifeSeconds, log } = options;
+  const { imageTtlSeconds, log } = options;
 
   return async (job, token) => {
     const { id = '', data, timestamp, attemptsStarted } = job;
-    if (Date.now() - timestamp > imageLifeSeconds * 1000) {
+    if (Date.now() - timestamp > imageTtlSeconds * 1000) {
       await attempt(announce({ ...data, id }), id, 'check not announced');
       throw new UnrecoverableError('image_expired');
     }

@@ -33,9 +33,9 @@ export interface TakeJobsOptions {
   concurrency: number;
   /** Versions of jobs that this worker reads; it requeues other jobs. */
   jobVersions: readonly number[];
-  imageLifeSeconds: number;
+  imageTtlSeconds: number;
   /** TTL of a finished job. */
-  resultLifeSeconds: number;
+  resultTtlSeconds: number;
   log: Log;
 }
 
@@ -135,7 +135,7 @@ function createReportUnsupported({ jobVersions, log }: TakeJobsOptions) {
 }
 
 function describeWorker(options: TakeJobsOptions): WorkerOptions {
-  const { redis, keys, concurrency, resultLifeSeconds } = options;
+  const { redis, keys, concurrency, resultTtlSeconds } = options;
   return {
     connection: redis,
     prefix: keys.prefix,
@@ -143,8 +143,8 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLS,
-    removeOnComplete: { age: resultLifeSeconds },
-    removeOnFail: { age: resultLifeSeconds },
+    removeOnComplete: { age: resultTtlSeconds },
+    removeOnFail: { age: resultTtlSeconds },
   };
 }
 

@@ -63,7 +63,7 @@ const maxLoggedAttempts = 30;
 const hourSeconds = 60 * 60;
 
 /** The TTL of a delivery after its last change, in seconds. */
-export function deliveryLifeSeconds({ status, target }: Delivery): number {
+export function deliveryTtlSeconds({ status, target }: Delivery): number {
   // Long enough that a check which is announced twice is still delivered once.
   if (status !== 'pending' && 'url' in target) return hourSeconds;
   if (status === 'succeeded') return 24 * hourSeconds;

@@ -34,7 +34,7 @@ export async function readCancellations(
 export interface CancellationOptions {
   redis: Redis;
   keys: Keys;
-  resultLifeSeconds: number;
+  resultTtlSeconds: number;
 }
 
 /**
@@ -42,12 +42,12 @@ export interface CancellationOptions {
  * check which ends at the same moment has either ended or is marked, never both.
  */
 export async function requestCancellation(
-  { redis, keys, resultLifeSeconds }: CancellationOptions,
+  { redis, keys, resultTtlSeconds }: CancellationOptions,
   id: string,
 ): Promise<boolean> {
-  const lifeSeconds = resultLifeSeconds + MAX_QUEUED_SECONDS;
+  const ttlSeconds = resultTtlSeconds + MAX_QUEUED_SECONDS;
   const [job, mark] = [keys.job(id), keys.cancellation(id)];
-  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, lifeSeconds)) === 1;
+  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, ttlSeconds)) === 1;
 }
 
 const CANCEL_UNLESS_ENDED = `
@@ -59,12 +59,12 @@ const CANCEL_UNLESS_ENDED = `
 
 /** Marks a check, finished or not, as deleted. Does nothing for an unknown id. */
 export async function requestDeletion(
-  { redis, keys, resultLifeSeconds }: CancellationOptions,
+  { redis, keys, resultTtlSeconds }: CancellationOptions,
   id: string,
 ): Promise<void> {
-  const lifeSeconds = resultLifeSeconds + MAX_QUEUED_SECONDS;
+  const ttlSeconds = resultTtlSeconds + MAX_QUEUED_SECONDS;
   const used = [keys.job(id), keys.cancellation(id), keys.deleting];
-  await redis.eval(MARK_DELETED, used.length, ...used, lifeSeconds, id);
+  await redis.eval(MARK_DELETED, used.length, ...used, ttlSeconds, id);
 }
 
 const MARK_DELETED = `

@@ -59,14 +59,14 @@ export interface RedisCheckQueueOptions {
   redis: Redis;
   keys: Keys;
   /** TTL of a finished check. */
-  resultLifeSeconds: number;
+  resultTtlSeconds: number;
 }
 
 type CheckQueueJob = Job<CheckJob, CheckResult>;
 
 /** The check queue in BullMQ. `redis` must be a connection that fails fast. */
 export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
-  const { redis, keys, resultLifeSeconds } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
@@ -102,7 +102,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
     async sweep() {
-      const ttlMs = resultLifeSeconds * 1000;
+      const ttlMs = resultTtlSeconds * 1000;
       await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'completed'));
       await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'failed'));
     },
@@ -120,13 +120,13 @@ async function readCheck(
   options: RedisCheckQueueOptions,
   id: string,
 ): Promise<CheckRecord | undefined> {
-  const { redis, keys, resultLifeSeconds } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const [job, cancellations] = await Promise.all([
     queue.getJob(id),
     readCancellations(redis, keys, [id]),
   ]);
   const cancellation = cancellations.get(id);
-  if (!job || cancellation === 'deleted' || isExpired(job, resultLifeSeconds)) return undefined;
+  if (!job || cancellation === 'deleted' || isExpired(job, resultTtlSeconds)) return undefined;
   const state = await readState(job);
   // The check started or ended between two commands: read it again.
   if (!state) return readCheck(queue, options, id);
@@ -170,8 +170,8 @@ function endedWithResult({ returnvalue }: Pick<Job, 'returnvalue'>): boolean {
 }
 
 /** BullMQ removes an expired job only when another job finishes. */
-function isExpired({ finishedOn }: CheckQueueJob, lifeSeconds: number): boolean {
-  return finishedOn !== undefined && finishedOn + lifeSeconds * 1000 < Date.now();
+function isExpired({ finishedOn }: CheckQueueJob, ttlSeconds: number): boolean {
+  return finishedOn !== undefined && finishedOn + ttlSeconds * 1000 < Date.now();
 }
 
 async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {

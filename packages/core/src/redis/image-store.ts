@@ -17,14 +17,14 @@ export interface RedisImageStoreOptions {
   bulkRedis?: Redis;
   keys: Keys;
   /** Must exceed the longest wait in the queue plus all retries. */
-  lifeSeconds: number;
+  ttlSeconds: number;
   /** Longest silence of Redis before a write fails; without it, a write waits without a limit. */
   timeoutMs?: number;
 }
 
 /** Image bytes as Redis strings with a TTL. */
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
-  const { redis, bulkRedis = redis, keys, lifeSeconds } = options;
+  const { redis, bulkRedis = redis, keys, ttlSeconds } = options;
   const limitWrites = pLimit(WRITES_AT_ONCE);
   const awaitWrite = createAwaitWrite(options);
 
@@ -33,7 +33,7 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       // A view, not a copy: ioredis takes only a Buffer as binary.
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const key = keys.image(id);
-      const write = () => bulkRedis.set(key, buffer, 'EX', lifeSeconds);
+      const write = () => bulkRedis.set(key, buffer, 'EX', ttlSeconds);
       // On the same connection, so after the write: a write that timed out may still arrive.
       const undo = () => bulkRedis.unlink(key);
       await reachRedis(() => limitWrites(() => awaitWrite({ write, undo, size: bytes.length })));

@@ -1,7 +1,7 @@
 import { LivegateError } from '../domain/errors.js';
 import {
   type Delivery,
-  deliveryLifeSeconds,
+  deliveryTtlSeconds,
   type DeliveryTarget,
 } from '../domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
@@ -131,7 +131,7 @@ async function addDelivery(redis: Redis, keys: Keys, delivery: Delivery): Promis
   const lists =
     endpointId === undefined ? [] : [keys.webhookEndpoints(tenant), keys.deliveries(endpointId)];
   const used = [keys.delivery(id), ...lists];
-  const record = [JSON.stringify(delivery), deliveryLifeSeconds(delivery), id, createdAt];
+  const record = [JSON.stringify(delivery), deliveryTtlSeconds(delivery), id, createdAt];
   const args = [...record, LIST_TTL_SECONDS, endpointId ?? ''];
   return (await redis.eval(ADD_DELIVERY, used.length, ...used, ...args)) === 1;
 }
@@ -152,7 +152,7 @@ async function updateDelivery(
         ? []
         : [keys.deliveries(endpointId), keys.endedDeliveries(endpointId)];
     const used = [keys.delivery(id), ...lists];
-    const record = [JSON.stringify(changed), deliveryLifeSeconds(changed), id, changed.createdAt];
+    const record = [JSON.stringify(changed), deliveryTtlSeconds(changed), id, changed.createdAt];
     const hasEnded = changed.status === 'pending' ? 0 : 1;
     const args = [from, ...record, LIST_TTL_SECONDS, hasEnded, MAX_LISTED, keys.delivery('')];
     if ((await redis.eval(UPDATE_DELIVERY, used.length, ...used, ...args)) === 1) return changed;

@@ -1,5 +1,5 @@
 import type { WorkerFacts } from '../domain/models.js';
-import { HEARTBEAT_LIFE_SECONDS, type WorkerRegistry } from '../ports.js';
+import { REGISTRATION_TTL_SECONDS, type WorkerRegistry } from '../ports.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
@@ -12,7 +12,7 @@ export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegis
     async register(facts) {
       await reachRedis(() =>
         Promise.all([
-          redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', HEARTBEAT_LIFE_SECONDS),
+          redis.set(keys.worker(facts.id), JSON.stringify(facts), 'EX', REGISTRATION_TTL_SECONDS),
           redis.sadd(keys.workers, facts.id),
         ]),
       );
