@@ -13,14 +13,14 @@ import { findKeys, openSandbox, redisUrl, serversOf } from '../harness/redis/san
 
 const slotOf = (redis: Redis, key: string) => redis.cluster('KEYSLOT', key);
 
-it('runs against a cluster of three nodes', async () => {
+it('the cluster tests run against a cluster of three nodes', async () => {
   const { redis, close } = await openSandbox();
   onTestFinished(close);
   expect(serversOf(redis)).toHaveLength(3);
   expect(await redis.cluster('INFO')).toMatch(/cluster_state:ok/);
 });
 
-it('keeps all keys of one installation in one slot', async () => {
+it('all keys of one installation are in one slot', async () => {
   const { redis, close } = await openSandbox();
   onTestFinished(close);
   const keys = createKeys('{livegate}');
@@ -30,13 +30,13 @@ it('keeps all keys of one installation in one slot', async () => {
   expect(new Set(slots).size).toBe(1);
 });
 
-it('keeps BullMQ’s keys there, too', async () => {
+it('BullMQ’s keys are in the slot of the other keys', async () => {
   const sandbox = await openSandbox();
   onTestFinished(sandbox.close);
   const { redis, keys } = sandbox;
-  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
   onTestFinished(() => queue.close());
-  await createRedisImageStore({ ...sandbox, lifeSeconds: 60 }).put('a', Uint8Array.of(1));
+  await createRedisImageStore({ ...sandbox, ttlSeconds: 60 }).put('a', Uint8Array.of(1));
   await queue.add('a', exampleJob);
   const found = await findKeys(redis, `${keys.prefix}*`);
   expect(found).toContain(keys.image('a'));
@@ -45,17 +45,17 @@ it('keeps BullMQ’s keys there, too', async () => {
   expect(new Set(slots)).toEqual(new Set([await slotOf(redis, keys.schema)]));
 });
 
-it('refuses keys that would be everywhere, before anything is opened', async () => {
+it('the configuration refuses a key prefix without a hash tag', async () => {
   const schema = z.object(sharedConfig);
   const env = { REDIS_URL: redisUrl, LIVEGATE_KEY_PREFIX: 'livegate' };
   expect(() => readConfig(schema, env, [oneSlotRule])).toThrow(/LIVEGATE_KEY_PREFIX/);
 });
 
-it('cannot work without a common slot', async () => {
+it('adding a job without a hash tag fails with CROSSSLOT', async () => {
   const { redis, close } = await openSandbox();
   onTestFinished(close);
   const keys = createKeys('livegate');
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds: 60 });
   onTestFinished(() => queue.close());
   await expect(queue.add('a', exampleJob)).rejects.toThrow(/CROSSSLOT/);
 });

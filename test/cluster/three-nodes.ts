@@ -1,7 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import { startRedisCluster } from '../harness/redis/redis-cluster.js';
 
-/** One Redis Cluster for all tests that run against it. */
+/** Starts one Redis Cluster for all cluster tests. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const cluster = await startRedisCluster();
   project.provide('redisUrl', cluster.url);

@@ -36,7 +36,7 @@ async function startProduct(overrides: Env = {}) {
 
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
   const client = connectForBackground({ url: redis.url, name: 'test' }, pino({ level: 'silent' }));
-  const queue = createRedisCheckQueue({ redis: client, keys, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ redis: client, keys, resultTtlSeconds: 60 });
   onTestFinished(async () => {
     await queue.close();
     client.disconnect();

@@ -136,7 +136,7 @@ async function readTriggers(): Promise<string[]> {
 async function addOneInEachState(): Promise<void> {
   const redis = connectWorker('test', urlOf('livegate'));
   await redis.ping();
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds: 60 });
   const worker = new Worker('liveness', null, {
     connection: redis,
     prefix: keys.prefix,

@@ -54,7 +54,7 @@ async function openQueue(env: Env) {
   const silent = pino({ level: 'silent' });
   const redis = connectForRequests({ url: env['REDIS_URL'] ?? '', name: 'test' }, 5000, silent);
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds: 60 });
   onTestFinished(async () => {
     await queue.close();
     redis.disconnect();

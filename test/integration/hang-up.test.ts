@@ -113,8 +113,8 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
   const sandbox = await openSandbox();
   const blockingRedis = connectWorker('replies');
   const leases = createLeases();
-  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
-  const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
+  const imageStore = createRedisImageStore({ ...sandbox, ttlSeconds: 60 });
   const replies = createRedisReplyInbox({
     ...sandbox,
     blockingRedis,
@@ -129,7 +129,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
     redis.disconnect();
     await sandbox.close();
   });
-  const idempotencyKeys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+  const idempotencyKeys = createRedisIdempotencyKeys({ ...sandbox, resultTtlSeconds: 60 });
   const webhooks = { announce: async () => undefined, delete: async () => undefined };
   const submitCheck = createSubmitCheck({
     imageStore,
@@ -173,7 +173,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
     },
     cutPoints: { moderate: 0.4, high: 0.7 },
   });
-  const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+  const lives = { imageTtlSeconds: 60, resultTtlSeconds: 60 };
   const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
   const jobs = takeJobs(
     { ...options, redis, keys: sandbox.keys },

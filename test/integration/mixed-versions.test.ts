@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 20_000 });
 async function setUp() {
   const sandbox = await openSandbox();
   onTestFinished(sandbox.close);
-  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
   onTestFinished(() => queue.close());
 
   /** Checks do not end before `isFree` resolves. */
@@ -30,7 +30,7 @@ async function setUp() {
       log: [] as string[],
     };
     const redis = connectWorker();
-    const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+    const lives = { imageTtlSeconds: 60, resultTtlSeconds: 60 };
     const log = pino({}, { write: (line) => seen.log.push(line) });
     const jobs = takeJobs(
       { ...lives, redis, keys: sandbox.keys, concurrency: 1, jobVersions, log },

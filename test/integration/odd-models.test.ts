@@ -61,6 +61,6 @@ test('a score that is not a finite number fails only its image, without a verdic
   const images = await Promise.all(['black', 'white', 'black'].map(draw));
   const ended = await Promise.allSettled(images.map((image) => pipeline.assess(image)));
   const scored = { status: 'fulfilled', value: { assessment: { kind: 'scored' } } };
-  const message = expect.stringContaining('holds a value that is not finite') as string;
+  const message = expect.stringContaining('contains a value that is not finite') as string;
   expect(ended).toMatchObject([scored, { status: 'rejected', reason: { message } }, scored]);
 });

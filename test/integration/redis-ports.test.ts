@@ -39,7 +39,7 @@ import {
 describe('the Redis adapters fulfill the contracts of the ports', () => {
   describeImageStore(async () => {
     const sandbox = await openSandbox();
-    return { port: createRedisImageStore({ ...sandbox, lifeSeconds: 60 }), close: sandbox.close };
+    return { port: createRedisImageStore({ ...sandbox, ttlSeconds: 60 }), close: sandbox.close };
   });
 
   describeCheckQueue(async () => {
@@ -62,7 +62,7 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
 
   describeIdempotencyKeys(async () => {
     const sandbox = await openSandbox();
-    const port = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+    const port = createRedisIdempotencyKeys({ ...sandbox, resultTtlSeconds: 60 });
     return { port, close: sandbox.close };
   });
 
@@ -94,7 +94,7 @@ describe('the Redis adapters', () => {
   it('let an image expire that nobody deletes', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
-    await createRedisImageStore({ ...sandbox, lifeSeconds: 60 }).put('a', Uint8Array.of(1));
+    await createRedisImageStore({ ...sandbox, ttlSeconds: 60 }).put('a', Uint8Array.of(1));
     const ttl = await sandbox.redis.ttl(sandbox.keys.image('a'));
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60);
@@ -103,7 +103,7 @@ describe('the Redis adapters', () => {
   it('let an idempotency key expire with the result of its check', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
-    const keys = createRedisIdempotencyKeys({ ...sandbox, resultLifeSeconds: 60 });
+    const keys = createRedisIdempotencyKeys({ ...sandbox, resultTtlSeconds: 60 });
     const [first, second] = [
       { id: 'a', imageSha256: '1' },
       { id: 'b', imageSha256: '1' },
@@ -248,7 +248,7 @@ describe('the Redis adapters', () => {
 
   it('fail with "unavailable" at once when the connection is down', async () => {
     const sandbox = await openSandbox();
-    const imageStore = createRedisImageStore({ ...sandbox, lifeSeconds: 60 });
+    const imageStore = createRedisImageStore({ ...sandbox, ttlSeconds: 60 });
     const queue = createQueue(sandbox);
     onTestFinished(() => queue.close());
     await sandbox.close();
@@ -298,7 +298,7 @@ describe('the Redis adapters', () => {
 const { replyTo: _, ...unawaitedJob } = exampleJob;
 
 const createQueue = (sandbox: Sandbox) =>
-  createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
 
 /** Takes and ends jobs one by one, with BullMQ's own worker. */
 function createManualWorker({ keys }: Sandbox) {
@@ -352,6 +352,6 @@ it('the settings of the server with our keys are read and found safe', async () 
   const log = pino({}, { write: (line) => void lines.push(line) });
   const settings = watchSettings({ servers, keys, production: true, waitMs: 0, log });
   onTestFinished(() => settings.close());
-  await settings.firstLook;
+  await settings.firstRead;
   expect(lines).toEqual([]);
 });

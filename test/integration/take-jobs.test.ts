@@ -12,7 +12,7 @@ const pollOptions = { timeout: 10_000, interval: 20 };
 async function setUp() {
   const sandbox = await openSandbox();
   onTestFinished(sandbox.close);
-  const queue = createRedisCheckQueue({ ...sandbox, resultLifeSeconds: 60 });
+  const queue = createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
   onTestFinished(() => queue.close());
   await queue.add('a', exampleJob);
 
@@ -29,7 +29,7 @@ async function setUp() {
   /** Attempt n fails with the n-th failure; later attempts succeed. */
   function start(...failures: Error[]) {
     const redis = connectWorker();
-    const lives = { imageLifeSeconds: 60, resultLifeSeconds: 60 };
+    const lives = { imageTtlSeconds: 60, resultTtlSeconds: 60 };
     const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };
     const jobs = takeJobs(
       { ...options, redis, keys: sandbox.keys },
@@ -81,7 +81,7 @@ test('a check is announced before it is refused', async () => {
 
 test('a refusal keeps its own message', async () => {
   const { start, ended } = await setUp();
-  start(tooCostly('10000 ms of processor time'));
+  start(tooCostly('10000 ms of CPU time'));
   await expect.poll(ended).toEqual({
     error: 'invalid_image',
     message:

@@ -1,32 +1,32 @@
-// Not vitest's `expect`, which takes longer than all that is tested here.
+// Not vitest's `expect`, which takes longer than the code under test.
 import assert from 'node:assert/strict';
 import type { CheckOutcome, CheckRecord } from '@livegate/core/domain';
 import * as fc from 'fast-check';
 import { vi } from 'vitest';
 import {
-  holderOf,
+  checkOfKey,
   type Model,
   type ModelCheck,
   statusOf,
-  type Told,
-  toldOf,
-  toTold,
+  type ModelOutcome,
+  outcomeOf,
+  toModelOutcome,
 } from './model.js';
 import type { Run, RunEnd, WorkerEnd, World } from './world.js';
 
 const TENANT = 'acme';
 /** No caller of a history hangs up. */
 const { signal: closed } = new AbortController();
-/** After this a waiting caller has looked into the queue, whatever was lost. */
-const LOOK_MS = 3000;
+/** Within this, a waiting caller polls the queue, so it finds an outcome whose reply was lost. */
+const POLL_MS = 3000;
 const LONGEST_WAIT_MS = 25_000;
-/** Fewer than BullMQ lets a job survive. */
+/** Fewer than the stalls after which BullMQ fails a job. */
 const MAX_DEATHS = 3;
 
-/** The product, and what is under way in it. */
+/** The product and its present runs. */
 export interface Real {
   world: World;
-  /** Held by the engine, by id of the check. */
+  /** Runs in the engine, by id of the check. */
   runs: Map<string, Run>;
   nextId: number;
 }
@@ -37,7 +37,7 @@ interface Submission {
   gateway: number;
   key: string | undefined;
   image: number;
-  /** `undefined` for a caller who does not wait. */
+  /** `undefined` for an async check. */
   waitMs: number | undefined;
 }
 
@@ -47,7 +47,7 @@ const submission = fc.record({
   image: fc.constantFrom(10, 90),
   waitMs: fc.constantFrom(undefined, 4000, LONGEST_WAIT_MS),
 });
-/** Which of those there are. */
+/** Index of a check, modulo their number. */
 const pick = fc.nat(20);
 const meanwhile = fc.constantFrom('nothing', 'nothing', 'cancel', 'delete');
 
@@ -75,12 +75,12 @@ export const histories = fc.commands<Model, Real, false>(
     pick.map(die),
     pick.map(expireImage),
     pick.map(expireResult),
-    fc.constant(pass(LOOK_MS)),
+    fc.constant(pass(POLL_MS)),
   ] as fc.Arbitrary<Command>[],
   { maxCommands: 40, size: 'max' },
 );
 
-/** Everything ends: what is left of the queue runs, and no caller is left without an answer. */
+/** Ends the history: all queued checks run, and every caller must get its answer. */
 export async function playOut(model: Model, real: Real): Promise<void> {
   for (const id of real.runs.keys()) {
     await conclude(model, real, { id, how: 'verdict', worker: 'finishes' });
@@ -92,21 +92,21 @@ export async function playOut(model: Model, real: Real): Promise<void> {
       await conclude(model, real, { id, how: 'verdict', worker: 'finishes' });
     }
   }
-  await lookAround(model, real);
-  await passTime(model, real, LOOK_MS);
+  await compareAll(model, real);
+  await passTime(model, real, POLL_MS);
   const { world } = real;
-  for (const { id, isDeleted, isUnfinished } of model.checks.values()) {
-    if (isDeleted && !isUnfinished) await world.store.requireNoTrace(id);
+  for (const { id, isDeleted, lacksCleanup } of model.checks.values()) {
+    if (isDeleted && !lacksCleanup) await world.store.requireNoTrace(id);
   }
-  // What every gateway does once a minute.
+  // Every gateway does this once a minute.
   for (const check of await world.store.queue.listHidden()) await world.deleteCheck(check);
   const waiting = model.callers.filter(({ isDone }) => !isDone);
   assert.deepEqual(waiting, [], 'a caller was left without an answer');
   for (const check of model.checks.values()) {
     assert.equal(check.job, 'ended');
     if (check.isDeleted) await world.store.requireNoTrace(check.id);
-    // An image that its worker did not live to delete expires.
-    if (!check.isUnfinished) await requireNoImage(check, real);
+    // If its worker died before deleting the image, the image expires.
+    if (!check.lacksCleanup) await requireNoImage(check, real);
   }
 }
 
@@ -114,14 +114,14 @@ function submit(given: Submission): Command {
   return {
     check: () => true,
     async run(model, real) {
-      expectSubmitted(model, given, await soon(real, begin(real, given)));
-      await lookAround(model, real);
+      expectSubmitted(model, given, await withoutTimers(real, begin(real, given)));
+      await compareAll(model, real);
     },
     toString: () => `submit(${JSON.stringify(given)})`,
   };
 }
 
-/** The same key at both gateways, at the same moment. */
+/** Submits with the same key at both gateways concurrently. */
 function submitTwice(one: Submission, otherImage: number): Command {
   const first = { ...one, key: 'k1', gateway: 0 };
   const second = { ...first, gateway: 1, image: otherImage };
@@ -131,25 +131,25 @@ function submitTwice(one: Submission, otherImage: number): Command {
       const attempts = [begin(real, first), begin(real, second)];
       let both: Submitted[] | undefined;
       void Promise.all(attempts).then((submitted) => (both = submitted));
-      // The second looks every 50 ms whether the check of the first is queued.
-      for (let looks = 0; !both; looks++) {
-        assert(looks < 10, 'two submissions wait for each other');
+      // The second polls every 50 ms whether the check of the first is queued.
+      for (let polls = 0; !both; polls++) {
+        assert(polls < 10, 'two submissions wait for each other');
         await passTime(model, real, 50);
       }
       expectSubmitted(model, first, both[0]!);
       expectSubmitted(model, second, both[1]!);
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `submitTwice(${JSON.stringify([first, second])})`,
   };
 }
 
-/** For what must not wait for time to pass. */
-async function soon<Result>(real: Real, work: Promise<Result>): Promise<Result> {
+/** Awaits work that must not wait for a timer. */
+async function withoutTimers<Result>(real: Real, work: Promise<Result>): Promise<Result> {
   let isDone = false;
   work.finally(() => (isDone = true)).catch(() => undefined);
   await real.world.store.settle();
-  assert(isDone, 'this waits for what does not come');
+  assert(isDone, 'the work waits for a timer');
   return work;
 }
 
@@ -187,14 +187,14 @@ function expectSubmitted(
   { key, image, waitMs }: Submission,
   { ownId, submitted, error }: Submitted,
 ): void {
-  const holder = key === undefined ? undefined : holderOf(model, key);
+  const holder = key === undefined ? undefined : checkOfKey(model, key);
   if (holder && holder.image !== image) {
     assert.equal(error?.code, 'idempotency_key_reused');
     return;
   }
   if (error) throw error as Error;
   const id = submitted!.id;
-  assert.equal(id, holder?.id ?? ownId, 'a key stands for another check');
+  assert.equal(id, holder?.id ?? ownId, 'a key maps to another check');
   if (!holder) {
     model.checks.set(id, {
       id,
@@ -202,13 +202,13 @@ function expectSubmitted(
       key,
       job: 'queued',
       isCanceled: false,
-      isGone: false,
+      isUnknown: false,
       isDeleted: false,
       imageExpired: false,
       faults: 0,
       deaths: 0,
       ranAlone: false,
-      isUnfinished: false,
+      lacksCleanup: false,
     });
     if (key !== undefined) model.keys.set(key, id);
   }
@@ -225,7 +225,7 @@ function poll(given: { pick: number; gateway: number; waitMs: number }): Command
       const { waitMs } = given;
       addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, { waitMs, closed }));
       await real.world.store.settle();
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `poll(${JSON.stringify(given)})`,
   };
@@ -236,7 +236,7 @@ function cancel(index: number): Command {
     check: (model) => known(model).length > 0,
     async run(model, real) {
       await cancelOne(model, real, choose(known(model), index));
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `cancel(${index})`,
   };
@@ -253,7 +253,7 @@ function remove(index: number): Command {
     check: (model) => known(model).length > 0,
     async run(model, real) {
       await removeOne(model, real, choose(known(model), index));
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `remove(${index})`,
   };
@@ -262,9 +262,9 @@ function remove(index: number): Command {
 async function removeOne(_model: Model, real: Real, check: ModelCheck): Promise<void> {
   const record = await real.world.store.queue.read(check.id);
   await real.world.deleteCheck(record!);
-  check.isGone = true;
+  check.isUnknown = true;
   check.isDeleted = true;
-  // One that a worker has, or has had, is removed when a worker meets its end.
+  // A check that a worker has taken is removed by the worker at its end.
   if (check.job === 'queued') check.job = 'ended';
 }
 
@@ -273,18 +273,18 @@ function take(): Command {
     check: () => true,
     async run(model, real) {
       await takeNext(model, real);
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => 'take()',
   };
 }
 
-/** Resolves with the id of the check that was taken. */
+/** Resolves to the id of the taken check. */
 async function takeNext(model: Model, real: Real): Promise<string | undefined> {
   const taken = await real.world.take();
   if (!taken) {
     const queued = [...model.checks.values()].filter(({ job }) => job === 'queued');
-    assert.deepEqual(queued, [], 'a queued check is not found');
+    assert.deepEqual(queued, [], 'the queue does not return a queued check');
     return undefined;
   }
   const { run, isHeld } = taken;
@@ -292,25 +292,25 @@ async function takeNext(model: Model, real: Real): Promise<string | undefined> {
   assert.equal(check.job, 'queued');
   check.job = 'running';
   const refusal = refusalOf(check);
-  assert.equal(isHeld, refusal === undefined, 'a check comes to an engine or not');
+  assert.equal(isHeld, refusal === undefined, 'a check must reach an engine if it is not refused');
   if (refusal === undefined) {
     real.runs.set(run.id, run);
     if (check.deaths > 0) check.ranAlone = true;
     return run.id;
   }
-  await soon(real, run.attempt);
+  await withoutTimers(real, run.attempt);
   const concluded = await run.conclude({ worker: 'finishes' });
   end(check, refusal, 'finishes');
   await real.world.store.settle();
-  expectTold(model, check);
+  expectReply(model, check);
   assert.deepEqual(concluded, { outcome: { error: refusal } });
   return run.id;
 }
 
-/** Why a check that a worker takes does not come to an engine. */
+/** Why the worker ends a check before it reaches an engine. */
 function refusalOf(check: ModelCheck): string | undefined {
   if (check.ranAlone && check.faults === 0) return 'internal_error';
-  if (check.isCanceled || check.isGone) return 'canceled';
+  if (check.isCanceled || check.isUnknown) return 'canceled';
   return check.imageExpired ? 'image_expired' : undefined;
 }
 
@@ -328,7 +328,7 @@ function endRun(given: EndRun): Command {
     async run(model, real) {
       const { id } = choose(running(model), given.pick);
       await conclude(model, real, { ...given, id });
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `endRun(${JSON.stringify(given)})`,
   };
@@ -343,36 +343,40 @@ async function conclude(
   const check = model.checks.get(id)!;
   const run = real.runs.get(id)!;
   real.runs.delete(id);
-  const isUnwanted = check.isCanceled || check.isGone;
+  const isUnwanted = check.isCanceled || check.isUnknown;
   run.end(how);
-  await soon(real, run.attempt);
+  await withoutTimers(real, run.attempt);
   const concluded = await run.conclude({
     worker,
     beforeEnd: () => happen(model, real, { check, what: given.beforeEnd }),
     beforeFinish: async () => {
-      end(check, toldBy({ check, how, isUnwanted }), worker);
+      end(check, outcomeOfRun({ check, how, isUnwanted }), worker);
       await happen(model, real, { check, what: given.beforeFinish });
     },
   });
   if (concluded !== 'retried') {
-    assert.equal(toTold(concluded.outcome), check.told);
+    assert.equal(toModelOutcome(concluded.outcome), check.outcome);
   } else {
     assert.equal(how, 'fault');
     check.faults += 1;
     check.job = 'queued';
   }
   await real.world.store.settle();
-  if (concluded !== 'retried' && worker === 'finishes') expectTold(model, check);
+  if (concluded !== 'retried' && worker === 'finishes') expectReply(model, check);
 }
 
-/** The reply has come: nobody has to wait for a look. Who deletes a check deletes whom to tell, too. */
-function expectTold(model: Model, check: ModelCheck): void {
-  if (check.isGone) return;
+/** Every caller has its reply without polling. A deletion also deletes the reply addresses. */
+function expectReply(model: Model, check: ModelCheck): void {
+  if (check.isUnknown) return;
   const waiting = model.callers.filter(({ id, answer }) => id === check.id && !answer);
-  assert.deepEqual(waiting, [], 'a reply did not come');
+  assert.deepEqual(waiting, [], 'a reply did not arrive');
 }
 
-function toldBy(ended: { check: ModelCheck; how: RunEnd; isUnwanted: boolean }): Told {
+function outcomeOfRun(ended: {
+  check: ModelCheck;
+  how: RunEnd;
+  isUnwanted: boolean;
+}): ModelOutcome {
   const { check, how, isUnwanted } = ended;
   if (how === 'refusal') return 'invalid_image';
   if (how === 'fault') return 'internal_error';
@@ -384,16 +388,16 @@ async function happen(
   real: Real,
   { check, what }: { check: ModelCheck; what: string | undefined },
 ): Promise<void> {
-  if (check.isGone) return;
+  if (check.isUnknown) return;
   if (what === 'cancel') await cancelOne(model, real, check);
   if (what === 'delete') await removeOne(model, real, check);
 }
 
-function end(check: ModelCheck, told: Told, worker: WorkerEnd): void {
+function end(check: ModelCheck, outcome: ModelOutcome, worker: WorkerEnd): void {
   assert.equal(check.job, 'running', 'a check ends twice');
   check.job = 'ended';
-  check.told = told;
-  check.isUnfinished = worker === 'dies';
+  check.outcome = outcome;
+  check.lacksCleanup = worker === 'dies';
 }
 
 function die(index: number): Command {
@@ -407,7 +411,7 @@ function die(index: number): Command {
       await run.die();
       check.deaths += 1;
       check.job = 'queued';
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `die(${index})`,
   };
@@ -420,13 +424,13 @@ function expireImage(index: number): Command {
       const check = choose(known(model), index);
       await real.world.store.imageStore.delete(check.id);
       check.imageExpired = true;
-      await lookAround(model, real);
+      await compareAll(model, real);
     },
     toString: () => `expireImage(${index})`,
   };
 }
 
-/** With its key and its image, whose lives began earlier. */
+/** Expires a result with its key and image, whose TTLs started earlier. */
 function expireResult(index: number): Command {
   const ended = (model: Model) => known(model).filter(({ job }) => job === 'ended');
   return {
@@ -438,8 +442,8 @@ function expireResult(index: number): Command {
       if (keySha256 !== undefined) await store.idempotencyKeys.release({ tenant, keySha256 }, id);
       await store.imageStore.delete(id);
       await store.expireResult(id);
-      check.isGone = true;
-      await lookAround(model, real);
+      check.isUnknown = true;
+      await compareAll(model, real);
     },
     toString: () => `expireResult(${index})`,
   };
@@ -453,17 +457,20 @@ function pass(ms: number): Command {
   };
 }
 
-/** What was lost is found: every caller of an ended check has looked by now. */
+/** Advances the clock. After POLL_MS, every caller of an ended check has polled its outcome. */
 async function passTime(model: Model, real: Real, ms: number): Promise<void> {
   model.nowMs += ms;
   vi.advanceTimersByTime(ms);
   await real.world.store.settle();
-  await lookAround(model, real);
-  if (ms < LOOK_MS) return;
+  await compareAll(model, real);
+  if (ms < POLL_MS) return;
   for (const caller of model.callers.filter(({ isDone }) => !isDone)) {
     const check = model.checks.get(caller.id)!;
-    assert(!check.isGone && toldOf(check) === undefined, 'a caller of an ended check waits on');
-    assert(caller.waitsUntilMs > model.nowMs, 'a caller waits for longer than it asked');
+    assert(
+      !check.isUnknown && outcomeOf(check) === undefined,
+      'a caller of an ended check waits on',
+    );
+    assert(caller.waitsUntilMs > model.nowMs, 'a caller waits longer than its wait time');
   }
 }
 
@@ -486,13 +493,13 @@ function addCaller(
   );
 }
 
-/** Holds all that can be seen against the model. */
-async function lookAround(model: Model, real: Real): Promise<void> {
+/** Compares all checks, images and answers with the model. */
+async function compareAll(model: Model, real: Real): Promise<void> {
   const { queue } = real.world.store;
   for (const check of model.checks.values()) {
     const record = await queue.read(check.id);
     assert.equal(record?.status, statusOf(check));
-    assert.equal(record?.outcome && toTold(record.outcome), toldOf(check));
+    assert.equal(record?.outcome && toModelOutcome(record.outcome), outcomeOf(check));
     if (check.isCanceled || check.isDeleted) await requireNoImage(check, real);
   }
   for (const caller of model.callers) {
@@ -513,7 +520,7 @@ async function requireNoImage({ id }: ModelCheck, { world }: Real): Promise<void
 
 function expectPolled(check: ModelCheck, isTimeUp: boolean, record: CheckRecord | undefined): void {
   assert.equal(record?.status, statusOf(check));
-  const isOver = check.isGone || toldOf(check) !== undefined;
+  const isOver = check.isUnknown || outcomeOf(check) !== undefined;
   assert(isOver || isTimeUp, 'a poll ended before the check and its time');
 }
 
@@ -523,16 +530,19 @@ function expectAnswered(
   outcome: CheckOutcome | undefined,
 ): void {
   if (!outcome) {
-    assert(isTimeUp, 'a caller was turned away before its time');
+    assert(isTimeUp, 'a caller got no outcome before its wait time ended');
     return;
   }
-  // A check that is gone was told as it ended, or as canceled.
-  const truths = check.isGone ? ['canceled', check.told] : [toldOf(check)];
-  assert(truths.includes(toTold(outcome)), `${toTold(outcome)} in place of ${truths.join()}`);
+  // An unknown check was answered by its outcome or as canceled before.
+  const allowed = check.isUnknown ? ['canceled', check.outcome] : [outcomeOf(check)];
+  assert(
+    allowed.includes(toModelOutcome(outcome)),
+    `${toModelOutcome(outcome)} instead of ${allowed.join()}`,
+  );
 }
 
 function known(model: Model): ModelCheck[] {
-  return [...model.checks.values()].filter(({ isGone }) => !isGone);
+  return [...model.checks.values()].filter(({ isUnknown }) => !isUnknown);
 }
 
 function running(model: Model): ModelCheck[] {

@@ -27,7 +27,7 @@ export function createFakeStore(): Store {
       return id === undefined ? undefined : take(id);
     },
     expireResult: (id) => queue.delete(id),
-    // Fakes wait for nothing but promises.
+    // The fakes wait only for promises.
     settle: () => new Promise((resolve) => setImmediate(resolve)),
     async requireNoTrace(id) {
       if (queue.jobs.has(id)) throw new Error(`${id} is still in the queue`);

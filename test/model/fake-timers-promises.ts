@@ -1,4 +1,4 @@
-/** In the place of `node:timers/promises`: waits for the fake time. */
+/** Replaces `node:timers/promises`: waits by the fake clock. */
 export function setTimeout(ms: number): Promise<void> {
   return new Promise((resolve) => globalThis.setTimeout(resolve, ms));
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createFakeStore } from './fake-store.js';
 import { findFault } from './find-fault.js';
 
-// Vitest's fake timers leave these alone.
+// Vitest's fake timers do not replace this module.
 vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
 
 beforeEach(() => {
@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-test('in memory, a check does what a check may do in 10,000 histories', async () => {
+test('every check follows the model in 10,000 histories in memory', async () => {
   const store = async () => ({ store: createFakeStore(), close: async () => undefined });
   expect(await findFault(10_000, store)).toBeUndefined();
 });

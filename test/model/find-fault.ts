@@ -10,7 +10,7 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/** Plays so many histories, each over a store of its own. Resolves like `findFaultOf`. */
+/** Runs `count` histories, each with a new store. Resolves like `findFaultOf`. */
 export async function findFault(
   count: number,
   openStore: () => Promise<OpenStore>,
@@ -32,8 +32,8 @@ export async function findFault(
 }
 
 /**
- * Resolves with the shortest case that shows a fault, what that is, and the seed that plays the very
- * same again; the seed is another one each time, unless the environment asks for one.
+ * Resolves to a report of the shortest failing case, its error, and the seed that reproduces it;
+ * `undefined` without a fault. The seed is random unless TEST_SEED is set.
  */
 export async function findFaultOf<Given>(
   property: fc.IAsyncProperty<Given>,

@@ -1,37 +1,37 @@
 import type { CheckOutcome } from '@livegate/core/domain';
 
-/** How a caller is told that a check ended: by its score in hundredths, or by an error code. */
-export type Told = number | string;
+/** The outcome of a check: its score in hundredths, or its error code. */
+export type ModelOutcome = number | string;
 
-/** What must be true of one check. */
+/** The expected state of one check. */
 export interface ModelCheck {
   id: string;
-  /** Its only byte, which is also the score of its verdict in hundredths. */
+  /** The image's only byte, which is also the score of its verdict in hundredths. */
   image: number;
   key: string | undefined;
   job: 'queued' | 'running' | 'ended';
-  /** Of the ended job. */
-  told?: Told;
+  /** Set when the job has ended. */
+  outcome?: ModelOutcome;
   isCanceled: boolean;
-  /** Deleted, or past its retention. */
-  isGone: boolean;
+  /** Deleted or expired, so that `read` does not find it. */
+  isUnknown: boolean;
   isDeleted: boolean;
   imageExpired: boolean;
   faults: number;
   deaths: number;
-  /** A worker died of it while it ran alone, or may have. */
+  /** Whether it has run alone after a worker died with it. */
   ranAlone: boolean;
-  /** A worker ended it and died before it told anybody and deleted the image. */
-  isUnfinished: boolean;
+  /** Whether its worker died after the end, before the reply and the deletion of the image. */
+  lacksCleanup: boolean;
 }
 
-/** A caller who waits for a check, or polls for it. */
+/** A caller that waits for a check or polls it. */
 export interface ModelCaller {
   id: string;
   polls: boolean;
-  /** Of the model's clock. */
+  /** By the model's clock. */
   waitsUntilMs: number;
-  /** `undefined` once answered and looked at. */
+  /** `undefined` until the call has settled. */
   answer: { value?: unknown; error?: unknown } | undefined;
   isDone: boolean;
 }
@@ -39,7 +39,7 @@ export interface ModelCaller {
 export interface Model {
   nowMs: number;
   checks: Map<string, ModelCheck>;
-  /** Which check each key stands for. */
+  /** The check that each key maps to. */
   keys: Map<string, string>;
   callers: ModelCaller[];
 }
@@ -48,29 +48,29 @@ export function createModel(): Model {
   return { nowMs: 0, checks: new Map(), keys: new Map(), callers: [] };
 }
 
-/** What a check may do, whole: everything is held against this. */
+/** The status that a check must have: `undefined` for an unknown one. */
 export function statusOf(check: ModelCheck): string | undefined {
-  if (check.isGone) return undefined;
+  if (check.isUnknown) return undefined;
   if (check.job === 'running') return 'processing';
   if (check.isCanceled) return 'canceled';
   if (check.job === 'queued') return 'queued';
-  return typeof check.told === 'number' ? 'succeeded' : 'failed';
+  return typeof check.outcome === 'number' ? 'succeeded' : 'failed';
 }
 
-/** What a check's outcome is to be; `undefined` as long as it has none. */
-export function toldOf(check: ModelCheck): Told | undefined {
+/** The outcome that a check must have; `undefined` before its end. */
+export function outcomeOf(check: ModelCheck): ModelOutcome | undefined {
   const status = statusOf(check);
   if (status === 'canceled') return 'canceled';
-  return status === 'succeeded' || status === 'failed' ? check.told : undefined;
+  return status === 'succeeded' || status === 'failed' ? check.outcome : undefined;
 }
 
-/** A key stands for one check, as long as that goes on or has a verdict. */
-export function holderOf(model: Model, key: string): ModelCheck | undefined {
+/** The check that a key maps to: one that is unfinished or has a verdict. */
+export function checkOfKey(model: Model, key: string): ModelCheck | undefined {
   const held = model.checks.get(model.keys.get(key) ?? '');
-  return held && !held.isGone && typeof toldOf(held) !== 'string' ? held : undefined;
+  return held && !held.isUnknown && typeof outcomeOf(held) !== 'string' ? held : undefined;
 }
 
-export function toTold(outcome: CheckOutcome): Told {
+export function toModelOutcome(outcome: CheckOutcome): ModelOutcome {
   if ('error' in outcome) return outcome.error;
   return Math.round(100 * outcome.result.verdict.result.spoof_percentage);
 }

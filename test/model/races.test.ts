@@ -3,11 +3,11 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createFakeStore } from './fake-store.js';
 import { findFaultOf } from './find-fault.js';
-import { toTold, type Told } from './model.js';
+import { toModelOutcome, type ModelOutcome } from './model.js';
 import type { Store } from './store.js';
 import { createWorld, type RunEnd, type World } from './world.js';
 
-// Vitest's fake timers leave these alone.
+// Vitest's fake timers do not replace this module.
 vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
 
 beforeEach(() => {
@@ -15,14 +15,14 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-/** What two gateways with one key, a tenant and a worker do at the same moment. */
+/** What two gateways with one key, a tenant and a worker do concurrently. */
 interface Race {
   images: [number, number];
   waits: [boolean, boolean];
-  /** To the check of the first gateway. */
+  /** What the tenant does to the check of the first gateway. */
   tenant: 'nothing' | 'cancel' | 'delete';
   how: RunEnd;
-  /** How long the first gateway's image is on its way; after 3 s the second takes the key over. */
+  /** How long storing the first gateway's image takes; after 3 s the second takes over the key. */
   storeMs: number;
 }
 
@@ -37,13 +37,13 @@ const races: fc.Arbitrary<Race> = fc.record({
 const IDS = ['00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000001'];
 /** Longer than any race. */
 const WAIT_MS = 1e9;
-/** Far from all that a race takes. */
+/** Far more than any race takes. */
 const MAX_STEPS = 20_000;
-/** So that a command takes milliseconds, as it does. */
+/** The fake clock advances by AT_ONCE_MS every so many steps, so that a command takes milliseconds. */
 const STEPS_AT_ONCE = 20;
 const AT_ONCE_MS = 250;
 
-test('in 2,000 races over one key, one check stands for it and nothing is left behind', async () => {
+test('a key maps to one check, and no image is left, in 2,000 races', async () => {
   const property = fc.asyncProperty(fc.scheduler(), races, run);
   expect(await findFaultOf(property, 2000)).toBeUndefined();
 });
@@ -62,16 +62,16 @@ async function run(scheduler: fc.Scheduler, race: Race): Promise<void> {
   const records = await Promise.all(IDS.map((id) => plain.queue.read(id)));
   for (const record of records) assert(!record || record.outcome, 'a check has not ended');
   const verdicts = records.filter((record) => record?.status === 'succeeded');
-  assert(verdicts.length < 2, 'a key stands for two checks');
+  assert(verdicts.length < 2, 'a key maps to two checks');
   assert.deepEqual(await plain.imageStore.get(IDS), [undefined, undefined], 'an image is left');
   if (await tenant) await plain.requireNoTrace(IDS[0]!);
-  for (const [i, caller] of callers.entries()) expectTruth(race, i, await caller);
+  for (const [i, caller] of callers.entries()) expectAllowed(race, i, await caller);
 }
 
 const { signal: NO_HANG_UP } = new AbortController();
 
-/** Resolves with what the caller is told; with 0 if it does not wait. */
-async function submit(world: World, race: Race, i: number): Promise<Told | undefined> {
+/** Resolves to the caller's outcome, or to 0 for an async check. */
+async function submit(world: World, race: Race, i: number): Promise<ModelOutcome | undefined> {
   try {
     using check = await world.gateways[i]!.submitCheck({
       id: IDS[i]!,
@@ -83,23 +83,27 @@ async function submit(world: World, race: Race, i: number): Promise<Told | undef
     });
     if (!race.waits[i]) return 0;
     const outcome = await check.awaitOutcome({ waitMs: WAIT_MS, closed: NO_HANG_UP });
-    return outcome && toTold(outcome);
+    return outcome && toModelOutcome(outcome);
   } catch (error) {
     return (error as { code: string }).code;
   }
 }
 
-function expectTruth({ images }: Race, i: number, told: Told | undefined): void {
-  assert(told !== undefined, 'a caller got no answer');
-  if (typeof told === 'number') assert([0, images[i]].includes(told), 'the verdict of another');
+function expectAllowed({ images }: Race, i: number, outcome: ModelOutcome | undefined): void {
+  assert(outcome !== undefined, 'a caller got no answer');
+  if (typeof outcome === 'number')
+    assert([0, images[i]].includes(outcome), 'a caller got the verdict of another image');
   const isOther = images[0] !== images[1];
-  assert(isOther || told !== 'idempotency_key_reused', 'an image is taken for another');
+  assert(
+    isOther || outcome !== 'idempotency_key_reused',
+    'a retry with the same image was refused',
+  );
 }
 
-/** True: the check was deleted. */
+/** True if the check was deleted. */
 async function act(world: World, { tenant }: Race): Promise<boolean> {
   if (tenant === 'nothing') return false;
-  for (let looks = 0; looks < 20; looks++) {
+  for (let polls = 0; polls < 20; polls++) {
     const record = await world.store.queue.read(IDS[0]!);
     if (!record) continue;
     if (tenant === 'cancel') await world.cancelCheck(record);
@@ -115,7 +119,7 @@ interface Work {
   idle: () => Promise<void>;
 }
 
-/** Until nobody asks for anything any more and the queue is empty. */
+/** Works until all callers are done and the queue is empty. */
 async function work(world: World, { how, isOver, idle }: Work): Promise<void> {
   for (;;) {
     const wasOver = isOver();
@@ -129,7 +133,7 @@ async function driveToEnd(scheduler: fc.Scheduler, all: Promise<unknown>): Promi
   let isDone = false;
   all.finally(() => (isDone = true)).catch(() => undefined);
   for (let step = 1; !isDone; step++) {
-    assert(step < MAX_STEPS, 'it never ends');
+    assert(step < MAX_STEPS, 'the race does not end');
     if (scheduler.count() > 0) await scheduler.waitOne();
     if (step % STEPS_AT_ONCE === 0) vi.advanceTimersByTime(AT_ONCE_MS);
     await new Promise((resolve) => setImmediate(resolve));
@@ -137,7 +141,7 @@ async function driveToEnd(scheduler: fc.Scheduler, all: Promise<unknown>): Promi
   await all;
 }
 
-/** Each request takes its time to arrive, and so does its answer. */
+/** Lets the scheduler order each call and its answer. */
 function disorder(store: Store, scheduler: fc.Scheduler): Store {
   const slow = <Port extends object>(port: Port): Port => {
     const methods = Object.entries(port).map(([name, method]) => [

@@ -13,13 +13,13 @@ import { type Job, Worker } from 'bullmq';
 import { connectWorker, findKeys, type Sandbox, silentLog } from '../harness/redis/sandbox.js';
 import type { Store } from './store.js';
 
-const LIFE_SECONDS = 60;
+const TTL_SECONDS = 60;
 const TOKEN = 'token';
 
-/** The Redis adapters, and BullMQ's own worker, which takes and ends jobs one by one. */
+/** The Redis adapters, and a BullMQ worker that takes and ends jobs one by one. */
 export async function openRedisStore({ redis, keys }: Sandbox) {
-  const lives = { lifeSeconds: LIFE_SECONDS, resultLifeSeconds: LIFE_SECONDS };
-  const flight = createFlight();
+  const lives = { ttlSeconds: TTL_SECONDS, resultTtlSeconds: TTL_SECONDS };
+  const calls = createCallTracker();
   const checkQueue = createRedisCheckQueue({ redis, keys, ...lives });
   const workerRedis = connectWorker();
   const worker = new Worker<CheckJob>(CHECK_QUEUE, null, {
@@ -27,8 +27,8 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
     prefix: keys.prefix,
     autorun: false,
     maxStalledCount: 4,
-    removeOnComplete: { age: LIFE_SECONDS },
-    removeOnFail: { age: LIFE_SECONDS },
+    removeOnComplete: { age: TTL_SECONDS },
+    removeOnFail: { age: TTL_SECONDS },
   });
   await checkQueue.bullQueue.waitUntilReady();
   const outbox = createRedisReplyOutbox(redis, keys);
@@ -36,12 +36,12 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
   let isSent = false;
 
   const store: Store = {
-    queue: flight.watch({
+    queue: calls.watch({
       ...checkQueue,
       ...createRedisCancellations(redis, keys),
     }),
-    imageStore: flight.watch(createRedisImageStore({ redis, keys, ...lives })),
-    idempotencyKeys: flight.watch(createRedisIdempotencyKeys({ redis, keys, ...lives })),
+    imageStore: calls.watch(createRedisImageStore({ redis, keys, ...lives })),
+    idempotencyKeys: calls.watch(createRedisIdempotencyKeys({ redis, keys, ...lives })),
     outbox: {
       async send(...reply) {
         isSent = true;
@@ -60,23 +60,23 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
         log: silentLog,
       });
       inboxes.push(inbox);
-      return { ...inbox, ...flight.watch({ attach: inbox.attach }) };
+      return { ...inbox, ...calls.watch({ attach: inbox.attach }) };
     },
     async takeNext() {
       const job = await worker.getNextJob(TOKEN, { block: false });
       return job && take(job);
     },
     async expireResult(id) {
-      await redis.hset(keys.job(id), 'finishedOn', Date.now() - 1000 * LIFE_SECONDS - 1);
+      await redis.hset(keys.job(id), 'finishedOn', Date.now() - 1000 * TTL_SECONDS - 1);
     },
     async settle() {
-      await flight.landed();
+      await calls.settled();
       if (isSent) {
         isSent = false;
         await Promise.all(inboxes.map(receiveAll));
-        await flight.landed();
+        await calls.settled();
       }
-      // Answers come in order: no command is left whose time limit the fake time could reach.
+      // Answers arrive in order, so no command is left that the fake clock could time out.
       await redis.ping();
     },
     async requireNoTrace(id) {
@@ -94,7 +94,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
   };
 
   function take(job: Job<CheckJob>) {
-    Object.assign(job, flight.watch({ updateProgress: job.updateProgress.bind(job) }));
+    Object.assign(job, calls.watch({ updateProgress: job.updateProgress.bind(job) }));
     return {
       job,
       complete: async (result: unknown) => void (await job.moveToCompleted(result, TOKEN, false)),
@@ -106,19 +106,19 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
       },
       async stall() {
         await redis.del(`${keys.job(job.id!)}:lock`);
-        // Seen without its lock once, it is suspected; at the second time it is given back.
-        for (let look = 0; look < 2; look++) await findStalled();
+        // BullMQ marks a job without a lock in one stalled check, and requeues it in the next.
+        for (let round = 0; round < 2; round++) await findStalled();
       },
     };
   }
 
-  /** BullMQ does so by a timer; between two times it locks itself out. */
+  /** Runs BullMQ's stalled check now, without the key that limits its rate. */
   async function findStalled(): Promise<void> {
     await redis.del(`${keys.prefix}:${CHECK_QUEUE}:stalled-check`);
     await (worker as unknown as { moveStalledJobsToWait(): Promise<void> }).moveStalledJobsToWait();
   }
 
-  /** A stream keeps its order: what was sent before the marker has come when that has. */
+  /** Waits for a marker: a stream keeps its order, so earlier replies have arrived before it. */
   async function receiveAll(inbox: ReplyInbox): Promise<void> {
     const marker = inbox.expect('marker');
     await outbox.send('marker', { error: 'canceled' }, inbox.address);
@@ -126,9 +126,9 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
   }
 }
 
-/** Knows whether any of the watched methods is under way. */
-function createFlight() {
-  let flying = 0;
+/** Counts pending calls of the watched ports. */
+function createCallTracker() {
+  let pending = 0;
   return {
     watch<Port extends object>(port: Port): Port {
       const watched = Object.entries(port).map(([name, method]) => [
@@ -137,19 +137,19 @@ function createFlight() {
       ]);
       return Object.fromEntries(watched) as Port;
     },
-    async landed(): Promise<void> {
+    async settled(): Promise<void> {
       do await new Promise((resolve) => setImmediate(resolve));
-      while (flying > 0);
+      while (pending > 0);
     },
   };
 
   function track(method: (...args: unknown[]) => unknown) {
     return async (...args: unknown[]) => {
-      flying += 1;
+      pending += 1;
       try {
         return await method(...args);
       } finally {
-        flying -= 1;
+        pending -= 1;
       }
     };
   }

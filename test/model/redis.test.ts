@@ -5,19 +5,19 @@ import { openSandbox } from '../harness/redis/sandbox.js';
 import { findFault } from './find-fault.js';
 import { openRedisStore } from './redis-store.js';
 
-// Vitest's fake timers leave these alone.
+// Vitest's fake timers do not replace this module.
 vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
 
 const sandbox = await openSandbox();
 afterAll(sandbox.close);
 
-// Redis itself keeps the real time: only callers wait by this one.
+// Redis uses the real clock; only callers wait by the fake one.
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 });
 afterEach(() => void vi.useRealTimers());
 
-test('over Redis, a check does what a check may do in 100 histories', async () => {
+test('every check follows the model in 100 histories in Redis', async () => {
   const fault = await findFault(100, async () => {
     const keys = createKeys(`${sandbox.keys.prefix}:${randomUUID()}`);
     return openRedisStore({ ...sandbox, keys });

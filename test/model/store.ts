@@ -13,13 +13,13 @@ import type { TakenJob } from '../../apps/worker/src/jobs/take-jobs.js';
 export interface Taken {
   job: TakenJob;
   complete(result: CheckResult): Promise<void>;
-  /** False: the job waits for its next attempt, which may begin at once. */
+  /** False: the job waits for its next attempt, which may start at once. */
   fail(error: Error): Promise<boolean>;
-  /** The worker dies, and the queue finds out. */
+  /** The worker dies, and BullMQ finds the stalled job. */
   stall(): Promise<void>;
 }
 
-/** All that gateways and workers share, in memory or in Redis. */
+/** The ports that gateways and workers share, in memory or in Redis. */
 export interface Store {
   queue: CheckQueue & Cancellations;
   imageStore: ImageStore;
@@ -27,10 +27,10 @@ export interface Store {
   outbox: ReplyOutbox;
   createInbox(gatewayId: string): ReplyInbox;
   takeNext(): Promise<Taken | undefined>;
-  /** A finished check lives past its retention. */
+  /** Makes a finished check older than its TTL. */
   expireResult(id: string): Promise<void>;
-  /** Resolves when whatever was begun has ended, or waits for a timer. */
+  /** Resolves when all pending calls have ended or wait for a timer. */
   settle(): Promise<void>;
-  /** Throws if anything is left of a check. */
+  /** Throws if any key of a check is left. */
   requireNoTrace(id: string): Promise<void>;
 }

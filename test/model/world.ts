@@ -9,18 +9,18 @@ import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/sub
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
-import type { AssessedImage } from '../../apps/worker/src/scheduling/schedule-images.js';
+import type { AssessedImage } from '../../apps/worker/src/inference/pipeline.js';
 import type { Store, Taken } from './store.js';
 
 /** How the engine ends a run. */
 export type RunEnd = 'verdict' | 'refusal' | 'fault';
-/** What becomes of the worker once the queue holds the outcome. */
+/** What the worker does after the queue has stored the outcome. */
 export type WorkerEnd = 'finishes' | 'loses its reply' | 'dies';
 
-/** An attempt that is in an engine. */
+/** An attempt whose image is in an engine. */
 export interface Run {
   id: string;
-  /** Settles when the engine's part is over. */
+  /** Settles when the engine has ended the run. */
   attempt: Promise<unknown>;
   end(how: RunEnd): void;
   die(): Promise<void>;
@@ -29,9 +29,9 @@ export interface Run {
 
 export interface Conclusion {
   worker: WorkerEnd;
-  /** Happens when the outcome is decided and the queue does not hold it yet. */
+  /** Runs when the outcome is decided, but not stored in the queue. */
   beforeEnd?: () => Promise<void>;
-  /** Happens when the queue holds the outcome and nobody has been told. */
+  /** Runs when the queue has stored the outcome, before the reply is sent. */
   beforeFinish?: () => Promise<void>;
 }
 
@@ -40,9 +40,9 @@ export type Concluded = { outcome: CheckOutcome } | 'retried';
 const log: Log = pino({ level: 'silent' });
 const nothing = async () => undefined;
 const webhooks = { announce: nothing, delete: nothing };
-const deaf: ReplyOutbox = { send: nothing };
+const noReplies: ReplyOutbox = { send: nothing };
 
-/** Two gateways and a worker, over one store: the product's own code, moved step by step. */
+/** Two gateways and a worker on one store: the product's own code, run step by step. */
 export function createWorld(store: Store) {
   const { queue, imageStore, idempotencyKeys } = store;
   const endings = createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks });
@@ -67,7 +67,7 @@ export function createWorld(store: Store) {
     store,
     gateways,
     ...endings,
-    /** Takes the next job; `isHeld` if its image has come to the engine, where `end` holds it. */
+    /** Takes the next job. `isHeld`: its image is in the engine, until `end` is called. */
     async take(): Promise<{ run: Run; isHeld: boolean } | undefined> {
       const taken = await store.takeNext();
       if (!taken) return undefined;
@@ -76,7 +76,7 @@ export function createWorld(store: Store) {
       await store.settle();
       return { run, isHeld: engine.isHeld() };
     },
-    /** Takes the next job and ends it, without being held. False if there is none. */
+    /** Takes the next job and runs it to its end. False without a job. */
     async work(how: RunEnd): Promise<boolean> {
       const taken = await store.takeNext();
       if (!taken) return false;
@@ -111,7 +111,7 @@ export function createWorld(store: Store) {
         else if (!(await taken.fail(ended.error))) return 'retried';
         await beforeFinish?.();
         const outcome = 'result' in ended ? ended : readRefusal(ended.error.message);
-        const replies = worker === 'finishes' ? store.outbox : deaf;
+        const replies = worker === 'finishes' ? store.outbox : noReplies;
         const finishDeps = { replies, imageStore, cancellations: queue, announce: nothing, log };
         if (worker !== 'dies') {
           await endCheck(job, outcome, {
@@ -129,13 +129,13 @@ export type World = ReturnType<typeof createWorld>;
 
 type HeldEngine = ReturnType<typeof createHeldEngine>;
 
-/** Scores an image by its only byte, in hundredths, when it is told to; at once if that is given. */
+/** P(spoof) is the image's only byte in hundredths. A run ends at `end`, or at once with `atOnce`. */
 function createHeldEngine(atOnce?: RunEnd) {
   let held: ((how: RunEnd) => void) | undefined;
   const timings = { decodeMs: 1, detectMs: 1, classifyMs: 1 };
 
-  const assess = async ([byte = 0]: Uint8Array, alone?: () => Promise<void>) => {
-    await alone?.();
+  const assess = async ([byte = 0]: Uint8Array, beforeAlone?: () => Promise<void>) => {
+    await beforeAlone?.();
     return new Promise<AssessedImage>((resolve, reject) => {
       held = (how) => {
         const assessment = { kind: 'scored', spoofProbability: byte / 100 } as const;

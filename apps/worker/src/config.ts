@@ -15,7 +15,7 @@ import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
 import type { PipelineConfig } from './scheduling/schedule-images.js';
 
-/** Long enough for the images in work, 12 MP photos on a slow core. */
+/** Time limit of the shutdown: long enough for the images in work, photos of 12 MP on a slow core. */
 export const SHUTDOWN_GRACE_MS = 20_000;
 
 /** The worker's part of the environment; `.env.example` explains every key. */
@@ -55,7 +55,7 @@ const cutPointsInOrder = z
     message: 'must not be above LIVEGATE_HIGH_FROM',
   });
 
-/** What can be told without a look at this machine. */
+/** Rules that need no access to this machine. */
 export const workerConfigRules: ConfigRule[] = [
   cutPointsInOrder,
   oneSlotRule,
@@ -74,7 +74,7 @@ const preparedModels = z.object({
   }),
 });
 
-/** On a GPU, a run of two images costs little more than a run of one; on a CPU, twice as much. */
+/** On a GPU, a batch of two takes little longer than one image; on a CPU, twice as long. */
 const LINGER_MS = { cpu: 0, accelerator: 3 };
 
 export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
@@ -92,13 +92,13 @@ export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
       maxBatch: given(config.LIVEGATE_MAX_BATCH),
     },
     lingerMs: given(config.LIVEGATE_LINGER_MS) ?? (onCpu ? LINGER_MS.cpu : LINGER_MS.accelerator),
-    // A CPU has other work between two runs, and what waits at one engine is lost for another.
+    // Not on a CPU: it has other work between runs, and a batch that waits in one engine cannot move.
     runAhead: !onCpu,
     concurrency: given(config.LIVEGATE_CONCURRENCY),
   };
 }
 
-/** What is left to the worker, which measures or knows better. */
+/** A setting that may be `auto`, so that the worker measures or chooses it. */
 function orAuto<Schema extends z.ZodType>(schema: Schema) {
   return z
     .union([z.literal('auto'), schema], { error: 'expected "auto" or a whole number' })

@@ -19,7 +19,7 @@ const unavailable = (problem: string) => ({
   body: { status: 'unavailable', problem },
 });
 
-test('a worker at work is alive and ready', async () => {
+test('a busy worker is alive and ready', async () => {
   const ask = await startHealth({ runMs: 29_000 });
   expect(await ask('/livez')).toEqual(ok);
   expect(await ask('/readyz')).toEqual(ok);
@@ -27,16 +27,16 @@ test('a worker at work is alive and ready', async () => {
 
 test('a worker with a hung engine is not alive', async () => {
   const ask = await startHealth({ runMs: 31_000 });
-  expect(await ask('/livez')).toEqual(unavailable('a run has been going for 31 s'));
+  expect(await ask('/livez')).toEqual(unavailable('an engine run has not ended for 31 s'));
 });
 
-test('a worker that lost Redis is not ready, but alive: a restart would not mend it', async () => {
+test('a worker without Redis is alive but not ready, because a restart would not help', async () => {
   const ask = await startHealth({ problem: 'Redis has not been reached' });
   expect(await ask('/readyz')).toEqual(unavailable('Redis has not been reached'));
   expect(await ask('/livez')).toEqual(ok);
 });
 
-test('nothing else is answered', async () => {
+test('other paths and methods get 404', async () => {
   const ask = await startHealth();
   expect(await ask('/')).toMatchObject({ status: 404 });
   expect(await ask('/livez', 'POST')).toMatchObject({ status: 404 });

@@ -4,24 +4,24 @@ import type { AddressInfo } from 'node:net';
 
 export interface HealthAddress {
   host: string;
-  /** 0 takes any free one. */
+  /** 0 means any free port. */
   port: number;
 }
 
 export interface HealthDeps {
-  /** How long the longest of the present runs has been going, in milliseconds. */
+  /** Milliseconds since the start of the longest present run. */
   longestRunMs(): number;
-  /** Why checks do not get here; `undefined` while they do. */
+  /** Why this worker receives no checks; `undefined` if it does. */
   findProblem(): string | undefined;
 }
 
-/** A run takes milliseconds, on a starved machine seconds. */
+/** A run takes milliseconds, or seconds on an overloaded machine. */
 const HUNG_AFTER_MS = 30_000;
 
 /**
- * Answers two probes, 200 or 503 with the problem. `GET /livez`: the event loop turns, as there is an
- * answer, and no engine hangs. A new process would mend that, but not a Redis that is away.
- * `GET /readyz`: checks get here.
+ * Answers two probes with 200, or 503 and the problem. `GET /livez`: the event loop runs, or there would be
+ * no answer, and no engine hangs. Redis is not included, because a restart would not fix it.
+ * `GET /readyz`: this worker receives checks.
  */
 export async function serveHealth({ host, port }: HealthAddress, deps: HealthDeps) {
   const probes = new Map([
@@ -47,5 +47,5 @@ export async function serveHealth({ host, port }: HealthAddress, deps: HealthDep
 
 function findHang(runMs: number): string | undefined {
   const seconds = Math.round(runMs / 1000);
-  return runMs > HUNG_AFTER_MS ? `a run has been going for ${seconds} s` : undefined;
+  return runMs > HUNG_AFTER_MS ? `an engine run has not ended for ${seconds} s` : undefined;
 }

@@ -21,17 +21,17 @@ import { startHeartbeat } from './jobs/heartbeat.js';
 import { takeJobs } from './jobs/take-jobs.js';
 import type { Pipeline } from './scheduling/schedule-images.js';
 
-/** Why a worker is not ready that has not reached Redis. */
-export const OUT_OF_REACH = 'Redis has not been reached';
+/** The problem of a worker that is not registered in Redis. */
+export const NOT_REGISTERED = 'Redis has not been reached';
 
 export interface OpenWorkerDeps {
   pipeline: Pipeline;
-  /** Ends the wait for a Redis that is away. */
+  /** Aborts the wait for an unreachable Redis. */
   stopping: AbortSignal;
   log: Log;
 }
 
-/** Takes checks from the queue to the pipeline until it is closed; the pipeline stays open. */
+/** Takes checks from the queue until it is closed. The caller closes the pipeline. */
 export async function openWorker(
   config: WorkerConfig,
   { pipeline, stopping, log }: OpenWorkerDeps,
@@ -43,8 +43,8 @@ export async function openWorker(
       ...store,
       concurrency: pipeline.concurrency,
       jobVersions: READABLE_JOB_VERSIONS,
-      imageLifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
-      resultLifeSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
+      imageTtlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
       log,
     },
     {
@@ -65,12 +65,12 @@ export async function openWorker(
   };
   const heartbeat = startHeartbeat(store.registry, facts, log);
   return {
-    /** For the log. */
+    /** Logged when the worker is ready. */
     facts: { ...facts, layout, concurrency },
-    /** Settles when the gateways can know that it takes jobs. */
-    heard: heartbeat.first,
-    /** Why checks do not get here, or may be lost on the way. */
-    findProblem: () => (heartbeat.isHeard() ? store.settings.findProblem() : OUT_OF_REACH),
+    /** Settles when the first registration has succeeded or failed. */
+    registered: heartbeat.first,
+    /** Why this worker receives no checks, or why Redis may lose some. */
+    findProblem: () => (heartbeat.isRegistered() ? store.settings.findProblem() : NOT_REGISTERED),
     async close() {
       await heartbeat.close();
       pipeline.drain();
@@ -80,7 +80,7 @@ export async function openWorker(
   };
 }
 
-/** Resolves once Redis was reached and found to keep what it is given: before any check is taken. */
+/** Connects, and waits until Redis answers and its settings are safe, before a check is taken. */
 async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) {
   const store = connectStore(config, log);
   const production = config.NODE_ENV === 'production';
@@ -90,7 +90,7 @@ async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) 
     await store.close();
   };
   try {
-    await untilAborted(stopping, settings.firstLook);
+    await untilAborted(stopping, settings.firstRead);
     return { ...store, settings, close };
   } catch (error) {
     await close();
@@ -98,7 +98,7 @@ async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) 
   }
 }
 
-/** Everything the worker shares with the gateways, and the connections to it. They wait for Redis. */
+/** The adapters that the worker shares with the gateways. Their commands wait for Redis. */
 function connectStore(config: WorkerConfig, log: Log) {
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const redis = connectForBackground({ url: config.REDIS_URL, name: 'livegate-worker' }, log);
@@ -112,7 +112,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     imageStore: createRedisImageStore({
       redis: blobRedis,
       keys,
-      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
     cancellations: createRedisCancellations(redis, keys),
     replies: createRedisReplyOutbox(redis, keys),

@@ -7,15 +7,15 @@ import {
   type WorkerConfig,
 } from './config.js';
 import { type HealthDeps, serveHealth } from './health.js';
-import { openWorker, OUT_OF_REACH } from './open-worker.js';
+import { NOT_REGISTERED, openWorker } from './open-worker.js';
 import { createPipeline, type Pipeline } from './scheduling/schedule-images.js';
 
-/** Answers the probes at once, loads the models, then takes checks. */
+/** Serves the health probes at once, loads the models, then takes checks. */
 export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
   const config = readWorkerConfig(env);
   const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: SHUTDOWN_GRACE_MS });
-  // Before everything that records something.
+  // Before any instrument is created.
   const telemetry = await startTelemetry({ service: 'livegate-worker', env, log });
   shutdown.add(() => telemetry.close());
 
@@ -25,25 +25,25 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
     longestRunMs: () => pipeline?.longestRunMs() ?? 0,
     findProblem: () => (shutdown.signal.aborted ? 'this worker is stopping' : problem()),
   });
-  // Models first: a worker that cannot check images must not take any. One that has lost an engine
-  // for good ends, and others take over what it held.
+  // Models first: a worker without models must not take jobs. A worker that cannot replace an engine
+  // exits, and BullMQ requeues its jobs.
   const onLost = () => process.exit(1);
   pipeline = await createPipeline(toPipelineConfig(config), { log, onLost });
   shutdown.add(pipeline.close);
-  problem = () => OUT_OF_REACH;
+  problem = () => NOT_REGISTERED;
   const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   problem = worker.findProblem;
-  // Not awaited: while Redis is away it takes long, and stopping waits for the start.
+  // Not awaited: it waits for Redis, and the shutdown waits for the start.
   void reportReady(worker, shutdown.signal, log);
 }
 
 async function reportReady(
-  { heard, facts }: Awaited<ReturnType<typeof openWorker>>,
+  { registered, facts }: Awaited<ReturnType<typeof openWorker>>,
   stopping: AbortSignal,
   log: Log,
 ): Promise<void> {
-  await heard;
+  await registered;
   if (!stopping.aborted) log.info(facts, 'ready');
 }
 

@@ -4,199 +4,199 @@ import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
 import type { Lease } from './domain/leases.js';
 
-/** BullMQ's name of the queue that carries liveness checks. */
+/** BullMQ's name for the queue of checks. */
 export const CHECK_QUEUE = 'liveness';
-/** BullMQ's name of the queue that carries announcements and deliveries. */
+/** BullMQ's name for the queue of webhook announcements and deliveries. */
 export const WEBHOOK_QUEUE = 'webhooks';
 
-/** A worker counts as dead when it has not registered for this long. */
-export const HEARTBEAT_LIFE_SECONDS = 6;
+/** TTL of a worker's registration: without a renewal, the worker counts as dead. */
+export const REGISTRATION_TTL_SECONDS = 6;
 
 /**
- * What the apps are given. Every port has a Redis adapter and an in-memory fake, and both pass the
- * same contract suite (`@livegate/core/testing`).
+ * The ports that the apps use. Each has a Redis adapter and an in-memory fake, which pass the same
+ * contract suite (`@livegate/testing`).
  *
- * All methods reject with `LivegateError` `unavailable` when the store behind them cannot be
- * reached in time, and with `overloaded` when it has no memory left.
+ * All methods reject with `LivegateError` `unavailable` when Redis does not answer in time, and with
+ * `overloaded` when Redis is out of memory.
  */
 
-/** The claim check: image bytes wait here while only their id travels through the queue. */
+/** Image bytes, stored apart from the queue, which carries only their id (a claim check). */
 export interface ImageStore {
-  /** The bytes expire by themselves after the store's configured life. */
+  /** The bytes expire after the store's TTL. */
   put(id: string, bytes: Uint8Array): Promise<void>;
-  /** In the order of `ids`; `undefined` for bytes that are gone. Reading does not remove them. */
+  /** In the order of `ids`; `undefined` for a missing image. Reading does not delete. */
   get(ids: string[]): Promise<(Uint8Array | undefined)[]>;
-  /** Idempotent: finishing a check may happen twice. */
+  /** Idempotent, because a check may be finished twice. */
   delete(id: string): Promise<void>;
-  /** Rejects while the images cannot be reached. */
+  /** Rejects while the store is unreachable. */
   ping(): Promise<void>;
 }
 
 /**
- * The gateway's end of the queue. A check that somebody waits for, whose job has a `replyTo`, runs before
- * those that nobody waits for.
+ * The gateway's side of the queue. Checks with a waiting caller, whose jobs have a `replyTo`, run before
+ * async checks.
  */
 export interface CheckQueue {
-  /** A second job of the same id is ignored. */
+  /** Ignores a second job with the same id. */
   add(id: string, job: CheckJob): Promise<void>;
-  /** `undefined` for an id that is not known (any more). */
+  /** `undefined` for an unknown, expired or hidden id. */
   read(id: string): Promise<CheckRecord | undefined>;
-  /** A queued check never runs; a running one is marked when it ends. False: it had ended. */
+  /** A queued check never runs; a running one becomes `canceled` at its end. False: it had ended. */
   cancel(id: string): Promise<boolean>;
-  /** From now on the check is not known; an unfinished one is cancelled, too. */
+  /** From now on `read` does not find the check. Cancels an unfinished one. */
   hide(id: string): Promise<void>;
   /** Hides the check and removes it; a worker removes a running one when it ends. */
   delete(id: string): Promise<void>;
-  /** Checks that are hidden and not removed yet. */
+  /** Hidden checks that are not removed yet. */
   listHidden(): Promise<DeletableCheck[]>;
-  /** Somebody waits for it now. Does nothing for a check that is not queued. */
+  /** Runs an async check as one with a waiting caller. Does nothing for a check that is not queued. */
   prioritize(id: string): Promise<void>;
-  /** How many checks no worker has taken yet. */
+  /** The number of checks that no worker has taken yet. */
   countWaiting(): Promise<number>;
-  /** Version of the data in the queue; the first process to ask on an empty store sets it. */
+  /** The schema version of the stored data; on an empty store, the first call sets it. */
   readSchemaVersion(): Promise<number>;
 }
 
 export type Cancellation = 'canceled' | 'deleted';
 
-/** The worker's view of the checks whose answer nobody wants any more. */
+/** The cancelled and deleted checks, as the worker sees them. */
 export interface Cancellations {
-  /** Those of the ids that were cancelled or deleted before their end. */
+  /** The ids among these that were cancelled or deleted before their end. */
   find(ids: string[]): Promise<Map<string, Cancellation>>;
-  /** Deletes every trace of an deleted check whose job has been removed. */
+  /** Removes what is left of a deleted check after its job has been removed. */
   forget(id: string): Promise<void>;
 }
 
-/** One caller waiting for one outcome. Once it is released, `within` resolves to `undefined`. */
+/** Waits for the outcome of one check. After the release, `within` resolves to `undefined`. */
 export interface ReplyWaiter extends Lease {
-  /** `undefined` when no reply came within `waitMs`; asking again goes on waiting. */
+  /** `undefined` if no reply came within `waitMs`; a further call waits again. */
   within(waitMs: number): Promise<CheckOutcome | undefined>;
 }
 
-/** Where one gateway receives the outcomes of checks. */
+/** Receives the outcomes of checks for one gateway. */
 export interface ReplyInbox {
-  /** Travels with a job, so that its worker knows where to reply. */
+  /** The `replyTo` of a job, to which its worker replies. */
   readonly address: string;
-  /** For a check of one's own. Call before it is queued: not even the fastest reply is missed. */
+  /** For a check that this gateway submits. Call it before adding the job, so that no reply is missed. */
   expect(id: string): ReplyWaiter;
-  /** For a check that is on its way already. It may have ended before: read the queue afterwards. */
+  /** For a check that is already queued. Read the queue afterwards: it may have ended before. */
   attach(id: string): Promise<ReplyWaiter>;
   close(): Promise<void>;
 }
 
-/** The worker's end of every gateway's inbox. */
+/** Sends outcomes to the inboxes of all gateways. */
 export interface ReplyOutbox {
-  /** Tells all who attached to the check, and the gateway at the address if there is one. */
+  /** Sends to every gateway that attached to the check, and to the gateway at `address`. */
   send(id: string, outcome: CheckOutcome, address?: string): Promise<void>;
 }
 
-/** Which check a caller's Idempotency-Key stands for. */
+/** The check that an Idempotency-Key maps to. */
 export interface KeyClaim {
   id: string;
-  /** SHA-256 of the image, to tell a retry from a mistake. */
+  /** SHA-256 of the image: a retry has the same, another one is refused. */
   imageSha256: string;
-  /** Its image is stored, and its check is queued next or has been. */
+  /** Set once the image is stored; the check is queued, or will be next. */
   isStored?: true;
 }
 
-/** One key of one tenant. A caller's key may be long or hold anything; its hash is neither. */
+/** One tenant's key, hashed: a caller's key may be long and contain any characters. */
 export interface KeyAddress {
   tenant: string;
   keySha256: string;
 }
 
-/** Idempotency keys, by tenant. A claim lives as long as a result does. */
+/** Idempotency keys, by tenant. A claim has the TTL of a result. */
 export interface IdempotencyKeys {
-  /** Claims a free key. Resolves to the claim in force, which may be an earlier one. */
+  /** Claims a free key. Resolves to the current claim, which may be an earlier one. */
   claim(at: KeyAddress, claim: KeyClaim): Promise<KeyClaim>;
-  /** Puts `next` in the place of `held`, if that is still in force. Resolves like `claim`. */
+  /** Replaces `held` by `next` if `held` is still the current claim. Resolves like `claim`. */
   replace(at: KeyAddress, held: KeyClaim, next: KeyClaim): Promise<KeyClaim>;
-  /** Frees the key if it stands for this check. */
+  /** Frees the key if it maps to this check. */
   release(at: KeyAddress, id: string): Promise<void>;
 }
 
-/** What is told of a check before and after it ends, for its webhooks. */
+/** A check as it is announced to the webhooks queue. */
 export interface AnnouncedCheck {
   id: string;
   tenant: string;
   webhookUrl?: string;
 }
 
-/** What leads from a check to all that is kept about it. */
+/** The fields by which everything that is stored about a check can be found. */
 export interface DeletableCheck extends AnnouncedCheck {
   keySha256?: string;
 }
 
-/** Which workers are alive. A registration expires unless it is repeated. */
+/** The live workers. A registration expires unless it is renewed. */
 export interface WorkerRegistry {
   register(facts: WorkerFacts): Promise<void>;
   unregister(id: string): Promise<void>;
   list(): Promise<WorkerFacts[]>;
 }
 
-/** Counts requests per tenant over all gateways. */
+/** Counts each tenant's requests across all gateways. */
 export interface RateLimiter {
-  /** Throws `rate_limited`, with the seconds until the window ends. 0 per minute means no limit. */
+  /** Throws `rate_limited` with the seconds until the window ends. 0 per minute means no limit. */
   consume(tenant: string, perMinute: number): Promise<void>;
 }
 
-/** An endpoint of a tenant; another tenant's id leads nowhere. */
+/** A tenant and the id of one of its endpoints; another tenant's id finds nothing. */
 export type EndpointAddress = Pick<WebhookEndpoint, 'tenant' | 'id'>;
 
 /**
- * The tenants' webhook endpoints, their secrets, and the log of deliveries. Changes are atomic: a
- * `change` is called again with the newer value when another process was faster.
+ * The tenants' webhook endpoints, their secrets, and the log of deliveries. Changes are atomic:
+ * `change` is called again with the newer value when another process has changed it meanwhile.
  */
 export interface WebhookStore {
   /** Throws `too_many_endpoints` when the tenant has `maxEndpoints` already. */
   addEndpoint(endpoint: WebhookEndpoint, maxEndpoints: number): Promise<void>;
-  /** The oldest first. */
+  /** Oldest first. */
   listEndpoints(tenant: string): Promise<WebhookEndpoint[]>;
   readEndpoint(at: EndpointAddress): Promise<WebhookEndpoint | undefined>;
-  /** Resolves to the changed endpoint; `undefined` if there is none. */
+  /** Resolves to the changed endpoint; `undefined` for an unknown one. */
   updateEndpoint(
     at: EndpointAddress,
     change: (latest: WebhookEndpoint) => WebhookEndpoint,
   ): Promise<WebhookEndpoint | undefined>;
-  /** With all its deliveries. False if there is none. */
+  /** Removes the endpoint and its deliveries. False for an unknown endpoint. */
   removeEndpoint(at: EndpointAddress): Promise<boolean>;
 
-  /** The secrets that sign what goes to a check's own `webhook_url`; empty before the first. */
+  /** The secrets that sign deliveries to a check's own `webhook_url`; empty before the first. */
   readTenantSecrets(tenant: string): Promise<WebhookSecret[]>;
   updateTenantSecrets(
     tenant: string,
     change: (latest: WebhookSecret[]) => WebhookSecret[],
   ): Promise<WebhookSecret[]>;
 
-  /** False, and nothing changes, when there is one of this id, or its endpoint is gone. */
+  /** False, without a change, if the id exists or the endpoint does not. */
   addDelivery(delivery: Delivery): Promise<boolean>;
   readDelivery(id: string): Promise<Delivery | undefined>;
   updateDelivery(id: string, change: (latest: Delivery) => Delivery): Promise<Delivery | undefined>;
-  /** The latest 100 of one endpoint, newest first. Of those that have ended no more are kept. */
+  /** The latest 100 deliveries of an endpoint, newest first. At most 100 ended ones are kept. */
   listDeliveries(endpointId: string): Promise<Delivery[]>;
-  /** With their payloads. What is pending is not sent any more. */
+  /** Deletes the records with their payloads. A pending delivery is not sent any more. */
   deleteDeliveries(ids: string[]): Promise<void>;
 }
 
-/** What travels in the webhooks queue: ids and small facts, never a payload. */
+/** The data of a job in the webhooks queue: ids and small facts, never a payload. */
 export type WebhookJob =
   | { kind: 'announce'; check: AnnouncedCheck }
   | { kind: 'deliver'; deliveryId: string; receiver: string; tenant?: string };
 
 /**
- * A way to the api processes, which deliver: on a queue of its own, apart from every model. Deliveries
- * that one tenant has queued by the thousand do not go before those of the others.
+ * The queue of announcements and deliveries, which the gateways process. A tenant that queues thousands
+ * of deliveries does not delay those of other tenants.
  */
 export interface WebhookQueue {
   /**
-   * Call when a check is about to end and once it has: repeating it makes no second message. Does
-   * nothing for a check that nobody wants to hear of.
+   * Call it before a check ends and again after its end: the second call adds no second message. Does
+   * nothing for a check without a webhook.
    */
   announce(check: AnnouncedCheck): Promise<void>;
-  /** Queues the first attempt, unless the delivery is in the queue already. */
+  /** Queues the first attempt, unless the delivery is queued already. */
   deliver(delivery: Delivery): Promise<void>;
-  /** The same, and an attempt that waits for its time is made now. */
+  /** Like `deliver`, but a delayed attempt is made now. */
   deliverNow(delivery: Delivery): Promise<void>;
-  /** Removes the check's announcement and the deliveries; what is under way ends by itself. */
+  /** Removes the check's announcement and the deliveries; an active job runs to its end. */
   withdraw(checkId: string, deliveryIds: string[]): Promise<void>;
 }

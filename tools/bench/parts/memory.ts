@@ -87,7 +87,7 @@ export const measureUploads: Part = async (bench, say) => {
 
 const RECORDS = 5000;
 const AT_ONCE = 100;
-const LIFE_SECONDS = 86_400;
+const TTL_SECONDS = 86_400;
 
 /** Measures the Redis memory of finished checks and webhook deliveries. */
 export const measureRecords: Part = async ({ env }) => {
@@ -126,7 +126,7 @@ export const measureRecords: Part = async ({ env }) => {
 };
 
 function openChecks({ redis, keys, log }: { redis: Redis; keys: Keys; log: Log }) {
-  const ttls = { imageLifeSeconds: LIFE_SECONDS, resultLifeSeconds: LIFE_SECONDS };
+  const ttls = { imageTtlSeconds: TTL_SECONDS, resultTtlSeconds: TTL_SECONDS };
   const queue = createRedisCheckQueue({ redis, keys, ...ttls });
   const idempotencyKeys = createRedisIdempotencyKeys({ redis, keys, ...ttls });
   const worker = takeJobs(

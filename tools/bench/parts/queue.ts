@@ -77,7 +77,7 @@ export const measureQueueMemory: Part = async ({ env, photos }) => {
   ];
 };
 
-const LIFE_SECONDS = 600;
+const TTL_SECONDS = 600;
 const AT_ONCE = 100;
 
 /** A queue that is filled like a gateway fills it, without a worker. */
@@ -86,8 +86,8 @@ async function openBacklog(url: string) {
   const keys = createKeys(prefix);
   const redis = connectForBackground({ url, name: 'bench' }, createLog('api', 'fatal'));
   await redis.ping();
-  const images = createRedisImageStore({ redis, keys, lifeSeconds: LIFE_SECONDS });
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds: LIFE_SECONDS });
+  const images = createRedisImageStore({ redis, keys, ttlSeconds: TTL_SECONDS });
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds: TTL_SECONDS });
   return {
     prefix,
     /** With `replyTo`, the checks count as having a waiting caller. */

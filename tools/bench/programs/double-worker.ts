@@ -4,14 +4,11 @@ import { Worker } from 'node:worker_threads';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
+import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
-import {
-  type AssessedImage,
-  type Pipeline,
-  planBatches,
-} from '@livegate/worker/scheduling/schedule-images';
+import { type Pipeline, planBatches } from '@livegate/worker/scheduling/schedule-images';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {
@@ -27,7 +24,7 @@ await runUntilShutdown(async (shutdown) => {
   shutdown.add(pipeline.close);
   const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
-  void worker.heard.then(() => log.info(worker.facts, 'ready'));
+  void worker.registered.then(() => log.info(worker.facts, 'ready'));
 });
 
 async function createDouble(): Promise<Pipeline> {

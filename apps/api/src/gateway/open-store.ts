@@ -28,8 +28,8 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const connections = connect(config, log);
   const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
-  const resultLifeSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
-  const queue = createRedisCheckQueue({ redis, keys, resultLifeSeconds });
+  const resultTtlSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds });
   const replies = createRedisReplyInbox({
     redis,
     blockingRedis,
@@ -48,10 +48,10 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
       redis: imageRedis,
       bulkRedis,
       keys,
-      lifeSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
       timeoutMs: config.LIVEGATE_REDIS_TIMEOUT_MS,
     }),
-    idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultLifeSeconds }),
+    idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultTtlSeconds }),
     rateLimiter: createRedisRateLimiter(redis, keys),
     registry: createRedisWorkerRegistry(redis, keys),
     memoryReaders: listMemoryReaders(redis, imageRedis),

@@ -48,7 +48,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   server.listen(config.PORT, config.LIVEGATE_HOST);
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');
-  await services.settings.firstLook;
+  await services.settings.firstRead;
 }
 
 /** Time for waiting callers to get their answers, and for webhook attempts to end. */

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAddressGuard, parseAddressRanges, type ResolveName } from './address-guard.js';
-import { createSendMessage } from './send-message.js';
+import { createSendMessage, parseRetryAfter } from './send-message.js';
 
 const loopback = parseAddressRanges('127.0.0.1');
 const { secret } = createWebhookSecret();
@@ -245,3 +245,22 @@ function withResolvers<T>() {
   });
   return { promise, resolve };
 }
+
+describe('Retry-After', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+
+  it.each([
+    ['120', 120_000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:02:00 GMT', 120_000],
+    ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+    [undefined, undefined],
+    ['soon', undefined],
+    ['-1', undefined],
+    ['1.5', undefined],
+    ['9999999999', undefined],
+    ['Thu, 99 Jan 2026 00:02:00 GMT', undefined],
+  ])('%s is %s ms', (header, expected) => {
+    expect(parseRetryAfter(header, now)).toBe(expected);
+  });
+});

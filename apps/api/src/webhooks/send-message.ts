@@ -1,6 +1,6 @@
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import { type DeliveryAttempt, LivegateError, parseRetryAfter } from '@livegate/core/domain';
+import { type DeliveryAttempt, LivegateError } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
 import { Webhook } from 'standardwebhooks';
 import { requireWebhookUrl, type WebhookUrlRules } from './webhook-url.js';
@@ -85,6 +85,15 @@ async function readAnswer(answer: IncomingMessage, now: number) {
     ...(responseExcerpt && { responseExcerpt }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   };
+}
+
+/** `Retry-After` (seconds or an HTTP date) as milliseconds from `now`; `undefined` if invalid. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
+  if (!/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/.test(header)) return undefined;
+  const waitMs = Date.parse(header) - now;
+  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }
 
 /** Leaving the loop destroys the connection, which cuts off an endless answer. */

@@ -9,7 +9,7 @@ const nothingSet: LayoutSettings = {
   maxBatch: undefined,
 };
 
-/** A machine whose speed is a formula; it notes what was measured, and what is still open. */
+/** A machine whose speed is a formula; it records the measurements and counts open trials. */
 function createMachine(rate: (threads: number, batch: number) => number) {
   const measured: string[] = [];
   let open = 0;
@@ -28,7 +28,7 @@ function createMachine(rate: (threads: number, batch: number) => number) {
   return { openTrial, measured, countOpen: () => open };
 }
 
-test('on a CPU, where nothing is clearly faster, every core gets an engine, one image a run', async () => {
+test('on a CPU, every core gets an engine with one image a batch unless another layout is faster', async () => {
   const { openTrial, measured, countOpen } = createMachine((threads) => 100 + threads);
   expect(await chooseLayout(nothingSet, fourCores, openTrial)).toEqual({
     engines: 4,
@@ -39,7 +39,7 @@ test('on a CPU, where nothing is clearly faster, every core gets an engine, one 
   expect(countOpen()).toBe(0);
 });
 
-test('fewer engines with more threads are chosen where they are clearly faster', async () => {
+test('fewer engines with more threads are chosen when they are clearly faster', async () => {
   const { openTrial } = createMachine((threads) => (threads === 2 ? 150 : 100));
   expect(await chooseLayout(nothingSet, fourCores, openTrial)).toMatchObject({
     engines: 2,
@@ -47,7 +47,7 @@ test('fewer engines with more threads are chosen where they are clearly faster',
   });
 });
 
-test('the batch is doubled for as long as that is clearly faster', async () => {
+test('the batch size is doubled while that is clearly faster', async () => {
   // Like a GPU that takes 4 ms a run and 0.25 ms an image.
   const { openTrial, measured } = createMachine((_, batch) => batch / (4 + 0.25 * batch));
   const layout = await chooseLayout(nothingSet, twoGpus, openTrial);
@@ -55,13 +55,13 @@ test('the batch is doubled for as long as that is clearly faster', async () => {
   expect(measured.at(-1)).toBe('2x1 by 64');
 });
 
-test('a batch that is no faster ends the search', async () => {
+test('the search ends with a batch size that is not clearly faster', async () => {
   const { openTrial, measured } = createMachine((_, batch) => Math.min(batch, 4));
   expect(await chooseLayout(nothingSet, twoGpus, openTrial)).toMatchObject({ maxBatch: 4 });
   expect(measured.at(-1)).toBe('2x1 by 8');
 });
 
-test('what is configured is not measured', async () => {
+test('configured parts of the layout are not measured', async () => {
   const { openTrial, measured } = createMachine(() => 1);
   const settings = { engines: 3, intraOpThreads: 2, maxBatch: 16 };
   expect(await chooseLayout(settings, fourCores, openTrial)).toEqual(settings);
@@ -71,7 +71,7 @@ test('what is configured is not measured', async () => {
   expect(measured).toEqual(['3x2 by 1', '3x2 by 2']);
 });
 
-test('more threads than cores are nobody’s guess, but may be asked for', async () => {
+test('more threads than cores are used only if they are configured', async () => {
   const { openTrial, measured } = createMachine(() => 1);
   await chooseLayout({ ...nothingSet, maxBatch: 1 }, { ...fourCores, cpus: 1 }, openTrial);
   await chooseLayout({ ...nothingSet, intraOpThreads: 8 }, fourCores, openTrial);

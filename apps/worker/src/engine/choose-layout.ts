@@ -3,43 +3,43 @@ import { availableParallelism } from 'node:os';
 import { join, posix } from 'node:path';
 import type { ExecutionProvider } from '../models/open-session.js';
 
-/** How the engines of one worker are laid out on its machine. */
+/** How one worker uses the cores or devices of its machine. */
 export interface EngineLayout {
-  /** Threads with open models of their own; each does one run at a time. */
+  /** Threads that each have loaded models and run one batch at a time. */
   engines: number;
-  /** CPU threads inside one model run. */
+  /** ONNX Runtime's CPU threads within one run. */
   intraOpThreads: number;
-  /** Most images in one run. */
+  /** Most images in one batch. */
   maxBatch: number;
 }
 
-/** What is settled by configuration; the rest is chosen by measuring. */
+/** The configured parts of a layout; undefined parts are chosen by measuring. */
 export type LayoutSettings = { [Part in keyof EngineLayout]: EngineLayout[Part] | undefined };
 
 export interface Machine {
   executionProvider: ExecutionProvider;
   cpus: number;
-  /** Accelerators, for any provider but the CPU. */
+  /** Number of accelerators; not used on the CPU. */
   devices: number;
 }
 
-/** Engines of one layout, open to be measured. */
+/** Open engines of one layout, to be measured. */
 export interface Trial {
-  /** Images per second when every engine does runs of so many images. */
+  /** Images per second when every engine runs batches of this size. */
   measure(batch: number): Promise<number>;
   close(): Promise<void>;
 }
 
 export type OpenTrial = (layout: Omit<EngineLayout, 'maxBatch'>) => Promise<Trial>;
 
-/** A machine that others share is noisy: what is not clearly faster is not chosen. */
+/** Least speed-up for which a layout is chosen: on a shared machine, smaller ones are noise. */
 const CLEARLY_FASTER = 1.1;
 const LARGEST_BATCH = { cpu: 8, accelerator: 64 };
 
 /**
- * Chooses what the settings leave open, by measuring the models on this machine. First how engines
- * and threads share the cores, with one image per run; then the batch, doubled for as long as that
- * is clearly faster. On a tie, more engines and smaller batches win: they answer sooner.
+ * Chooses the parts of the layout that are not configured, by measuring the models on this machine. First
+ * engines and threads, with one image a batch; then the batch size, which is doubled while that is clearly
+ * faster. On a tie, more engines and smaller batches win, because they answer sooner.
  */
 export async function chooseLayout(
   settings: LayoutSettings,
@@ -64,7 +64,7 @@ export async function chooseLayout(
   return { ...split, maxBatch: batch };
 }
 
-/** All cores, by engines of one thread each, of two, or of four; one engine for an accelerator. */
+/** All cores as engines of one, two or four threads each; one engine for each accelerator. */
 function listSplits(settings: LayoutSettings, { executionProvider, cpus, devices }: Machine) {
   if (executionProvider !== 'cpu') {
     const { engines = devices, intraOpThreads = 1 } = settings;
@@ -96,20 +96,20 @@ async function chooseBatch(
 }
 
 /**
- * How many threads can run at once: the cores that this process may use, or the CPU limit of a cgroup
- * around it if that is lower, rounded down. Node counts the cores only, and a thread too many is
- * throttled just when others wait for it. `root` is where /proc and /sys are.
+ * The number of threads that can run at once: the cores that this process may use, or the lowest CPU
+ * limit of its cgroups, rounded down, at least 1. Node counts only cores, and with more threads than the
+ * limit the kernel throttles a thread while others wait for it. `root` contains /proc and /sys.
  */
 export function countCpus(root = '/'): number {
   const limits = findCpuFolders(root).map((folder) => readCpuLimit(join(root, folder)));
   return Math.max(1, Math.floor(Math.min(availableParallelism(), ...limits)));
 }
 
-/** Each cgroup that this process is in, and those around it: every one of them may have a limit. */
+/** The folders of the cgroups of this process and of their parents: each may have a limit. */
 function findCpuFolders(root: string): string[] {
   const mounts = readLines(join(root, 'proc/self/mountinfo')).flatMap(parseMount);
   return readLines(join(root, 'proc/self/cgroup')).flatMap((line) => {
-    // "0::/path" of version 2, "4:cpu,cpuacct:/path" of version 1; both may be there.
+    // "0::/path" in version 2, "4:cpu,cpuacct:/path" in version 1; a system may have both.
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     const isOurs = ({ controllers: mounted }: Mount) =>
       controllers === '' ? mounted === undefined : mounted?.includes('cpu');
@@ -120,14 +120,14 @@ function findCpuFolders(root: string): string[] {
 }
 
 interface Mount {
-  /** Which cgroup is seen at `folder`. */
+  /** The cgroup that is mounted at `folder`. */
   cgroup: string;
   folder: string;
-  /** Of version 1; version 2 has all of them in one tree. */
+  /** Only in version 1; version 2 has all controllers in one tree. */
   controllers?: string[];
 }
 
-/** Fields of proc_pid_mountinfo(5); " - " ends those of which there may be any number. */
+/** Parses a line of proc_pid_mountinfo(5); " - " ends its optional fields. */
 function parseMount(line: string): Mount[] {
   const [before = '', after = ''] = line.split(' - ');
   const [, , , cgroup = '', folder = ''] = before.split(' ').map(unescape);
@@ -136,15 +136,15 @@ function parseMount(line: string): Mount[] {
   return type === 'cgroup' ? [{ cgroup, folder, controllers: options.split(',') }] : [];
 }
 
-/** From the cgroup of this process up to the one that is mounted; a container sees no further. */
+/** The folders from the mounted cgroup down to that of this process. */
 function listFolders({ cgroup, folder }: Mount, path: string): string[] {
-  // Both paths are as seen from the same namespace, and outside of what is mounted is not seen.
+  // Both paths are relative to the same cgroup namespace; a path outside the mount is not visible.
   const inside = posix.relative(cgroup, path);
   const names = inside.startsWith('..') ? [] : inside.split('/').filter((name) => name !== '');
   return [...Array(names.length + 1).keys()].map((count) => join(folder, ...names.slice(0, count)));
 }
 
-/** In cores. Both versions have a quota per period, in microseconds: "max" or -1 without a limit. */
+/** In cores: quota divided by period, both in microseconds. "max" or -1 means no limit. */
 function readCpuLimit(folder: string): number {
   const [version2 = ''] = readLines(join(folder, 'cpu.max'));
   const [quota, period] = version2 === '' ? readVersion1(folder) : version2.split(' ').map(Number);
@@ -157,7 +157,7 @@ function readVersion1(folder: string): number[] {
   );
 }
 
-/** None where there is no such file: on other systems, without cgroups, in the outermost cgroup. */
+/** Empty if the file does not exist: on other systems, without cgroups, in the outermost cgroup. */
 function readLines(path: string): string[] {
   try {
     return readFileSync(path, 'utf8').split('\n');
@@ -166,7 +166,7 @@ function readLines(path: string): string[] {
   }
 }
 
-/** A space in a path is `\040`. */
+/** Decodes octal escapes: a space in a path is `\040`. */
 function unescape(field: string): string {
   return field.replaceAll(/\\([0-7]{3})/g, (_, code: string) =>
     String.fromCharCode(parseInt(code, 8)),

@@ -5,11 +5,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { countCpus } from './choose-layout.js';
 
 const cores = availableParallelism();
-/** Per period of 100 ms, in microseconds. */
+/** CPU quotas in microseconds per period of 100 ms. */
 const half = 50_000;
 const all = cores * 100_000;
 
-/** Counts where /proc and /sys have these files, and no others. */
+/** Counts with /proc and /sys that contain only these files. */
 function countWith(files: Record<string, string>): number {
   const root = mkdtempSync(join(tmpdir(), 'livegate-cgroup-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
@@ -20,7 +20,7 @@ function countWith(files: Record<string, string>): number {
   return countCpus(root);
 }
 
-/** Of version 2, whose `cgroup` is mounted. */
+/** A mountinfo line of cgroup version 2 that mounts `cgroup`. */
 const mount2 = (cgroup = '/', folder = '/sys/fs/cgroup') =>
   `24 18 0:23 / /sys rw - sysfs sysfs rw\n30 24 0:27 ${cgroup} ${folder} rw,nosuid shared:4 master:1 - cgroup2 cgroup2 rw\n`;
 
@@ -47,7 +47,7 @@ const v1 = (path: string, limits: Record<string, [number, number]>, mount = moun
   ),
 });
 
-describe('counts all cores', () => {
+describe('countCpus counts all cores', () => {
   it.each<[string, Record<string, string>]>([
     ['without cgroups', {}],
     ['without a limit (version 2)', v2('/', { '': 'max 100000\n' })],
@@ -63,7 +63,7 @@ describe('counts all cores', () => {
   });
 });
 
-describe('counts whole cores of a limit, and at least one', () => {
+describe('countCpus counts whole cores of the limit, and at least one,', () => {
   it.each<[string, Record<string, string>]>([
     ['of a container', v2('/', { '': `${half} 100000\n` })],
     ['of 1.99 cores', v2('/', { '': '199000 100000\n' })],
@@ -119,7 +119,7 @@ describe('counts whole cores of a limit, and at least one', () => {
       v1('/docker/4f5e', { '': [half, 100_000] }, mount1('/docker/4f5e')),
     ],
     [
-      'of version 1, beside version 2 without controllers',
+      'of version 1, with a version 2 mount that has no controllers',
       {
         ...v1('/a', { '/a': [half, 100_000] }, mount2('/', '/sys/fs/cgroup/unified') + mount1()),
         'proc/self/cgroup': '4:cpu,cpuacct:/a\n0::/a\n',

@@ -1,4 +1,4 @@
-// The thread of one engine: it owns the open models, and turns decoded images into assessments.
+// The thread of one engine: opens the models and runs `assessPictures` on each batch.
 import { parentPort, workerData } from 'node:worker_threads';
 import { allocateBatch, reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
@@ -12,7 +12,7 @@ const port = parentPort!;
 const stages = await openStages(workerData as EngineSpec);
 let last = Promise.resolve();
 port.on('message', (request: EngineRequest) => {
-  // Not beside the one before: all runs have the same tensors.
+  // One after another: all runs use the same input tensors.
   last = last
     .then(() => answer(request))
     .catch((error: unknown): EngineReply => ({ kind: 'failed', error: error as Error }))
@@ -62,8 +62,8 @@ async function rehearse(images: number): Promise<void> {
 }
 
 /**
- * The largest first: TensorRT builds for the range of sizes that it has met. Throws when a model is not
- * as described.
+ * Runs every tensor size once, the largest first: TensorRT builds an engine for the range of sizes that it
+ * has seen. Throws when a model differs from its manifest.
  */
 async function warmUp(images: number): Promise<void> {
   for (let count = images; count > 0; count--) await runEmpty(stages.detector, count);

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { isolateFailures } from './isolate-failures.js';
 
-/** Doubles a batch; any batch that holds 13 throws. */
+/** Doubles each item; a batch with 13 throws. */
 async function double(items: number[]): Promise<number[]> {
   if (items.includes(13)) throw new Error('poisoned');
   return items.map((item) => 2 * item);
 }
 
-test('a batch that succeeds runs once', async () => {
+test('a successful batch runs once', async () => {
   const runs: number[][] = [];
   const run = (items: number[]) => {
     runs.push(items);
@@ -17,7 +17,7 @@ test('a batch that succeeds runs once', async () => {
   expect(runs).toEqual([[1, 2]]);
 });
 
-test('a poisoned item fails alone, and it is told why the batch failed', async () => {
+test('a poisoned item fails alone, and the error of the batch is reported', async () => {
   const poisoned = new Error('poisoned');
   expect(await isolateFailures([1, 13, 3], double)).toEqual({
     answers: [2, poisoned, 6],
@@ -25,7 +25,7 @@ test('a poisoned item fails alone, and it is told why the batch failed', async (
   });
 });
 
-test('an item that was alone from the start is not tried twice', async () => {
+test('a batch of one item that fails is not retried', async () => {
   let runs = 0;
   const answered = await isolateFailures([13], (items) => {
     runs++;

@@ -1,6 +1,6 @@
 /**
- * Runs a batch. If that throws, each item gets a run of its own, and only those that throw alone are
- * answered with their error; `broken` then tells what the first run threw. Nothing is thrown.
+ * Runs a batch. If the run throws, each item runs again alone, and only an item that throws alone is
+ * answered with its error; `broken` is then the error of the batch. Never throws.
  */
 export async function isolateFailures<Item, Result>(
   items: Item[],

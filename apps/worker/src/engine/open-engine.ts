@@ -5,20 +5,20 @@ import type { LoadedModels } from '../models/load-models.js';
 import '../models/open-session.js';
 import type { ExecutionProvider } from '../models/open-session.js';
 
-/** The thread died during a request. Whoever made it may make it again, of the next engine. */
+/** The thread died during a request. The caller may retry with the next engine. */
 export class EngineCrash extends Error {
   override name = 'EngineCrash';
 }
 
-/** One thread with its own open models. It does one thing at a time; what else is asked of it waits. */
+/** One thread with its own loaded models. It processes one request at a time; later ones wait. */
 export interface Engine {
-  /** Takes the pixels: their buffers are transferred, and empty afterwards. */
+  /** Transfers the pixels to the thread: their buffers are empty afterwards. */
   assess(pictures: Picture[]): Promise<AssessedRun>;
-  /** The models' part of a run of so many images, on empty tensors: to measure it. */
+  /** Runs the models once on empty tensors for a batch of this size, to measure them. */
   rehearse(images: number): Promise<void>;
   /**
-   * Every size of tensor that runs of up to so many images can have, once. Rejects when a model gives
-   * something else than its manifest says.
+   * Runs the models once with every tensor size of batches up to this size. Rejects when a model's output
+   * differs from its manifest.
    */
   warmUp(images: number): Promise<void>;
   close(): Promise<void>;
@@ -28,13 +28,13 @@ export type OpenEngine = (spec: EngineSpec) => Promise<Engine>;
 
 /**
  * Starts a thread and opens the models in it. Rejects with the reason when a model cannot be opened.
- * From then on, whatever is asked of a dead thread rejects with an `EngineCrash`.
+ * Every request to a thread that died later rejects with an `EngineCrash`.
  */
 export const openEngine: OpenEngine = async (spec) => {
   const file = new URL('./engine-thread.js', import.meta.url);
   const thread = new Worker(file, { workerData: spec, name: 'engine' });
   const replies = createReplies(thread);
-  // A thread that cannot open its models dies of that.
+  // A thread that cannot open its models dies; the caller needs the reason, not the crash.
   await replies.next().catch(({ cause }: EngineCrash) => Promise.reject(cause as Error));
 
   return {
@@ -63,7 +63,7 @@ export const openEngine: OpenEngine = async (spec) => {
   }
 };
 
-/** The thread's replies, in the order of what was asked: each has somebody who awaits it. */
+/** Matches the thread's replies with its requests, which it answers in order. */
 function createReplies(thread: Worker) {
   const awaited: { resolve(reply: EngineReply): void; reject(error: Error): void }[] = [];
   let failure: unknown;
@@ -86,21 +86,21 @@ function createReplies(thread: Worker) {
   };
 }
 
-/** All that an engine thread is started with. */
+/** The `workerData` of an engine's thread. */
 export interface EngineSpec {
   models: Pick<LoadedModels, 'detector' | 'classifiers'>;
   executionProvider: ExecutionProvider;
-  /** Which accelerator, from 0; the CPU has but one. */
+  /** Index of the accelerator, from 0; 0 on the CPU. */
   deviceId: number;
-  /** CPU threads inside one model run. */
+  /** ONNX Runtime's CPU threads within one run. */
   intraOpThreads: number;
-  /** Detections the model is less sure of are no faces, 0..1. */
+  /** Least score (0..1) at which a detection is a face. */
   faceScoreThreshold: number;
   /** A second face counts when its longer side is at least this share of the largest one's. */
   minFaceRatio: number;
 }
 
-/** Answered one after the other, in the order of their coming. */
+/** Requests are answered one after another, in order of arrival. */
 export type EngineRequest =
   | { kind: 'assess'; pictures: Picture[] }
   | { kind: 'rehearse'; images: number }
@@ -108,14 +108,14 @@ export type EngineRequest =
   | { kind: 'close' };
 
 export interface AssessedRun {
-  /** In the order of the images; an `Error` for those that fail even alone. */
+  /** In the order of the images; an `Error` for an image that fails when it runs alone. */
   answers: (AssessedPicture | Error)[];
-  /** Given when the run failed and its images were assessed one by one: why. */
+  /** The error of the batch, if it failed and its images were assessed one by one. */
   broken?: Error;
-  /** How long the engine was at it, without what the run waited for. */
+  /** Duration of the run in the engine, without the wait before it. */
   runMs: number;
 }
 
-/** `done` is also the first word of a thread whose models are open. */
+/** A thread also sends `done` once its models are open. */
 export type EngineReply =
   { kind: 'done' } | { kind: 'failed'; error: Error } | ({ kind: 'assessed' } & AssessedRun);

@@ -9,27 +9,27 @@ import { type AssessedRun, type Engine, type EngineSpec, openEngine } from './op
 import { superviseEngine, type SupervisorDeps, type SupervisedEngine } from './supervise-engine.js';
 
 export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThreads'> {
-  /** What it leaves open is chosen by measuring. */
+  /** Parts that are undefined are chosen by measuring. */
   layout: LayoutSettings;
-  /** Accelerators to spread the engines over. */
+  /** Number of accelerators over which the engines are spread. */
   devices: number;
 }
 
 export interface Engines {
   layout: EngineLayout;
-  /** One run, of at most `layout.maxBatch` images; with more runs than engines, some of them wait. */
+  /** Runs one batch of at most `layout.maxBatch` pictures; a batch waits while all engines are busy. */
   assess(pictures: Picture[]): Promise<AssessedRun>;
-  /** How long the longest of the present runs has been going; 0 where none is. */
+  /** Milliseconds since the start of the longest present run; 0 without a run. */
   longestRunMs(): number;
   close(): Promise<void>;
 }
 
 export type OpenEngines = (config: EnginesConfig, deps: SupervisorDeps) => Promise<Engines>;
 
-/** Some ten runs on a CPU: past the noise, and too short to be noticed at a start. */
+/** About ten runs on a CPU: enough against noise, and short enough for a start. */
 const MEASURE_MS = 200;
 
-/** Opens the engines of this machine, warm. Rejects with the reason when a model cannot be opened. */
+/** Opens and warms up the engines. Rejects with the reason when a model cannot be opened. */
 export const openEngines: OpenEngines = async ({ layout: settings, devices, ...spec }, deps) => {
   const machine = { executionProvider: spec.executionProvider, cpus: countCpus(), devices };
   const open = (index: number, intraOpThreads: number) =>
@@ -68,7 +68,7 @@ export const openEngines: OpenEngines = async ({ layout: settings, devices, ...s
   };
 };
 
-/** An idle one, or else the one that has been at its run for the longest. */
+/** An idle engine, or else the one with the fewest runs whose present run is the longest. */
 function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
   return engines.toSorted((a, b) => a.runs() - b.runs() || b.runMs() - a.runMs())[0]!;
 }
@@ -81,7 +81,7 @@ async function closeAll(engines: Pick<Engine, 'close'>[]): Promise<void> {
   await Promise.all(engines.map((engine) => engine.close()));
 }
 
-/** Images per second of all engines together, in runs of so many. */
+/** Images per second of all engines together, in batches of this size. */
 async function measureRate(engines: Engine[], batch: number): Promise<number> {
   await Promise.all(engines.map((engine) => engine.rehearse(batch)));
   const started = performance.now();

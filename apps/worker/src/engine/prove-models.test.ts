@@ -1,6 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { TinyNode } from '../../../../test/harness/models/tiny-model.js';
-import { meanOfColors, oneFace, tinyModels, type TinyPipeline } from '../../../../test/harness/models/tiny-pipeline.js';
+import {
+  meanOfColors,
+  oneFace,
+  tinyModels,
+  type TinyPipeline,
+} from '../../../../test/harness/models/tiny-pipeline.js';
 import { reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
@@ -22,13 +27,13 @@ async function openStages(given: TinyPipeline): Promise<Stages> {
 }
 
 const output = { name: 'output', values: 'probabilities', liveClass: 0 } as const;
-/** What comes before is under another name, so that this node gives what is read. */
+/** The last node of a model, whose output the stage reads. */
 const then = (type: string, ...inputs: string[]): TinyNode => ({ type, inputs, output: 'output' });
 const classes = meanOfColors('classes');
 const boxesInPlaceOf = (name: string, node: TinyNode): TinyNode[] =>
   oneFace.map((each) => (each.output === name ? node : each));
 
-test('models that are as described are proven, and assess', async () => {
+test('models that match their manifest pass, and assess a picture', async () => {
   const stages = await openStages({});
   await proveModels(stages, 2);
   const picture = { width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8).fill(51) };
@@ -61,7 +66,7 @@ test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
     'output "output" is [2, 3, 4, 4], expected [2, any]',
   ],
   [
-    'one class of logits, of which every image would be',
+    'a single class of logits, with which every image would be live',
     {
       nodes: [classes, then('MatMul', 'classes', 'sum')],
       manifest: { output: { ...output, values: 'logits' } },
@@ -69,19 +74,19 @@ test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
     'output "output" has 1 classes of logits, too few for liveClass 0',
   ],
   [
-    'logits where probabilities are promised',
+    'logits when its manifest says probabilities',
     { nodes: [classes, then('Add', 'classes', 'ten')] },
-    'output "output" is to be probabilities, and one is 10',
+    'output "output" must contain probabilities, but one is 10',
   ],
   [
     'NaN',
     { nodes: [classes, then('Div', 'classes', 'zero')] },
-    'output "output" holds a value that is not finite',
+    'output "output" contains a value that is not finite',
   ],
   [
     'infinity',
     { nodes: [classes, then('Log', 'classes')] },
-    'output "output" holds a value that is not finite',
+    'output "output" contains a value that is not finite',
   ],
 ])('a classifier is refused for %s', async (_, classifier, reason) => {
   const stages = await openStages({ classifier });
@@ -91,33 +96,33 @@ test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
 
 test.each<[string, NonNullable<TinyPipeline['detector']>, string]>([
   [
-    'scores and boxes in each other’s place',
+    'scores and boxes that are swapped',
     { manifest: { output: { scores: 'boxes', boxes: 'output' } } },
     'output "boxes" is [2, 4, 4], expected [2, any, 2]',
   ],
   [
-    'boxes that it does not have',
+    'a box output that the model does not have',
     { manifest: { output: { scores: 'output', boxes: 'none' } } },
     'has no output "none"',
   ],
   [
     'a score that is NaN',
     { nodes: boxesInPlaceOf('output', then('Div', 'nothing', 'zero')) },
-    'output "output" holds a value that is not finite',
+    'output "output" contains a value that is not finite',
   ],
   [
     'a box that is infinite',
     {
       nodes: boxesInPlaceOf('boxes', { type: 'Log', inputs: ['zeros'], output: 'boxes' }),
     },
-    'output "boxes" holds a value that is not finite',
+    'output "boxes" contains a value that is not finite',
   ],
   [
     'a face of no area',
     {
       nodes: boxesInPlaceOf('boxes', { type: 'Relu', inputs: ['zeros'], output: 'boxes' }),
     },
-    'gave a face a box without area: {"left":0,"top":0,"right":0,"bottom":0}',
+    'returned a face box without area: {"left":0,"top":0,"right":0,"bottom":0}',
   ],
 ])('a detector is refused for %s', async (_, detector, reason) => {
   const stages = await openStages({ detector });

@@ -2,13 +2,14 @@ import { detectFaces } from '../inference/detect-faces.js';
 import type { Stages } from '../inference/pipeline.js';
 import { judgeFaces } from '../inference/score-faces.js';
 
+/** Side of the test pictures, in pixels. */
 const SIDE = 64;
-/** Small enough that no view of it leaves the picture: then views that differ only there run once. */
+/** So small that all views are inside the picture, where views that differ only in their fill run once. */
 const FACE = { left: 29, top: 28, right: 35, bottom: 36 };
 
 /**
- * Runs every stage once, on so many black pictures. Throws an Error naming the first model that does not
- * give what its manifest says.
+ * Runs detection and classification once on this number of black pictures. Throws an Error that names the
+ * first model whose output differs from its manifest.
  */
 export async function proveModels(stages: Stages, images: number): Promise<void> {
   const picture = { width: SIDE, height: SIDE, pixels: new Uint8Array(3 * SIDE * SIDE) };

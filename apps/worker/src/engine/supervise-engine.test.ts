@@ -4,7 +4,7 @@ import { superviseEngine } from './supervise-engine.js';
 
 const log = { error: () => undefined, fatal: () => undefined } as never;
 
-/** Engines that answer with their number; the first `crashes` of them die of their first run. */
+/** Engines that answer with their number; the first `crashes` of them crash in their first run. */
 function createEngines(crashes: number) {
   let opened = 0;
   const open = async (): Promise<Engine> => {
@@ -22,7 +22,7 @@ function createEngines(crashes: number) {
   return { open, countOpened: () => opened };
 }
 
-test('a crashed engine is replaced; who was in it is told, and who comes next is served', async () => {
+test('a crashed engine rejects its run, and its replacement serves the next one', async () => {
   const { open, countOpened } = createEngines(1);
   const engine = await superviseEngine(open, { log, onLost: () => expect.unreachable() });
   await expect(engine.assess([])).rejects.toThrow(EngineCrash);
@@ -30,7 +30,7 @@ test('a crashed engine is replaced; who was in it is told, and who comes next is
   expect(countOpened()).toBe(2);
 });
 
-test('a run that waited in a crashed engine crashes with it, and one engine takes its place', async () => {
+test('a crash rejects the queued runs as well, and opens one replacement', async () => {
   const { open, countOpened } = createEngines(1);
   const engine = await superviseEngine(open, { log, onLost: () => expect.unreachable() });
   const runs = await Promise.allSettled([engine.assess([]), engine.assess([])]);
@@ -39,7 +39,7 @@ test('a run that waited in a crashed engine crashes with it, and one engine take
   expect(countOpened()).toBe(2);
 });
 
-test('tells how many runs it has and how long the present one goes, so that a hung one is seen', async () => {
+test('the engine reports the number of its runs and the age of the present one', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const ends: (() => void)[] = [];
@@ -69,7 +69,7 @@ test('tells how many runs it has and how long the present one goes, so that a hu
   expect(state()).toEqual([0, 0]);
 });
 
-test('a run that waits for another engine to open is not a hung one', async () => {
+test('a run that waits for a replacement engine does not count as running', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const { open } = createEngines(1);
@@ -87,7 +87,7 @@ test('a run that waits for another engine to open is not a hung one', async () =
   expect(await crashed).toMatchObject({ answers: [new Error('of engine 2')] });
 });
 
-test('a run that merely fails keeps its engine', async () => {
+test('a run that fails without a crash does not replace the engine', async () => {
   const failing: Engine = {
     ...(await createEngines(0).open()),
     assess: () => Promise.reject(new Error('out of memory')),
@@ -99,7 +99,7 @@ test('a run that merely fails keeps its engine', async () => {
   expect(open).toHaveBeenCalledTimes(1);
 });
 
-test('when no other engine can be opened, that is told once, and nothing hangs', async () => {
+test('onLost is called once when no replacement opens, and later runs reject', async () => {
   const { open } = createEngines(1);
   const openOnce = vi
     .fn<typeof open>()

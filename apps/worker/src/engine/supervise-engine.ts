@@ -2,21 +2,21 @@ import type { Log } from '@livegate/core/telemetry';
 import { type Engine, EngineCrash } from './open-engine.js';
 
 export interface SupervisedEngine extends Pick<Engine, 'assess' | 'close'> {
-  /** Runs that it was given and has not answered; all but one of them wait. */
+  /** Unanswered runs; all but one of them wait. */
   runs(): number;
-  /** How long the present run has been going; 0 between runs. */
+  /** Milliseconds since the start of the present run; 0 between runs. */
   runMs(): number;
 }
 
 export interface SupervisorDeps {
   log: Log;
-  /** Called when no engine could be opened in the place of a dead one. */
+  /** Called when no engine can be opened to replace a crashed one. */
   onLost(): void;
 }
 
 /**
- * An engine that outlives its thread: after a crash the next one is opened at once, and what comes
- * meanwhile waits for it. The crash itself is passed on, for the images were lost with the thread.
+ * An engine that is replaced when its thread crashes. Runs that arrive meanwhile wait for the replacement.
+ * The crashed runs reject, because their pixels are lost with the thread.
  */
 export async function superviseEngine(
   open: () => Promise<Engine>,
@@ -29,19 +29,19 @@ export async function superviseEngine(
   return {
     async assess(pictures) {
       runs++;
-      const asked = current;
+      const used = current;
       try {
-        const engine = await asked;
+        const engine = await used;
         runningSince ??= performance.now();
         return await engine.assess(pictures);
       } catch (error) {
-        // What waited in it crashes as well; the first one sees to the next engine.
-        if (error instanceof EngineCrash && asked === current) replace(error);
+        // Every queued request rejects; only the first rejection opens a replacement.
+        if (error instanceof EngineCrash && used === current) replace(error);
         throw error;
       } finally {
         runs--;
-        // Not what waits for another engine to open, which may take minutes.
-        runningSince = runs > 0 && asked === current ? performance.now() : undefined;
+        // A run that waits for a replacement is not running: opening it may take minutes.
+        runningSince = runs > 0 && used === current ? performance.now() : undefined;
       }
     },
     runs: () => runs,
@@ -52,10 +52,10 @@ export async function superviseEngine(
   };
 
   function replace(crash: EngineCrash): void {
-    log.error({ err: crash }, 'an engine crashed; opening another');
+    log.error({ err: crash }, 'engine crashed, opening a replacement');
     current = open();
     current.catch((error: unknown) => {
-      log.fatal({ err: error }, 'no engine could be opened in its place');
+      log.fatal({ err: error }, 'engine replacement failed');
       onLost();
     });
   }

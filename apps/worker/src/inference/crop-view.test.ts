@@ -13,14 +13,14 @@ const input: ModelInput = {
   multiply: [1, 1, 1],
 };
 
-/** 2x2 pixels; red 1 2 3 4 row by row, green ten times, blue a hundred times as much. */
+/** 2x2 pixels; red is 1 2 3 4 row by row, green 10 times and blue 100 times red. */
 const picture: Picture = {
   width: 2,
   height: 2,
   pixels: Uint8Array.from([1, 10, 100, 2, 20, 200, 3, 30, 44, 4, 40, 55]),
 };
 
-/** The whole picture is the face, seen with a margin of one pixel on each side. */
+/** The face is the whole picture; the view adds one pixel on each side. */
 function cropWithMargin(fill: Fill, modelInput: ModelInput = input): number[] {
   const { batch, images } = allocateBatch(modelInput, 1);
   const face = { left: 0, top: 0, right: 2, bottom: 2 };
@@ -28,7 +28,7 @@ function cropWithMargin(fill: Fill, modelInput: ModelInput = input): number[] {
   return [...batch];
 }
 
-test('zero fill leaves black around the picture, the planes in blue, green, red order', () => {
+test('zero fill is black around the picture, with the channels in BGR order', () => {
   const blue = [0, 0, 0, 0, 0, 100, 200, 0, 0, 44, 55, 0, 0, 0, 0, 0];
   const green = [0, 0, 0, 0, 0, 10, 20, 0, 0, 30, 40, 0, 0, 0, 0, 0];
   const red = [0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0];
@@ -40,7 +40,7 @@ test('reflect fill mirrors rows and columns', () => {
   expect(red).toEqual([4, 3, 4, 3, 2, 1, 2, 1, 4, 3, 4, 3, 2, 1, 2, 1]);
 });
 
-test('values are normalised per channel, in the order of the planes', () => {
+test('values are normalized by channel, in the order of the model', () => {
   const scaled: ModelInput = {
     ...input,
     channels: 'RGB',
@@ -48,7 +48,7 @@ test('values are normalised per channel, in the order of the planes', () => {
     multiply: [2, 1, 0.5],
   };
   const values = cropWithMargin('zero', scaled);
-  // Row 1, columns 1 and 2 of the red, green and blue plane.
+  // Row 1, columns 1 and 2 of the red, green and blue channel.
   expect([values[5], values[6]]).toEqual([0, 2]);
   expect([values[21], values[22]]).toEqual([0, 10]);
   expect([values[37], values[38]]).toEqual([0, 50]);
@@ -64,7 +64,7 @@ const crops = fc.record({
         pixels: fc.uint8Array({ minLength: 3 * width * height, maxLength: 3 * width * height }),
       }),
     ),
-  // From far outside to far outside, so that squares lie within, across and beyond the edges.
+  // Coordinates far beyond both sides, so that squares are inside, across and outside the edges.
   face: fc
     .tuple(coordinate(-15, 20), coordinate(-15, 20), coordinate(0.1, 20), coordinate(0.1, 20))
     .map(([left, top, width, height]) => ({
@@ -88,7 +88,7 @@ const crops = fc.record({
   }),
 });
 
-test('a view is what its definition says, pixel by pixel, wherever it lies', () => {
+test('a view equals a pixel-by-pixel reference, wherever it is', () => {
   fc.assert(
     fc.property(crops, ({ picture: source, input: modelInput, ...crop }) => {
       const { batch, images } = allocateBatch(modelInput, 1);
@@ -101,7 +101,7 @@ test('a view is what its definition says, pixel by pixel, wherever it lies', () 
   );
 });
 
-test('the square is as large as the longer side asks, around the centre of the box', () => {
+test('squareAround scales the longer side of the box, around its center', () => {
   const box = { left: 10, top: 20, right: 30, bottom: 60 };
   expect(squareAround(box, 2.5)).toEqual({ left: -30, top: -10, side: 100 });
 });
@@ -110,7 +110,7 @@ function coordinate(min: number, max: number) {
   return fc.double({ min, max, noNaN: true });
 }
 
-/** Each value by itself: all source pixels, seen or mirrored, weighted by how near they are. */
+/** The reference: each value as the weighted sum of all source pixels, inside or mirrored. */
 function viewByDefinition(source: Picture, crop: Crop, modelInput: ModelInput): number[] {
   const { width, height, channels, subtract, multiply } = modelInput;
   const { left, top, side } = squareAround(crop.face, crop.view.scale);
@@ -143,7 +143,7 @@ interface Line {
   resize: Resize;
 }
 
-/** The places of a line, of which some are outside of it, and their weight in output pixel `i`. */
+/** The pixels of an axis, inside and outside, with their weights in output pixel `i`. */
 function weigh({ start, step, resize }: Line, i: number): { at: number; weight: number }[] {
   const [from, to] = [start + i * step, start + (i + 1) * step];
   const middle = (from + to) / 2;
@@ -157,7 +157,7 @@ function weigh({ start, step, resize }: Line, i: number): { at: number; weight: 
   return places;
 }
 
-/** The colour at a place of the endless plane of which the picture is a part. */
+/** The color at any coordinate, with the fill outside of the picture. */
 function look(source: Picture, fill: Fill, [x, y]: [number, number], colour: number): number {
   const isInside = x >= 0 && y >= 0 && x < source.width && y < source.height;
   if (!isInside && fill === 'zero') return 0;
@@ -165,7 +165,7 @@ function look(source: Picture, fill: Fill, [x, y]: [number, number], colour: num
   return source.pixels[3 * from + colour]!;
 }
 
-/** Walks to and fro between the first and the last pixel. */
+/** Mirrors a coordinate by walking back and forth between the first and the last pixel. */
 function bounce(at: number, length: number): number {
   const last = length - 1;
   if (last === 0) return 0;

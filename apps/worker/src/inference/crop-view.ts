@@ -16,8 +16,8 @@ export interface Crop {
 }
 
 /**
- * Fills the tensor with one view of a face, read from the full-resolution pixels: the classifier
- * judges texture, and a picture shrunk beforehand has lost what it looks for.
+ * Draws one view of a face into the tensor, from the full-resolution pixels: the classifier judges
+ * texture, which a picture that was shrunk before does not have any more.
  */
 export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): void {
   const source = { pixels: picture.pixels, ...sampleCrop(picture, crop, tensor.input) };
@@ -28,13 +28,13 @@ export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): voi
   for (const plane of [red, green, blue]) normalize(plane);
 }
 
-/** Whether the view shows anything beyond the picture's edges, where its fill decides. */
+/** Whether the view reaches beyond the picture's edges, where its fill is shown. */
 export function leavesPicture(picture: Size, crop: Crop, input: Size): boolean {
   const { columns, rows } = sampleCrop(picture, crop, input);
   return columns.leavesPicture || rows.leavesPicture;
 }
 
-/** A square of `scale` times the longer side of the box, around the box's centre. */
+/** The square with `scale` times the longer side of the box, around the center of the box. */
 export function squareAround(box: Box, scale: number): { left: number; top: number; side: number } {
   const side = scale * longerSide(box);
   return {
@@ -74,8 +74,8 @@ interface CropSource extends SampledCrop {
 type Planes = [reds: Float32Array, greens: Float32Array, blues: Float32Array];
 
 /**
- * Two by two source pixels, a b above c d, make a pixel. Written out, as this is the busiest loop
- * outside the models: twice as fast as `blendMany`.
+ * Blends 2x2 source pixels, a b above c d, to one pixel. Written out because this is the hottest loop
+ * outside the models, and so twice as fast as `blendMany`.
  */
 function blendFours({ pixels, columns, rows }: CropSource, [reds, greens, blues]: Planes): void {
   const { offsets, weights } = columns;
@@ -103,7 +103,7 @@ function blendFours({ pixels, columns, rows }: CropSource, [reds, greens, blues]
   }
 }
 
-/** Any number of source pixels, as many as `rows` times `columns` have taps, make a pixel. */
+/** Blends `rows.taps` times `columns.taps` source pixels to one pixel. */
 function blendMany({ pixels, columns, rows }: CropSource, [reds, greens, blues]: Planes): void {
   const { taps, offsets, weights } = columns;
   const width = offsets.length / taps;
@@ -130,7 +130,7 @@ function blendMany({ pixels, columns, rows }: CropSource, [reds, greens, blues]:
   }
 }
 
-/** A stretch of an axis, in source pixels; pixel k covers k..k+1. It may leave the picture. */
+/** An interval of an axis in source pixels; pixel k covers k..k+1. It may reach beyond the picture. */
 export interface Span {
   start: number;
   length: number;
@@ -138,30 +138,31 @@ export interface Span {
 
 export interface SourceAxis {
   length: number;
-  /** From one pixel of the axis to the next, in places of the picture's array. */
+  /** Offset from one pixel to the next in the picture's array. */
   stride: number;
   fill: Fill;
   resize: Resize;
 }
 
-/** For each output pixel of an axis, the `taps` source pixels that make it up. */
+/** For each output pixel of an axis, the `taps` source pixels that it is blended from. */
 export interface SampledAxis {
   taps: number;
-  /** [outLength, taps], in places of the picture's array. */
+  /** [outLength, taps]: offsets in the picture's array. */
   offsets: Int32Array;
-  /** [outLength, taps], the source pixel's share in the output pixel; 0 for those of no account. */
+  /** [outLength, taps]: weight of the source pixel in the output pixel, 0 for an unused one. */
   weights: Float64Array;
-  /** Whether anything beyond the picture's edges is seen; if not, all fills are the same. */
+  /** Whether a pixel beyond the picture's edges has a weight; if not, the fill has no effect. */
   leavesPicture: boolean;
 }
 
 /**
- * Resampling of one axis. What lies outside the picture is settled here (of no weight as zero, or
- * mirrored), so that whoever reads the pixels need not know that a picture has edges.
+ * Resamples one axis. Pixels outside the picture get the weight 0 (fill `zero`) or a mirrored offset
+ * (`reflect`), so that the blending loops need no bounds checks.
  */
 export function sampleAxis(span: Span, outLength: number, source: SourceAxis): SampledAxis {
   const step = span.length / outLength;
-  // Enlarging, an area is less than a pixel and would show as blocks: bilinear then, as in OpenCV.
+  // When enlarging, an output pixel covers less than a source pixel, and averaging areas would show
+  // blocks: use bilinear, as OpenCV does.
   const byArea = source.resize === 'area' && step > 1;
   const taps = byArea ? Math.ceil(step) + 1 : 2;
   const axis = allocateAxis(outLength, taps);
@@ -172,8 +173,8 @@ export function sampleAxis(span: Span, outLength: number, source: SourceAxis): S
     const first = Math.floor(byArea ? from : middle - 0.5);
     for (let tap = 0; tap < taps; tap++) {
       const pixel = first + tap;
-      const weight = byArea ? areaShare(pixel, from, to) : bilinearShare(pixel, middle);
-      settle(axis, i * taps + tap, { pixel, weight, source });
+      const weight = byArea ? areaWeight(pixel, from, to) : bilinearWeight(pixel, middle);
+      setTap(axis, i * taps + tap, { pixel, weight, source });
     }
   }
   return axis;
@@ -188,13 +189,13 @@ function allocateAxis(outLength: number, taps: number): SampledAxis {
   };
 }
 
-/** How much of the stretch the pixel fills. */
-function areaShare(pixel: number, from: number, to: number): number {
+/** The fraction of the interval that the pixel covers. */
+function areaWeight(pixel: number, from: number, to: number): number {
   return Math.max(0, Math.min(to, pixel + 1) - Math.max(from, pixel)) / (to - from);
 }
 
-/** Of the two pixels whose centres (k + 0.5) enclose the point, the nearer one counts more. */
-function bilinearShare(pixel: number, point: number): number {
+/** Linear weights of the two pixels whose centers (k + 0.5) enclose the point. */
+function bilinearWeight(pixel: number, point: number): number {
   return 1 - Math.abs(point - 0.5 - pixel);
 }
 
@@ -204,7 +205,7 @@ interface Tap {
   source: SourceAxis;
 }
 
-function settle(axis: SampledAxis, at: number, { pixel, weight, source }: Tap): void {
+function setTap(axis: SampledAxis, at: number, { pixel, weight, source }: Tap): void {
   const isInside = pixel >= 0 && pixel < source.length;
   if (!isInside && weight > 0) axis.leavesPicture = true;
   if (!isInside && source.fill === 'zero') return;
@@ -212,7 +213,7 @@ function settle(axis: SampledAxis, at: number, { pixel, weight, source }: Tap): 
   axis.weights[at] = weight;
 }
 
-/** Mirrors around the outermost pixels without repeating them: dcb|abcd|cba, as often as needed. */
+/** Mirrors at the outermost pixels without repeating them: dcb|abcd|cba, as often as needed. */
 function reflect101(pixel: number, length: number): number {
   if (length === 1) return 0;
   const period = 2 * (length - 1);

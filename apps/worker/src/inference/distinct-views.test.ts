@@ -20,7 +20,7 @@ const views: View[] = [
   { scale: 3, fill: 'reflect' },
 ];
 
-/** A face 10 pixels high in the middle of a square picture. */
+/** A face that is 10 pixels high, in the middle of a square picture. */
 function shownBy(side: number, ofViews = views): number[] {
   const picture = { width: side, height: side, pixels: new Uint8Array(3 * side * side) };
   const middle = { left: side / 2 - 4, right: side / 2 + 4 };
@@ -28,16 +28,16 @@ function shownBy(side: number, ofViews = views): number[] {
   return distinctViews({ picture, face }, { views: ofViews, resize: 'bilinear', input }).shownBy;
 }
 
-test('inside the picture, the fill makes no other view', () => {
+test('views inside the picture that differ only in their fill are one', () => {
   expect(shownBy(40)).toEqual([0, 0, 1, 1]);
 });
 
-test('only for views that leave the picture', () => {
+test('views that reach beyond the picture are distinct by their fill', () => {
   expect(shownBy(25)).toEqual([0, 0, 1, 2]);
   expect(shownBy(15)).toEqual([0, 1, 2, 3]);
 });
 
-test('a view that a manifest names twice is one', () => {
+test('a view that a manifest lists twice is one', () => {
   const [zero, reflect] = views as [View, View];
   expect(shownBy(15, [zero, reflect, zero])).toEqual([0, 1, 0]);
 });
@@ -49,7 +49,7 @@ const faces = fc
     return { left, top, right: left + 1 + 15 * width!, bottom: top + 1 + 15 * height! };
   });
 
-test('a view shown by another one has the very same pixels', () => {
+test('a dropped view has exactly the pixels of the view that replaces it', () => {
   const pixels = Uint8Array.from({ length: 3 * 40 * 40 }, (_, i) => (i * 7919) % 251);
   const picture = { width: 40, height: 40, pixels };
   const arbitrary = [faces, fc.constantFrom<Resize[]>('bilinear', 'area')] as const;

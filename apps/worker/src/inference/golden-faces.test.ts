@@ -1,5 +1,5 @@
-// Golden values of the default models and views, recorded with onnxruntime-node 1.30 on x64. A
-// change of decoding, detection, cropping or fusion that moves a score shows here first.
+// Golden values of the default models and views, recorded with onnxruntime-node 1.30 on x64. They
+// catch a change of decoding, detection, cropping or fusion that changes a score.
 import { inspectHeader } from '@livegate/core/domain';
 import { afterAll, expect, test } from 'vitest';
 import { face, type FaceName, faceNames } from '../../../../test/harness/images/photos.js';
@@ -98,14 +98,14 @@ afterAll(async () => {
   await classifier.session.close();
 });
 
-test.each(faceNames)('%s is seen as recorded', async (name) => {
+test.each(faceNames)('%s has the recorded face, views and score', async (name) => {
   const golden = goldenFaces[name];
   const picture = await decodeFace(name);
   const [[found] = []] = await detectFaces(detector, [picture]);
   const { left, top, right, bottom } = found!.box;
   expectClose([left, top, right, bottom], golden.box, 1);
 
-  // From the recorded box, so that cropping is judged by itself.
+  // From the recorded box, so that the test of cropping does not depend on detection.
   const [boxLeft, boxTop, boxRight, boxBottom] = golden.box as [number, number, number, number];
   const box: Box = { left: boxLeft, top: boxTop, right: boxRight, bottom: boxBottom };
   const { images } = allocateBatch(model.input, model.views.length);
@@ -122,7 +122,7 @@ test.each(faceNames)('%s is seen as recorded', async (name) => {
   expectClose(await scoreFaces(classifier, [{ picture, face: found!.box }]), [golden.spoof], 0.01);
 });
 
-test('views that look the same run once, and the model answers as if all had run', async () => {
+test('equal views run once, and the score is as if all views had run', async () => {
   const counts: number[] = [];
   for (const name of faceNames) {
     const picture = await decodeFace(name);
@@ -141,7 +141,7 @@ async function decodeFace(name: FaceName): Promise<Picture> {
   return await decodeImage(bytes, inspectHeader(bytes, 1_000_000));
 }
 
-/** The model's answer to each view, all in one run. */
+/** The model's P(spoof) of each view, all in one run. */
 async function runViews(picture: Picture, box: Box, views: View[]): Promise<Float32Array[]> {
   const { batch, images } = allocateBatch(model.input, views.length);
   for (const [i, view] of views.entries()) {

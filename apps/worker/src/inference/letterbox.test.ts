@@ -5,7 +5,7 @@ import { allocateBatch, type Size } from './picture.js';
 
 const frame = { width: 320, height: 240 };
 
-test('a wide picture fills the width, centred between black bars', () => {
+test('a wide picture fills the width, centered between black bars', () => {
   const placement = placeInFrame({ width: 1600, height: 800 }, frame, 0);
   expect(placement).toEqual({ left: 0, top: 40, width: 320, height: 160 });
 });
@@ -20,18 +20,18 @@ test('padding by half on every side halves the picture', () => {
   expect(placement).toEqual({ left: 80, top: 60, width: 160, height: 120 });
 });
 
-test('of two bars that differ by a pixel, the left and the upper one are the smaller', () => {
+test('the left and the upper bar are the smaller ones if bars differ by a pixel', () => {
   const wide = placeInFrame({ width: 640, height: 402 }, frame, 0);
   expect(wide).toEqual({ left: 0, top: 19, width: 320, height: 201 });
   const tall = placeInFrame({ width: 202, height: 480 }, frame, 0);
   expect(tall).toEqual({ left: 109, top: 0, width: 101, height: 240 });
 });
 
-test('a picture a thousand times as long as wide keeps a pixel', () => {
+test('an extremely long picture is at least one pixel wide', () => {
   expect(placeInFrame({ width: 1, height: 5000 }, frame, 0)).toMatchObject({ width: 1 });
 });
 
-test('a box goes back to where it was in the picture', () => {
+test('toPictureBox reverses the placement', () => {
   const picture = { width: 1600, height: 800 };
   const shares = { left: 0.25, top: 40 / 240, right: 0.5, bottom: 120 / 240 };
   const box = toPictureBox(shares, placeInFrame(picture, frame, 0), { frame, picture });
@@ -41,7 +41,7 @@ test('a box goes back to where it was in the picture', () => {
   expect(box.bottom).toBeCloseTo(400);
 });
 
-test('the tensor holds the normalised picture, and normalised black around it', () => {
+test('the tensor contains the normalized picture, and normalized black around it', () => {
   const input: ModelInput = {
     name: 'input',
     width: 4,
@@ -58,7 +58,7 @@ test('the tensor holds the normalised picture, and normalised black around it', 
   expect([...batch]).toEqual([...plane, ...plane, ...plane]);
 });
 
-test('each colour goes to its plane, with the normalisation of that plane', () => {
+test('each color is written to its channel, with the normalization of that channel', () => {
   const input: ModelInput = {
     name: 'input',
     width: 2,
@@ -76,7 +76,7 @@ test('each colour goes to its plane, with the normalisation of that plane', () =
   expect([...batch]).toEqual([...blue, ...green, ...red]);
 });
 
-/** What a gray picture becomes in a square frame: the values of one colour, row by row. */
+/** Letterboxes a gray picture in a square frame: the values of one channel, row by row. */
 function boxed(picture: Size, value: (x: number, y: number) => number, side: number): number[] {
   const pixels = Uint8Array.from({ length: 3 * picture.width * picture.height }, (_, i) => {
     const pixel = Math.floor(i / 3);
@@ -95,14 +95,14 @@ const ones: [number, number, number] = [1, 1, 1];
 test.each([
   ['across', (x: number) => 10 * x],
   ['down', (_: number, y: number) => 10 * y],
-])('shrinking, each pixel of a slope %s is the average of its area', (_, value) => {
+])('a shrunk gradient has the average of the area in each pixel: %s', (_, value) => {
   const averages = [15, 55, 95, 135];
   const means = boxed({ width: 16, height: 16 }, value, 4);
   const along = value(1, 0) > 0 ? means.slice(0, 4) : [0, 1, 2, 3].map((y) => means[4 * y]!);
   expect(along).toEqual(averages);
 });
 
-test('enlarging, what lies between two pixels is a mixture of both', () => {
+test('an enlarged picture mixes neighboring pixels', () => {
   const row = boxed({ width: 2, height: 2 }, (x) => 100 * x, 8).slice(0, 8);
   expect(row[0]).toBe(0);
   expect(row[7]).toBe(100);

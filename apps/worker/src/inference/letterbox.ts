@@ -1,18 +1,18 @@
 import { type Box, type ImageTensor, type Picture, planesOf, type Size } from './picture.js';
 
-/** Where a picture lies in the detector's frame, in pixels of that frame. */
+/** The area of the detector's frame that shows the picture, in pixels of the frame. */
 export interface Placement extends Size {
   left: number;
   top: number;
 }
 
 /**
- * The largest centred place in `frame` that keeps the picture's proportions. `padShare` leaves room
- * as if the picture had first been padded by that share of its width and height on every side.
+ * The largest centered area of `frame` with the picture's proportions. `padding` shrinks the area as if
+ * the picture had been padded by this fraction of its width and height on every side.
  */
-export function placeInFrame(picture: Size, frame: Size, padShare: number): Placement {
+export function placeInFrame(picture: Size, frame: Size, padding: number): Placement {
   const fit = Math.min(frame.width / picture.width, frame.height / picture.height);
-  const scale = fit / (1 + 2 * padShare);
+  const scale = fit / (1 + 2 * padding);
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
   return {
@@ -23,15 +23,15 @@ export function placeInFrame(picture: Size, frame: Size, padShare: number): Plac
   };
 }
 
-/** Where the four points of a pixel lie across it and down, in shares of its side. */
+/** Positions of a frame pixel's four sample points, horizontal and vertical, as fractions of its side. */
 const ACROSS = [1 / 8, 3 / 8, 5 / 8, 7 / 8];
 const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 
 /**
- * Fills the tensor with the picture at its place, on black. Each pixel there is the mean of four
- * points of the area that it shows, or of a source pixel's where that is larger. On this rotated grid
- * no two of them share a row or a column: edges come out nearly as if the whole area were averaged,
- * for four reads instead of dozens.
+ * Draws the picture into the tensor, on black. Each pixel is the mean of four sample points in the area
+ * of the picture that it covers, or in one source pixel if that is larger. No two points of this rotated
+ * grid share a row or a column, so edges look nearly as if the whole area were averaged, for four reads
+ * instead of dozens.
  */
 export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
@@ -39,7 +39,7 @@ export function letterbox(picture: Picture, placement: Placement, tensor: ImageT
     values.fill(black);
     return { values, black, ofPoint: multiply / ACROSS.length };
   });
-  // All in variables of their own, as the busy loop below is faster so.
+  // Separate variables, because they make the inner loop faster.
   const [
     { values: reds, black: noRed, ofPoint: ofRed },
     { values: greens, black: noGreen, ofPoint: ofGreen },
@@ -71,38 +71,38 @@ export function letterbox(picture: Picture, placement: Placement, tensor: ImageT
 
 interface FramePlane {
   values: Float32Array;
-  /** What the model reads for black, and how much more for each step of each of the four points. */
+  /** The model's value for black, and the increase for each level of each of the four points. */
   black: number;
   ofPoint: number;
 }
 
-/** The four points of each pixel along one axis, in places of the picture's array. */
+/** [count, 4]: offsets in the picture's array of each pixel's four points along one axis. */
 function placePoints(
-  shares: number[],
+  positions: number[],
   count: number,
   { length, stride }: { length: number; stride: number },
 ): Int32Array {
   const step = length / count;
   const spread = Math.max(1, step);
-  const points = new Int32Array(shares.length * count);
+  const points = new Int32Array(positions.length * count);
   for (let i = 0; i < points.length; i++) {
-    const middle = (Math.floor(i / shares.length) + 0.5) * step;
-    const pixel = Math.floor(middle + (shares[i % shares.length]! - 0.5) * spread);
+    const middle = (Math.floor(i / positions.length) + 0.5) * step;
+    const pixel = Math.floor(middle + (positions[i % positions.length]! - 0.5) * spread);
     points[i] = stride * Math.min(Math.max(pixel, 0), length - 1);
   }
   return points;
 }
 
-/** From shares (0..1) of the frame to pixels of the picture. */
+/** Converts a box from fractions (0..1) of the frame to pixels of the picture. */
 export function toPictureBox(
   box: Box,
   placement: Placement,
   { frame, picture }: { frame: Size; picture: Size },
 ): Box {
-  const toX = (share: number) =>
-    ((share * frame.width - placement.left) * picture.width) / placement.width;
-  const toY = (share: number) =>
-    ((share * frame.height - placement.top) * picture.height) / placement.height;
+  const toX = (fraction: number) =>
+    ((fraction * frame.width - placement.left) * picture.width) / placement.width;
+  const toY = (fraction: number) =>
+    ((fraction * frame.height - placement.top) * picture.height) / placement.height;
   return {
     left: toX(box.left),
     top: toY(box.top),

@@ -1,9 +1,9 @@
 import type { ModelInput } from '../models/model-manifest.js';
 import type { ModelOutputs } from '../models/open-session.js';
 
-/** A decoded image, upright: 8-bit RGB, three bytes a pixel, row by row from the top left. */
+/** A decoded, upright image: 8-bit sRGB [height, width, 3], row by row from the top left. */
 export interface Picture {
-  /** Once decoded, the whole of its ArrayBuffer, which may be transferred to another thread. */
+  /** Spans its whole ArrayBuffer, so that the buffer can be transferred to another thread. */
   pixels: Uint8Array;
   width: number;
   height: number;
@@ -28,41 +28,41 @@ export interface Face {
   score: number;
 }
 
-/** The longer side of a box: the measure of a face's size throughout. */
+/** The longer side of a box, in pixels: the size of a face. */
 export function longerSide(box: Box): number {
   return Math.max(box.right - box.left, box.bottom - box.top);
 }
 
-/** One image's share of a batch: float32 [3, height, width] in the model's channel order. */
+/** One image in a batch: float32 [3, height, width] in the model's channel order. */
 export interface ImageTensor {
   values: Float32Array;
   input: ModelInput;
 }
 
-/** One colour of an image, [height, width]. The model reads 0..255 as (value - subtract) * multiply. */
+/** One color channel, [height, width]. The model's input is (value - subtract) * multiply of 0..255. */
 export interface Plane {
   values: Float32Array;
   subtract: number;
   multiply: number;
 }
 
-/** A batch tensor [count, 3, height, width], whole and as the images that share its memory. */
+/** A batch tensor [count, 3, height, width], and its images as views of the same memory. */
 export interface BatchTensor {
   batch: Float32Array;
   images: ImageTensor[];
 }
 
-/** Room for a run of so many images. */
+/** Returns the tensor for a run of `count` images. */
 export type TakeBatch = (count: number) => BatchTensor;
 
-/** New memory, all zeros. */
+/** Allocates a tensor of zeros. */
 export function allocateBatch(input: ModelInput, count: number): BatchTensor {
   return splitBatch(new Float32Array(count * sizeOf(input)), input);
 }
 
 /**
- * For runs that follow each other: all have the same memory, and find there what the last one left.
- * Megabytes of new memory for each image cost a twentieth of its time, for clearing and collecting.
+ * Reuses one memory for successive runs, which find the values of the previous run in it. Allocating
+ * megabytes for each image instead takes a twentieth of its time, for clearing and garbage collection.
  */
 export function reuseBatch(input: ModelInput): TakeBatch {
   let memory = new Float32Array(0);
@@ -86,7 +86,7 @@ function sizeOf({ width, height }: ModelInput): number {
   return 3 * width * height;
 }
 
-/** Red, green and blue, wherever the tensor has them; what is written there, is written to it. */
+/** The red, green and blue channel of the tensor, as views of its memory. */
 export function planesOf({ values, input }: ImageTensor): [Plane, Plane, Plane] {
   const size = input.width * input.height;
   const planeAt = (index: 0 | 1 | 2): Plane => ({
@@ -98,24 +98,24 @@ export function planesOf({ values, input }: ImageTensor): [Plane, Plane, Plane] 
   return input.channels === 'RGB' ? [first, second, third] : [third, second, first];
 }
 
-/** From 0..255 to what the model reads. */
+/** Converts a channel from 0..255 to the model's input values. */
 export function normalize({ values, subtract, multiply }: Plane): void {
   if (subtract === 0 && multiply === 1) return;
   for (let i = 0; i < values.length; i++) values[i] = (values[i]! - subtract) * multiply;
 }
 
-/** What a stage reads of a run. */
+/** The output that a stage reads from a run. */
 export interface ExpectedOutput {
   model: { name: string };
   /** Name of the output in the model. */
   output: string;
-  /** Its sizes, images first; `undefined` for one that may be any. */
+  /** The expected shape, images first; `undefined` allows any size. */
   shape: (number | undefined)[];
 }
 
 /**
- * The values of one output. Throws an Error when the model does not give it, or gives another shape,
- * or a value that is not finite: NaN is below no threshold, and would pass for a face or for LOW.
+ * The values of one output. Throws an Error when the output is missing, has another shape, or contains a
+ * value that is not finite: comparisons with NaN are false, so it would pass for a face or for LOW.
  */
 export function readOutput(outputs: ModelOutputs, expected: ExpectedOutput): Float32Array {
   const { model, output, shape } = expected;
@@ -134,12 +134,12 @@ export function readOutput(outputs: ModelOutputs, expected: ExpectedOutput): Flo
     );
   }
   if (!areFinite(found.values)) {
-    throw new Error(`model ${model.name}: output "${output}" holds a value that is not finite`);
+    throw new Error(`model ${model.name}: output "${output}" contains a value that is not finite`);
   }
   return found.values;
 }
 
-/** A loop, as it is ten times as fast as `every`, and a detector gives 26,000 values an image. */
+/** A loop, because it is ten times as fast as `every`: a detector returns 26,000 values an image. */
 function areFinite(values: Float32Array): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;

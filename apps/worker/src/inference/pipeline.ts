@@ -1,9 +1,42 @@
-import type { Assessment } from '@livegate/core/domain';
+import type { Assessment, ImageHeader } from '@livegate/core/domain';
+import type { DecodeImage } from './decode/decode-image.js';
 import { detectFaces, type FaceDetector } from './detect-faces.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
 import { judgeFaces, type SpoofClassifier } from './score-faces.js';
 
-/** What an engine holds: the open models, and the rules for faces. */
+/**
+ * The path of one image: decode ▶ (batch) ▶ detect ▶ choose ▶ judge.
+ *
+ * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
+ * each image, and `assessPictures` runs in an engine's thread for a whole batch.
+ */
+
+export interface AssessImageDeps {
+  decode: DecodeImage;
+  /**
+   * Waits for a batch, transfers its pixels to an engine's thread, and resolves to this picture's
+   * share of what `assessPictures` returns there.
+   */
+  assessInBatch(picture: Picture): Promise<AssessedPicture>;
+}
+
+export interface AssessedImage {
+  assessment: Assessment;
+  /** In milliseconds. `detectMs` and `classifyMs` are those of the whole batch. */
+  timings: { decodeMs: number; detectMs: number; classifyMs: number };
+}
+
+/** Main thread: decodes one image, then has its picture assessed in a batch. */
+export async function assessImage(
+  { bytes, header }: { bytes: Uint8Array; header: ImageHeader },
+  { decode, assessInBatch }: AssessImageDeps,
+): Promise<AssessedImage> {
+  const decoded = await timed(() => decode(bytes, header));
+  const { assessment, timings } = await assessInBatch(decoded.result);
+  return { assessment, timings: { decodeMs: decoded.ms, ...timings } };
+}
+
+/** The open models of an engine, and its rules for faces. */
 export interface Stages {
   detector: FaceDetector;
   classifiers: SpoofClassifier[];
@@ -13,11 +46,11 @@ export interface Stages {
 
 export interface AssessedPicture {
   assessment: Assessment;
-  /** Of the whole run: each of its pictures waited for all of them. */
+  /** Milliseconds of the whole batch: each picture waits for all of them. */
   timings: { detectMs: number; classifyMs: number };
 }
 
-/** The straight line of a run: detect, choose the face of each picture, judge those chosen. */
+/** Engine thread: detects faces in a batch, chooses one face a picture, judges the chosen ones. */
 export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
   pictures: Picture[],
@@ -48,8 +81,8 @@ export type FaceChoice =
   { kind: 'one'; box: Box } | { kind: 'no_face' } | { kind: 'too_many_faces' };
 
 /**
- * The one face an image is about. A second face counts only when its longer side is at least
- * `minFaceRatio` of the largest one's: a passer-by in the background is not a second face.
+ * The face that an image is about. A second face counts only when its longer side is at least
+ * `minFaceRatio` of the largest one's, so a passer-by in the background does not.
  */
 export function chooseFace(faces: Face[], minFaceRatio: number): FaceChoice {
   const [largest, second] = faces

@@ -4,7 +4,7 @@ import { sampleAxis, type SourceAxis, type Span } from './crop-view.js';
 
 type How = Omit<SourceAxis, 'length' | 'stride'> & { outLength: number };
 
-/** Applies the samples of an axis to pixel values. */
+/** Applies the weights of a sampled axis to pixel values. */
 function resample(values: number[], span: Span, { outLength, ...how }: How): number[] {
   const axis = sampleAxis(span, outLength, { length: values.length, stride: 1, ...how });
   return Array.from({ length: outLength }, (_, i) => {
@@ -16,18 +16,18 @@ function resample(values: number[], span: Span, { outLength, ...how }: How): num
   });
 }
 
-test('a stretch of as many pixels as wanted is copied', () => {
+test('sampleAxis copies an interval of the output length', () => {
   const how: How = { outLength: 3, fill: 'zero', resize: 'bilinear' };
   expect(resample([10, 20, 30, 40], { start: 1, length: 3 }, how)).toEqual([20, 30, 40]);
 });
 
-test('bilinear mixes the two nearest pixel centres', () => {
+test('bilinear mixes the two nearest pixel centers', () => {
   const how: How = { outLength: 4, fill: 'reflect', resize: 'bilinear' };
-  // Output centres lie at 0.25, 0.75, 1.25, 1.75; pixel centres at 0.5 and 1.5.
+  // Output centers are at 0.25, 0.75, 1.25, 1.75; pixel centers at 0.5 and 1.5.
   expect(resample([10, 20], { start: 0, length: 2 }, how)).toEqual([12.5, 12.5, 17.5, 17.5]);
 });
 
-test('area averages all that a wide output pixel covers', () => {
+test('area averages all source pixels that an output pixel covers', () => {
   const how: How = { outLength: 2, fill: 'zero', resize: 'area' };
   // Each output covers 1.5 pixels: (10 + 20 / 2) / 1.5 and (20 / 2 + 40) / 1.5.
   const averaged = resample([10, 20, 40], { start: 0, length: 3 }, how);
@@ -35,14 +35,14 @@ test('area averages all that a wide output pixel covers', () => {
   expect(averaged[1]).toBeCloseTo(50 / 1.5);
 });
 
-test('area enlarges as bilinear does', () => {
+test('area enlarges like bilinear', () => {
   const span = { start: 0, length: 2 };
   const area = resample([10, 20], span, { outLength: 4, fill: 'reflect', resize: 'area' });
   const bilinear = resample([10, 20], span, { outLength: 4, fill: 'reflect', resize: 'bilinear' });
   expect(area).toEqual(bilinear);
 });
 
-test('zero fill is black beyond the picture', () => {
+test('zero fill is black outside the picture', () => {
   const how: How = { outLength: 6, fill: 'zero', resize: 'bilinear' };
   expect(resample([10, 20], { start: -2, length: 6 }, how)).toEqual([0, 0, 10, 20, 0, 0]);
 });
@@ -64,17 +64,17 @@ test('offsets are counted in strides', () => {
   expect([...offsets]).toEqual([0, 30, 30, 60, 60, 90]);
 });
 
-describe('the fill matters', () => {
+describe('sampleAxis reports that it leaves the picture', () => {
   const leaves = (span: Span, outLength: number, resize: Resize) =>
     sampleAxis(span, outLength, { length: 10, stride: 1, fill: 'zero', resize }).leavesPicture;
 
-  test('when a stretch leaves the picture on either side', () => {
+  test('when the interval reaches beyond either side', () => {
     expect(leaves({ start: -1, length: 8 }, 8, 'bilinear')).toBe(true);
     expect(leaves({ start: 3, length: 8 }, 8, 'bilinear')).toBe(true);
     expect(leaves({ start: 0.5, length: 9.6 }, 3, 'area')).toBe(true);
   });
 
-  test('not for a stretch from edge to edge, unless it is enlarged: that mixes in what is beyond', () => {
+  test('for an interval from edge to edge only if it is enlarged, which mixes in outside pixels', () => {
     expect(leaves({ start: 0, length: 10 }, 10, 'bilinear')).toBe(false);
     expect(leaves({ start: 0, length: 10 }, 3, 'area')).toBe(false);
     expect(leaves({ start: 0, length: 10 }, 20, 'bilinear')).toBe(true);

@@ -4,19 +4,19 @@ import { cropView } from './crop-view.js';
 import { allocateBatch, reuseBatch } from './picture.js';
 import { calibrate, type FaceInPicture, scoreFaces } from './score-faces.js';
 
-test('slope 1 and intercept 0 leave a probability as it is', () => {
+test('calibrate with slope 1 and intercept 0 returns the probability', () => {
   const probabilities = [0.001, 0.25, 0.5, 0.999];
   const calibrated = probabilities.map((p) => calibrate(p, { slope: 1, intercept: 0 }));
   for (const [i, p] of probabilities.entries()) expect(calibrated[i]).toBeCloseTo(p, 10);
 });
 
-test('certainty stays finite and in order', () => {
+test('calibrate keeps 0 and 1 finite and in order', () => {
   const [sure, surer] = [0.99, 1].map((p) => calibrate(p, { slope: 2, intercept: -1 }));
   expect(surer).toBeLessThanOrEqual(1);
   expect(surer).toBeGreaterThan(sure!);
 });
 
-test('an intercept moves one half', () => {
+test('calibrate moves one half by the intercept', () => {
   expect(calibrate(0.5, { slope: 1, intercept: Math.log(3) })).toBeCloseTo(0.75);
 });
 
@@ -48,7 +48,7 @@ const model: Classifier = {
 };
 const imageLength = 3 * 4 * 4;
 
-/** What a model makes of an image: the brighter, the more of a spoof. Never twice the same. */
+/** A model whose P(spoof) grows with the brightness, and is different for each image. */
 function judge(image: Float32Array): number {
   return image.reduce((sum, value) => sum + value) / (255 * image.length);
 }
@@ -66,7 +66,7 @@ function createSession() {
   return { runs, session: { run, close: async () => undefined } };
 }
 
-/** A face of 8x10 in a picture of so many pixels, brighter to the right and the bottom. */
+/** A face of 8x10 in a picture of this size that is brighter to the right and the bottom. */
 function faceInPicture(side: number): FaceInPicture {
   const pixels = Uint8Array.from(
     { length: 3 * side * side },
@@ -77,7 +77,7 @@ function faceInPicture(side: number): FaceInPicture {
   return { picture: { width: side, height: side, pixels }, face };
 }
 
-/** The same by the book: every view by itself, then the mean over all of them. */
+/** The reference: runs every view by itself, then takes the mean of all views. */
 function scoreEveryView({ picture, face }: FaceInPicture): number {
   const scores = views.map((view) => {
     const { batch, images } = allocateBatch(model.input, 1);
@@ -87,7 +87,7 @@ function scoreEveryView({ picture, face }: FaceInPicture): number {
   return calibrate(scores.reduce((a, b) => a + b) / scores.length, model.calibration);
 }
 
-test('faces share a run without their identical views, and score as with all views', async () => {
+test('faces share a run without duplicate views, and score as with all views', async () => {
   const { runs, session } = createSession();
   const faces = [faceInPicture(15), faceInPicture(40), faceInPicture(20)];
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
@@ -95,7 +95,7 @@ test('faces share a run without their identical views, and score as with all vie
   expect(runs).toEqual([4 + 2 + 3]);
 });
 
-test('a run in the memory of another scores as the first of all', async () => {
+test('a run that reuses the memory of an earlier one gives the same scores', async () => {
   const { session } = createSession();
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
   const faces = [faceInPicture(40), faceInPicture(15)];

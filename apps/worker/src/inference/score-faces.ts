@@ -3,7 +3,7 @@ import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { cropView, leavesPicture } from './crop-view.js';
 import { type Box, type Picture, readOutput, type TakeBatch } from './picture.js';
 
-/** The score of each face: the mean of what all classifiers say, by weight. */
+/** P(spoof) of each face: the weighted mean over all classifiers. */
 export async function judgeFaces(
   classifiers: SpoofClassifier[],
   faces: FaceInPicture[],
@@ -19,7 +19,7 @@ export async function judgeFaces(
   );
 }
 
-/** The weighted mean; both lists are in the order of the classifiers. */
+/** The weighted mean. Both lists are in the order of the classifiers. */
 function fuse(scores: number[], weights: number[]): number {
   const total = weights.reduce((a, b) => a + b);
   return scores.reduce((sum, score, i) => sum + score * weights[i]!, 0) / total;
@@ -32,8 +32,8 @@ export interface SpoofClassifier {
 }
 
 /**
- * The score of each face by one classifier: the mean of P(spoof) over its views, all in one run, then the
- * calibration of its manifest. The one of the shipped model changes nothing.
+ * P(spoof) of each face by one classifier: the mean over its views, which are all in one run, then the
+ * calibration of its manifest. The shipped model's calibration is the identity.
  */
 export async function scoreFaces(
   { model, session, takeBatch }: SpoofClassifier,
@@ -65,7 +65,7 @@ function readSpoofProbabilities(outputs: ModelOutputs, count: number, model: Cla
 }
 
 function requireClass({ name, output }: Classifier, classes: number): void {
-  // The softmax of a single class is 1, whatever the image: all would be live.
+  // The softmax of a single class is always 1, so every image would be live.
   const fewest = output.values === 'logits' ? 2 : 1;
   if (classes >= fewest && output.liveClass < classes) return;
   throw new Error(
@@ -74,14 +74,14 @@ function requireClass({ name, output }: Classifier, classes: number): void {
   );
 }
 
-/** What float32 rounds a probability by, many times over. */
+/** Tolerance for probabilities outside 0..1, far above the rounding of float32. */
 const ROUNDING = 1e-3;
 
-/** Not after the calibration, which would take anything below 0 or above 1 for certainty. */
+/** Checked before the calibration, which clamps its input to 0..1 and would hide a wrong output. */
 function requireProbability(value: number, { name, output }: Classifier): number {
   if (value >= -ROUNDING && value <= 1 + ROUNDING) return value;
   throw new Error(
-    `model ${name}: output "${output.name}" is to be probabilities, and one is ${value}`,
+    `model ${name}: output "${output.name}" must contain probabilities, but one is ${value}`,
   );
 }
 
@@ -93,7 +93,7 @@ function softmax(logits: number[]): number[] {
   return exponentials.map((value) => value / sum);
 }
 
-/** Platt scaling. Certainty is capped, as the logarithm of 0 has no scale. */
+/** Platt scaling. The input is clamped, because the logit of 0 and 1 is infinite. */
 export function calibrate(probability: number, { slope, intercept }: Calibration): number {
   const p = Math.min(Math.max(probability, 1e-7), 1 - 1e-7);
   return 1 / (1 + Math.exp(-(slope * Math.log(p / (1 - p)) + intercept)));
@@ -110,13 +110,13 @@ export interface FaceInPicture {
 
 export interface DistinctViews {
   views: View[];
-  /** For each view of the model, in order, which of `views` shows the same pixels. */
+  /** For each view of the model, in order, the index in `views` of the one with the same pixels. */
   shownBy: number[];
 }
 
 /**
- * The views of a face that differ. Inside the picture all fills show the same pixels, so that most
- * selfies need two or three runs of the classifier for its four views.
+ * The views of a face without duplicates. Views that differ only in their fill are equal inside the
+ * picture, so most selfies need two or three of the shipped classifier's four views.
  */
 export function distinctViews(
   { picture, face }: FaceInPicture,

@@ -9,7 +9,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Pipeline } from '../scheduling/schedule-images.js';
 import { createCheckImage } from './check-image.js';
 
-/** Scores an image by its first byte, in hundredths; 255 is no image. */
+/** P(spoof) is an image's first byte in hundredths; 255 is refused. */
 const pipeline: Pipeline = {
   models: exampleWorker.models,
   executionProvider: 'cpu',
@@ -79,7 +79,7 @@ describe('check image', () => {
     ]);
   });
 
-  it('tells which models answered and how long it took', async () => {
+  it('reports the models and the stage timings', async () => {
     const [result] = await setUp({ a: 10 }).run('a');
     expect(result).toMatchObject({
       model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
@@ -93,7 +93,7 @@ describe('check image', () => {
     expect(reads).toEqual([['a', 'b', 'c']]);
   });
 
-  it('has no result before what must come before it', async () => {
+  it('gives no result until beforeResult has resolved', async () => {
     const { run, beforeResult } = setUp({ a: 10 });
     const order: string[] = [];
     let go = () => undefined as void;
@@ -110,7 +110,7 @@ describe('check image', () => {
     expect(order).toEqual(['before', 'waited', 'result']);
   });
 
-  it('lets a missing and a bad image fail alone', async () => {
+  it('fails only the checks whose image is missing or refused', async () => {
     const results = await setUp({ a: 10, bad: 255, b: 20 }).run('a', 'gone', 'bad', 'b');
     expect(results).toMatchObject([
       { verdict: { result: { spoof_percentage: 0.1 } } },
@@ -120,7 +120,7 @@ describe('check image', () => {
     ]);
   });
 
-  it('never runs a check that was cancelled before', async () => {
+  it('never assesses the image of a cancelled check', async () => {
     const { run, queue, assessed } = setUp({ a: 10, b: 20 });
     await queue.add('a', exampleJob);
     await queue.cancel('a');
@@ -131,10 +131,10 @@ describe('check image', () => {
     expect(assessed).toEqual([20]);
   });
 
-  it('takes a check whose image a cancellation deletes as it is read for canceled', async () => {
+  it('reports a check as canceled when a cancellation deletes its image during the claim', async () => {
     const { run, queue, imageStore, beforeRead } = setUp({ a: 10 });
     beforeRead.push(async () => {
-      // As long as the look for cancellations takes, which has just begun.
+      // Cancel only after the concurrent look-up of cancellations has ended.
       await new Promise(setImmediate);
       await queue.cancel('a');
       await imageStore.delete('a');

@@ -7,18 +7,18 @@ import {
   roundMs,
 } from '@livegate/core/domain';
 import type { Cancellations, ImageStore } from '@livegate/core/ports';
-import { createBatcher, type RunBatch } from '../scheduling/batcher.js';
 import type { Pipeline } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
+import { coalesceLookups } from './coalesce-lookups.js';
 
-/** One check that this worker has taken. */
+/** A check that this worker has taken from the queue. */
 export interface TakenCheck {
   id: string;
   /** `performance.now()` when it was taken. */
   takenAt: number;
-  /** Given when a worker died holding this check. Called right before it runs, alone. */
+  /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
   beforeRun?: () => Promise<void>;
-  /** Called and awaited before there is a result. */
+  /** Awaited before the check gets a result. */
   beforeResult(): Promise<void>;
 }
 
@@ -32,21 +32,23 @@ export interface CheckImageDeps {
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
- * From an id to a verdict: claims the image, has it assessed, decides. Rejects with the
- * LivegateError `canceled`, `image_expired`, or that of the image.
+ * Runs one check: claims its image, assesses the image, decides the verdict. Rejects with the
+ * LivegateError `canceled`, `image_expired`, or the refusal of the image.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const { imageStore, cancellations, pipeline, cutPoints } = deps;
   const model = describeModels(pipeline.models);
   const stages = createObserveStages();
-  const claims = createLookup(claimImages);
-  const cancels = createLookup(async (ids) => dropCanceled(ids, await cancellations.find(ids)));
+  const claimImage = coalesceLookups(claimImages);
+  const requireWanted = coalesceLookups(async (ids) =>
+    refuseCanceled(ids, await cancellations.find(ids)),
+  );
 
   return async ({ id, takenAt, beforeRun, beforeResult }) => {
-    const image = await stages.around('claim', () => claims.submit(id));
+    const image = await stages.around('claim', () => claimImage(id));
     const { assessment, timings } = await pipeline.assess(image, beforeRun);
-    // Asked again: who cancelled meanwhile must not get a result.
-    await Promise.all([cancels.submit(id), beforeResult()]);
+    // A check that was cancelled during its run must not get a result.
+    await Promise.all([requireWanted(id), beforeResult()]);
     return {
       verdict: decideVerdict(assessment, cutPoints),
       model,
@@ -59,10 +61,10 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     };
   };
 
-  /** Those images that are still there and still wanted. */
+  /** The images that have not expired and whose checks have not been cancelled. */
   async function claimImages(ids: string[]): Promise<(Uint8Array | Error)[]> {
     const [canceled, images] = await Promise.all([cancellations.find(ids), imageStore.get(ids)]);
-    // A cancellation deletes the image, and may have come between the two.
+    // A cancellation between the two commands deletes the image, which must not read as expired.
     const justCanceled = await cancellations.find(ids.filter((_, i) => !images[i]));
     return images.map((image, i) => {
       if (canceled.has(ids[i]!) || justCanceled.has(ids[i]!)) return new LivegateError('canceled');
@@ -71,11 +73,6 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   }
 }
 
-function dropCanceled(ids: string[], canceled: Map<string, unknown>): (string | Error)[] {
+function refuseCanceled(ids: string[], canceled: Map<string, unknown>): (string | Error)[] {
   return ids.map((id) => (canceled.has(id) ? new LivegateError('canceled') : id));
-}
-
-/** One round trip at a time, for all that arrived during the last one. */
-function createLookup<Found>(find: RunBatch<string, Found>) {
-  return createBatcher(find, { maxBatch: 64, maxRuns: 1, lingerMs: 0, capacity: Infinity });
 }

@@ -29,7 +29,7 @@ function setUp() {
 const ended = { id: 'a', job: exampleJob, outcome: { result: exampleResult }, attempts: 1 };
 
 describe('finishCheck', () => {
-  it('replies to the gateway that asked', async () => {
+  it('replies to the gateway that submitted the check', async () => {
     const { inbox, deps } = setUp();
     const waiter = inbox.expect('a');
     await finishCheck(ended, deps);
@@ -43,7 +43,7 @@ describe('finishCheck', () => {
     expect(await deps.imageStore.get(['a'])).toEqual([undefined]);
   });
 
-  it('writes one line with id, tenant, class and timings, but no score', async () => {
+  it('logs one line with id, tenant and timings, but no score', async () => {
     const { lines, deps } = setUp();
     await finishCheck(ended, deps);
     expect(lines).toHaveLength(1);
@@ -63,16 +63,19 @@ describe('finishCheck', () => {
     const replies = { send: async () => Promise.reject(new Error('away')) };
     await finishCheck({ ...ended, outcome: { error: 'invalid_image' } }, { ...deps, replies });
     expect(await deps.imageStore.get(['a'])).toEqual([undefined]);
-    expect(lines.map(({ msg }) => msg)).toEqual(['finishing was incomplete', 'check failed']);
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      'post-check cleanup partly failed',
+      'check failed',
+    ]);
   });
 
-  it('announces the end', async () => {
+  it('announces the check to its webhooks', async () => {
     const { announced, deps } = setUp();
     expect(await finishCheck(ended, deps)).toBe('kept');
     expect(announced).toEqual([{ id: 'a', ...exampleJob }]);
   });
 
-  it('replies "canceled" for a check that was cancelled in its last moment', async () => {
+  it('replies "canceled" to a check that was cancelled after its result was decided', async () => {
     const { inbox, queue, deps } = setUp();
     await queue.add('a', exampleJob);
     await queue.cancel('a');
@@ -81,7 +84,7 @@ describe('finishCheck', () => {
     expect(await waiter.within(1000)).toEqual({ error: 'canceled' });
   });
 
-  it('tells that a check was to be deleted, and announces nothing', async () => {
+  it('reports a deleted check as deleted, and does not announce it', async () => {
     const { queue, announced, deps } = setUp();
     await queue.add('a', exampleJob);
     queue.begin('a');

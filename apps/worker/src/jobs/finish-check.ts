@@ -24,10 +24,10 @@ export interface EndedCheck {
 }
 
 /**
- * What follows once the queue holds the outcome: reply, delete the image, announce, write the one log
- * line. Resolves to `deleted` when the check itself was to be deleted, too.
+ * Runs after the queue has stored the outcome: replies, deletes the image, announces the check, writes
+ * its log line. Resolves to `deleted` if the check was deleted while it ran.
  *
- * It never throws. A waiting gateway also reads the queue, so a lost reply is a late one; an image that
+ * Never throws. A waiting gateway also polls the queue, so a lost reply is only late, and an image that
  * could not be deleted expires.
  */
 export async function finishCheck(
@@ -39,7 +39,7 @@ export async function finishCheck(
   const cancellation = await deps.cancellations
     .find([id])
     .catch(() => new Map<string, Cancellation>());
-  // Marked in the last moment, after its result had been decided: cancelled all the same.
+  // A check that was cancelled after its result was decided is cancelled all the same.
   const outcome: CheckOutcome = cancellation.has(id) ? { error: 'canceled' } : ended.outcome;
   const steps = await Promise.allSettled([
     deps.replies.send(id, outcome, job.replyTo),
@@ -47,11 +47,12 @@ export async function finishCheck(
     cancellation.get(id) !== 'deleted' && deps.announce({ id, ...job }),
   ]);
   for (const step of steps) {
-    if (step.status === 'rejected') log.warn({ err: step.reason }, 'finishing was incomplete');
+    if (step.status === 'rejected')
+      log.warn({ err: step.reason }, 'post-check cleanup partly failed');
   }
   const facts = { attempts, imageBytes: job.imageBytes };
   if ('error' in outcome) log.info({ ...facts, outcome: outcome.error }, 'check failed');
-  // Not even the class of its verdict: a log would keep that of a check that is deleted.
+  // Without the verdict's status: the log would keep it after the check is deleted.
   else log.info({ ...facts, outcome: 'verdict', ...outcome.result.timings }, 'check done');
   return cancellation.get(id) === 'deleted' ? 'deleted' : 'kept';
 }

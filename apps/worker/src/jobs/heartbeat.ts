@@ -1,37 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerFacts } from '@livegate/core/domain';
-import { HEARTBEAT_LIFE_SECONDS, type WorkerRegistry } from '@livegate/core/ports';
+import { REGISTRATION_TTL_SECONDS, type WorkerRegistry } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 
-const WITHDRAW_MS = 1000;
+/** Time limit of `unregister` at the shutdown. */
+const UNREGISTER_MS = 1000;
 
-/** Two registrations may be lost before a worker is taken for dead. */
-const INTERVAL_MS = (HEARTBEAT_LIFE_SECONDS * 1000) / 3;
+/** A third of the registration's TTL, so that two renewals may fail before the worker counts as dead. */
+const INTERVAL_MS = (REGISTRATION_TTL_SECONDS * 1000) / 3;
 
-/** Tells the gateways that this worker lives, until closed. */
+/** Renews this worker's registration until it is closed. */
 export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
-  let lapsesAt = 0;
-  const beat = async () => {
-    const next = performance.now() + HEARTBEAT_LIFE_SECONDS * 1000;
+  let expiresAt = 0;
+  const register = async () => {
+    const nextExpiry = performance.now() + REGISTRATION_TTL_SECONDS * 1000;
     try {
       await registry.register(facts);
-      lapsesAt = next;
+      expiresAt = nextExpiry;
     } catch (error) {
-      log.warn({ err: error }, 'heartbeat failed');
+      log.warn({ err: error }, 'worker registration failed');
     }
   };
-  const timer = setInterval(() => void beat(), INTERVAL_MS);
-  const first = beat();
+  const timer = setInterval(() => void register(), INTERVAL_MS);
+  const first = register();
   return {
-    /** Settles when the first registration has reached Redis, or failed. */
+    /** Settles when the first registration has succeeded or failed. */
     first,
-    /** Whether Redis has been reached lately: if not, no gateway counts on this worker. */
-    isHeard: () => performance.now() < lapsesAt,
+    /** Whether the registration is current; without one, no gateway counts this worker. */
+    isRegistered: () => performance.now() < expiresAt,
     async close() {
       clearInterval(timer);
-      lapsesAt = 0;
-      // While Redis is away the registration just expires, a little later.
-      await Promise.race([registry.unregister(facts.id), sleep(WITHDRAW_MS, null, { ref: false })]);
+      expiresAt = 0;
+      // If Redis is unreachable, the registration expires a few seconds later.
+      await Promise.race([
+        registry.unregister(facts.id),
+        sleep(UNREGISTER_MS, null, { ref: false }),
+      ]);
     },
   };
 }

@@ -3,39 +3,39 @@ import type { AnnouncedCheck } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 
-/** A check that was given back is offered again after this, and each further time as much later, ... */
-const REQUEUE_MS = 200;
-/** ... up to this: old workers alone must not keep Redis busy, nor a new one wait for long. */
-const MAX_REQUEUE_MS = 5000;
+/** Delay of the first requeue of a job; each further one is longer by the same time, ... */
+const REQUEUE_DELAY_MS = 200;
+/** ... up to this delay: old workers must not keep Redis busy, nor a new worker wait for long. */
+const MAX_REQUEUE_DELAY_MS = 5000;
 
 export interface RequeueOptions {
-  imageLifeSeconds: number;
+  imageTtlSeconds: number;
   log: Log;
 }
 
 export interface RequeueDeps {
-  /** Called before a check ends. */
+  /** Awaited before a check ends. */
   announce(check: AnnouncedCheck): Promise<void>;
 }
 
-/** Always rejects: that is how BullMQ is told that a job has not been done. */
+/** Always rejects, which is how a BullMQ processor reports a job that it has not done. */
 export type Requeue = (job: Job<CheckJob>, token?: string) => Promise<never>;
 
 /**
- * For checks that fail here by no fault of their own nor of a model: they go back into the queue, and no
- * attempt is counted. That ends with the image, without which no worker could answer.
+ * Requeues a check that fails because of Redis or of this worker's version, without counting an attempt.
+ * Once its image has expired, the check fails with `image_expired`.
  */
 export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps): Requeue {
-  const { imageLifeSeconds, log } = options;
+  const { imageTtlSeconds, log } = options;
 
   return async (job, token) => {
     const { id = '', data, timestamp, attemptsStarted } = job;
-    if (Date.now() - timestamp > imageLifeSeconds * 1000) {
+    if (Date.now() - timestamp > imageTtlSeconds * 1000) {
       await attempt(announce({ ...data, id }), id, 'check not announced');
       throw new UnrecoverableError('image_expired');
     }
     const at = Date.now() + waitMs(attemptsStarted);
-    // If that fails, too, the lock of the job lapses, and it is taken over as from a dead worker.
+    // If this fails as well, the job's lock expires, and BullMQ requeues the stalled job.
     await attempt(job.moveToDelayed(at, token), id, 'check not requeued');
     throw new DelayedError();
   };
@@ -46,5 +46,5 @@ export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps
 }
 
 function waitMs(attemptsStarted: number): number {
-  return Math.min(REQUEUE_MS * attemptsStarted, MAX_REQUEUE_MS);
+  return Math.min(REQUEUE_DELAY_MS * attemptsStarted, MAX_REQUEUE_DELAY_MS);
 }

@@ -18,34 +18,34 @@ import type { EndedCheck } from './finish-check.js';
 import { createRequeue } from './requeue.js';
 
 /**
- * A killed worker's jobs are taken over after 5 to 20 s, within a caller's wait. A lock is renewed every
- * half of it, and BullMQ's key that keeps workers from looking twice may outlast the next look.
+ * With these values BullMQ requeues a killed worker's jobs after 5 to 20 s, within a caller's wait: a lock
+ * is renewed at half its time, and the key that limits stalled checks may outlast the next one.
  */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;
-/** Whoever was held by so many workers as they died is not given to another one. */
+/** Fail a job that was active in this many workers when they died. */
 const MAX_STALLS = 4;
 
 export interface TakeJobsOptions {
   redis: Redis;
   keys: Keys;
-  /** How many jobs this process holds at once, in the engines and on their way there. */
+  /** Active jobs of this process at once, waiting for an engine or in one. */
   concurrency: number;
-  /** Versions of the checks that this worker reads; others are for other workers. */
+  /** Versions of jobs that this worker reads; it requeues other jobs. */
   jobVersions: readonly number[];
-  imageLifeSeconds: number;
-  /** How long a finished job stays readable, in seconds. */
-  resultLifeSeconds: number;
+  imageTtlSeconds: number;
+  /** TTL of a finished job. */
+  resultTtlSeconds: number;
   log: Log;
 }
 
 export interface TakeJobsDeps {
   checkImage: CheckImage;
-  /** Called before a check ends: what must follow even if this worker dies right then. */
+  /** Awaited before a check ends, so that its webhooks are sent even if this worker dies then. */
   announce(check: AnnouncedCheck): Promise<void>;
-  /** Called once for each ended check, and rarely again after a crash: must be idempotent. */
+  /** Called for each ended check, and after a crash a second time: must be idempotent. */
   finish(ended: EndedCheck): Promise<'kept' | 'deleted'>;
-  /** Called when the job of an deleted check has been removed. */
+  /** Called when the job of a deleted check has been removed. */
   forget(id: string): Promise<void>;
 }
 
@@ -60,19 +60,19 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
 
   worker.on('completed', (job, result) => end(job, { result }));
   worker.on('failed', (job, error) => {
-    // Without `finishedOn` the job is only waiting for its next attempt.
+    // Without `finishedOn`, the job waits for its next attempt.
     if (job?.finishedOn) end(job, readRefusal(error.message));
     else observed.retried();
   });
   worker.on('stalled', observed.stalled);
   worker.on('error', (error) => {
-    // While the connection is down it says so itself, once.
-    if (redis.status === 'ready') log.warn({ err: error }, 'queue trouble');
+    // `reportOutages` logs a lost connection.
+    if (redis.status === 'ready') log.warn({ err: error }, 'BullMQ worker error');
   });
 
   return {
     async close() {
-      // Without Redis no job can end, so there is nothing to wait for: others will take them over.
+      // Without Redis no job can end: do not wait, BullMQ requeues the jobs as stalled.
       await worker.close(redis.status !== 'ready');
       await Promise.all(finishing);
     },
@@ -85,7 +85,7 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
 
   function track(work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => log.error({ err: error }, 'finishing failed'))
+      .catch((error: unknown) => log.error({ err: error }, 'post-check cleanup failed'))
       .finally(() => finishing.delete(tracked));
     finishing.add(tracked);
   }
@@ -96,7 +96,7 @@ interface Observers {
   traced: ReturnType<typeof createTraceJobs>;
 }
 
-/** What BullMQ calls with each job. */
+/** The BullMQ processor, which is called with each job. */
 function createTakeJob(
   options: TakeJobsOptions,
   deps: TakeJobsDeps,
@@ -104,10 +104,10 @@ function createTakeJob(
 ) {
   const { jobVersions, log } = options;
   const requeue = createRequeue(options, deps);
-  const noteUnread = createNoteUnread(options);
+  const reportUnsupported = createReportUnsupported(options);
   return async (job: Job<CheckJob>, token?: string) => {
     if (!jobVersions.includes(job.data.version)) {
-      noteUnread(job);
+      reportUnsupported(job);
       return requeue(job, token);
     }
     observed.taken(job);
@@ -116,26 +116,26 @@ function createTakeJob(
     } catch (error) {
       if (!isStoreFailure(error)) throw error;
       observed.retried();
-      log.warn({ requestId: job.id, err: error }, 'check requeued: Redis failed');
+      log.warn({ requestId: job.id, err: error }, 'job requeued: Redis failed');
       return requeue(job, token);
     }
   };
 }
 
-/** For checks of a version that this worker does not read, while an update is rolled out. */
-function createNoteUnread({ jobVersions, log }: TakeJobsOptions) {
+/** Counts and logs jobs of a version that this worker does not read, which occur during an update. */
+function createReportUnsupported({ jobVersions, log }: TakeJobsOptions) {
   const countRequeue = createCountRequeue(CHECK_QUEUE);
 
   return ({ id, data, attemptsStarted }: Job<CheckJob>) => {
     countRequeue();
     const facts = { requestId: id, jobVersion: data.version, jobVersions };
-    // Once, whoever else gives it back: a line for each time would be thousands.
-    if (attemptsStarted === 1) log.warn(facts, 'check given back: of a version not read here');
+    // Only at a job's first requeue, by any worker: a line for each requeue would be thousands.
+    if (attemptsStarted === 1) log.warn(facts, 'job requeued: unsupported version');
   };
 }
 
 function describeWorker(options: TakeJobsOptions): WorkerOptions {
-  const { redis, keys, concurrency, resultLifeSeconds } = options;
+  const { redis, keys, concurrency, resultTtlSeconds } = options;
   return {
     connection: redis,
     prefix: keys.prefix,
@@ -143,18 +143,18 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLS,
-    removeOnComplete: { age: resultLifeSeconds },
-    removeOnFail: { age: resultLifeSeconds },
+    removeOnComplete: { age: resultTtlSeconds },
+    removeOnFail: { age: resultTtlSeconds },
   };
 }
 
-/** What is asked of a job between its taking and its end. */
+/** The part of a BullMQ job that a check needs. */
 export type TakenJob = Pick<
   Job<CheckJob>,
   'id' | 'data' | 'attemptsMade' | 'stalledCounter' | 'progress' | 'updateProgress' | 'remove'
 >;
 
-/** One attempt. Rejects with what BullMQ is to make of it: a refusal, or a fault that is retried. */
+/** One attempt. Rejects with an `UnrecoverableError` for a refusal, or with an error that is retried. */
 export async function runCheck(
   job: TakenJob,
   deps: Pick<TakeJobsDeps, 'checkImage' | 'announce'>,
@@ -164,13 +164,13 @@ export async function runCheck(
   const announce = () => deps.announce({ id, ...job.data });
   try {
     requireHarmless(job);
-    const suspicion = job.stalledCounter > 0 && { beforeRun: () => markRun(job) };
-    const check = { id, takenAt: performance.now(), beforeResult: announce, ...suspicion };
+    const isolation = job.stalledCounter > 0 && { beforeRun: () => markRunAlone(job) };
+    const check = { id, takenAt: performance.now(), beforeResult: announce, ...isolation };
     return await deps.checkImage(check);
   } catch (error) {
     if (isStoreFailure(error)) throw error;
     await announce();
-    // A refusal becomes the job's `failedReason`; only our own faults are tried again.
+    // A refusal becomes the job's `failedReason`; only our own faults are retried.
     const refusal = asRefusal(error);
     if (refusal) throw new UnrecoverableError(writeRefusal(refusal));
     log.error({ requestId: id, attempt: job.attemptsMade + 1, err: error }, 'attempt failed');
@@ -179,14 +179,17 @@ export async function runCheck(
 }
 
 /**
- * A worker that dies leaves all the jobs it held under suspicion. Each of them then runs alone, with a
- * note of that; one that is found with the note is what killed the worker, and is not run again.
+ * Any of a dead worker's active jobs may have killed it, so each of them then runs alone, after it has
+ * been marked. A stalled job with this mark has killed its worker alone, and does not run again.
  */
-async function markRun(job: TakenJob): Promise<void> {
+async function markRunAlone(job: TakenJob): Promise<void> {
   try {
     await job.updateProgress(RUNNING_ALONE);
   } catch (cause) {
-    throw new LivegateError('unavailable', { detail: 'the run cannot be noted', cause });
+    throw new LivegateError('unavailable', {
+      detail: 'the job cannot be marked as running alone',
+      cause,
+    });
   }
 }
 
@@ -197,7 +200,7 @@ function requireHarmless(job: TakenJob): void {
   throw new UnrecoverableError('internal_error');
 }
 
-/** What follows once the queue holds how the check ended. */
+/** Runs after the queue has stored how the check ended. */
 export async function endCheck(
   job: TakenJob,
   outcome: CheckOutcome,

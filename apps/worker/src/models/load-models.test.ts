@@ -14,30 +14,30 @@ beforeEach(async () => {
 
 afterEach(() => rm(modelsDir, { recursive: true }));
 
-test('a prepared folder gives the models and their facts', async () => {
+test('loadModels returns the models of a prepared folder and their facts', async () => {
   const { facts, classifiers } = await loadModels(modelsDir);
   expect(facts.map(({ task }) => task)).toEqual(['detect', ...classifiers.map(() => 'classify')]);
   expect(classifiers[0]?.bytes.length).toBeGreaterThan(1_000_000);
 });
 
-test('a changed file is an error that names it and the way out', async () => {
+test('loadModels refuses a changed file, and names it and the command that fetches it', async () => {
   const path = join(modelsDir, 'fr-liveness.onnx');
   await appendFile(path, 'x');
   await expect(loadModels(modelsDir)).rejects.toThrow(path);
   await expect(loadModels(modelsDir)).rejects.toThrow('npm run models');
 });
 
-test('a missing file is an error that names it and the way out', async () => {
+test('loadModels refuses a missing file, and names it and the command that fetches it', async () => {
   const path = join(modelsDir, 'fr-detect.onnx');
   await rm(path);
   await expect(loadModels(modelsDir)).rejects.toThrow(`cannot read ${path}: run "npm run models"`);
 });
 
-test('a folder that was never prepared is an error that says so', async () => {
+test('loadModels refuses a folder that was never prepared, and names the command that does it', async () => {
   await expect(loadModels(join(modelsDir, 'no'))).rejects.toThrow('run "npm run models"');
 });
 
-test('a manifest with mistakes lists them all', async () => {
+test('loadModels lists all mistakes of a manifest', async () => {
   await writeFile(join(modelsDir, 'manifest.json'), '{"detector": {"name": 5}, "classifiers": []}');
   const problems =
     /manifest\.json does not describe models:[^]*at classifiers[^]*at detector\.name/;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ModelFacts } from '@livegate/core/domain';
 import { type Classifier, type Detector, MANIFEST_FILE, parseManifest } from './model-manifest.js';
 
-/** A model's description together with the very bytes whose hash was checked. */
+/** A model's description and its bytes, whose hash was checked. */
 export type Loaded<Model> = Model & { bytes: Uint8Array };
 
 export interface LoadedModels {
@@ -13,7 +13,7 @@ export interface LoadedModels {
   facts: ModelFacts[];
 }
 
-/** Reads a prepared folder. Throws an Error naming the first file that is missing or changed. */
+/** Reads a prepared folder. Throws an Error that names the first missing or changed file. */
 export async function loadModels(modelsDir: string): Promise<LoadedModels> {
   const path = join(modelsDir, MANIFEST_FILE);
   const manifest = parseManifest((await readModelFile(path)).toString('utf8'), path);

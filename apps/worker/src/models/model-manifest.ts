@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * `manifest.json` of a models folder: the one face detector, and the classifiers whose P(spoof)
- * are fused by weight. Whoever brings a model of their own describes it here and changes no code.
+ * `manifest.json` of a models folder: one face detector, and the classifiers whose P(spoof) are fused by
+ * weight. A model of your own is described here, without a code change.
  */
 export type ModelManifest = z.infer<typeof manifestSchema>;
 export type Detector = ModelManifest['detector'];
@@ -15,7 +15,7 @@ export type Calibration = Classifier['calibration'];
 
 export const MANIFEST_FILE = 'manifest.json';
 
-/** Throws an Error that lists every problem; `origin` tells the reader which file to mend. */
+/** Throws an Error that lists every problem; `origin` is the file's path for the message. */
 export function parseManifest(text: string, origin: string): ModelManifest {
   const parsed = manifestSchema.safeParse(parseJson(text, origin));
   if (parsed.success) return parsed.data;
@@ -33,25 +33,25 @@ function parseJson(text: string, origin: string): unknown {
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
 const fileName = z.string().regex(/^[\w.-]+\.onnx$/, 'expected the plain name of an .onnx file');
 
-/** Where the published file comes from; absent when the file was put into the folder by hand. */
+/** The npm package of the published file; absent for a file that was copied into the folder. */
 const sourceSchema = z.strictObject({
   package: z.string(),
   version: z.string(),
-  /** The registry's own `dist.integrity` of the package. */
+  /** `dist.integrity` of the package in the registry. */
   integrity: z.string(),
   path: z.string(),
   md5: z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 hex digits'),
   sha256,
 });
 
-/** One number for all channels, or one for each in the model's channel order. */
+/** One number for all channels, or one for each channel in the model's order. */
 const perChannel = z
   .union([z.number(), z.tuple([z.number(), z.number(), z.number()])])
   .transform((value): [number, number, number] =>
     typeof value === 'number' ? [value, value, value] : value,
   );
 
-/** The model reads float32 [batch, 3, height, width], each value (pixel - subtract) * multiply. */
+/** The input is float32 [batch, 3, height, width] with the values (pixel - subtract) * multiply. */
 const inputSchema = z.strictObject({
   name: z.string(),
   width: z.int().positive(),
@@ -66,7 +66,7 @@ const modelShape = {
   version: z.string(),
   licence: z.string(),
   file: fileName,
-  /** Of `file` as it runs, that is after preparation. */
+  /** Hex SHA-256 of `file` after the preparation. */
   sha256,
   source: sourceSchema.optional(),
   input: inputSchema,
@@ -78,7 +78,7 @@ const detectorSchema = z.strictObject({
   output: z.strictObject({ scores: z.string(), boxes: z.string() }),
 });
 
-/** A square `scale` times the longer side of the face's box; `fill` is what is beyond the photo. */
+/** A square with `scale` times the longer side of the face box; `fill` is used outside the picture. */
 const viewSchema = z.strictObject({
   scale: z.number().positive(),
   fill: z.enum(['zero', 'reflect']),
@@ -87,7 +87,7 @@ const viewSchema = z.strictObject({
 const classifierSchema = z.strictObject({
   ...modelShape,
   views: z.array(viewSchema).min(1),
-  /** How a view is brought to the input's size. */
+  /** How a view is resized to the input's size. */
   resize: z.enum(['bilinear', 'area']),
   /** Output [batch, classes]; P(spoof) = 1 - P(liveClass). */
   output: z.strictObject({
@@ -95,7 +95,7 @@ const classifierSchema = z.strictObject({
     values: z.enum(['logits', 'probabilities']),
     liveClass: z.int().nonnegative(),
   }),
-  /** Share in the fusion, relative to the other classifiers' weights, which must not drown in it. */
+  /** Weight in the fusion, relative to the other classifiers; bounded so that none vanishes. */
   weight: z.number().min(1e-6).max(1e6),
   /** Platt scaling of P(spoof): sigmoid(slope * logit(p) + intercept); 1 and 0 change nothing. */
   calibration: z.strictObject({ slope: z.number().positive(), intercept: z.number() }),

@@ -6,7 +6,7 @@ import { openSession } from './open-session.js';
 const { detector } = await loadModels(await preparedModels());
 const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 
-test('a run takes any batch and gives float arrays by name', async () => {
+test('a session runs any batch size and returns float arrays by name', async () => {
   const session = await openSession(detector, cpu);
   const outputs = await session.run(new Float32Array(2 * 3 * 240 * 320));
   expect(outputs['scores']).toMatchObject({ shape: [2, 4420, 2] });
@@ -15,13 +15,13 @@ test('a run takes any batch and gives float arrays by name', async () => {
   await session.close();
 });
 
-test('an execution provider that is not there is an error, never a quiet fall-back', async () => {
+test('openSession refuses an unavailable execution provider, without a fallback to the CPU', async () => {
   await expect(openSession(detector, { ...cpu, executionProvider: 'coreml' })).rejects.toThrow(
     'cannot open model fr-detect with execution provider "coreml"',
   );
 });
 
-test('a model that takes another input than described is an error', async () => {
+test('openSession refuses a model whose input differs from its manifest', async () => {
   const input = { ...detector.input, width: 640 };
   await expect(openSession({ ...detector, input }, cpu)).rejects.toThrow(
     'model fr-detect does not take one input "input" of float32 [any batch, 3, 240, 640], ' +

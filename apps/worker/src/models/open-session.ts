@@ -1,14 +1,14 @@
 import * as ort from 'onnxruntime-node';
 import type { ModelInput } from './model-manifest.js';
 
-/** One loaded model. Plain arrays cross this line, so that no other file knows ONNX Runtime. */
+/** One loaded model. The interface has plain arrays, so that no other file imports ONNX Runtime. */
 export interface ModelSession {
-  /** `batch` is float32 [n, 3, height, width]. What comes out is not checked: see `readOutput`. */
+  /** `batch` is float32 [n, 3, height, width]. The outputs are not checked: see `readOutput`. */
   run(batch: Float32Array): Promise<ModelOutputs>;
   close(): Promise<void>;
 }
 
-/** By name. */
+/** Outputs by name. */
 export type ModelOutputs = Record<string, OutputTensor>;
 
 export interface OutputTensor {
@@ -18,7 +18,7 @@ export interface OutputTensor {
 
 export interface SessionOptions {
   executionProvider: ExecutionProvider;
-  /** Which accelerator, from 0; the CPU has but one. */
+  /** Index of the accelerator, from 0; 0 on the CPU. */
   deviceId: number;
   intraOpThreads: number;
 }
@@ -31,7 +31,7 @@ export interface SessionModel {
 
 export type OpenSession = (model: SessionModel, options: SessionOptions) => Promise<ModelSession>;
 
-/** Throws an Error when the provider is not there or the model does not take this input. */
+/** Throws an Error if the execution provider is not available or the model has another input. */
 export const openSession: OpenSession = async (model, options) => {
   const session = await createSession(model, options);
   requireInput(session, model);
@@ -51,7 +51,7 @@ async function createSession(
 ): Promise<ort.InferenceSession> {
   try {
     return await ort.InferenceSession.create(model.bytes, {
-      // Never a list of two: ONNX Runtime drops a missing one with a warning and goes on.
+      // Exactly one: from a longer list, ONNX Runtime drops a missing provider with only a warning.
       executionProviders: [{ name: options.executionProvider, deviceId: options.deviceId }],
       intraOpNumThreads: options.intraOpThreads,
     });
@@ -66,7 +66,7 @@ function requireInput(session: ort.InferenceSession, { name, input }: SessionMod
   const found = session.inputMetadata.find((metadata) => metadata.name === input.name);
   const shape = found?.isTensor && found.type === 'float32' ? found.shape : [];
   const expected = [3, input.height, input.width];
-  // A symbolic size is a string: the batch must be one, the others may be.
+  // A symbolic size is a string. The batch size must be symbolic, the other sizes may be.
   const fits = expected.every(
     (size, i) => typeof shape[i + 1] === 'string' || shape[i + 1] === size,
   );
@@ -94,12 +94,12 @@ function toOutputs(outputs: ort.InferenceSession.OnnxValueMapType): ModelOutputs
   );
 }
 
-/** Those of ONNX Runtime that Livegate knows how to set up. */
+/** The execution providers of ONNX Runtime that Livegate supports. */
 export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml'] as const;
 
 export type ExecutionProvider = (typeof executionProviders)[number];
 
-// ONNX Runtime would report sessions, processor and system to its maker, and leave files in the home
-// and temporary directories. It looks at this variable of the process once, when its library is loaded:
-// import this first, and on the main thread.
+// Disables ONNX Runtime's telemetry, which reports sessions, CPU and system to its vendor and writes files
+// to the home and temporary directories. The library reads this variable once, when it is loaded: import
+// this file first, and on the main thread.
 process.env['ORT_DISABLE_TELEMETRY'] = '1';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type BatchRules, createBatcher } from './batcher.js';
 
-/** An engine whose every run ends only when the test says so; its answers are the items as text. */
-export function createHeldEngine() {
+/** An engine whose runs end when the test ends them; its answers are the items as text. */
+export function createManualEngine() {
   const runs: { items: number[]; startedMs: number; finish: () => void }[] = [];
   const run = (items: number[]) =>
     new Promise<string[]>((resolve) => {
@@ -17,9 +17,9 @@ const rules: BatchRules = { maxBatch: 4, maxRuns: 1, lingerMs: 0, capacity: 100 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-describe('batcher', () => {
-  it('starts at once when the engine is idle, with all that came in the same tick', async () => {
-    const { runs, run } = createHeldEngine();
+describe('the batcher', () => {
+  it('starts at once on an idle engine, with all items of the same tick', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, rules);
     void batcher.submit(1);
     void batcher.submit(2);
@@ -27,8 +27,8 @@ describe('batcher', () => {
     expect(runs.map(({ items }) => items)).toEqual([[1, 2]]);
   });
 
-  it('gathers what arrives during a run, oldest first and never more than maxBatch', async () => {
-    const { runs, run } = createHeldEngine();
+  it('collects the items that arrive during a run, oldest first and at most maxBatch', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxBatch: 2 });
     const answers = [batcher.submit(1)];
     await vi.advanceTimersByTimeAsync(0);
@@ -41,16 +41,16 @@ describe('batcher', () => {
     expect(await Promise.all(answers)).toEqual(['1', '2', '3', '4']);
   });
 
-  it('shares what is there between idle engines', async () => {
-    const { runs, run } = createHeldEngine();
+  it('shares the waiting items between idle engines', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxRuns: 2 });
     for (const item of [1, 2, 3]) void batcher.submit(item);
     await vi.advanceTimersByTimeAsync(0);
     expect(runs.map(({ items }) => items)).toEqual([[1, 2], [3]]);
   });
 
-  it('hands over ahead what fills a batch, and keeps the rest for company', async () => {
-    const { runs, run } = createHeldEngine();
+  it('queues only full batches ahead, and keeps the other items for the next batch', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxBatch: 2, maxAhead: 1 });
     for (const item of [1, 2, 3, 4, 5]) void batcher.submit(item);
     await vi.advanceTimersByTimeAsync(0);
@@ -66,7 +66,7 @@ describe('batcher', () => {
     expect(runs[2]?.items).toEqual([5, 6]);
   });
 
-  it('lets one bad item fail alone', async () => {
+  it('fails only the bad item of a batch', async () => {
     const batcher = createBatcher(
       async (items: number[]) => items.map((item) => (item === 2 ? new Error('bad') : item)),
       rules,
@@ -75,7 +75,7 @@ describe('batcher', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
-  it('fails a batch whose run breaks, and runs the next one', async () => {
+  it('fails every item of a batch whose run rejects, and runs the next batch', async () => {
     let broken = true;
     const batcher = createBatcher(async (items: number[]) => {
       if (broken) throw new Error('engine gone');
@@ -86,8 +86,8 @@ describe('batcher', () => {
     await expect(batcher.submit(2)).resolves.toBe(2);
   });
 
-  it('refuses an item beyond its capacity, and has room again after a run', async () => {
-    const { runs, run } = createHeldEngine();
+  it('refuses an item beyond its capacity, and accepts again after a run', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, capacity: 2 });
     const first = batcher.submit(1);
     void batcher.submit(2);
@@ -100,12 +100,12 @@ describe('batcher', () => {
   });
 });
 
-describe('an idle engine', () => {
+describe('the batcher with an idle engine', () => {
   const lingering: BatchRules = { ...rules, lingerMs: 5 };
 
   /** The time at which a run started, when items arrive at the given times. */
   async function startOf(arrivalsMs: number[], given: BatchRules): Promise<number> {
-    const { runs, run } = createHeldEngine();
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, given);
     const openedMs = performance.now();
     for (const atMs of arrivalsMs) {
@@ -116,20 +116,20 @@ describe('an idle engine', () => {
     return runs[0]!.startedMs - openedMs;
   }
 
-  it('waits for company until the oldest item has waited for the linger', async () => {
+  it('waits for a fuller batch until the linger of the oldest item is over', async () => {
     expect(await startOf([0, 3], lingering)).toBe(5);
   });
 
-  it('waits no longer once the batch is full', async () => {
+  it('starts once the batch is full', async () => {
     expect(await startOf([0, 1, 2, 3], lingering)).toBe(3);
   });
 
-  it('waits no longer once nothing more can arrive', async () => {
+  it('starts once no further item can arrive', async () => {
     expect(await startOf([0, 2], { ...lingering, capacity: 2 })).toBe(2);
   });
 
-  it('waits for nothing while draining, and still runs what comes', async () => {
-    const { runs, run } = createHeldEngine();
+  it('does not linger while draining, and still runs later items', async () => {
+    const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...lingering, lingerMs: 1e6 });
     const first = batcher.submit(1);
     batcher.drain();

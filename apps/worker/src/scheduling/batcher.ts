@@ -1,26 +1,26 @@
 /**
- * Runs one batch; the answer at index i belongs to the item at index i. An `Error` as an answer
- * fails that item alone; a rejection fails the whole batch.
+ * Runs one batch; the answer at index i belongs to the item at index i. An `Error` as an answer fails only
+ * that item; a rejection fails the whole batch.
  */
 export type RunBatch<Item, Answer> = (items: Item[]) => Promise<(Answer | Error)[]>;
 
 export interface BatchRules {
-  /** Most items in one run. */
+  /** Most items in one batch. */
   maxBatch: number;
-  /** Runs at the same time: one for each engine. */
+  /** Batches that run at the same time: one for each engine. */
   maxRuns: number;
-  /** Full batches that may be handed over while all engines are busy, to follow without a pause. */
+  /** Full batches that may be queued in busy engines, so that they start without a pause. */
   maxAhead?: number;
-  /** How long an item may wait for company while an engine is idle. */
+  /** How long an item may wait for a fuller batch while an engine is idle. */
   lingerMs: number;
-  /** Items here at once, waiting and running. When all are here, nothing more can arrive. */
+  /** Most items at once, waiting and running. At capacity no further item can arrive. */
   capacity: number;
 }
 
 export interface Batcher<Item, Answer> {
-  /** Resolves or rejects with what became of this item; rejects at once beyond the capacity. */
+  /** Resolves to this item's answer; rejects with its error, or at once beyond the capacity. */
   submit(item: Item): Promise<Answer>;
-  /** From now on nothing lingers; what is here, and what still comes, runs. */
+  /** From now on no item lingers; present and later items still run. */
   drain(): void;
 }
 
@@ -32,30 +32,31 @@ interface Waiting<Item, Answer> {
 }
 
 /**
- * Gathers items while every engine is busy, and runs them together, oldest first.
+ * Collects items while all engines are busy, and runs them in batches, oldest first.
  *
- * It is work-conserving: an idle engine takes what is there, and waits for company no longer than
- * the linger, nor when the batch is full, nor when nothing more can arrive. Idle engines share what
- * is there evenly, as an engine at work is worth more than a full batch. What is handed over ahead is
- * always full, as company could still come to anything less.
+ * Work-conserving with a bounded linger: an idle engine starts a batch once it is full, the linger of the
+ * oldest item is over, or no further item can arrive. Idle engines share the waiting items evenly,
+ * because a busy engine is worth more than a full batch. Batches that are queued ahead are always full,
+ * because a smaller one could still grow.
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
   { maxBatch, maxRuns, maxAhead = 0, lingerMs, capacity }: BatchRules,
 ): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
-  let held = 0;
+  let pending = 0;
   let runs = 0;
   let draining = false;
   let lingering: NodeJS.Timeout | undefined;
 
   return {
     submit(item) {
-      if (held >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
-      held++;
+      if (pending >= capacity)
+        return Promise.reject(new Error(`more than ${capacity} items at once`));
+      pending++;
       return new Promise((resolve, reject) => {
         waiting.push({ item, sinceMs: performance.now(), resolve, reject });
-        // Not at once: the submits of the same tick belong together.
+        // In a microtask, so that the items of one tick share a batch.
         queueMicrotask(startRuns);
       });
     },
@@ -68,9 +69,9 @@ export function createBatcher<Item, Answer>(
   function startRuns(): void {
     clearTimeout(lingering);
     while (runs < maxRuns && waiting.length > 0) {
-      const isPointless = draining || waiting.length >= maxBatch || held >= capacity;
+      const isLingerUseless = draining || waiting.length >= maxBatch || pending >= capacity;
       const lingerLeftMs = waiting[0]!.sinceMs + lingerMs - performance.now();
-      if (!isPointless && lingerLeftMs > 0) {
+      if (!isLingerUseless && lingerLeftMs > 0) {
         lingering = setTimeout(startRuns, lingerLeftMs);
         return;
       }
@@ -84,7 +85,7 @@ export function createBatcher<Item, Answer>(
     runs++;
     const answers = await runSafely(run, batch);
     runs--;
-    held -= batch.length;
+    pending -= batch.length;
     settle(batch, answers);
     startRuns();
   }

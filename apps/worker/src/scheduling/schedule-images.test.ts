@@ -10,7 +10,7 @@ import { createPipeline, planBatches } from './schedule-images.js';
 const timings = { detectMs: 1, classifyMs: 2 };
 const modelsDir = await preparedModels();
 
-/** A pipeline on engines that score every image by its width, and may fail before that. */
+/** A pipeline whose engines score an image by its width; `beforeRun` may fail or change a run. */
 async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void = () => {}) {
   const runs: number[][] = [];
   const engines: Engines = {
@@ -60,19 +60,22 @@ test.each([
   { runAhead: false, concurrency: undefined, plan: { maxAhead: 0, capacity: 16 } },
   { runAhead: true, concurrency: undefined, plan: { maxAhead: 2, capacity: 24 } },
   { runAhead: true, concurrency: 5, plan: { maxAhead: 2, capacity: 5 } },
-])('what engines hold, and as much decoded, is in work: %j', ({ plan, ...settings }) => {
-  const layout = { engines: 2, intraOpThreads: 1, maxBatch: 4 };
-  const planned = planBatches(layout, { lingerMs: 3, ...settings });
-  expect(planned).toEqual({ maxBatch: 4, maxRuns: 2, lingerMs: 3, ...plan });
-});
+])(
+  'plans two batches for each engine, a third with runAhead, or the configured concurrency: %j',
+  ({ plan, ...settings }) => {
+    const layout = { engines: 2, intraOpThreads: 1, maxBatch: 4 };
+    const planned = planBatches(layout, { lingerMs: 3, ...settings });
+    expect(planned).toEqual({ maxBatch: 4, maxRuns: 2, lingerMs: 3, ...plan });
+  },
+);
 
-test('images that are there together go in one run', async () => {
+test('images that arrive together run in one batch', async () => {
   const { runs, scoreOf } = await open();
   expect(await Promise.all([scoreOf(20), scoreOf(30), scoreOf(40)])).toEqual([0.2, 0.3, 0.4]);
   expect(runs.map((run) => run.toSorted((a, b) => a - b))).toEqual([[20, 30, 40]]);
 });
 
-test('the images of a crashed engine run again, each of them alone', async () => {
+test('the images of a crashed engine run again, each one alone', async () => {
   let crashes = 1;
   const { pipeline, runs, scoreOf } = await open(() => {
     pipeline.drain();
@@ -87,7 +90,7 @@ test('the images of a crashed engine run again, each of them alone', async () =>
   ).toEqual([20, 30, 40]);
 });
 
-test('an image that crashes its engine alone as well is what fails, and only that', async () => {
+test('only the image that crashes its engine again when it runs alone fails', async () => {
   const { pipeline, scoreOf } = await open((widths) => {
     pipeline.drain();
     if (widths.includes(30)) throw new EngineCrash('dead');
@@ -96,7 +99,7 @@ test('an image that crashes its engine alone as well is what fails, and only tha
   expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('a suspect runs alone: after those in work, and before those that come later', async () => {
+test('an image that must run alone runs after earlier images and before later ones', async () => {
   const { pipeline, runs, scoreOf } = await open();
   const earlier = scoreOf(20);
   pipeline.drain();
@@ -108,7 +111,7 @@ test('a suspect runs alone: after those in work, and before those that come late
   expect(marked).toEqual([runs.slice(0, turn)]);
 });
 
-test('a run that failed is told, and each image gets what it got alone', async () => {
+test('a failed batch is logged, and each image gets the answer of its retry', async () => {
   const broken = new Error('out of memory');
   const { pipeline, scoreOf, warn } = await open(([first = 0]) => ({
     answers: [new Error(`bad image of ${first}`)],
@@ -119,7 +122,7 @@ test('a run that failed is told, and each image gets what it got alone', async (
   expect(warn).toHaveBeenCalledWith({ err: broken, images: 1 }, expect.any(String));
 });
 
-test('a picture of too many pixels is refused before it is decoded', async () => {
+test('an image with too many pixels is refused before it is decoded', async () => {
   const { runs, scoreOf } = await open();
   await expect(scoreOf(100_001)).rejects.toMatchObject({ code: 'image_dimensions_exceeded' });
   expect(runs).toEqual([]);

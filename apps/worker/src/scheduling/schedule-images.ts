@@ -1,30 +1,23 @@
 import { setFlagsFromString } from 'node:v8';
-import {
-  type Assessment,
-  type ImageHeader,
-  inspectHeader,
-  type ModelFacts,
-} from '@livegate/core/domain';
+import { inspectHeader, type ModelFacts } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
-import { Semaphore } from 'async-mutex';
+import { context, type Context } from '@opentelemetry/api';
 import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
 import { EngineCrash } from '../engine/open-engine.js';
 import { type Engines, type EnginesConfig, openEngines } from '../engine/open-engines.js';
 import type { SupervisorDeps } from '../engine/supervise-engine.js';
-import {
-  createDecodeImage,
-  decodeBytes,
-  isDecodedApart,
-} from '../inference/decode/decode-image.js';
+import { createDecodeImage } from '../inference/decode/decode-image.js';
 import { setUpLibvips } from '../inference/decode/decode-pixels.js';
+import type { Picture } from '../inference/picture.js';
+import { type AssessedImage, assessImage, type AssessImageDeps } from '../inference/pipeline.js';
 import { loadModels } from '../models/load-models.js';
 import {
   createObserveRuns,
   createObserveStages,
   type ObserveRuns,
-  type QueuedImage,
 } from '../telemetry/observe-runs.js';
 import { type BatchRules, createBatcher } from './batcher.js';
+import { createDecodeBudget } from './decode-budget.js';
 
 export interface PipelineConfig extends Omit<EnginesConfig, 'models'>, BatchSettings {
   /** A prepared folder: `manifest.json` and the files it names. */
@@ -34,40 +27,43 @@ export interface PipelineConfig extends Omit<EnginesConfig, 'models'>, BatchSett
 }
 
 export interface BatchSettings {
-  /** How long a decoded image may wait for company while an engine is idle. */
+  /** How long a decoded image may wait for a fuller batch while an engine is idle. */
   lingerMs: number;
-  /** Whether each engine has a full batch waiting in its thread while it runs another. */
+  /** Whether each engine has a full batch queued in its thread while it runs another. */
   runAhead: boolean;
-  /** Images in work at once; if not given, what engines hold and as much decoded as they can run. */
+  /** Images in work at once. Default: two full batches for each engine, three with `runAhead`. */
   concurrency?: number | undefined;
 }
 
-export interface AssessedImage {
-  assessment: Assessment;
-  /** `detectMs` and `classifyMs` are those of the whole run: each of its images waited for them. */
-  timings: { decodeMs: number; detectMs: number; classifyMs: number };
+/** A decoded image, as it waits in the batcher. */
+export interface QueuedImage {
+  picture: Picture;
+  /** The active trace of its check. */
+  check: Context;
+  /** `performance.now()` when it was decoded. */
+  queuedAt: number;
 }
 
 export interface Pipeline {
   models: ModelFacts[];
   executionProvider: string;
   layout: EngineLayout;
-  /** Most images that `assess` may be busy with. */
+  /** How many calls of `assess` may be pending at once. */
   concurrency: number;
   /**
-   * Assesses a JPEG or PNG file, in one run with whatever else is there. Rejects with the
-   * LivegateError of an image that is refused. With `alone`, nothing else is in work beside this
-   * image, and `alone` has been called and awaited before anything touches it.
+   * Assesses a JPEG or PNG file, in one batch with other images. Rejects with the LivegateError of an
+   * image that is refused. With `beforeAlone`, no other image is in work during this one, and
+   * `beforeAlone` is awaited before the image is decoded.
    */
-  assess(image: Uint8Array, alone?: () => Promise<void>): Promise<AssessedImage>;
-  /** From now on no image waits for company. */
+  assess(image: Uint8Array, beforeAlone?: () => Promise<void>): Promise<AssessedImage>;
+  /** From now on no image waits for a fuller batch. */
   drain(): void;
-  /** How long the longest of the present runs has been going; 0 where none is. */
+  /** Milliseconds since the start of the longest present run; 0 without a run. */
   longestRunMs(): number;
   close(): Promise<void>;
 }
 
-/** Throws an Error when a model is missing or changed, or the execution provider is not there. */
+/** Throws an Error when a model is missing or changed, or the execution provider is not available. */
 export async function createPipeline(
   { modelsDir, maxImagePixels, ...config }: PipelineConfig,
   { open = openEngines, ...deps }: SupervisorDeps & { open?: typeof openEngines },
@@ -77,46 +73,47 @@ export async function createPipeline(
   const { facts, ...models } = await loadModels(modelsDir);
   const engines = await open({ ...config, models }, deps);
   const { layout } = engines;
-  const stages = createObserveStages();
-  const decodeImage = createDecodeImage(countCpus());
   const runs = createObserveRuns(engines);
-  const run = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
+  const runImages = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
   const rules = planBatches(layout, config);
-  const batcher = createBatcher(run, rules);
-  const room = createDecodeBudget();
+  const batcher = createBatcher(runImages, rules);
+  const budget = createDecodeBudget();
+  const stages: AssessImageDeps = {
+    decode: createTracedDecode(),
+    assessInBatch: (picture) =>
+      batcher.submit({ picture, check: context.active(), queuedAt: performance.now() }),
+  };
 
   return {
     models: facts,
     executionProvider: config.executionProvider,
     layout,
     concurrency: rules.capacity,
-    async assess(image, alone) {
-      const header = inspectHeader(image, maxImagePixels);
-      const take = () => assess(image, header);
-      if (alone) return await room.runAlone(() => alone().then(take));
+    async assess(bytes, beforeAlone) {
+      const header = inspectHeader(bytes, maxImagePixels);
+      const run = () => assessImage({ bytes, header }, stages);
+      if (beforeAlone) return await budget.runAlone(() => beforeAlone().then(run));
       try {
-        return await room.run(header, take);
+        return await budget.run(header, run);
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
-        // It may be what killed the engine: nobody else is to be there when it does so again.
-        return await room.runAlone(take);
+        // This image may have crashed the engine: a second crash must not take other images with it.
+        return await budget.runAlone(run);
       }
     },
     drain: batcher.drain,
     longestRunMs: engines.longestRunMs,
     close: engines.close,
   };
-
-  async function assess(bytes: Uint8Array, header: ImageHeader): Promise<AssessedImage> {
-    const started = performance.now();
-    const picture = await stages.around('decode', () => decodeImage(bytes, header));
-    const decodeMs = performance.now() - started;
-    const { assessment, timings } = await batcher.submit(runs.enqueue(picture));
-    return { assessment, timings: { decodeMs, ...timings } };
-  }
 }
 
-/** How the images in work come to the engines. */
+function createTracedDecode(): AssessImageDeps['decode'] {
+  const stages = createObserveStages();
+  const decode = createDecodeImage(countCpus());
+  return (bytes, header) => stages.around('decode', () => decode(bytes, header));
+}
+
+/** How many images a batch may contain, and how many may wait and run at once. */
 export function planBatches(
   { engines, maxBatch }: EngineLayout,
   { lingerMs, runAhead, concurrency }: BatchSettings,
@@ -132,52 +129,17 @@ async function runBatch(
 ) {
   const pictures = queued.map(({ picture }) => picture);
   const { answers, broken } = await runs.around(queued, () => engines.assess(pictures));
-  if (broken) log.warn({ err: broken, images: queued.length }, 'a run failed; took it one by one');
+  if (broken) log.warn({ err: broken, images: queued.length }, 'batch failed, retried per image');
   return answers;
 }
 
-/** What images in work may take of this process's memory: eight photos of 12 megapixels. */
-const MAX_MEGABYTES_HERE = 600;
-/** And those that are decoded in processes of their own, with these: one of the largest. */
-const MAX_MEGABYTES_APART = 500;
-
-export interface DecodeBudget {
-  /** Does the work as soon as there is memory for its image, until it ends. */
-  run<Result>(header: ImageHeader, work: () => Promise<Result>): Promise<Result>;
-  /** Does the work while there is no other. */
-  runAlone<Result>(work: () => Promise<Result>): Promise<Result>;
-}
-
 /**
- * Admits images to work by the memory that their decodes take, first come, first served: but large
- * ones, which take seconds, in a queue of their own, so that no photo waits behind them.
- */
-export function createDecodeBudget(): DecodeBudget {
-  // In megabytes: a semaphore's release takes a step for each unit that is free.
-  const here = new Semaphore(MAX_MEGABYTES_HERE);
-  const apart = new Semaphore(MAX_MEGABYTES_APART);
-
-  return {
-    run(header, work) {
-      const megabytes = Math.ceil(decodeBytes(header) / 1e6);
-      return isDecodedApart(header)
-        ? apart.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_APART))
-        : here.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_HERE));
-    },
-    runAlone(work) {
-      const runApart = () => apart.runExclusive(work, MAX_MEGABYTES_APART);
-      return here.runExclusive(runApart, MAX_MEGABYTES_HERE);
-    },
-  };
-}
-
-/**
- * Lets the heap, in this whole process, grow to four times what survived the last full collection: as
- * far as V8 goes by itself, too, where it does not expect to need them often.
+ * Lets the heap of this process grow to four times what survived the last full collection. V8 goes as
+ * far by itself where it expects few of them.
  *
- * Pixels lie outside the heap but count towards its limit. A worker's heap is small, so that a dozen or
- * two of selfies led to a full collection (`test/integration/count-full-collections.mjs` counts them),
- * beside the quick ones that free pixels anyway.
+ * Pixels are outside the heap but count towards its limit. A worker's heap is small, so a full
+ * collection followed every 12 to 24 selfies (`test/integration/count-full-collections.mjs` counts
+ * them), although the quick collections free pixels as well.
  */
 export function limitFullCollections(): void {
   setFlagsFromString('--heap-growing-percent=300');

@@ -12,14 +12,13 @@ import {
 import { context, type Context } from '@opentelemetry/api';
 
 export interface ObserveChecks {
-  /** Times of the job are milliseconds since the epoch. */
   taken(job: TakenJob): void;
   retried(): void;
   stalled(): void;
   ended(outcome: CheckOutcome): void;
 }
 
-/** What BullMQ knows of a job that a worker has taken. */
+/** Facts of an active BullMQ job. Times are milliseconds since the epoch. */
 export interface TakenJob {
   timestamp: number;
   processedOn?: number | undefined;
@@ -34,7 +33,7 @@ const faceCounts: Record<FaceCountStatus, string> = {
   'too many faces detected': 'too_many_faces',
 };
 
-/** Every way a check can end without a verdict. */
+/** The error codes of checks that end without a verdict. */
 const errors: ErrorCode[] = [
   'canceled',
   'image_dimensions_exceeded',
@@ -43,7 +42,7 @@ const errors: ErrorCode[] = [
   'invalid_image',
 ];
 
-/** What becomes of the checks that this worker takes. No score is in it: only classes are counted. */
+/** Counts how this worker's checks end. Only statuses are counted, no scores. */
 export function createObserveChecks(): ObserveChecks {
   const wait = createSecondsHistogram('livegate.queue.wait.duration', {
     description: 'From the moment a check was queued until a worker took it.',
@@ -52,9 +51,9 @@ export function createObserveChecks(): ObserveChecks {
 
   return {
     taken({ timestamp, processedOn, attemptsStarted, stalledCounter }) {
-      // A later attempt, or that of another worker, has waited for something else than its turn.
+      // Only the first attempt: a later one has also waited for a retry or a stalled worker.
       if (processedOn === undefined || attemptsStarted > 1 || stalledCounter > 0) return;
-      // Two hosts' clocks may disagree by more than a short wait.
+      // The clocks of two hosts may differ by more than a short wait.
       wait.record(Math.max(0, processedOn - timestamp) / 1000);
     },
     retried: createCountRetry(CHECK_QUEUE),
@@ -88,7 +87,7 @@ function createCounts() {
   };
 }
 
-/** The checks that a worker takes, each in the trace of the request that sent it. */
+/** Runs each check in the trace of the request that submitted it. */
 export function createTraceJobs() {
   const traceProcess = createTraceProcess({ system: 'bullmq', destination: CHECK_QUEUE });
   const contexts = new WeakMap<TracedJob, Context>();
@@ -100,7 +99,7 @@ export function createTraceJobs() {
         return work();
       });
     },
-    /** For what follows the end of a job: BullMQ tells of it from outside of any trace. */
+    /** For the work after a job's end: BullMQ emits that event outside of the job's trace. */
     follow<Result>(job: TracedJob, work: () => Result): Result {
       return context.with(contexts.get(job) ?? continueJobsTrace(job), work);
     },

@@ -12,12 +12,12 @@ afterEach(() => exporter.reset());
 
 const tracer = provider.getTracer('test');
 
-/** A check in a trace of its own. */
+/** Starts a check in its own trace. */
 function startCheck(): Context {
   return trace.setSpan(ROOT_CONTEXT, tracer.startSpan('process liveness', {}, ROOT_CONTEXT));
 }
 
-/** One whose caller had decided that it is not to be recorded. */
+/** Starts a check in a trace that its caller does not sample. */
 function startUnsampledCheck(): Context {
   const caller = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: TraceFlags.NONE };
   return trace.setSpanContext(ROOT_CONTEXT, caller);
@@ -31,7 +31,7 @@ const scored = { assessment: { kind: 'scored', spoofProbability: 0.5 }, timings 
 const noFace = { assessment: { kind: 'no_face' }, timings } as const;
 
 describe('the span of a run', () => {
-  it('links every check, and says how many there are', () => {
+  it('links every check and has their number', () => {
     const checks = [startCheck(), startCheck(), startCheck()];
     startRunSpan(checks).span.end();
     const [run] = finished('process_batch liveness');
@@ -55,14 +55,14 @@ describe('the span of a run', () => {
     expect(links).toEqual([[], [run?.spanContext().spanId]]);
   });
 
-  it('is recorded when any of its checks is', () => {
+  it('is recorded when any of its checks is sampled', () => {
     const sampled = startCheck();
     startRunSpan([startUnsampledCheck(), sampled]).span.end();
     const [run] = finished('process_batch liveness');
     expect(run?.spanContext().traceId).toBe(idsOf(sampled).traceId);
   });
 
-  it('does without traces', () => {
+  it('is created without a trace', () => {
     const { span, owner } = startRunSpan([ROOT_CONTEXT, ROOT_CONTEXT]);
     span.end();
     expect(owner).toBe(ROOT_CONTEXT);
@@ -71,7 +71,7 @@ describe('the span of a run', () => {
 });
 
 describe('the stages of a run', () => {
-  it('are in the trace of each check, one after the other', () => {
+  it('are recorded in the trace of each check, one after the other', () => {
     const checks = [startCheck(), startCheck()];
     const run = startRunSpan(checks);
     recordRunStages(run, checks, [scored, scored]);
@@ -85,7 +85,7 @@ describe('the stages of a run', () => {
     expect(classify?.duration[1]).toBeCloseTo(30e6, -5);
   });
 
-  it('leave out what a check did not get to', () => {
+  it('leave out stages that a check did not reach', () => {
     const checks = [startCheck(), startCheck()];
     recordRunStages(startRunSpan(checks), checks, [noFace, new Error('broken')]);
     expect(finished('detect')).toHaveLength(1);
@@ -93,9 +93,9 @@ describe('the stages of a run', () => {
   });
 });
 
-it('the run is not in the trace of whoever happens to be active', () => {
-  const stranger = startCheck();
+it('the span of a run is in the trace of its check, not in the active trace', () => {
+  const other = startCheck();
   const check = startCheck();
-  context.with(stranger, () => startRunSpan([check]).span.end());
+  context.with(other, () => startRunSpan([check]).span.end());
   expect(finished('process_batch liveness')[0]?.spanContext().traceId).toBe(idsOf(check).traceId);
 });

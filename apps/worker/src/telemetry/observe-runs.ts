@@ -18,26 +18,22 @@ import {
 } from '@opentelemetry/api';
 import type { AssessedRun } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
-import type { Picture } from '../inference/picture.js';
 import type { AssessedPicture } from '../inference/pipeline.js';
 
-/** An image on its way into a run. */
-export interface QueuedImage {
-  picture: Picture;
-  /** Where the trace of its check goes on. */
+/** What telemetry needs of an image in a batch. */
+export interface TracedImage {
+  /** The trace context of its check. */
   check: Context;
-  /** `performance.now()` when it was ready to run. */
+  /** `performance.now()` when it was decoded. */
   queuedAt: number;
 }
 
 export interface ObserveRuns {
-  /** For an image that is ready now, on behalf of the active trace. */
-  enqueue(picture: Picture): QueuedImage;
-  /** Traces and measures one run, whose images are in the order of their coming. */
-  around(images: QueuedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
+  /** Traces and measures one run; the oldest image is first. */
+  around(images: TracedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
 }
 
-/** The engines as the thread sees them that feeds them: theirs know nothing of telemetry. */
+/** Observes the engines from the main thread: their own threads have no telemetry. */
 export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunMs'>): ObserveRuns {
   const stages = createObserveStages();
   const batchSize = createBatchSizeHistogram('livegate.batch.size', 'Images in one run.');
@@ -53,7 +49,6 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   observeEngines(engines);
 
   return {
-    enqueue: (picture) => ({ picture, check: context.active(), queuedAt: performance.now() }),
     around(images, run) {
       batchSize.record(images.length);
       const checks = images.map(({ check }) => check);
@@ -71,7 +66,7 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   };
 }
 
-/** Images of one run share its timings; those of a broken one were taken one by one. */
+/** The images of a run share its timings, unless the run failed and each image ran alone. */
 function measureStages({ answers, broken }: AssessedRun, stages: ObserveStages): void {
   const assessed = answers.filter((answer): answer is AssessedPicture => 'assessment' in answer);
   for (const { timings } of broken ? assessed : assessed.slice(0, 1)) {
@@ -99,13 +94,13 @@ function observeEngines({ layout, longestRunMs }: Pick<Engines, 'layout' | 'long
     .addCallback((observe) => observe.observe(longestRunMs() / 1000));
 }
 
-/** `claim` and `decode` are of one image; `detect` and `classify` of a run, with all of its images. */
+/** `claim` and `decode` concern one image; `detect` and `classify` the whole batch. */
 export type Stage = 'claim' | 'decode' | 'detect' | 'classify';
 
 export interface ObserveStages {
-  /** Times work that succeeds, as a span of the active trace. */
+  /** Records the duration of successful work, and a span in the active trace. */
   around<Result>(stage: Stage, work: () => Promise<Result>): Promise<Result>;
-  /** For work that was timed in an engine's thread. */
+  /** Records a duration that an engine's thread measured. */
   measured(stage: Stage, ms: number): void;
 }
 
@@ -129,15 +124,15 @@ export function createObserveStages(): ObserveStages {
   };
 }
 
-/** The span of a run, and in whose trace it is. */
+/** The span of a run, and the check in whose trace it is. */
 export interface RunSpan {
   span: Span;
   owner: Context;
 }
 
 /**
- * A run has many traces and a span has one: that of its first check that is sampled. It links the
- * spans of all of its checks, and those of other traces link it.
+ * Starts the span of a run in the trace of its first sampled check. The span links the spans of all its
+ * checks, and the spans of the other checks link it.
  */
 export function startRunSpan(checks: Context[]): RunSpan {
   const owner = checks.find(isSampled) ?? checks[0]!;
@@ -160,8 +155,8 @@ export function startRunSpan(checks: Context[]): RunSpan {
 }
 
 /**
- * What the engine's thread measured, as spans in the trace of every check of the run. The thread told
- * how long the stages took but not when: they end with the run.
+ * Records the engine's stages as spans in the trace of each check. The engine's thread reports durations,
+ * not times, so the last stage ends now, with the run.
  */
 export function recordRunStages(
   { span, owner }: RunSpan,

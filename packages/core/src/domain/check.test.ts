@@ -4,7 +4,7 @@ import { canMove, type CheckStatus, isFinished, statusOf } from './check.js';
 const statuses: CheckStatus[] = ['queued', 'processing', 'succeeded', 'failed', 'canceled'];
 
 describe('the life of a check', () => {
-  it('has these moves and no others', () => {
+  it('has only the legal status changes', () => {
     const moves = statuses.flatMap((from) =>
       statuses.filter((to) => canMove(from, to)).map((to) => `${from} > ${to}`),
     );
@@ -18,7 +18,7 @@ describe('the life of a check', () => {
     ]);
   });
 
-  it('ends for good', () => {
+  it('has no status change after the end', () => {
     expect(statuses.filter(isFinished)).toEqual(['succeeded', 'failed', 'canceled']);
   });
 

@@ -2,36 +2,36 @@ import type { Refusal } from './errors.js';
 import type { Verdict } from './verdict.js';
 
 /**
- * Version of where everything is in Redis, and of all that is kept there but a queued check. A gateway
- * that finds another one refuses to work rather than misread it, so such a change needs a migration.
+ * Version of the Redis keys and of all stored data except queued checks. A gateway that finds another
+ * version refuses to start, so a new version needs a migration.
  */
 export const SCHEMA_VERSION = 1;
 
 /**
- * Version of the checks that a gateway of this code queues. It changes when a worker of the former one
- * would misread them: what that may ignore is no new version. See docs/decisions/0007.
+ * Version of the jobs that this gateway adds. Raise it when a worker of the previous version would
+ * misread a job; a field that it may ignore needs no new version. See docs/decisions/0007.
  */
 export const JOB_VERSION = 1;
 
 /**
- * Versions of checks that a worker of this code reads: its own and the former one, so that workers can
- * be replaced before gateways.
+ * Versions of jobs that this worker reads: the current and the previous one, so that workers can be
+ * updated before gateways.
  */
 export const READABLE_JOB_VERSIONS: readonly number[] = [JOB_VERSION];
 
-/** What travels in the queue for one check: ids and small facts, never image bytes. */
+/** The data of a check's job: ids and small facts, never image bytes. */
 export interface CheckJob {
   /** The `JOB_VERSION` of the gateway that queued it. */
   version: number;
   /** The tenant whose credentials sent the image. */
   tenant: string;
-  /** Address of the gateway that waits for the outcome; absent when nobody does. */
+  /** Address of the gateway whose caller waits for the outcome; absent for an async check. */
   replyTo?: string;
-  /** Where this one check is to be announced, beside the tenant's own webhook endpoints. */
+  /** Receives this check's event, in addition to the tenant's webhook endpoints. */
   webhookUrl?: string;
-  /** SHA-256 of the Idempotency-Key that stands for this check, for deleting it. */
+  /** SHA-256 of the Idempotency-Key that maps to this check, so that a deletion can free it. */
   keySha256?: string;
-  /** Where its caller reached the gateway, for the links in webhooks; see `baseUrlOf`. */
+  /** The gateway's URL as the caller used it, for the links in webhooks; see `baseUrlOf`. */
   baseUrl?: string;
   imageBytes: number;
 }
@@ -45,12 +45,12 @@ export interface StageTimings {
   workerMs: number;
 }
 
-/** To a tenth of a millisecond: more is noise. */
+/** Rounds to a tenth of a millisecond; further digits are noise. */
 export function roundMs(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** A finished check, as the queue stores it: the caller's answer, and how it came about. */
+/** The result of a check, as the job stores it: the caller's answer and its circumstances. */
 export interface CheckResult {
   verdict: Verdict;
   /** Name, version and short hash of the models used: the `Livegate-Model` header. */
@@ -58,7 +58,7 @@ export interface CheckResult {
   timings: StageTimings;
 }
 
-/** How a check ended: with a verdict of any kind, or without one and why. */
+/** How a check ended: with a verdict, or with the reason why there is none. */
 export type CheckOutcome = { result: CheckResult } | Refusal;
 
 /**
@@ -70,7 +70,7 @@ export type CheckOutcome = { result: CheckResult } | Refusal;
  */
 export type CheckStatus = 'queued' | 'processing' | 'succeeded' | 'failed' | 'canceled';
 
-/** A worker that dies, and a fault of ours that is tried again, put a check back into the queue. */
+/** A check returns to `queued` when its worker dies or when a failed attempt is retried. */
 const legalMoves: Record<CheckStatus, readonly CheckStatus[]> = {
   queued: ['processing', 'canceled'],
   processing: ['queued', 'succeeded', 'failed', 'canceled'],
@@ -88,17 +88,17 @@ export function isFinished(status: CheckStatus): boolean {
   return legalMoves[status].length === 0;
 }
 
-/** Where the queue has a job. A job that waits for its next attempt is waiting, too. */
+/** The state of a job in the queue. `waiting` includes a job that waits for its next attempt. */
 export type JobState = 'waiting' | 'running' | 'completed' | 'failed';
 
-/** Cancelling ends a waiting check at once, and a running one when it ends. */
+/** A cancelled check is `canceled` at once if it waits, or at the end of its run. */
 export function statusOf(state: JobState, cancelRequested: boolean): CheckStatus {
   if (state === 'running') return 'processing';
   if (cancelRequested) return 'canceled';
   return ({ waiting: 'queued', completed: 'succeeded', failed: 'failed' } as const)[state];
 }
 
-/** What is known of one check. Times are milliseconds since the epoch. */
+/** A check as its caller can read it. Times are milliseconds since the epoch. */
 export interface CheckRecord {
   id: string;
   tenant: string;
@@ -106,12 +106,12 @@ export interface CheckRecord {
   createdAt: number;
   startedAt?: number;
   finishedAt?: number;
-  /** Where this check is announced, beside the tenant's own webhook endpoints. */
+  /** Receives this check's event, in addition to the tenant's webhook endpoints. */
   webhookUrl?: string;
-  /** SHA-256 of the Idempotency-Key that stands for this check. */
+  /** SHA-256 of the Idempotency-Key that maps to this check. */
   keySha256?: string;
-  /** Where its caller reached the gateway, for the links in webhooks. */
+  /** The gateway's URL as the caller used it, for the links in webhooks. */
   baseUrl?: string;
-  /** Of a finished check. */
+  /** Set once the check has ended. */
   outcome?: CheckOutcome;
 }

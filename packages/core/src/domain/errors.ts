@@ -1,9 +1,9 @@
 /**
- * Every way a check can be refused or fail: the stable `error_code` and the public `error_message`.
+ * Every way a request can be refused or fail: the stable `error_code` and the public `error_message`.
  *
- * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep
- * the exact words of the API that Livegate replaces, as its clients compare them; only an image that
- * may be valid, but is too costly to decode, is told why.
+ * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep the
+ * exact words of the API that Livegate replaces, because its clients compare them. Only an image that
+ * may be valid, but is not decoded, gets a message of its own under `invalid_image`.
  */
 export const errorMessages = {
   already_finished: 'the check has already ended',
@@ -44,20 +44,20 @@ export const errorMessages = {
 /** One of the stable codes above. */
 export type ErrorCode = keyof typeof errorMessages;
 
-/** What an error may carry beside its code. */
+/** The optional parts of an error. */
 export interface ErrorDetails {
   /** Replaces the code's default message; the caller sees it. */
   publicMessage?: string;
   /** For the log only; the caller never sees it. */
   detail?: string;
   cause?: unknown;
-  /** The caller asked for this end, so that it is no fault of ours, whatever its code. */
+  /** The caller chose this time limit, so its status 5xx is not logged as our error. */
   isCallersChoice?: boolean;
-  /** When a retry may succeed; absent where a retry is pointless or unpredictable. */
+  /** Seconds until a retry may succeed; absent when a retry cannot help or the time is unknown. */
   retryAfterSeconds?: number;
 }
 
-/** An expected failure. Anything else that is thrown is a fault of ours: `internal_error`. */
+/** An expected failure. Any other error that is thrown is our fault: `internal_error`. */
 export class LivegateError extends Error {
   readonly publicMessage: string;
   readonly detail: string | undefined;
@@ -78,7 +78,7 @@ export class LivegateError extends Error {
   }
 }
 
-/** The error, if it is the request's own and will stay; `undefined` if trying again may help. */
+/** The error, if the request is at fault; `undefined` if a retry may succeed. */
 export function asRefusal(error: unknown): LivegateError | undefined {
   return error instanceof LivegateError && !ourFaults.has(error.code) ? error : undefined;
 }
@@ -90,30 +90,30 @@ const ourFaults: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
 ]);
 
-/** Whether Redis could not do its part: trying again may help, once it can. */
+/** Whether Redis was unreachable or full: a retry may succeed once it recovers. */
 export function isStoreFailure(error: unknown): boolean {
   return error instanceof LivegateError && ['overloaded', 'unavailable'].includes(error.code);
 }
 
-/** How a check ended without a verdict: why, and in which words if not in those of the code. */
+/** Why a check ended without a verdict; `message` replaces the default message of the code. */
 export interface Refusal {
   error: ErrorCode;
   message?: string;
 }
 
-/** A refusal as a text, such as a job's `failedReason`: its code, and below it its own message. */
+/** A refusal as text for a job's `failedReason`: the code, then its own message on a second line. */
 export function writeRefusal({ code, publicMessage }: LivegateError): string {
   return publicMessage === errorMessages[code] ? code : `${code}\n${publicMessage}`;
 }
 
-/** What `writeRefusal` wrote; any other text is `internal_error`, and stays unsaid. */
+/** Reads what `writeRefusal` wrote. Any other text becomes `internal_error` and is not shown. */
 export function readRefusal(text: string): Refusal {
   const [error, message] = text.split('\n', 2);
   if (!isErrorCode(error)) return { error: 'internal_error' };
   return message === undefined ? { error } : { error, message };
 }
 
-/** Whether a text is one of our codes. */
+/** Whether the text is an error code. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(errorMessages, text);
 }

@@ -1,34 +1,34 @@
 import { LivegateError } from './errors.js';
 import type { DecodeCost, ImageSize } from './image-rules.js';
 
-/** A progressive photo has about ten; each is a pass over all blocks, however few its bytes are. */
+/** A progressive photo has about ten. Each scan is a pass over all blocks, even if it is empty. */
 const MAX_SCANS = 100;
-/** Colour profiles and depth maps take up to some 250; the decoder allocates for each. */
+/** Color profiles and depth maps take up to about 250; the decoder allocates memory for each. */
 const MAX_SEGMENTS = 1000;
 
 export interface JpegHeader extends ImageSize {
   kind: 'jpeg';
   /** Gray 1, YCbCr or RGB 3, CMYK or YCCK 4. */
   components: number;
-  /** Whether the file has its end marker. Without one it still has all of its scans. */
+  /** Whether the file has an end marker. An accepted file without one still has all its scans. */
   hasEnd: boolean;
   cost: DecodeCost;
 }
 
-/** One marker and what belongs to it; the compressed data of a scan lies behind its segment. */
+/** One marker and its data. The compressed data of a scan comes after the segment. */
 export interface JpegSegment {
   code: number;
-  /** Where its 0xFF is. */
+  /** Index of its 0xFF. */
   start: number;
-  /** Where its data is, behind the length. */
+  /** Index of its data, after the length. */
   dataStart: number;
   end: number;
 }
 
 /**
- * The header of a JPEG, found by walking from marker to marker to its end.
+ * Reads the header of a JPEG by walking from marker to marker to its end.
  *
- * Throws `invalid_image`, which names a variant that is not decoded.
+ * Throws `invalid_image`; for a variant that is not decoded, the message names the variant.
  */
 export function readJpegHeader(jpeg: Uint8Array): JpegHeader {
   let frame: Frame | undefined;
@@ -52,10 +52,10 @@ export function readJpegHeader(jpeg: Uint8Array): JpegHeader {
 }
 
 /**
- * The segments up to the end marker, which is the last one, or to the end of the file.
+ * Yields the segments up to and including the end marker, or up to the end of the file.
  *
- * Skips what the decoder skips: padding and garbage between segments. So it misses no scan that the
- * decoder would run. Throws `invalid_image`: a cut segment, or too many of them.
+ * Skips padding and garbage between segments as the decoder does, so it misses no scan that the decoder
+ * would run. Throws `invalid_image` for a truncated segment or for too many segments.
  */
 export function* walkJpeg(jpeg: Uint8Array): Generator<JpegSegment> {
   let segments = 0;
@@ -75,13 +75,14 @@ const SOF2 = 0xc2;
 const EOI = 0xd9;
 const SOS = 0xda;
 
-/** A coefficient of the compressed picture, as a decoder holds it in memory. */
+/** Bytes that a decoder allocates for each coefficient of the compressed picture. */
 const BYTES_A_COEFFICIENT = 2;
 
 /**
- * The index of the next marker's code, the byte after its 0xFF; the file's length if none follows.
+ * The index of the next marker's code, which is the byte after its 0xFF; the file's length after the
+ * last marker.
  *
- * A plain loop on purpose: `indexOf(0xff)` is slower by far on a file that is full of 0xFF.
+ * A plain loop on purpose: `indexOf(0xff)` is far slower on a file that is full of 0xFF.
  */
 function findMarker(jpeg: Uint8Array, from: number): number {
   for (let at = from + 1; at < jpeg.length; at++) {
@@ -90,24 +91,24 @@ function findMarker(jpeg: Uint8Array, from: number): number {
   return jpeg.length;
 }
 
-/** Not a stuffed 0x00, a reserved code, a restart inside a scan, a start of image, or padding. */
+/** False for a stuffed 0x00, a reserved code, a restart inside a scan, a start of image, or padding. */
 function opensSegment(code: number): boolean {
   return code >= 0xc0 && (code < 0xd0 || code > 0xd8) && code < 0xff;
 }
 
-/** A segment's length counts the two bytes that hold it, but not the marker. */
+/** A segment's length includes its own two bytes, but not the marker. */
 function segmentEnd(jpeg: Uint8Array, marker: number): number {
   const end = marker + 1 + Math.max(2, readUint16(jpeg, marker + 1));
   if (end > jpeg.length) throw invalid('a JPEG that ends inside a segment');
   return end;
 }
 
-/** Frames of Huffman coded blocks: baseline, extended and progressive. */
+/** Frames of Huffman-coded blocks: baseline, extended and progressive. */
 function isFrame(code: number): boolean {
   return code >= SOF0 && code <= SOF2;
 }
 
-/** By their markers. Decoders for them are rare, slow, or both; no browser shows one. */
+/** Refused variants, by marker. Their decoders are rare or slow, and no browser shows them. */
 const variants: Record<number, string> = {
   0xc3: 'a lossless JPEG',
   0xc5: 'a hierarchical JPEG',
@@ -132,18 +133,18 @@ function refuseVariant(code: number): void {
 interface Frame extends ImageSize {
   components: Component[];
   isProgressive: boolean;
-  /** Whether a decoder holds all coefficients until it has read the last scan. */
+  /** Whether a decoder keeps all coefficients in memory until it has read the last scan. */
   isHeld: boolean;
 }
 
 interface Component {
   id: number;
   samples: number;
-  /** The lowest bit that is known of each of the 64 coefficients; 0 is all of it. */
+  /** For each of the 64 coefficients, the lowest bit that a scan has given; 0 is complete. */
   lowestBits: Uint8Array;
 }
 
-/** A frame header: bits per sample, height, width; then id, sampling and table of each component. */
+/** Reads bits per sample, height and width; then id, sampling and table of each component. */
 function readFrame(jpeg: Uint8Array, { code, dataStart, end }: JpegSegment): Frame {
   const bits = jpeg[dataStart];
   const height = readUint16(jpeg, dataStart + 1);
@@ -167,7 +168,7 @@ function readComponents(fields: Uint8Array, size: ImageSize, count: number): Com
   if (sampled.some(({ across, down }) => [across, down].some((f) => f < 1 || f > 4))) {
     throw invalid('a JPEG with impossible sampling');
   }
-  // A scan's units hold one block of the least sampled component, and up to 16 of another.
+  // One unit of a scan has one block of the least sampled component and up to 16 of another.
   const unitsAcross = Math.ceil(size.width / (8 * Math.max(...sampled.map((c) => c.across))));
   const unitsDown = Math.ceil(size.height / (8 * Math.max(...sampled.map((c) => c.down))));
   return sampled.map(({ id, across, down }) => ({
@@ -179,16 +180,16 @@ function readComponents(fields: Uint8Array, size: ImageSize, count: number): Com
 
 const UNKNOWN = 255;
 
-/** Notes what a scan adds to the frame. Returns how many samples a decoder visits for it. */
+/** Records the bits that a scan adds to the frame. Returns the samples that a decoder visits. */
 function readScan(jpeg: Uint8Array, { dataStart, end }: JpegSegment, frame: Frame): number {
   const count = jpeg[dataStart]!;
   const parameters = dataStart + 1 + 2 * count;
   if (end < parameters + 3) throw invalid('a JPEG with a cut scan header');
   const ids = new Set(Array.from({ length: count }, (_, i) => jpeg[dataStart + 1 + 2 * i]));
   const scanned = frame.components.filter(({ id }) => ids.has(id));
-  // Then the decoder reads all scans before it has a pixel.
+  // With separate scans the decoder must read them all before it has a pixel.
   if (scanned.length < frame.components.length) frame.isHeld = true;
-  // Without progression the parameters mean nothing, and some phones write zeros there.
+  // A baseline scan does not use these parameters, and some phones write zeros there.
   const [from, to] = frame.isProgressive ? [jpeg[parameters]!, jpeg[parameters + 1]!] : [0, 63];
   const lowestBit = frame.isProgressive ? jpeg[parameters + 2]! & 15 : 0;
   for (const { lowestBits } of scanned) lowestBits.fill(lowestBit, from, to + 1);
@@ -199,12 +200,12 @@ function sum(components: Component[]): number {
   return components.reduce((total, { samples }) => total + samples, 0);
 }
 
-/** Whether all of the picture has been in one of the scans. */
+/** Whether the scans contain every bit of every coefficient. */
 function isComplete({ components }: Frame): boolean {
   return components.every(({ lowestBits }) => lowestBits.every((bit) => bit === 0));
 }
 
-/** Beyond the end of the file there are zeros. */
+/** Big-endian; bytes after the end of the file read as 0. */
 function readUint16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
@@ -213,7 +214,7 @@ function invalid(detail: string): LivegateError {
   return new LivegateError('invalid_image', { detail });
 }
 
-/** Such a file may be valid; so the caller is told what is wrong with it. */
+/** The file may be valid, so the message names the limit. */
 function tooMany(limit: string): LivegateError {
   const publicMessage = `the image is a JPEG of more than ${limit}`;
   return new LivegateError('invalid_image', { publicMessage });

@@ -15,14 +15,14 @@ function segment(code: number, data: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0xff, code, 0, data.length + 2]), data]);
 }
 
-/** All coefficients from one to another, to their last bit; its entropy coded data is nonsense. */
+/** A scan of the coefficients in a range, to the given lowest bit; its entropy-coded data is invalid. */
 function scanOf(components: number[], from: number, to: number, bits = 0): Buffer {
   const tables = components.flatMap((id) => [id, 0]);
   const header = Buffer.from([components.length, ...tables, from, to, bits]);
   return Buffer.concat([segment(0xda, header), Buffer.from('12ff0034ffd056', 'hex')]);
 }
 
-/** Each component is sampled at every pixel, or as often as `sampling` says in hexadecimal. */
+/** A frame header; `sampling` has the hexadecimal sampling factors of each component. */
 function frame(
   width: number,
   height: number,
@@ -41,12 +41,12 @@ interface FrameForm {
   sampling: number[];
 }
 
-/** Its first marker follows the two bytes that open it, as in every JPEG. */
+/** A JPEG of these segments. */
 function jpeg(...parts: Buffer[]): Buffer {
   return Buffer.concat([soi, app1, ...parts, eoi]);
 }
 
-/** An opaque one of 8 bits, or of another depth, color type and interlace. */
+/** A PNG header, by default of 8-bit RGB without interlace. */
 function png(width: number, height: number, form = [8, 2, 0]): Buffer {
   const [depth = 0, colorType = 0, interlace = 0] = form;
   const bytes = Buffer.alloc(33);
@@ -57,7 +57,7 @@ function png(width: number, height: number, form = [8, 2, 0]): Buffer {
   return bytes;
 }
 
-/** One component more than it has fields for. */
+/** Declares one component more than the frame has fields for. */
 function shorten(bytes: Buffer): Buffer {
   return Buffer.from(bytes).fill(2, 9, 10);
 }
@@ -70,7 +70,7 @@ function refusal(bytes: Uint8Array): unknown {
   }
 }
 
-describe('the kind is told by the very first bytes', () => {
+describe('imageKind decides by the first bytes:', () => {
   test.each([
     ['jpeg', jpeg()],
     ['png', png(1, 1)],
@@ -83,7 +83,7 @@ describe('the kind is told by the very first bytes', () => {
   });
 });
 
-describe('the size', () => {
+describe('inspectHeader reads the size', () => {
   const good = jpeg(frame(30, 20), scan);
   test.each<[string, Buffer]>([
     ['of a JPEG', good],
@@ -101,14 +101,14 @@ describe('the size', () => {
     expect(inspect(png(30, 20))).toMatchObject({ kind: 'png', width: 30, height: 20 });
   });
 
-  test('is read at its place in a larger buffer', () => {
+  test('from a view into a larger buffer', () => {
     const within = (bytes: Buffer) => Buffer.concat([Buffer.alloc(7), bytes]).subarray(7);
     expect(inspect(within(png(30, 20)))).toMatchObject({ width: 30, height: 20 });
     expect(inspect(within(good))).toMatchObject({ width: 30, height: 20 });
   });
 });
 
-describe('refused as invalid_image:', () => {
+describe('inspectHeader refuses as invalid_image:', () => {
   test.each<[string, Buffer]>([
     ['nothing', Buffer.alloc(0)],
     ['a JPEG of its first bytes', Buffer.from('ffd8ff', 'hex')],
@@ -135,7 +135,7 @@ describe('refused as invalid_image:', () => {
   });
 });
 
-describe('a variant that is not decoded is named:', () => {
+describe('inspectHeader names a variant that is not decoded:', () => {
   const baseline = ', send a baseline or progressive JPEG of 8 bits';
   const withCode = (code: number) => jpeg(frame(30, 20, { code }), scan);
   test.each<[string, Buffer]>([
@@ -154,7 +154,10 @@ describe('a variant that is not decoded is named:', () => {
     [`a JPEG of 2 components${baseline}`, jpeg(frame(30, 20, { sampling: [0x11, 0x11] }), scan)],
     [`a JPEG that tells its height after its pixels${baseline}`, jpeg(frame(30, 0), scan)],
     ['a PNG in Apple’s CgBI form, send a plain PNG', Buffer.from(png(30, 20).fill('CgBI', 12, 16))],
-    ['an interlaced PNG of so many bytes, send a plain PNG', png(7000, 7000, [16, 6, 1])],
+    [
+      'an interlaced PNG of more than 210000000 bytes of pixels, send a plain PNG',
+      png(7000, 7000, [16, 6, 1]),
+    ],
   ])('%s', (name, bytes) => {
     expect(refusal(bytes)).toMatchObject({
       code: 'invalid_image',
@@ -162,7 +165,7 @@ describe('a variant that is not decoded is named:', () => {
     });
   });
 
-  test('behind a frame that is decoded, too', () => {
+  test('a variant after a supported frame', () => {
     const hidden = jpeg(frame(30, 20), scan, frame(30, 20, { code: 0xc9 }), scan);
     expect(refusal(hidden)).toMatchObject({
       publicMessage: expect.stringContaining('arithmetic'),
@@ -170,7 +173,7 @@ describe('a variant that is not decoded is named:', () => {
   });
 });
 
-describe('what a decode costs', () => {
+describe('the decode cost:', () => {
   const gray = { width: 64, height: 48 };
   const costOf = (bytes: Uint8Array) => inspect(bytes).cost;
   const [baseline, color] = [0xc0, { code: 0xc0, sampling: [0x22, 0x11, 0x11] }];
@@ -218,7 +221,7 @@ describe('what a decode costs', () => {
     expect(costOf(bytes)).toEqual(cost);
   });
 
-  // The ten scans that libjpeg makes of a photo: of all three components, or of one.
+  // The ten scans that libjpeg writes for a photo: of all three components, or of one.
   const photoScans = [[1, 2, 3], [1], [3], [2], [1], [1], [1, 2, 3], [3], [2], [1]];
   const large = frame(8160, 6144, { sampling: [0x11, 0x11, 0x11] });
 
@@ -227,7 +230,7 @@ describe('what a decode costs', () => {
     expect(inspect(jpeg(large, ...scans))).toMatchObject({ width: 8160, height: 6144 });
   });
 
-  test('twice as many scans of as many pixels are, and the refusal says so', () => {
+  test('a photo of 50 megapixels in twenty scans is too costly, and the refusal says so', () => {
     const scans = [...photoScans, ...photoScans].map((components) => scanOf(components, 0, 63));
     expect(refusal(jpeg(large, ...scans))).toMatchObject({
       code: 'invalid_image',
@@ -237,10 +240,10 @@ describe('what a decode costs', () => {
   });
 });
 
-describe('without an end marker', () => {
+describe('inspectHeader without an end marker', () => {
   const cut = (...parts: Buffer[]) => Buffer.concat([soi, app1, ...parts]);
 
-  test('a JPEG with all of its scans is an image', () => {
+  test('accepts a JPEG with all of its scans', () => {
     expect(inspect(cut(frame(30, 20), scanOf([1], 0, 0), scanOf([1], 1, 63)))).toMatchObject({
       hasEnd: false,
     });
@@ -254,35 +257,35 @@ describe('without an end marker', () => {
       'of a component',
       cut(frame(30, 20, { code: 0xc0, sampling: [0x11, 0x11, 0x11] }), scanOf([1], 0, 63)),
     ],
-  ])('one that lacks the scan %s is not', (_name, bytes) => {
+  ])('refuses a JPEG that lacks the scan %s', (_name, bytes) => {
     expect(refusal(bytes)).toMatchObject({ code: 'invalid_image' });
     expect(inspect(Buffer.concat([bytes, eoi]))).toMatchObject({ width: 30 });
   });
 });
 
-describe('a JPEG may have 100 scans', () => {
+describe('inspectHeader accepts a JPEG of 100 scans', () => {
   const tooMany = { code: 'invalid_image', publicMessage: expect.stringContaining('100 scans') };
 
-  test('and no more', () => {
+  test('and refuses one of 101 scans', () => {
     expect(inspect(jpeg(frame(30, 20), times(100, scan)))).toMatchObject({ width: 30 });
     expect(refusal(jpeg(frame(30, 20), times(101, scan)))).toMatchObject(tooMany);
   });
 
-  test('which a decoder would find behind garbage', () => {
+  test('and counts scans after garbage, which a decoder finds', () => {
     const hidden = Buffer.concat([Buffer.from('1122ffff00ffd3ffff', 'hex'), scan]);
     const reserved = Buffer.concat([Buffer.from('ff02ffff', 'hex'), scan]);
     expect(refusal(jpeg(frame(30, 20), times(101, hidden)))).toMatchObject(tooMany);
     expect(refusal(jpeg(frame(30, 20), times(101, reserved)))).toMatchObject(tooMany);
   });
 
-  test('not counting those in metadata or behind its end', () => {
+  test('without counting scans in metadata or after the end', () => {
     const metadata = times(200, segment(0xe1, scan));
     const bytes = Buffer.concat([jpeg(metadata, frame(30, 20), scan), times(200, scan)]);
     expect(inspect(bytes)).toMatchObject({ width: 30 });
   });
 });
 
-test('a JPEG may have 1000 segments and no more', () => {
+test('inspectHeader accepts a JPEG of 1000 segments, and refuses one of 1001', () => {
   expect(inspect(jpeg(times(997, app1), frame(30, 20), scan))).toMatchObject({ width: 30 });
   expect(refusal(jpeg(times(998, app1), frame(30, 20), scan))).toMatchObject({
     code: 'invalid_image',
@@ -290,7 +293,7 @@ test('a JPEG may have 1000 segments and no more', () => {
   });
 });
 
-describe('refused as image_dimensions_exceeded:', () => {
+describe('inspectHeader refuses as image_dimensions_exceeded:', () => {
   test.each<[string, Buffer]>([
     ['a side of more than 20000 pixels', png(1, 20_001)],
     ['a side of more than 20000 pixels', png(20_001, 1)],
@@ -304,12 +307,12 @@ describe('refused as image_dimensions_exceeded:', () => {
     });
   });
 
-  test('not at the limits', () => {
+  test('but not an image at the limits', () => {
     expect(inspect(png(20_000, 2500))).toMatchObject({ width: 20_000, height: 2500 });
   });
 });
 
-test('whatever byte is changed, the answer is a size or a refusal', () => {
+test('inspectHeader returns a size or a refusal, whichever byte is changed', () => {
   const good = jpeg(frame(30, 20), scan, scan);
   for (let i = 0; i < good.length; i++) {
     for (const value of [0, 1, 0x7f, 0xc0, 0xd9, 0xda, 0xff]) {

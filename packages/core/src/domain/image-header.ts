@@ -7,21 +7,21 @@ import {
   requireImagePixels,
 } from './image-rules.js';
 
-/** The kinds of image that are accepted. */
+/** The accepted image formats. */
 export type ImageKind = ImageHeader['kind'];
 
-/** What a file says of itself, before a single pixel is decoded. */
+/** What a file declares before any pixel is decoded. */
 export type ImageHeader = JpegHeader | PngHeader;
 
-/** The kind by the file's very first bytes, as the decoders tell it; `undefined` for others. */
+/** The format by the file's first bytes, as decoders decide it; `undefined` for other formats. */
 export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   if (startsWith(bytes, jpegSignature)) return 'jpeg';
   return startsWith(bytes, pngSignature) ? 'png' : undefined;
 }
 
 /**
- * Judges a JPEG or PNG without decoding it, in one pass over the bytes at most: no library that may
- * inflate or allocate what the file asks for.
+ * Inspects a JPEG or PNG without decoding it, in at most one pass over the bytes. It uses no library,
+ * because a library may inflate or allocate what the file asks for.
  *
  * Throws `invalid_image` or `image_dimensions_exceeded`.
  */
@@ -45,12 +45,12 @@ export interface PngHeader extends ImageSize {
   kind: 'png';
   /** Bits per channel. */
   bitDepth: number;
-  /** Without color there is only gray, and maybe alpha. */
+  /** False for gray, with or without alpha. */
   hasColor: boolean;
   cost: DecodeCost;
 }
 
-/** The header of a PNG: it must open with its IHDR chunk. Throws `invalid_image`. */
+/** Reads the header of a PNG, whose first chunk must be IHDR. Throws `invalid_image`. */
 export function readPngHeader(png: Uint8Array): PngHeader {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   if (png.length >= HEADER_END && view.getUint32(12) === CGBI) {
@@ -66,10 +66,12 @@ export function readPngHeader(png: Uint8Array): PngHeader {
   if (!channels || !depthsOf[colorType]?.includes(bitDepth) || interlace > 1) {
     throw invalid('a PNG of no known kind');
   }
-  // A row begins with the byte that names its filter.
+  // Each row starts with one byte for its filter.
   const samples = height * (1 + Math.ceil((width * channels * bitDepth) / 8));
   const cost = { samples, heldBytes: interlace ? samples : 0 };
-  if (cost.heldBytes > MAX_HELD_BYTES) throw unsupported('an interlaced PNG of so many bytes');
+  if (cost.heldBytes > MAX_HELD_BYTES) {
+    throw unsupported(`an interlaced PNG of more than ${MAX_HELD_BYTES} bytes of pixels`);
+  }
   return {
     kind: 'png',
     width,
@@ -82,7 +84,7 @@ export function readPngHeader(png: Uint8Array): PngHeader {
 
 type Fields = [bitDepth: number, colorType: number, method: number, filter: number, lace: number];
 
-/** Gray, RGB, palette, gray with alpha, RGB with alpha. */
+/** By color type: gray, RGB, palette, gray with alpha, RGB with alpha. */
 const channelsOf: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const depthsOf: Record<number, number[]> = {
   0: [1, 2, 4, 8, 16],
@@ -95,12 +97,12 @@ const depthsOf: Record<number, number[]> = {
 /** The signature, then a chunk of 13 bytes with its length, type and checksum. */
 const HEADER_END = 8 + 12 + 13;
 const IHDR = 0x49484452;
-/** Xcode's form of a PNG, within apps: no browser shows it. */
+/** The PNG variant that Xcode writes into apps; no browser shows it. */
 const CGBI = 0x43674249;
 
 /**
- * What a decoder may hold of an interlaced PNG, which gives its first row last: 52 megapixels of
- * 8 bits with alpha. No camera makes one, and 16 bits would take twice as much.
+ * Most bytes of an interlaced PNG, which a decoder must read whole before its first row: 52 megapixels
+ * of 8-bit RGBA. With 16 bits it would take twice as much, and no camera writes one.
  */
 const MAX_HELD_BYTES = 210_000_000;
 

@@ -1,6 +1,6 @@
 import { LivegateError } from './errors.js';
 
-/** What an image may measure at most. */
+/** The largest image that is accepted. */
 export interface ImageLimits {
   /** Largest accepted file, in bytes. */
   maxImageBytes: number;
@@ -8,29 +8,29 @@ export interface ImageLimits {
   maxImagePixels: number;
 }
 
-/** What an image measures, in pixels. */
+/** The size of an image, in pixels. */
 export interface ImageSize {
   width: number;
   height: number;
 }
 
-/** What the decoding of an image takes, by its header and markers alone. */
+/** The work and memory of a decode, computed from the file's header and markers. */
 export interface DecodeCost {
-  /** Samples that a decoder visits: of a JPEG in all its scans, of a PNG its bytes. */
+  /** Samples that a decoder visits: the sum over a JPEG's scans, or the bytes of a PNG's rows. */
   samples: number;
-  /** Bytes that a decoder holds beside the picture; 0 where it has a row at a time. */
+  /** Bytes that a decoder allocates in addition to the picture; 0 if it decodes row by row. */
   heldBytes: number;
 }
 
 /**
- * Samples of a JPEG that its scans may visit. A 52 megapixel photo has 730 million in the ten scans
- * that libjpeg makes of it, and 1250 million as CMYK. They take a core at most 1.2 ns each.
+ * Most samples that the scans of a JPEG may visit. A photo of 52 megapixels in the ten scans that libjpeg
+ * writes has 730 million, or 1250 million as CMYK. One sample takes a core 1.2 ns at most.
  */
 const MAX_SAMPLES = 1_300_000_000;
 
 /**
- * Pixels on one side at most. No camera comes near; but a decoder works row by row, so that a
- * picture one pixel wide keeps it busy for half a minute within any limit on the pixels.
+ * Most pixels on one side; no camera has as many. A decoder works row by row, so a picture that is one
+ * pixel wide takes it half a minute within the limit on width times height.
  */
 const MAX_SIDE = 20_000;
 
@@ -40,7 +40,7 @@ export function requireImageBytes(bytes: Uint8Array, limits: ImageLimits): void 
   if (bytes.length > limits.maxImageBytes) throw imageTooLarge(limits);
 }
 
-/** Throws `image_dimensions_exceeded`: a tiny file may claim a picture that fills the memory. */
+/** Throws `image_dimensions_exceeded`: a tiny file can declare a picture that fills the memory. */
 export function requireImagePixels({ width, height }: ImageSize, maxImagePixels: number): void {
   if (Math.max(width, height) > MAX_SIDE) {
     throw dimensionsExceeded(`a side of more than ${MAX_SIDE} pixels`, { width, height });
@@ -50,19 +50,19 @@ export function requireImagePixels({ width, height }: ImageSize, maxImagePixels:
   }
 }
 
-/** Throws what `tooCostly` makes. */
+/** Throws the error of `tooCostly`. */
 export function requireDecodeCost({ samples }: DecodeCost): void {
   if (samples > MAX_SAMPLES) throw tooCostly(`${samples} samples in its scans`);
 }
 
-/** `invalid_image`, saying why: the image may be valid. */
+/** `invalid_image` with a reason for the caller, because the image may be valid. */
 export function tooCostly(detail: string): LivegateError {
   const publicMessage =
     'the image takes longer to decode than a photo does, send fewer pixels or a baseline JPEG';
   return new LivegateError('invalid_image', { publicMessage, detail });
 }
 
-/** `image_too_large`, telling the limit. */
+/** `image_too_large`, with the limit in its message. */
 export function imageTooLarge(limits: ImageLimits): LivegateError {
   return new LivegateError('image_too_large', {
     publicMessage: `the image has more than ${limits.maxImageBytes} bytes`,

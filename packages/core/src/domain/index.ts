@@ -46,7 +46,6 @@ export {
   type DeliveryTarget,
   failDelivery,
   type NewDelivery,
-  parseRetryAfter,
   receiverOf,
   recordAttempt,
   replayDelivery,

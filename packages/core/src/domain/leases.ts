@@ -1,4 +1,4 @@
-/** What a request or a delivery may hold while it goes on. */
+/** The resources that a request or a webhook delivery may hold. */
 export const leaseKinds = [
   'admission_place',
   'attachment',
@@ -10,16 +10,16 @@ export const leaseKinds = [
 
 export type LeaseKind = (typeof leaseKinds)[number];
 
-/** Held until `release`, which is idempotent and which a `using` declaration calls. */
+/** A resource held until `release`, which is idempotent. A `using` declaration calls it. */
 export interface Lease extends Disposable {
   release(): void;
 }
 
 /** Counts the leases of one process. */
 export interface Leases {
-  /** `onRelease` runs once, at the release. */
+  /** `onRelease` runs once, on the first `release`. */
   take(kind: LeaseKind, onRelease?: () => void): Lease;
-  /** How many of each kind are held now. */
+  /** The number of leases held now, by kind. */
   held(): Record<LeaseKind, number>;
 }
 

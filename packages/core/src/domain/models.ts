@@ -1,18 +1,18 @@
 import type { CutPoints } from './verdict.js';
 
-/** One model a worker has loaded, as `GET /v1/models` shows it. */
+/** A model that a worker has loaded, as `GET /v1/models` shows it. */
 export interface ModelFacts {
   name: string;
   version: string;
-  /** Hex SHA-256 of the file that runs. */
+  /** Hex SHA-256 of the loaded file. */
   sha256: string;
   task: 'detect' | 'classify';
 }
 
-/** What a live worker tells the gateways about itself. */
+/** What a worker's registration says about it. */
 export interface WorkerFacts {
   id: string;
-  /** Of the checks that it reads. */
+  /** Versions of the jobs that it reads. */
   jobVersions: readonly number[];
   models: ModelFacts[];
   /** The ONNX Runtime execution provider in use. */
@@ -20,7 +20,7 @@ export interface WorkerFacts {
   cutPoints: CutPoints;
 }
 
-/** `name/version+hash`, comma-separated: identifies the models behind an answer. */
+/** The models behind an answer: `name/version+hash`, comma-separated. */
 export function describeModels(models: ModelFacts[]): string {
   return models.map((m) => `${m.name}/${m.version}+${m.sha256.slice(0, 8)}`).join(', ');
 }

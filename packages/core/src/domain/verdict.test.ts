@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decideVerdict } from './verdict.js';
 
 const cutPoints = { moderate: 0.4, high: 0.7 };
-/** As often near a cut point or a step of the fifth decimal as anywhere. */
+/** Often near a cut point or a step of the fifth decimal. */
 const probability = fc.oneof(
   fc.double({ min: 0, max: 1, noNaN: true }),
   fc
@@ -24,19 +24,19 @@ describe('decideVerdict', () => {
     [0.69999, 'MODERATE'],
     [0.7, 'HIGH'],
     [1, 'HIGH'],
-  ])('a P(spoof) of %d is %s, and a success', (spoofProbability, status) => {
+  ])('turns a P(spoof) of %d into the status %s, with success', (spoofProbability, status) => {
     expect(decideVerdict(scored(spoofProbability), cutPoints)).toEqual({
       status: 'success',
       result: { spoof_percentage: spoofProbability, status },
     });
   });
 
-  it('gives at most 5 decimals', () => {
+  it('rounds the score to 5 decimals', () => {
     const { result } = decideVerdict(scored(0.123456789), cutPoints);
     expect(result.spoof_percentage).toBe(0.12346);
   });
 
-  it('gives the class of the number that it shows', () => {
+  it('derives the status from the rounded score that it shows', () => {
     const cuts = fc.tuple(probability, probability).map(toCutPoints);
     fc.assert(
       fc.property(cuts, probability, (points, spoofProbability) => {
@@ -64,7 +64,7 @@ describe('decideVerdict', () => {
     },
   );
 
-  it('is HIGH where a cut point is not a number', () => {
+  it('gives HIGH when a cut point is NaN', () => {
     const { result } = decideVerdict(scored(0.1), { moderate: NaN, high: NaN });
     expect(result.status).toBe('HIGH');
   });

@@ -1,21 +1,22 @@
 import { LivegateError } from './errors.js';
 
-/** What the models saw in one image. */
+/** The models' findings about one image. */
 export type Assessment =
   | {
       kind: 'scored';
-      /** 0..1, the higher the more likely; not calibrated. */ spoofProbability: number;
+      /** 0..1; a higher value means a more likely spoof. Not calibrated. */
+      spoofProbability: number;
     }
   | { kind: 'no_face' }
   | { kind: 'too_many_faces' };
 
-/** P(spoof) from which an image is MODERATE, and from which it is HIGH; 0 <= moderate <= high <= 1. */
+/** The P(spoof) from which a verdict is MODERATE or HIGH; 0 <= moderate <= high <= 1. */
 export interface CutPoints {
   moderate: number;
   high: number;
 }
 
-/** How likely a spoof is, by the configured cut points. */
+/** How likely the face is a spoof, by the configured cut points. */
 export type SpoofStatus = 'LOW' | 'MODERATE' | 'HIGH';
 /** Why an image was not scored. */
 export type FaceCountStatus = 'face not detected' | 'too many faces detected';
@@ -26,8 +27,8 @@ export type Verdict =
   | { status: 'failed'; result: { spoof_percentage: 1; status: FaceCountStatus } };
 
 /**
- * Turns what was seen into the answer. HIGH is still a "success": a face was scored. Throws
- * `internal_error` for a P(spoof) that is not a probability: such a score must never pass for LOW.
+ * Turns an assessment into the verdict. HIGH is still a "success", because a face was scored. Throws
+ * `internal_error` for a P(spoof) outside 0..1 or NaN: such a score must never become LOW.
  */
 export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
   switch (assessment.kind) {
@@ -47,7 +48,7 @@ function decideScored(spoofProbability: number, cutPoints: CutPoints): Verdict {
   if (!isProbability(spoofProbability)) {
     throw new LivegateError('internal_error', { detail: `P(spoof) is ${spoofProbability}` });
   }
-  // Rounded before it is classified: the class must follow from the number that the caller sees.
+  // Round before classifying, so that the status follows from the number that the caller sees.
   const shown = roundTo5Decimals(spoofProbability);
   const status = classifySpoof(shown, cutPoints);
   return { status: 'success', result: { spoof_percentage: shown, status } };
@@ -58,7 +59,7 @@ export function isProbability(value: number): boolean {
   return value >= 0 && value <= 1;
 }
 
-/** Written so that a cut point which is not a number gives HIGH. */
+/** The comparisons are ordered so that a cut point of NaN gives HIGH. */
 function classifySpoof(shown: number, cutPoints: CutPoints): SpoofStatus {
   if (shown < cutPoints.moderate) return 'LOW';
   if (shown < cutPoints.high) return 'MODERATE';

@@ -18,12 +18,12 @@ describe('a delivery', () => {
     expect(succeeded.nextAttemptAt).toBeUndefined();
   });
 
-  it('stays pending after a failure, until the wait is over', () => {
+  it('stays pending after a failed attempt and is retried after the wait', () => {
     const pending = recordAttempt(exampleDelivery(), answered(500), 0);
     expect(pending).toMatchObject({ status: 'pending', failures: 1, nextAttemptAt: 6010 });
   });
 
-  it('fails with the tenth failure', () => {
+  it('fails with its tenth failed attempt', () => {
     let delivery = exampleDelivery();
     for (let n = 0; n < 9; n++) delivery = recordAttempt(delivery, answered(500), 0);
     expect(delivery.status).toBe('pending');
@@ -33,12 +33,12 @@ describe('a delivery', () => {
     expect(delivery.nextAttemptAt).toBeUndefined();
   });
 
-  it('fails at once with 410', () => {
+  it('fails at once when the receiver answers 410', () => {
     const gone = recordAttempt(exampleDelivery(), answered(410), 0);
     expect(gone).toMatchObject({ status: 'failed', failure: 'endpoint_gone' });
   });
 
-  it('that has ended is moved by no late attempt, which is still logged', () => {
+  it('keeps its status when an attempt ends after it, and logs that attempt', () => {
     const succeeded = recordAttempt(exampleDelivery(), answered(200), 0);
     const late = recordAttempt(succeeded, answered(500), 0);
     expect(late).toMatchObject({ status: 'succeeded', failures: 0 });
@@ -46,7 +46,7 @@ describe('a delivery', () => {
     expect(failDelivery(succeeded, 'endpoint_deleted')).toEqual(succeeded);
   });
 
-  it('replayed starts the schedule anew under the same id, and keeps its log', () => {
+  it('restarts its schedule on a replay, with the same id and log', () => {
     const gone = recordAttempt(exampleDelivery(), answered(410), 0);
     const replayed = replayDelivery(gone, 5000);
     expect(replayed).toMatchObject({ id: gone.id, status: 'pending', nextAttemptAt: 5000 });
@@ -54,7 +54,7 @@ describe('a delivery', () => {
     expect(recordAttempt(replayed, answered(500), 0)).toMatchObject({ failures: 1 });
   });
 
-  it('keeps its payload for a replay, but not where nobody can replay it', () => {
+  it('keeps its payload when it ends only if it can be replayed', () => {
     const target = { url: 'https://example.com/' };
     for (const status of [200, 410]) {
       const replayable = recordAttempt(exampleDelivery(), answered(status), 0);
@@ -65,7 +65,7 @@ describe('a delivery', () => {
     expect(pending.payload).toBe(exampleDelivery().payload);
   });
 
-  it('keeps what the receiver answered to the latest attempt only', () => {
+  it('keeps the answer of the latest attempt only', () => {
     const first = { ...answered(500), responseExcerpt: 'first' };
     const second = { ...answered(502), responseExcerpt: 'second' };
     const delivery = recordAttempt(recordAttempt(exampleDelivery(), first, 0), second, 0);
@@ -73,7 +73,7 @@ describe('a delivery', () => {
     expect(excerpts).toEqual([undefined, 'second']);
   });
 
-  it('logs the latest 30 attempts', () => {
+  it('keeps the latest 30 attempts in its log', () => {
     let delivery = exampleDelivery();
     for (let n = 0; n < 31; n++) delivery = recordAttempt(delivery, answered(500 + n), 0);
     expect(delivery.attempts).toHaveLength(30);
@@ -82,7 +82,7 @@ describe('a delivery', () => {
 });
 
 describe('the id of a delivery', () => {
-  it('is the same for the same check and receiver, and for no other', () => {
+  it('is unique for each check and receiver', () => {
     const id = deliveryIdOf('check', { endpointId: 'whe_1' });
     expect(id).toMatch(/^msg_[0-9a-f]{32}$/);
     expect(deliveryIdOf('check', { endpointId: 'whe_1' })).toBe(id);
@@ -93,21 +93,21 @@ describe('the id of a delivery', () => {
 });
 
 describe('the receiver of a delivery', () => {
-  it('is its endpoint, or the host of its URL, per tenant', () => {
+  it('is its endpoint, or its tenant and the origin of its URL', () => {
     expect(receiverOf(exampleDelivery())).toBe('whe_1');
     const target = { url: 'https://example.com/a?token=b' };
     expect(receiverOf(exampleDelivery({ target }))).toBe('acme https://example.com');
   });
 });
 
-describe('secrets', () => {
-  it('are whsec_ and 32 random bytes', () => {
+describe('webhook secrets', () => {
+  it('start with whsec_ and contain 32 random bytes', () => {
     const [{ secret }, other] = [createWebhookSecret(), createWebhookSecret()];
     expect(Buffer.from(secret.replace('whsec_', ''), 'base64')).toHaveLength(32);
     expect(other.secret).not.toBe(secret);
   });
 
-  it('that are replaced sign until their overlap ends, and no longer', () => {
+  it('sign until their overlap ends after they are replaced', () => {
     const old = createWebhookSecret();
     const rotated = rotateSecrets([old], 1000, 500);
     expect(rotated[1]).toEqual({ ...old, expiresAt: 1500 });
@@ -117,7 +117,7 @@ describe('secrets', () => {
     expect(twice.map(({ expiresAt }) => expiresAt)).toEqual([undefined, 11_200, 1500]);
   });
 
-  it('without an overlap end at once, and never pile up', () => {
+  it('end at once without an overlap, and are five at most', () => {
     let secrets = [createWebhookSecret()];
     secrets = rotateSecrets(secrets, 1000, 0);
     expect(secrets).toHaveLength(1);
@@ -126,8 +126,8 @@ describe('secrets', () => {
   });
 });
 
-describe('an endpoint', () => {
-  it('that is enabled again forgets why it was not', () => {
+describe('a webhook endpoint', () => {
+  it('has no disabledReason after it is enabled again', () => {
     const disabled = exampleEndpoint({ enabled: false, disabledReason: 'gone' });
     expect(enableEndpoint(disabled)).toEqual(exampleEndpoint());
   });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CheckStatus } from './check.js';
 
-/** What an endpoint can ask to be told of. */
+/** The events that a webhook endpoint can subscribe to. */
 export const webhookEventTypes = [
   'passive_liveness.completed',
   'passive_liveness.failed',
@@ -10,18 +10,18 @@ export const webhookEventTypes = [
 
 export type WebhookEventType = (typeof webhookEventTypes)[number];
 
-/** A test is sent on demand only; no endpoint subscribes to it. */
+/** `webhook.test` is sent on demand; no endpoint subscribes to it. */
 export type WebhookMessageType = WebhookEventType | 'webhook.test';
 
-/** One key that signs. Times are milliseconds since the epoch. */
+/** A signing key. Times are milliseconds since the epoch. */
 export interface WebhookSecret {
   /** `whsec_` and the base64 of 32 random bytes. */
   secret: string;
-  /** Only a replaced secret has an end. */
+  /** Set when a newer secret has replaced this one. */
   expiresAt?: number;
 }
 
-/** Where a tenant wants to be called. */
+/** A URL at which a tenant receives events. */
 export interface WebhookEndpoint {
   /** `whe_…` */
   id: string;
@@ -30,22 +30,22 @@ export interface WebhookEndpoint {
   events: WebhookEventType[];
   description?: string;
   enabled: boolean;
-  /** `gone`: the receiver answered 410; `requested`: the tenant switched it off. */
+  /** `gone`: the receiver answered 410; `requested`: the tenant disabled it. */
   disabledReason?: 'gone' | 'requested' | undefined;
   createdAt: number;
-  /** The newest first. */
+  /** Newest first. */
   secrets: WebhookSecret[];
 }
 
 const secretBytes = 32;
-/** Rotating more often than this within one overlap ends the oldest secret early. */
+/** More rotations within one overlap end the oldest secret early. */
 const maxSecrets = 5;
 
 export function createWebhookSecret(): WebhookSecret {
   return { secret: `whsec_${randomBytes(secretBytes).toString('base64')}` };
 }
 
-/** Puts a fresh secret first; the one it replaces goes on signing for `overlapMs`. */
+/** Puts a new secret first; the one it replaces still signs for `overlapMs`. */
 export function rotateSecrets(
   secrets: WebhookSecret[],
   now: number,
@@ -55,7 +55,7 @@ export function rotateSecrets(
   return [createWebhookSecret(), ...activeSecrets(replaced, now)].slice(0, maxSecrets);
 }
 
-/** The secrets that sign now; a receiver may know any of them. */
+/** The secrets that sign now. A receiver may have any of them. */
 export function activeSecrets(secrets: WebhookSecret[], now: number): WebhookSecret[] {
   return secrets.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
 }
@@ -71,7 +71,7 @@ export function enableEndpoint(endpoint: WebhookEndpoint): WebhookEndpoint {
   return { ...endpoint, enabled: true, disabledReason: undefined };
 }
 
-/** The event that the end of a check makes; `undefined` while it goes on. */
+/** The event for a check's final status; `undefined` for an unfinished check. */
 export function eventOf(status: CheckStatus): WebhookEventType | undefined {
   return eventsOfStatus[status];
 }

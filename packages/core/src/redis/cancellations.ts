@@ -10,13 +10,13 @@ import {
 import { reachRedis, type Redis } from './connection/connect.js';
 import { type Keys } from './keys.js';
 
-/** A mark outlives the result of a check that waits for this long before a worker meets it. */
-const QUEUE_LIFE_SECONDS = 24 * 60 * 60;
+/** How long a cancelled check may wait in the queue before a worker reads its mark. */
+const MAX_QUEUED_SECONDS = 24 * 60 * 60;
 
 export function createRedisCancellations(redis: Redis, keys: Keys): Cancellations {
   return {
     find: (ids) => reachRedis(() => readCancellations(redis, keys, ids)),
-    forget: (id) => reachRedis(() => forgetDeleted(redis, keys, id)),
+    forget: (id) => reachRedis(() => removeTraces(redis, keys, id)),
   };
 }
 
@@ -34,20 +34,20 @@ export async function readCancellations(
 export interface CancellationOptions {
   redis: Redis;
   keys: Keys;
-  resultLifeSeconds: number;
+  resultTtlSeconds: number;
 }
 
 /**
- * Marks a check that has not ended; false if it has, or is not known. One step inside Redis, so that a
- * check which ends at the same moment has either ended or is marked, and never both.
+ * Marks an unfinished check as cancelled; false for a finished or unknown one. One script, so that a
+ * check which ends at the same moment has either ended or is marked, never both.
  */
 export async function requestCancellation(
-  { redis, keys, resultLifeSeconds }: CancellationOptions,
+  { redis, keys, resultTtlSeconds }: CancellationOptions,
   id: string,
 ): Promise<boolean> {
-  const lifeSeconds = resultLifeSeconds + QUEUE_LIFE_SECONDS;
+  const ttlSeconds = resultTtlSeconds + MAX_QUEUED_SECONDS;
   const [job, mark] = [keys.job(id), keys.cancellation(id)];
-  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, lifeSeconds)) === 1;
+  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, ttlSeconds)) === 1;
 }
 
 const CANCEL_UNLESS_ENDED = `
@@ -57,24 +57,27 @@ const CANCEL_UNLESS_ENDED = `
   redis.call('SET', KEYS[2], 'canceled', 'EX', ARGV[1], 'NX')
   return 1`;
 
-/** Marks a check, finished or not, as one that is being deleted. Does nothing for an unknown one. */
-export async function requestErasure(
-  { redis, keys, resultLifeSeconds }: CancellationOptions,
+/** Marks a check, finished or not, as deleted. Does nothing for an unknown id. */
+export async function requestDeletion(
+  { redis, keys, resultTtlSeconds }: CancellationOptions,
   id: string,
 ): Promise<void> {
-  const lifeSeconds = resultLifeSeconds + QUEUE_LIFE_SECONDS;
+  const ttlSeconds = resultTtlSeconds + MAX_QUEUED_SECONDS;
   const used = [keys.job(id), keys.cancellation(id), keys.deleting];
-  await redis.eval(MARK_ERASED, used.length, ...used, lifeSeconds, id);
+  await redis.eval(MARK_DELETED, used.length, ...used, ttlSeconds, id);
 }
 
-const MARK_ERASED = `
+const MARK_DELETED = `
   if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.call('SET', KEYS[2], 'deleted', 'EX', ARGV[1])
     redis.call('SADD', KEYS[3], ARGV[2])
   end`;
 
-/** The events as well: BullMQ writes ids and results there, and nobody reads them. */
-export async function forgetDeleted(redis: Redis, keys: Keys, id: string): Promise<void> {
+/**
+ * Removes every key that mentions a deleted check. The event streams go as a whole: BullMQ writes ids
+ * and results there, and no process reads them.
+ */
+async function removeTraces(redis: Redis, keys: Keys, id: string): Promise<void> {
   const { deleting } = keys;
   const events = [CHECK_QUEUE, WEBHOOK_QUEUE].map(keys.events);
   const traces = [keys.cancellation(id), keys.attached(id), ...events];
@@ -83,29 +86,29 @@ export async function forgetDeleted(redis: Redis, keys: Keys, id: string): Promi
 
 type CheckQueueJob = Job<CheckJob, CheckResult>;
 
-/** Deletes jobs of the queue; a running one is only hidden, and removed by its worker. */
+/** Deletes checks. A running one is hidden at once, and its worker removes it when it ends. */
 export function createDeletions(queue: Queue<CheckJob, CheckResult>, options: CancellationOptions) {
   const { redis, keys } = options;
 
   return {
-    hide: (id: string) => requestErasure(options, id),
+    hide: (id: string) => requestDeletion(options, id),
     async delete(id: string): Promise<void> {
-      await requestErasure(options, id);
-      // Where a worker has the job, removing it fails; the worker removes it when it ends.
+      await requestDeletion(options, id);
+      // BullMQ does not remove a job that a worker has; the worker removes it at its end.
       const removed = await queue.remove(id);
-      if (removed > 0) await forgetDeleted(redis, keys, id);
+      if (removed > 0) await removeTraces(redis, keys, id);
     },
     async listHidden(): Promise<DeletableCheck[]> {
       const ids = await redis.smembers(keys.deleting);
       const jobs = await Promise.all(ids.map((id) => queue.getJob(id)));
       const gone = ids.filter((_, index) => !jobs[index]);
-      await Promise.all(gone.map((id) => forgetDeleted(redis, keys, id)));
+      await Promise.all(gone.map((id) => removeTraces(redis, keys, id)));
       return jobs.filter((job) => job !== undefined).map(describeDeletable);
     },
   };
 }
 
-/** What leads from a check to the rest of what is kept about it. */
+/** The fields by which everything that is stored about a check can be found. */
 export function describeDeletable({ id = '', data }: CheckQueueJob): DeletableCheck {
   const { tenant, webhookUrl, keySha256 } = data;
   return {

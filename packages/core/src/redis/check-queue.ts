@@ -20,53 +20,53 @@ import {
 import { reachRedis, type Redis } from './connection/connect.js';
 import { type Keys } from './keys.js';
 
-/** Job data holds ids and small facts; more than this in it is a bug. */
+/** Job data is ids and small facts, so a larger job is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
 
-/** Removed in one step, which holds up Redis meanwhile. */
+/** Most jobs that one script removes; Redis runs no other command meanwhile. */
 const MAX_SWEPT = 1000;
 
-/** Our own faults are tried again, 0.2 s and 0.4 s later; bad images fail at once. */
+/** Our own faults are retried after 0.2 s and 0.4 s; bad images fail at once. */
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
 /**
- * Events hold ids and results, outlive their jobs, and nobody reads them. BullMQ trims before it adds the
- * last of a job, so that the latest ones stay: hence `dropEvents`.
+ * Events contain ids and results, outlive their jobs, and no process reads them. BullMQ trims a stream
+ * before it adds a job's last event, so the latest events stay until `dropEvents`.
  */
 export const NO_EVENTS = { events: { maxLen: 0 } };
 
-/** The worker's log has the stack; in Redis it would be most of a failed job. */
+/** The worker logs the stack; in Redis it would be most of a failed job's bytes. */
 export const NO_STACKS = { stackTraceLimit: 0 };
 
-/** BullMQ's own, for a board that shows it. */
+/** BullMQ's own type, for the queue board. */
 export type BullQueue = Queue;
 
-/** The BullMQ queue behind the port; whoever opened it closes it. */
+/** The port, and the upkeep of the BullMQ queue behind it. */
 export interface RedisCheckQueue extends CheckQueue {
   bullQueue: BullQueue;
-  /** Removes finished checks that have lived their time. */
+  /** Removes finished checks whose TTL has passed. */
   sweep(): Promise<void>;
-  /** Deletes BullMQ's events of both queues. */
+  /** Deletes the BullMQ event streams of both queues. */
   dropEvents(): Promise<void>;
-  /** Bounds how long checks that nobody waits for let others pass. */
+  /** Prioritizes async checks that have waited for `MAX_LOW_PRIORITY_MS`. */
   prioritizeOld(): Promise<void>;
   readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
 
-/** What a queue works with; the connection stays the caller's. */
+/** The caller opens and closes the connection. */
 export interface RedisCheckQueueOptions {
   redis: Redis;
   keys: Keys;
-  /** How long a finished check is known. */
-  resultLifeSeconds: number;
+  /** TTL of a finished check. */
+  resultTtlSeconds: number;
 }
 
 type CheckQueueJob = Job<CheckJob, CheckResult>;
 
-/** Adds to and reads from BullMQ, over a connection that fails fast and stays the caller's. */
+/** The check queue in BullMQ. `redis` must be a connection that fails fast. */
 export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
-  const { redis, keys, resultLifeSeconds } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
@@ -74,10 +74,10 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     streams: NO_EVENTS,
   });
   const deletions = createDeletions(queue, options);
-  // The connection reports its own errors; an unheard 'error' event would end the process.
+  // `reportOutages` logs connection errors; without a listener, an 'error' event ends the process.
   queue.on('error', () => undefined);
 
-  /** A Queue waits for its first connection without a limit; a caller must not. */
+  /** A BullMQ Queue waits for its first connection without a limit; a caller must not. */
   const reach = <T>(work: () => Promise<T>) =>
     reachRedis(async () => {
       if (redis.status !== 'ready') throw new Error(`connection is ${redis.status}`);
@@ -102,9 +102,9 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
     async sweep() {
-      const lifeMs = resultLifeSeconds * 1000;
-      await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'completed'));
-      await reach(() => queue.clean(lifeMs, MAX_SWEPT, 'failed'));
+      const ttlMs = resultTtlSeconds * 1000;
+      await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'completed'));
+      await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'failed'));
     },
     async dropEvents() {
       await reach(() => redis.unlink(keys.events(CHECK_QUEUE), keys.events(WEBHOOK_QUEUE)));
@@ -120,15 +120,15 @@ async function readCheck(
   options: RedisCheckQueueOptions,
   id: string,
 ): Promise<CheckRecord | undefined> {
-  const { redis, keys, resultLifeSeconds } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const [job, cancellations] = await Promise.all([
     queue.getJob(id),
     readCancellations(redis, keys, [id]),
   ]);
   const cancellation = cancellations.get(id);
-  if (!job || cancellation === 'deleted' || isExpired(job, resultLifeSeconds)) return undefined;
+  if (!job || cancellation === 'deleted' || isExpired(job, resultTtlSeconds)) return undefined;
   const state = await readState(job);
-  // It began or ended between two commands, so what was read of it is out of date.
+  // The check started or ended between two commands: read it again.
   if (!state) return readCheck(queue, options, id);
   return toRecord(job, state, cancellation !== undefined);
 }
@@ -162,16 +162,16 @@ function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
 }
 
 /**
- * BullMQ sets the return value in the step that completes a job. `failedReason` does not tell how a job
- * ended: a completed job keeps that of an earlier attempt.
+ * BullMQ sets the return value in the script that completes a job. `failedReason` is no evidence: a
+ * completed job keeps the one of an earlier attempt.
  */
 function endedWithResult({ returnvalue }: Pick<Job, 'returnvalue'>): boolean {
   return returnvalue !== null;
 }
 
-/** BullMQ removes old jobs only when others finish. */
-function isExpired({ finishedOn }: CheckQueueJob, lifeSeconds: number): boolean {
-  return finishedOn !== undefined && finishedOn + lifeSeconds * 1000 < Date.now();
+/** BullMQ removes an expired job only when another job finishes. */
+function isExpired({ finishedOn }: CheckQueueJob, ttlSeconds: number): boolean {
+  return finishedOn !== undefined && finishedOn + ttlSeconds * 1000 < Date.now();
 }
 
 async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {
@@ -181,44 +181,44 @@ async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {
   return Number(await redis.get(keys.schema));
 }
 
-/** BullMQ takes all jobs without a priority before the first that has one. */
+/** BullMQ takes all jobs without a priority before the first job with one. */
 const LOW_PRIORITY = { priority: 1 };
 
-/** So long does a check that nobody waits for let those pass that somebody waits for. */
+/** How long an async check yields to checks with a waiting caller. */
 const MAX_LOW_PRIORITY_MS = 60_000;
-/** Looked at in one step, which holds up Redis meanwhile. */
+/** Most jobs that one script reads; Redis runs no other command meanwhile. */
 const MAX_PRIORITIZED = 200;
 
-/** For `queue.add`. */
+/** Options for `queue.add`: an async check has low priority. */
 export function priorityOf({ replyTo }: CheckJob): JobsOptions {
   return replyTo === undefined ? LOW_PRIORITY : {};
 }
 
-/** From now on it has the turn of one that somebody waits for, behind those that have it already. */
+/** Moves an async check behind the queued checks that have a waiting caller. */
 export async function prioritize(job: Job | undefined): Promise<void> {
   if (!job?.priority) return;
-  // It may have ended and been deleted just now.
+  // The job may have ended and been removed since it was read.
   await job.changePriority({ priority: 0 }).catch(() => undefined);
 }
 
-/** Without this, waiting callers without an end would keep the others for as long. */
+/** Otherwise a steady stream of waiting callers would starve async checks. */
 export async function prioritizeOld(queue: Queue): Promise<void> {
   const oldest = await queue.getJobs(['prioritized'], 0, MAX_PRIORITIZED - 1, true);
   const isOld = ({ timestamp }: Job) => timestamp + MAX_LOW_PRIORITY_MS < Date.now();
   await Promise.all(oldest.filter(isOld).map(prioritize));
 }
 
-/** Of jobs that have not ended; `delayed` ones wait for a next attempt, `active` ones are in work. */
+/** BullMQ's states of unfinished jobs; a `delayed` job waits for its next attempt. */
 export const backlogStates = ['waiting', 'prioritized', 'active', 'delayed'] as const;
 
 export interface BacklogPart {
   state: (typeof backlogStates)[number];
   depth: number;
-  /** Since the one at the head of the state was first queued; 0 where there is none. */
+  /** Age of the first job in this state, since it was queued; 0 without jobs. */
   oldestAgeMs: number;
 }
 
-/** Resolves with one part for each state. */
+/** Resolves to one part for each state. */
 export type ReadBacklog = () => Promise<BacklogPart[]>;
 
 export function createReadBacklog(queue: Queue): ReadBacklog {
@@ -228,7 +228,7 @@ export function createReadBacklog(queue: Queue): ReadBacklog {
       backlogStates.map(async (state) => {
         const depth = depths[state] ?? 0;
         const [oldest] = depth > 0 ? await queue.getJobs([state], 0, 0, true) : [];
-        // It may have moved on between the two commands.
+        // The job may have changed its state between the two commands.
         const oldestAgeMs = oldest ? Math.max(0, Date.now() - oldest.timestamp) : 0;
         return { state, depth, oldestAgeMs };
       }),
@@ -237,10 +237,9 @@ export function createReadBacklog(queue: Queue): ReadBacklog {
 }
 
 /**
- * Where a job carries the identity of who sent it: BullMQ's own place for that, which it keeps over
- * retries, and not the job's data, which is not about traces.
+ * Job options that carry the sender's trace context in BullMQ's own field for it, which retries keep.
  *
- * BullMQ's own spans are off: they hold a job's result, which is a person's score.
+ * BullMQ's own spans stay off: they contain a job's result, which is a person's score.
  */
 export function withCarrier(carrier: string | undefined) {
   return carrier === undefined ? {} : { telemetry: { metadata: carrier } };

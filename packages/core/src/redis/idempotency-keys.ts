@@ -5,11 +5,11 @@ import type { Keys } from './keys.js';
 export interface RedisIdempotencyKeysOptions {
   redis: Redis;
   keys: Keys;
-  resultLifeSeconds: number;
+  resultTtlSeconds: number;
 }
 
 export function createRedisIdempotencyKeys(options: RedisIdempotencyKeysOptions): IdempotencyKeys {
-  const { redis, keys, resultLifeSeconds } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const keyOf = ({ tenant, keySha256 }: KeyAddress) => keys.idempotency(tenant, keySha256);
 
   return {
@@ -20,15 +20,15 @@ export function createRedisIdempotencyKeys(options: RedisIdempotencyKeysOptions)
     },
   };
 
-  /** Two gateways may try in the same millisecond; inside Redis one of them is first. */
+  /** A script, because two gateways may claim a key in the same millisecond. */
   async function put(at: KeyAddress, expected: string, claim: KeyClaim): Promise<KeyClaim> {
-    const args = [expected, JSON.stringify(claim), resultLifeSeconds];
-    const inForce = await reachRedis(() => redis.eval(PUT_IF_AS_EXPECTED, 1, keyOf(at), ...args));
+    const args = [expected, JSON.stringify(claim), resultTtlSeconds];
+    const inForce = await reachRedis(() => redis.eval(SET_IF_FREE_OR_SAME, 1, keyOf(at), ...args));
     return JSON.parse(String(inForce)) as KeyClaim;
   }
 }
 
-const PUT_IF_AS_EXPECTED = `
+const SET_IF_FREE_OR_SAME = `
   local held = redis.call('GET', KEYS[1])
   if held and held ~= ARGV[1] then
     return held

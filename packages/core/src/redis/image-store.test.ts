@@ -3,7 +3,7 @@ import type { Redis } from './connection/connect.js';
 import { createRedisImageStore } from './image-store.js';
 import { createKeys } from './keys.js';
 
-/** A Redis whose writes end only when the test says so, and which answers while it is `alive`. */
+/** A Redis whose writes end when the test ends them, and that answers pings while it is `alive`. */
 function createHeldRedis({ alive = true } = {}) {
   const writes: (() => void)[] = [];
   const sent: string[] = [];
@@ -16,11 +16,11 @@ function createHeldRedis({ alive = true } = {}) {
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 const keys = createKeys('{test}');
-const options = { keys, lifeSeconds: 60 };
+const options = { keys, ttlSeconds: 60 };
 const unavailable = { code: 'unavailable' };
 
-describe('the image store', () => {
-  it('writes a few images at a time, and the others in their turn', async () => {
+describe('the Redis image store', () => {
+  it('writes four images at a time, and the others in order', async () => {
     const { writes, ...held } = createHeldRedis();
     const store = createRedisImageStore({ ...options, ...held, timeoutMs: 1000 });
     const puts = Array.from({ length: 6 }, (_, i) => store.put(`${i}`, Uint8Array.of(i)));
@@ -33,18 +33,18 @@ describe('the image store', () => {
     await Promise.all(puts);
   });
 
-  it('gives up a write that a slow network does not end within the limit of its size', async () => {
+  it('rejects a write that a slow network does not end within its time limit', async () => {
     const held = createHeldRedis();
     const store = createRedisImageStore({ ...options, ...held, timeoutMs: 1 });
     await expect(store.put('a', Uint8Array.of(1))).rejects.toMatchObject(unavailable);
   });
 
-  describe('given ten megabytes', () => {
+  describe('with an image of ten megabytes', () => {
     const tenMegabytes = new Uint8Array(10_000_000);
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());
 
-    it('goes on writing for seconds where Redis answers', async () => {
+    it('keeps writing for seconds while Redis answers pings', async () => {
       const { writes, ...held } = createHeldRedis();
       const store = createRedisImageStore({ ...options, ...held, timeoutMs: 500 });
       const put = store.put('a', tenMegabytes);
@@ -54,7 +54,7 @@ describe('the image store', () => {
       expect(held.sent).toEqual([]);
     });
 
-    it('gives up after 500 ms where Redis is silent, all that wait, and takes back the image', async () => {
+    it('rejects all waiting writes after 500 ms of silence, and deletes the late image', async () => {
       const held = createHeldRedis({ alive: false });
       const store = createRedisImageStore({ ...options, ...held, timeoutMs: 500 });
       const puts = Promise.allSettled(

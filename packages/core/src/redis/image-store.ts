@@ -4,28 +4,28 @@ import { limitTime } from '../runtime/limit-time.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
-/** More writes at once would only share the bandwidth, and time out together. */
+/** With more writes at once, each gets less bandwidth, and they time out together. */
 const WRITES_AT_ONCE = 4;
-/** The slowest network (20 MB/s) that an image's own time limit allows for. */
+/** A write's time limit assumes a network of at least 20 MB/s. */
 const BYTES_PER_MS = 20_000;
-/** To ask for: a cluster sends the question where the images are. */
-const NO_IMAGE = 'none';
+/** Dummy id for pings: an EXISTS on its key goes to the cluster node that has the images. */
+const PING_ID = 'none';
 
 export interface RedisImageStoreOptions {
   redis: Redis;
-  /** For writes, where answers are urgent: megabytes hold up what is sent after them. */
+  /** A connection for writes: megabytes delay the commands that are sent after them. */
   bulkRedis?: Redis;
   keys: Keys;
   /** Must exceed the longest wait in the queue plus all retries. */
-  lifeSeconds: number;
-  /** How long Redis may be silent before a write is given up. Without it, a write has no limit. */
+  ttlSeconds: number;
+  /** Longest silence of Redis before a write fails; without it, a write waits without a limit. */
   timeoutMs?: number;
 }
 
-/** Image bytes as plain Redis strings with an expiry. */
+/** Image bytes as Redis strings with a TTL. */
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
-  const { redis, bulkRedis = redis, keys, lifeSeconds } = options;
-  const inTurn = pLimit(WRITES_AT_ONCE);
+  const { redis, bulkRedis = redis, keys, ttlSeconds } = options;
+  const limitWrites = pLimit(WRITES_AT_ONCE);
   const awaitWrite = createAwaitWrite(options);
 
   return {
@@ -33,10 +33,10 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       // A view, not a copy: ioredis takes only a Buffer as binary.
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const key = keys.image(id);
-      const write = () => bulkRedis.set(key, buffer, 'EX', lifeSeconds);
-      // Behind the write, on the same connection: one that was given up may still arrive.
-      const takeBack = () => bulkRedis.unlink(key);
-      await reachRedis(() => inTurn(() => awaitWrite({ write, takeBack, size: bytes.length })));
+      const write = () => bulkRedis.set(key, buffer, 'EX', ttlSeconds);
+      // On the same connection, so after the write: a write that timed out may still arrive.
+      const undo = () => bulkRedis.unlink(key);
+      await reachRedis(() => limitWrites(() => awaitWrite({ write, undo, size: bytes.length })));
     },
     async get(ids) {
       if (ids.length === 0) return [];
@@ -44,39 +44,39 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       return values.map((value) => value ?? undefined);
     },
     async delete(id) {
-      // UNLINK frees megabytes outside Redis's one command thread.
+      // UNLINK frees megabytes outside the one thread in which Redis runs commands.
       await reachRedis(() => redis.unlink(keys.image(id)));
     },
     async ping() {
-      await reachRedis(() => redis.exists(keys.image(NO_IMAGE)));
+      await reachRedis(() => redis.exists(keys.image(PING_ID)));
     },
   };
 }
 
 interface Write {
   write(): Promise<unknown>;
-  takeBack(): Promise<unknown>;
+  undo(): Promise<unknown>;
   /** In bytes. */
   size: number;
 }
 
-/** Resolves when the image is written. */
+/** Returns a function that resolves when an image is written, and rejects after its time limit. */
 function createAwaitWrite({ redis, keys, timeoutMs }: RedisImageStoreOptions) {
-  /** Writes that were given up and may still be under way: their bytes are still held. */
+  /** Writes that timed out and have not ended: ioredis still holds their bytes. */
   let overdue = 0;
 
-  return async ({ write, takeBack, size }: Write): Promise<void> => {
+  return async ({ write, undo, size }: Write): Promise<void> => {
     if (timeoutMs === undefined) return void (await write());
-    // Everything that waits behind an overdue write fails at once, not one limit after the other.
+    // All writes behind an overdue one fail at once, instead of one time limit after the other.
     if (overdue > 0) throw new Error('an earlier image is not written yet');
     const writing = write();
     const limitMs = timeoutMs + WRITES_AT_ONCE * (size / BYTES_PER_MS);
-    const ask = () => redis.exists(keys.image(NO_IMAGE));
-    if (await endsBefore({ limitMs, stepMs: timeoutMs / 2, ask }, writing)) return;
+    const ping = () => redis.exists(keys.image(PING_ID));
+    if (await endsBefore({ limitMs, stepMs: timeoutMs / 2, ping }, writing)) return;
     overdue += 1;
     const settle = () => (overdue -= 1);
     writing.then(settle, settle);
-    takeBack().catch(() => undefined);
+    undo().catch(() => undefined);
     throw new Error('Redis does not answer');
   };
 }
@@ -84,31 +84,31 @@ function createAwaitWrite({ redis, keys, timeoutMs }: RedisImageStoreOptions) {
 interface WriteLimits {
   limitMs: number;
   stepMs: number;
-  /** Over another connection, which no bytes hold up. */
-  ask(): Promise<unknown>;
+  /** Over another connection, which no image bytes delay. */
+  ping(): Promise<unknown>;
 }
 
 /**
- * False when the limit is first, or once Redis does not answer: a write may take long on a slow
- * network, but at a frozen Redis it does not end. Rejects as the write does.
+ * True when the write ends in time; false after the limit, or once Redis does not answer a ping: a slow
+ * network delays a write, a frozen Redis never ends it. Rejects when the write rejects.
  */
-async function endsBefore({ limitMs, stepMs, ask }: WriteLimits, writing: Promise<unknown>) {
+async function endsBefore({ limitMs, stepMs, ping }: WriteLimits, writing: Promise<unknown>) {
   const deadline = performance.now() + limitMs;
   while (performance.now() < deadline) {
     if (await endsWithin(stepMs, writing)) return true;
-    if (!(await isAnswered(stepMs, ask()))) break;
+    if (!(await isAnswered(stepMs, ping()))) break;
   }
   return endsWithin(0, writing);
 }
 
-async function isAnswered(limitMs: number, asking: Promise<unknown>): Promise<boolean> {
-  return limitTime(limitMs, asking).then(
+async function isAnswered(limitMs: number, pinging: Promise<unknown>): Promise<boolean> {
+  return limitTime(limitMs, pinging).then(
     () => true,
     () => false,
   );
 }
 
-/** False when the limit is first. Rejects as the work does. */
+/** False when the limit comes first. Rejects when the work rejects. */
 async function endsWithin(limitMs: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<boolean>((resolve) => {

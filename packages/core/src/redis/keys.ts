@@ -1,21 +1,21 @@
 import { CHECK_QUEUE } from '../ports.js';
 
 /**
- * Every Redis key of the product. The prefix (default `{livegate}`) is also BullMQ's; its braces
- * are a Redis Cluster hash tag, so that all keys of one installation share a slot.
+ * Every Redis key of the product. BullMQ uses the same prefix (default `{livegate}`). Its braces are a
+ * Redis Cluster hash tag, so that all keys of one installation are in one slot.
  */
 export function createKeys(prefix: string) {
   return {
     prefix,
     image: (id: string) => `${prefix}:image:${id}`,
-    /** BullMQ's own hash of one job. */
+    /** BullMQ's hash of one job. */
     job: (id: string) => `${prefix}:${CHECK_QUEUE}:${id}`,
     cancellation: (id: string) => `${prefix}:canceled:${id}`,
     /** Ids of checks that are being deleted. */
     deleting: `${prefix}:deleting`,
-    /** BullMQ's own stream of what happened in one queue. */
+    /** BullMQ's event stream of one queue. */
     events: (queue: string) => `${prefix}:${queue}:events`,
-    /** Addresses of the gateways that attached to a check. */
+    /** Addresses of the gateways that attached to a check's reply. */
     attached: (id: string) => `${prefix}:attached:${id}`,
     idempotency: (tenant: string, keySha256: string) => `${prefix}:key:${tenant}:${keySha256}`,
     replies: (gatewayId: string) => `${prefix}:replies:${gatewayId}`,
@@ -26,12 +26,12 @@ export function createKeys(prefix: string) {
     /** Hash of one tenant's endpoints, by id. */
     webhookEndpoints: (tenant: string) => `${prefix}:webhook-endpoints:${tenant}`,
     webhookSecrets: (tenant: string) => `${prefix}:webhook-secrets:${tenant}`,
-    /** How many deliveries a tenant has queued lately. */
+    /** The number of deliveries that a tenant has queued within a minute. */
     webhookRank: (tenant: string) => `${prefix}:webhook-rank:${tenant}`,
     delivery: (id: string) => `${prefix}:delivery:${id}`,
     /** Sorted set of one endpoint's delivery ids, by time. */
     deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,
-    /** Those of them that have ended. */
+    /** The same for its ended deliveries. */
     endedDeliveries: (endpointId: string) => `${prefix}:ended-deliveries:${endpointId}`,
   };
 }

@@ -33,7 +33,7 @@ export function createRedisRateLimiter(redis: Redis, keys: Keys): RateLimiter {
   };
 }
 
-/** The library rejects with its own result when the limit is reached, and with errors otherwise. */
+/** The library rejects with a `RateLimiterRes` at the limit, and with an Error on a failure. */
 async function refusalOf(
   limiter: RateLimiterRedis,
   tenant: string,

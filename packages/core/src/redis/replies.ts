@@ -8,18 +8,18 @@ import { traceReceive, traceSend } from '../telemetry/traces.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
-/** About this many replies are kept for a gateway that is too slow to read them. */
+/** Approximate length limit of a reply stream, for a gateway that reads too slowly. */
 const MAX_REPLIES = 10_000;
-/** A stream outlives its last reply by this: long enough to reconnect, too short to pile up. */
-const STREAM_LIFE_SECONDS = 120;
+/** TTL of a stream after its last reply: long enough for its gateway to reconnect. */
+const STREAM_TTL_SECONDS = 120;
 /** How long one read of the stream blocks. */
 export const REPLIES_BLOCK_MS = 5000;
 const RETRY_MS = 100;
 
-/** Longer than any wait; an attachment whose gateway died lapses with it. */
-const ATTACHMENT_LIFE_SECONDS = 600;
+/** TTL of an attachment, longer than any wait: removes the attachments of a gateway that died. */
+const ATTACHMENT_TTL_SECONDS = 600;
 
-/** Adds each outcome to the stream of every gateway that asked. */
+/** Adds each outcome to the stream of every gateway that waits for it. */
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
     async send(id, outcome, address) {
@@ -29,7 +29,7 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
           return addEntry(keys.replies(to), [id, JSON.stringify(outcome), ...trace]);
         });
       await reachRedis(async () => {
-        // In one round trip: who submitted the check is told, and who else waits is asked for.
+        // One round trip: reply to the gateway that submitted the check, and list the attached ones.
         const [attached] = await Promise.all([
           redis.smembers(keys.attached(id)),
           address !== undefined && sendTo(address),
@@ -44,27 +44,27 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   };
 
   async function addEntry(stream: string, entry: string[]): Promise<void> {
-    await redis.eval(ADD_REPLY, 1, stream, MAX_REPLIES, STREAM_LIFE_SECONDS, ...entry);
+    await redis.eval(ADD_REPLY, 1, stream, MAX_REPLIES, STREAM_TTL_SECONDS, ...entry);
   }
 }
 
-/** One step: a stream whose writer dies in between would have no expiry. */
+/** A script, because a worker that died between the two commands would leave a stream without TTL. */
 const ADD_REPLY = `
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
   redis.call('EXPIRE', KEYS[1], ARGV[2])`;
 
-/** One step, for the same reason. */
+/** A script for the same reason. */
 const ATTACH = `
   redis.call('SADD', KEYS[1], ARGV[1])
   redis.call('EXPIRE', KEYS[1], ARGV[2])`;
 
-/** All gateways' streams are one to whoever looks at a trace. */
+/** Traces show the streams of all gateways as one destination. */
 const tracedStream = { system: 'redis', destination: 'replies' } as const;
 
 export interface RedisReplyInboxOptions {
   /** For short commands. */
   redis: Redis;
-  /** A connection of its own, as XREAD blocks it. Closed by the inbox. */
+  /** A separate connection, because XREAD blocks it. The inbox closes it. */
   blockingRedis: Redis;
   keys: Keys;
   /** Unique for each run of a gateway, so that it never reads a predecessor's replies. */
@@ -74,8 +74,8 @@ export interface RedisReplyInboxOptions {
 }
 
 /**
- * One stream for the whole gateway, read by one blocking XREAD. A stream, not pub/sub, because
- * it still holds what arrived while the connection was down.
+ * One stream for the whole gateway, read by one blocking XREAD. A stream, not pub/sub, because a stream
+ * keeps the replies that arrive while the connection is down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
   const { blockingRedis, leases, gatewayId, log } = options;
@@ -118,42 +118,42 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
           waiters.deliver(id, JSON.parse(outcome) as CheckOutcome),
         );
       } catch (error) {
-        // It must not keep the others from their callers.
-        log.error({ requestId: id, err: error }, 'a reply cannot be read');
+        // One unreadable reply must not stop the others.
+        log.error({ requestId: id, err: error }, 'unreadable reply in the reply stream');
       }
     }
   }
 }
 
 /**
- * Marks in Redis for which checks workers are to reply to this gateway as well. A mark goes with the
- * last one here who waits.
+ * Attaches this gateway to checks that another gateway submitted: workers reply to it as well. The
+ * attachment is removed with the last waiter for the check here.
  */
 function createAttachments({ redis, keys, gatewayId, leases, log }: RedisReplyInboxOptions) {
-  /** How many here wait for each check. */
+  /** Waiters here, by check. */
   const counts = new Map<string, number>();
 
   return {
     take(id: string): Lease & { written: Promise<unknown> } {
       counts.set(id, (counts.get(id) ?? 0) + 1);
-      const lease = leases.take('attachment', () => leave(id));
-      const written = redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_LIFE_SECONDS);
+      const lease = leases.take('attachment', () => detach(id));
+      const written = redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_TTL_SECONDS);
       return { ...lease, written };
     },
   };
 
-  function leave(id: string): void {
+  function detach(id: string): void {
     const remaining = (counts.get(id) ?? 0) - 1;
     if (remaining > 0) return void counts.set(id, remaining);
     counts.delete(id);
-    // The check may have ended, and deleted the marks, before this one was made.
+    // Also when a reply came: the check may have ended before this attachment was written.
     redis.srem(keys.attached(id), gatewayId).catch((error: unknown) => {
-      log.debug({ requestId: id, err: error }, 'detaching from a check failed, it expires');
+      log.debug({ requestId: id, err: error }, 'reply attachment not removed, it expires');
     });
   }
 }
 
-/** The entries of a gateway's stream, each once, until closing. What was read is deleted. */
+/** Yields each entry of a gateway's stream once, until closing, and deletes what it has read. */
 async function* readReplies(
   { redis, blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
   closing: AbortSignal,
@@ -167,17 +167,17 @@ async function* readReplies(
         lastId = entryId;
         yield fields;
       }
-      // An outcome holds a score. What cannot be deleted now is with the next, or expires.
+      // An outcome contains a score. If this fails, the next trim deletes it, or the stream expires.
       if (read) redis.xtrim(stream, 'MINID', nextId(lastId)).catch(() => undefined);
     } catch (error) {
       if (closing.aborted) return;
-      log.warn({ err: error }, 'reading replies failed, trying again');
+      log.warn({ err: error }, 'reading the reply stream failed, retrying');
       await delay(RETRY_MS);
     }
   }
 }
 
-/** The least id above this one. */
+/** The smallest id after this one. */
 function nextId(entryId: string): string {
   const [ms, sequence] = entryId.split('-');
   return `${ms}-${BigInt(sequence ?? 0) + 1n}`;

@@ -13,28 +13,28 @@ import {
 import { reachRedis, type Redis } from './connection/connect.js';
 import { type Keys } from './keys.js';
 
-/** Job data holds ids and small facts; more than this in it is a bug. */
+/** Job data is ids and small facts, so a larger job is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
 
-/** For faults of ours only, such as an outage; the schedule of a delivery is not BullMQ's. */
-const OWN_FAULTS = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
+/** For our own faults, such as an outage. The retry schedule of a delivery is in the domain. */
+const RETRIES = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
 
 /**
- * Of jobs with a priority BullMQ takes the lowest first, and before all of them those without one. A
- * delivery's is its number among those that its tenant has queued within this time, so tenants take
- * turns however many one of them has queued; announcements have none.
+ * TTL of the counter that ranks a tenant's deliveries. A delivery's rank is its BullMQ priority, so the
+ * first deliveries of all tenants are sent before the second ones, however many one tenant has queued.
+ * Announcements have no priority: BullMQ takes them before all deliveries.
  */
-const RANK_LIFE_SECONDS = 60;
-/** BullMQ's limit. */
+const RANK_TTL_SECONDS = 60;
+/** The highest priority that BullMQ accepts. */
 const MAX_PRIORITY = 2 ** 21;
 
-/** The delivery's own record is the log: of a job that is done nothing needs to stay. */
-const NOTHING_STAYS = { ...NO_STACKS, removeOnComplete: true, removeOnFail: true };
+/** A finished job is removed: the delivery's record has its attempts. */
+const REMOVE_FINISHED = { ...NO_STACKS, removeOnComplete: true, removeOnFail: true };
 
-const JOB_OPTIONS = { ...OWN_FAULTS, ...NOTHING_STAYS, sizeLimit: MAX_JOB_DATA_BYTES };
+const JOB_OPTIONS = { ...RETRIES, ...REMOVE_FINISHED, sizeLimit: MAX_JOB_DATA_BYTES };
 
-/** The announced check ends within this, or has ended; a look at once would often be in vain. */
-const FIRST_LOOK_MS = 100;
+/** A check is announced right before it ends; by then it usually has ended. */
+const ANNOUNCEMENT_DELAY_MS = 100;
 
 export interface RedisWebhookQueue extends WebhookQueue {
   bullQueue: BullQueue;
@@ -49,10 +49,10 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     defaultJobOptions: JOB_OPTIONS,
     streams: NO_EVENTS,
   });
-  // The connection reports its own errors; an unheard 'error' event would end the process.
+  // `reportOutages` logs connection errors; without a listener, an 'error' event ends the process.
   queue.on('error', () => undefined);
 
-  /** A Queue waits for its first connection without a limit; a caller who may not wait must not. */
+  /** A BullMQ Queue waits for its first connection without a limit; a request must not. */
   const reach = <T>(work: () => Promise<T>) =>
     reachRedis(async () => {
       const mayWait = redis.options.enableOfflineQueue;
@@ -69,7 +69,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
       reach(async () => {
         if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
         const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
-        const options = { jobId: announcementOf(id), delay: FIRST_LOOK_MS };
+        const options = { jobId: announcementOf(id), delay: ANNOUNCEMENT_DELAY_MS };
         await send(queue, { kind: 'announce', check }, options);
       }),
     async deliver(delivery) {
@@ -84,7 +84,7 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
   };
 }
 
-/** Adding a job that is there already changes nothing. */
+/** Adding a job whose id exists changes nothing. */
 function addDelivery(queue: Queue<WebhookJob>, delivery: Delivery, priority: number) {
   const { id, tenant } = delivery;
   const receiver = receiverOf(delivery);
@@ -94,7 +94,7 @@ function addDelivery(queue: Queue<WebhookJob>, delivery: Delivery, priority: num
 
 async function takeRank(redis: Redis, key: string): Promise<number> {
   const [, counted] =
-    (await redis.multi().set(key, 0, 'EX', RANK_LIFE_SECONDS, 'NX').incr(key).exec()) ?? [];
+    (await redis.multi().set(key, 0, 'EX', RANK_TTL_SECONDS, 'NX').incr(key).exec()) ?? [];
   const [error, rank] = counted ?? [];
   if (error) throw error;
   return Math.min(Number(rank), MAX_PRIORITY);
@@ -118,7 +118,7 @@ async function prioritize(job: Job<WebhookJob>): Promise<void> {
   try {
     await job.promote();
   } catch (error) {
-    // Its time may have come just now.
+    // The job may have become due between the two commands.
     if (await job.isDelayed()) throw error;
   }
 }

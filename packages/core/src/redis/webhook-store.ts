@@ -1,7 +1,7 @@
 import { LivegateError } from '../domain/errors.js';
 import {
   type Delivery,
-  deliveryLifeSeconds,
+  deliveryTtlSeconds,
   type DeliveryTarget,
 } from '../domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
@@ -9,10 +9,10 @@ import type { WebhookStore } from '../ports.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
-/** How many of one endpoint's deliveries are shown, and how many of those that have ended are kept. */
+/** Most deliveries of one endpoint that are listed, and most ended ones that are kept. */
 const MAX_LISTED = 100;
-/** Of the lists themselves; what they list has lives of its own, none longer. */
-const LIST_LIFE_SECONDS = 7 * 24 * 60 * 60;
+/** TTL of the lists; no listed delivery has a longer one. */
+const LIST_TTL_SECONDS = 7 * 24 * 60 * 60;
 
 /** KEYS: the tenant's endpoints. ARGV: id, endpoint, limit. */
 const ADD_BELOW_LIMIT = `
@@ -20,7 +20,7 @@ if redis.call('hlen', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
 
-/** KEYS: the tenant's endpoints, the lists of one. ARGV: its id, what a delivery's key starts with. */
+/** KEYS: the tenant's endpoints, one endpoint's two lists. ARGV: its id, prefix of a delivery's key. */
 const REMOVE_ENDPOINT = `
 if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return 0 end
 for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
@@ -30,8 +30,8 @@ redis.call('unlink', KEYS[2], KEYS[3])
 return 1`;
 
 /**
- * KEYS: the delivery; for one to an endpoint, the tenant's endpoints and the list of this one's. ARGV:
- * the record, its life, its id, when it was made, the life of the list, the endpoint's id.
+ * KEYS: the delivery; if its target is an endpoint, the tenant's endpoints and the endpoint's list.
+ * ARGV: the record, its TTL, its id, its creation time, the TTL of the list, the endpoint's id.
  */
 const ADD_DELIVERY = `
 if KEYS[2] and redis.call('hexists', KEYS[2], ARGV[6]) == 0 then return 0 end
@@ -43,9 +43,9 @@ end
 return 1`;
 
 /**
- * KEYS: the delivery; for one to an endpoint, its lists: all, and those that have ended. ARGV: the
- * record as it was and as it shall be, its life, its id, when it was made, the life of the lists,
- * whether it has ended, how many of these are kept, what a delivery's key starts with.
+ * KEYS: the delivery; if its target is an endpoint, the lists of all and of ended deliveries. ARGV: the
+ * old record, the new record, its TTL, its id, its creation time, the TTL of the lists, whether it has
+ * ended (0 or 1), how many ended ones are kept, the prefix of a delivery's key.
  */
 const UPDATE_DELIVERY = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -131,12 +131,12 @@ async function addDelivery(redis: Redis, keys: Keys, delivery: Delivery): Promis
   const lists =
     endpointId === undefined ? [] : [keys.webhookEndpoints(tenant), keys.deliveries(endpointId)];
   const used = [keys.delivery(id), ...lists];
-  const record = [JSON.stringify(delivery), deliveryLifeSeconds(delivery), id, createdAt];
-  const args = [...record, LIST_LIFE_SECONDS, endpointId ?? ''];
+  const record = [JSON.stringify(delivery), deliveryTtlSeconds(delivery), id, createdAt];
+  const args = [...record, LIST_TTL_SECONDS, endpointId ?? ''];
   return (await redis.eval(ADD_DELIVERY, used.length, ...used, ...args)) === 1;
 }
 
-/** Starts over with the newer record when another process has changed it in between. */
+/** Retries with the newer record when another process has changed it between read and write. */
 async function updateDelivery(
   { redis, keys }: { redis: Redis; keys: Keys },
   id: string,
@@ -152,9 +152,9 @@ async function updateDelivery(
         ? []
         : [keys.deliveries(endpointId), keys.endedDeliveries(endpointId)];
     const used = [keys.delivery(id), ...lists];
-    const record = [JSON.stringify(changed), deliveryLifeSeconds(changed), id, changed.createdAt];
+    const record = [JSON.stringify(changed), deliveryTtlSeconds(changed), id, changed.createdAt];
     const hasEnded = changed.status === 'pending' ? 0 : 1;
-    const args = [from, ...record, LIST_LIFE_SECONDS, hasEnded, MAX_LISTED, keys.delivery('')];
+    const args = [from, ...record, LIST_TTL_SECONDS, hasEnded, MAX_LISTED, keys.delivery('')];
     if ((await redis.eval(UPDATE_DELIVERY, used.length, ...used, ...args)) === 1) return changed;
   }
 }
@@ -190,19 +190,19 @@ function parseDelivery(json: string): Delivery {
   return JSON.parse(json) as Delivery;
 }
 
-/** KEYS: the key. ARGV: what it should hold, what it shall hold. */
+/** KEYS: the key. ARGV: the old value, the new value. */
 const SET_IF_SAME = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], ARGV[2])
 return 1`;
 
-/** KEYS: the hash. ARGV: what its field should hold, what it shall hold, the field. */
+/** KEYS: the hash. ARGV: the old value of the field, its new value, the field. */
 const HSET_IF_SAME = `
 if redis.call('hget', KEYS[1], ARGV[3]) ~= ARGV[1] then return 0 end
 redis.call('hset', KEYS[1], ARGV[3], ARGV[2])
 return 1`;
 
-/** Changes the JSON at a key atomically; `undefined` if there is none. */
+/** Changes the JSON at a key atomically; `undefined` if the key does not exist. */
 export function updateKey<T>(
   redis: Redis,
   key: string,
@@ -214,7 +214,7 @@ export function updateKey<T>(
   });
 }
 
-/** Changes the JSON in a field of a hash atomically; `undefined` if there is none. */
+/** Changes the JSON in a hash field atomically; `undefined` if the field does not exist. */
 export function updateField<T>(
   redis: Redis,
   { key, field }: { key: string; field: string },
@@ -231,7 +231,7 @@ interface Slot {
   set(from: string, to: string): Promise<unknown>;
 }
 
-/** Starts over with the newer value when another process has changed it in between. */
+/** Retries with the newer value when another process has changed it between read and write. */
 async function changeUntilSet<T>(change: (latest: T) => T, slot: Slot): Promise<T | undefined> {
   for (;;) {
     const from = await slot.read();

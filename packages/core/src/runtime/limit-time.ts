@@ -1,4 +1,4 @@
-/** Rejects when the work takes longer than the limit; the work itself goes on. */
+/** Rejects after the limit; the work itself continues. */
 export async function limitTime<T>(limitMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
@@ -7,7 +7,7 @@ export async function limitTime<T>(limitMs: number, work: Promise<T>): Promise<T
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-/** Rejects with the signal's reason once that aborts; the work itself goes on. */
+/** Rejects with the signal's reason when it aborts; the work itself continues. */
 export async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   signal.throwIfAborted();
   let stop = () => {};

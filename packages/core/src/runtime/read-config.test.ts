@@ -11,12 +11,12 @@ const evenPort = z
 const read = (env: NodeJS.ProcessEnv) => readConfig(schema, env, [oneSlotRule, evenPort]);
 
 describe('readConfig', () => {
-  it('fills in defaults, also for empty variables', () => {
+  it('uses defaults for unset and empty variables', () => {
     const config = read({ PORT: '', REDIS_URL: '' });
     expect(config).toMatchObject({ PORT: 8080, REDIS_URL: 'redis://127.0.0.1:6379' });
   });
 
-  it('lists every problem at once, each by the name of its variable', () => {
+  it('lists all problems at once, each with the name of its variable', () => {
     const env = {
       REDIS_URL: 'ftp://x',
       BLOB_REDIS_URL: 'redis+cluster://a/1',
@@ -25,20 +25,20 @@ describe('readConfig', () => {
     };
     expect(() => read(env)).toThrow(ConfigError);
     expect(() => read(env)).toThrow(
-      /:\n {2}REDIS_URL: expected.*\n {2}BLOB_REDIS_URL: .*\n {2}LIVEGATE_LOG_LEVEL: .*\n {2}PORT: must be even$/,
+      /:\n {2}LIVEGATE_LOG_LEVEL: .*\n {2}REDIS_URL: expected.*\n {2}BLOB_REDIS_URL: .*\n {2}PORT: must be even$/,
     );
   });
 
-  it('applies a rule only to variables that are right each by itself', () => {
+  it('applies a rule only when each of its variables is valid', () => {
     expect(() => read({ PORT: 'http' })).toThrow(expect.not.stringContaining('even'));
   });
 
-  it('gives a value that cannot be changed', () => {
+  it('returns a frozen value', () => {
     expect(Object.isFrozen(read({}))).toBe(true);
   });
 
   it.each(['REDIS_URL', 'BLOB_REDIS_URL'])(
-    'wants keys in one slot where %s is a cluster',
+    'requires a hash tag in the key prefix when %s is a cluster',
     (key) => {
       const readWith = (prefix: string) =>
         read({ [key]: 'redis+cluster://a?addr=b', LIVEGATE_KEY_PREFIX: prefix });

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** The environment is wrong; the message lists how. */
+/** The environment is invalid; the message lists every problem. */
 export class ConfigError extends Error {}
 
 /**
- * Parses the environment into one frozen value. Throws a `ConfigError` that lists every problem, so
- * that a wrong deployment is corrected in one go. An empty variable counts as unset.
+ * Parses the environment into one frozen value. Throws a `ConfigError` that lists all problems at once.
+ * An empty variable counts as unset.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
@@ -16,19 +16,19 @@ export function readConfig<Shape extends z.ZodRawShape>(
   return Object.freeze(schema.parse(givenOf(env)));
 }
 
-/** Throws a `ConfigError` if there are any problems; each is listed once. */
+/** Throws a `ConfigError` that lists each problem once; does nothing without problems. */
 export function refuseConfig(problems: string[]): void {
   if (problems.length === 0) return;
   const lines = [...new Set(problems)].map((problem) => `  ${problem}`);
   throw new ConfigError(`The configuration is wrong:\n${lines.join('\n')}`);
 }
 
-/** What must hold among several variables: a schema of those, which finds no other key. */
+/** A rule across several variables: a schema of only these variables. */
 export type ConfigRule = z.ZodObject;
 
 /**
- * One line for each problem, which begins with the name of its variable. Two rules may tell the same of
- * one that is none of the schema's.
+ * One line for each problem, which starts with the variable's name. Two rules may report the same problem
+ * of a variable that is not in the schema.
  */
 export function findConfigProblems(
   schema: z.ZodObject,
@@ -38,7 +38,7 @@ export function findConfigProblems(
   const given = givenOf(env);
   const issues = schema.safeParse(given).error?.issues ?? [];
   const wrong = new Set(issues.map(({ path: [key] }) => key));
-  // A rule is for variables that are right each by itself.
+  // A rule applies only when each of its variables is valid by itself.
   const broken = rules
     .filter(({ shape }) => !Object.keys(shape).some((key) => wrong.has(key)))
     .flatMap((rule) => rule.safeParse(given).error?.issues ?? []);
@@ -54,9 +54,9 @@ export function integer(min = 0) {
   return z.coerce.number().int().min(min);
 }
 
-/** Node's timers hold 31 bits of milliseconds (24.8 days): a longer one ends after 1 ms. */
+/** Node's timers have 31 bits of milliseconds (24.8 days): a longer one fires after 1 ms. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Five days. Durations from the environment are added up: four of them still fit into one timer. */
+/** Five days. A timer may be the sum of up to four configured durations. */
 export const MAX_SETTING_MS = 5 * 24 * 60 * 60 * 1000;
 
 /** A duration in the environment, in milliseconds. */
@@ -64,12 +64,12 @@ export function milliseconds(min = 0) {
   return integer(min).max(MAX_SETTING_MS);
 }
 
-/** A share or a probability in the environment. */
+/** A ratio or a probability in the environment, 0..1. */
 export function fraction() {
   return z.coerce.number().min(0).max(1);
 }
 
-/** A text in the environment that `parse` reads, or throws what is wrong with it. */
+/** A text in the environment, converted by `parse`, whose Error becomes the problem. */
 export function parsedBy<Value>(parse: (text: string) => Value) {
   return z.string().transform((text, context): Value => {
     try {
@@ -81,7 +81,7 @@ export function parsedBy<Value>(parse: (text: string) => Value) {
   });
 }
 
-/** What api and worker must agree on, and how both listen and log. */
+/** Settings that gateways and workers share. */
 export const sharedConfig = {
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   LIVEGATE_HOST: z.string().default('127.0.0.1'),

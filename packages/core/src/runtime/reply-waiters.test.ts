@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { createLeases } from '../domain/leases.js';
 import { createReplyWaiters } from './reply-waiters.js';
 
-// Node offers the collector only on demand.
+// Node exposes the garbage collector only with this flag.
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
@@ -13,7 +13,7 @@ function usedBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-it('keeps nothing of a waiter that was released without a reply', () => {
+it('reply waiters keep no reference to a waiter that was released without a reply', () => {
   const waiters = createReplyWaiters(createLeases());
   const before = usedBytes();
   for (let i = 0; i < 5000; i++) {
@@ -21,7 +21,7 @@ it('keeps nothing of a waiter that was released without a reply', () => {
     waiters.expect(id).release();
   }
   const kept = usedBytes() - before;
-  // Not collected before here.
+  // The reference prevents an earlier collection.
   waiters.deliver('other', { error: 'internal_error' });
   expect(kept).toBeLessThan(10e6);
 });

@@ -2,7 +2,7 @@ import type { CheckOutcome } from '../domain/check.js';
 import type { Leases } from '../domain/leases.js';
 import type { ReplyWaiter } from '../ports.js';
 
-/** Brings the replies of one stream to the callers that wait for them, several for one check. */
+/** Matches the replies of one stream with their waiters. One check may have several waiters. */
 export function createReplyWaiters(leases: Leases) {
   const waiting = new Map<string, Set<(outcome: CheckOutcome | undefined) => void>>();
 
@@ -20,7 +20,7 @@ export function createReplyWaiters(leases: Leases) {
       });
       return { ...lease, within: (waitMs) => limitTo(waitMs, outcome) };
     },
-    /** A reply nobody waits for (any more) is dropped: the queue still holds the outcome. */
+    /** Drops a reply without a waiter: the queue still has the outcome. */
     deliver(id: string, outcome: CheckOutcome): void {
       const resolvers = waiting.get(id) ?? [];
       waiting.delete(id);

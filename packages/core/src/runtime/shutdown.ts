@@ -1,20 +1,20 @@
-/** A step of the way down. */
+/** One step of the shutdown. */
 export type Closer = () => unknown;
 
-/** How a process ends: at SIGTERM, at SIGINT, or when its parent process is gone. */
+/** Stops a process at SIGTERM, at SIGINT, or when its parent process ends. */
 export interface Shutdown {
-  /** Aborts at the first of these, also while the process is starting. */
+  /** Aborts at the first of these events, also during the start. */
   signal: AbortSignal;
-  /** Where to report, and how long the way down may take. Call it before anything is opened. */
+  /** Sets the log and the time limit of the shutdown. Call it before opening a resource. */
   configure(settings: ShutdownSettings): void;
   /**
-   * Closers run one after another, the latest first. Throws when the process is stopping already, which
-   * ends its start; the closer runs in that case as well.
+   * Closers run one after another, the latest first. Throws if the process is already stopping, which
+   * ends the start; the closer still runs.
    */
   add(closer: Closer): void;
 }
 
-/** Pino's, and most others. */
+/** The part of pino's logger that is used here. */
 export interface ShutdownLog {
   info(facts: object | string, message?: string): void;
   error(facts: object, message: string): void;
@@ -22,13 +22,13 @@ export interface ShutdownLog {
 
 export interface ShutdownSettings {
   log: ShutdownLog;
-  /** The process ends with status 1 when stopping takes longer. */
+  /** Time limit of the shutdown; after it, the process exits with status 1. */
   graceMs: number;
 }
 
 /**
- * Runs a process until it is told to stop. `start` imports what it starts: process 1 of a container
- * ignores every signal that it has no handler for, and nobody sends it twice.
+ * Runs a process until it must stop. `start` loads the app by a dynamic import, so that the signal
+ * handlers exist first: process 1 of a container ignores a signal without a handler.
  */
 export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<void>) {
   const stopping = new AbortController();
@@ -40,7 +40,7 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
   onSignals((reason) => {
     if (signal.aborted) return;
     stopping.abort();
-    // Nothing is open yet.
+    // Before `configure` no resource is open.
     if (!settings) process.exit(0);
     void end(reason, settings);
   });
@@ -56,7 +56,7 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
     },
   });
   await started.catch((error: unknown) => {
-    // A start that was broken off is no failure.
+    // An aborted start is not a failure.
     if (signal.aborted) return;
     console.error(error instanceof Error ? error.message : error);
     process.exit(1);
@@ -65,17 +65,17 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
   async function end(reason: string, { log, graceMs }: ShutdownSettings): Promise<void> {
     log.info({ reason }, 'stopping');
     setTimeout(() => {
-      log.error({ graceMs }, 'not stopped in time');
+      log.error({ graceMs }, 'shutdown timed out');
       process.exit(1);
     }, graceMs).unref();
     try {
-      // To exit while a start loads native code in threads would crash the process.
+      // Exiting while the start loads native code in threads would crash the process.
       await started.catch(() => undefined);
       for (const closer of closers.toReversed()) await closer();
       log.info('stopped');
       process.exit(0);
     } catch (error) {
-      log.error({ err: error }, 'stopping failed');
+      log.error({ err: error }, 'shutdown failed');
       process.exit(1);
     }
   }
@@ -84,7 +84,7 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
 function onSignals(stop: (reason: string) => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal));
   process.once('disconnect', () => stop(PARENT_GONE));
-  // The parent may have left before these lines.
+  // The parent may have ended before the listener was added.
   // oxlint-disable-next-line typescript/no-unnecessary-boolean-literal-compare -- `undefined` without a parent
   if (process.connected === false) stop(PARENT_GONE);
 }

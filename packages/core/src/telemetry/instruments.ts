@@ -1,14 +1,14 @@
 import { type Attributes, type Histogram, type Meter, metrics } from '@opentelemetry/api';
 
-/** Bounds of the buckets that the semantic conventions advise for HTTP requests. */
+/** Histogram buckets in seconds, as OpenTelemetry's semantic conventions advise for HTTP. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-/** The same, and below: for what takes a millisecond or two. */
+/** The same with smaller buckets, for work of a millisecond or two. */
 const FINE_SECONDS = [0.0005, 0.001, 0.0025, ...SECONDS];
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64];
 
 /**
- * Of every instrument here. Ask after `startTelemetry`: an instrument that is older than the SDK
- * measures nothing, for ever.
+ * The meter of all instruments. Call it after `startTelemetry`: an instrument that was created before the
+ * SDK started never records.
  */
 export function getMeter(): Meter {
   return metrics.getMeter('livegate');
@@ -16,7 +16,7 @@ export function getMeter(): Meter {
 
 export interface HistogramOptions {
   description: string;
-  /** Whether it is usually below 5 ms. */
+  /** Whether typical values are below 5 ms. */
   fine?: boolean;
 }
 
@@ -40,13 +40,13 @@ export function createBatchSizeHistogram(name: string, description: string): His
 
 export interface CounterOptions {
   description: string;
-  /** What is counted, in braces: it is no part of the name that Prometheus sees. */
+  /** What is counted, in braces; such a unit is not part of the Prometheus name. */
   unit: string;
-  /** All that can happen: each is 0 from the start, for a rate can be told only from a change. */
+  /** All attribute sets. Each starts at 0, because Prometheus computes a rate only from a change. */
   cases: Attributes[];
 }
 
-/** Counts one more of a case. */
+/** Adds one to the counter of this attribute set. */
 export type Count = (attributes?: Attributes) => void;
 
 export function createCount(name: string, { cases, ...options }: CounterOptions): Count {
@@ -55,7 +55,7 @@ export function createCount(name: string, { cases, ...options }: CounterOptions)
   return (attributes) => counter.add(1, attributes);
 }
 
-/** Counts what is taken over from a process that is gone. */
+/** Counts stalled jobs, which BullMQ moves back to the queue. */
 export function createCountStall(queue: string): () => void {
   const count = createCount('livegate.queue.stalls', {
     description: 'Jobs whose process was gone, put back for another.',
@@ -65,7 +65,7 @@ export function createCountStall(queue: string): () => void {
   return () => count({ queue });
 }
 
-/** Counts what a worker that cannot read it has put back for another. */
+/** Counts jobs that are requeued because of an unsupported version. */
 export function createCountRequeue(queue: string): () => void {
   const count = createCount('livegate.queue.requeues', {
     description: 'Jobs of a version that this process does not read, put back for another.',
@@ -75,7 +75,7 @@ export function createCountRequeue(queue: string): () => void {
   return () => count({ queue });
 }
 
-/** Counts attempts that failed and are followed by another. */
+/** Counts failed attempts that are retried. */
 export function createCountRetry(queue: string): () => void {
   const count = createCount('livegate.queue.retries', {
     description: 'Attempts that failed and are followed by another.',

@@ -3,12 +3,12 @@ import { type Logger, pino, stdSerializers } from 'pino';
 import pretty from 'pino-pretty';
 import { describeTrace } from './traces.js';
 
-/** pino's logger, under the name it has here. */
+/** The logger of all components: pino's. */
 export type Log = Logger;
 
 /**
- * JSON lines, one per request and per job; readable text when a person watches at a terminal. A line
- * that is written on behalf of something traced carries the ids of its trace.
+ * Logs JSON lines, or readable text on a terminal. A line that is logged within an active span has its
+ * trace and span ids.
  */
 export function createLog(name: 'api' | 'worker', level: string): Log {
   const options = {
@@ -19,16 +19,16 @@ export function createLog(name: 'api' | 'worker', level: string): Log {
     mixin: () => describeTrace(trace.getActiveSpan()?.spanContext()),
   };
   if (!process.stdout.isTTY) return pino(options);
-  return pino(options, pretty(forPeople));
+  return pino(options, pretty(prettyOptions));
 }
 
-/** How errors are logged. ioredis attaches the command that failed, which may be AUTH or an image. */
+/** Serializes an error without the failed command that ioredis adds: it may be AUTH or an image. */
 export function describeError(error: Error): object {
   const { command: _, previousErrors: __, ...described } = stdSerializers.err(error);
   return described;
 }
 
-const forPeople = {
+const prettyOptions = {
   ignore: 'pid',
   translateTime: 'HH:MM:ss.l',
   singleLine: true,

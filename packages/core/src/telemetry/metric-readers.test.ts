@@ -12,6 +12,6 @@ it.each([
   expect(addUnit({ name, unit }, true)).toBe(expected);
 });
 
-it('a count without a unit is no ratio', () => {
+it('a counter with the unit 1 is not a ratio', () => {
   expect(addUnit({ name: 'requests', unit: '1' }, false)).toBe('requests');
 });

@@ -6,14 +6,14 @@ import { metrics } from '@opentelemetry/sdk-node';
 import { MAX_TIMER_MS } from '../runtime/read-config.js';
 import { DEFAULT_SCRAPE_PORT } from './read-signals.js';
 
-/** The standard's defaults. */
+/** Defaults of the OpenTelemetry specification. */
 const EXPORT_INTERVAL_MS = 60_000;
 const EXPORT_TIMEOUT_MS = 30_000;
 const PROMETHEUS_HOST = '127.0.0.1';
 
 /**
- * What NodeSDK would open by itself, but for one thing: names for Prometheus carry their units.
- * Rejects when the port for Prometheus is taken.
+ * Opens the readers that NodeSDK would open by itself, with one difference: Prometheus names end with
+ * their unit. Rejects when the Prometheus port is in use.
  */
 export function openMetricReaders(
   exporters: string[],
@@ -56,7 +56,7 @@ async function openPrometheus(env: NodeJS.ProcessEnv): Promise<metrics.IMetricRe
   return reader;
 }
 
-/** `Promise.withResolvers` comes with Node 22. */
+/** `Promise.withResolvers`, which Node 20 does not have. */
 function withResolvers() {
   let resolve!: () => void;
   let reject!: (error: Error) => void;
@@ -76,7 +76,7 @@ function readPeriodically(exporter: metrics.PushMetricExporter, env: NodeJS.Proc
   });
 }
 
-/** Addresses, headers and the rest they read from the environment themselves. */
+/** The exporters read addresses, headers and other settings from the environment. */
 function createOtlpExporter(env: NodeJS.ProcessEnv): metrics.PushMetricExporter {
   const protocol =
     env['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ||
@@ -96,7 +96,7 @@ function createOtlpExporter(env: NodeJS.ProcessEnv): metrics.PushMetricExporter 
   }
 }
 
-/** The words of the Prometheus compatibility specification, for the units that occur here. */
+/** Unit names of OpenTelemetry's Prometheus compatibility specification, for the units in use. */
 const words = new Map([
   ['s', 'seconds'],
   ['ms', 'milliseconds'],
@@ -104,9 +104,8 @@ const words = new Map([
 ]);
 
 /**
- * Names as every other way to Prometheus makes them, be it a collector or Prometheus's own OTLP
- * receiver: with the unit at the end. The exporter of the SDK leaves it out, and one dashboard could
- * not read both.
+ * Appends the unit to each name, as the OpenTelemetry collector and Prometheus's OTLP receiver do. The
+ * SDK's exporter does not, and one dashboard must read the metrics of all three.
  */
 export function addUnits(collected: metrics.ResourceMetrics): metrics.ResourceMetrics {
   return {
@@ -122,7 +121,7 @@ export function addUnits(collected: metrics.ResourceMetrics): metrics.ResourceMe
   };
 }
 
-/** A unit in braces says what is counted, and is no part of a name. */
+/** A unit in braces names what is counted and is not appended. */
 export function addUnit(metric: { name: string; unit: string }, isGauge: boolean): string {
   const word = metric.unit === '1' && isGauge ? 'ratio' : words.get(metric.unit);
   if (word === undefined || metric.name.endsWith(word)) return metric.name;

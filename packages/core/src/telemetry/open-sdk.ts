@@ -12,27 +12,27 @@ export interface TelemetryOptions {
   log: Log;
 }
 
-/** Loading this file loads the SDK: `startTelemetry` does so, if it is wanted. */
+/** Importing this file loads the SDK, so `startTelemetry` imports it only if a signal is exported. */
 export async function openSdk(signals: Signals, { service, env, log }: TelemetryOptions) {
   reportTo(log, env);
   const sdk = new NodeSDK({
     resource: describeService(service),
     ...(!env['OTEL_NODE_RESOURCE_DETECTORS'] && { resourceDetectors }),
-    // Not baggage, the SDK's other default: it is the caller's, and may say who a person is.
+    // Without baggage, the SDK's other default: the caller's baggage may identify a person.
     ...(!env['OTEL_PROPAGATORS'] && { textMapPropagator: new core.W3CTraceContextPropagator() }),
     metricReaders: await openMetricReaders(signals.metrics, env),
     ...(signals.traces.length === 0 && { spanProcessors: [] }),
-    // Logs stay on stdout, where they carry the ids of their traces.
+    // Logs stay on stdout, with trace ids.
     logRecordProcessors: [],
     instrumentations: signals.metrics.length > 0 ? [new RuntimeNodeInstrumentation()] : [],
   });
-  // The constructor has put the console in its place if OTEL_LOG_LEVEL is set.
+  // With OTEL_LOG_LEVEL, the constructor has replaced this logger by the console.
   reportTo(log, env);
   sdk.start();
   return sdk;
 }
 
-/** Not the process detector, which is among the SDK's defaults: a command line is nobody's business. */
+/** The SDK's defaults without the process detector, which exports the command line. */
 const resourceDetectors = [
   resources.envDetector,
   resources.hostDetector,
@@ -44,7 +44,7 @@ function describeService(name: string) {
   return resources.defaultResource().merge(resources.resourceFromAttributes(own));
 }
 
-/** The SDK's own troubles, such as a collector that is away, as lines of our log. */
+/** Logs the SDK's own diagnostics, such as an unreachable collector. */
 function reportTo(log: Log, env: NodeJS.ProcessEnv): void {
   const at =
     (level: 'error' | 'warn' | 'info' | 'debug' | 'trace'): DiagLogFunction =>

@@ -4,17 +4,17 @@ import { hasSignals, readSignals } from './read-signals.js';
 const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
 describe('readSignals', () => {
-  it('exports nothing unless it is told to', () => {
+  it('exports nothing by default', () => {
     expect(readSignals({})).toEqual({ traces: [], metrics: [] });
     expect(hasSignals(readSignals({ OTEL_SERVICE_NAME: 'gateway' }))).toBe(false);
     expect(hasSignals(readSignals({ OTEL_TRACES_EXPORTER: ' ' }))).toBe(false);
   });
 
-  it('exports both to a collector, where there is one', () => {
+  it('exports both signals to a configured collector', () => {
     expect(readSignals(collector)).toEqual({ traces: ['otlp'], metrics: ['otlp'] });
   });
 
-  it('exports the one signal that has an address', () => {
+  it('exports only the signal that has an endpoint', () => {
     const env = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector:4318/v1/traces' };
     expect(readSignals(env)).toEqual({ traces: ['otlp'], metrics: [] });
   });
@@ -24,7 +24,7 @@ describe('readSignals', () => {
     expect(readSignals(env)).toEqual({ traces: [], metrics: ['prometheus'] });
   });
 
-  it('knows several exporters, and none', () => {
+  it('reads several exporters, and none', () => {
     const env = { OTEL_METRICS_EXPORTER: 'prometheus, otlp,otlp', OTEL_TRACES_EXPORTER: 'none' };
     expect(readSignals({ ...collector, ...env })).toEqual({
       traces: [],

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { type ConfigRule, integer } from '../runtime/read-config.js';
 
-/** Who gets which signal, by the names that the OTEL_* variables have for them. */
+/** The exporters of each signal, by their names in the OTEL_* variables. */
 export interface Signals {
   traces: string[];
   metrics: string[];
 }
 
 /**
- * The standard says to export everything to a collector on this host unless told otherwise. Here
- * nothing is exported before a variable names an exporter, or where a collector is.
+ * OpenTelemetry exports everything to a collector on this host by default. Livegate exports nothing
+ * unless a variable names an exporter or a collector's endpoint.
  */
 export function readSignals(env: NodeJS.ProcessEnv): Signals {
   if (env['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true') return { traces: [], metrics: [] };
@@ -34,7 +34,7 @@ export function readList(text = ''): string[] {
   return [...new Set(names)].filter((name) => name !== '');
 }
 
-/** The standard's default. */
+/** Default of the OpenTelemetry specification. */
 export const DEFAULT_SCRAPE_PORT = 9464;
 
 const protocol = z.enum(['http/protobuf', 'http/json', 'grpc']).optional();
@@ -44,7 +44,7 @@ const exporting = {
   OTEL_EXPORTER_PROMETHEUS_PORT: integer(0).max(65_535).optional(),
 };
 
-/** What the SDK would notice only later, or never: it falls back to a default. */
+/** Checks settings whose mistakes the SDK reports late or never, because it uses a default instead. */
 export const telemetryRule: ConfigRule = z.object({
   ...exporting,
   OTEL_TRACES_EXPORTER: listOf(['otlp', 'zipkin', 'console', 'none']).optional(),
@@ -55,7 +55,7 @@ export const telemetryRule: ConfigRule = z.object({
   OTEL_METRIC_EXPORT_TIMEOUT: integer(1).optional(),
 });
 
-/** The process listens at the port in variable `key`, and at another one for Prometheus. */
+/** The port in variable `key` must not be the Prometheus port. */
 export function scrapePortRule(key: string, port: z.ZodType<number | undefined>): ConfigRule {
   return z.object({ ...exporting, [key]: port }).superRefine((config, context) => {
     const signals = readSignals({ OTEL_METRICS_EXPORTER: config.OTEL_METRICS_EXPORTER });

@@ -15,14 +15,14 @@ describe('a trace that travels with a message', () => {
     });
   });
 
-  it('arrives as it left, with its state and whether it is sampled', () => {
+  it('is read back unchanged, with its state and sampling flag', () => {
     const traceState = createTraceState('vendor=value');
     const arrived = readCarrier(writeCarrier({ ...span, traceFlags: TraceFlags.NONE, traceState }));
     expect(arrived).toMatchObject({ ...span, traceFlags: TraceFlags.NONE, isRemote: true });
     expect(arrived?.traceState?.serialize()).toBe('vendor=value');
   });
 
-  it('is not there where nothing is traced', () => {
+  it('is undefined without tracing', () => {
     expect(writeCarrier(INVALID_SPAN_CONTEXT)).toBeUndefined();
     expect(readCarrier(undefined)).toBeUndefined();
   });

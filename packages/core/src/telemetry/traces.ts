@@ -15,10 +15,10 @@ import { LivegateError, readRefusal } from '../domain/errors.js';
 import { createSecondsHistogram } from './instruments.js';
 
 /**
- * The identity of a span as text, to travel with a message: a JSON object of W3C trace context
- * headers, as other instrumentations of BullMQ write it. `undefined` where nothing is traced.
+ * A span's context as text for a message: a JSON object of W3C trace context headers, as other
+ * instrumentations of BullMQ write it. `undefined` for an invalid context, that is without tracing.
  *
- * Baggage is left out: it is the caller's, of any length, and may say who a person is.
+ * Without baggage: the caller's baggage has any length and may identify a person.
  */
 export function writeCarrier(span: SpanContext): string | undefined {
   if (!isSpanContextValid(span)) return undefined;
@@ -32,7 +32,7 @@ export function writeCarrier(span: SpanContext): string | undefined {
 
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** `undefined` for what was not written by the above: a message is worth more than its trace. */
+/** `undefined` for a malformed carrier: the message is processed all the same. */
 export function readCarrier(carrier: string | undefined): SpanContext | undefined {
   const { traceparent, tracestate } = parse(carrier);
   const [, traceId = '', spanId = '', flags = ''] =
@@ -61,17 +61,17 @@ function asText(field: Record<string, unknown>): Record<string, string> {
   return Object.fromEntries(texts) as Record<string, string>;
 }
 
-/** Everything here goes through the API alone: where no SDK was started, spans are nothing at all. */
+/** Uses the OpenTelemetry API only: without a started SDK, spans are no-ops. */
 export function getTracer(): Tracer {
   return trace.getTracer('livegate');
 }
 
-/** Does the work as a span of the active trace, and ends it. */
+/** Runs the work in a span of the active trace, and ends the span. */
 export function traceWork<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   return runInSpan(getTracer().startSpan(name), work);
 }
 
-/** Does the work with the span as the active one, and ends it when the work has ended. */
+/** Runs the work with the span active, and ends the span with the work. */
 export async function runInSpan<Result>(span: Span, work: () => Promise<Result>): Promise<Result> {
   try {
     return await context.with(trace.setSpan(context.active(), span), work);
@@ -88,7 +88,7 @@ export function markFailed(span: Span, errorType: string): void {
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
-/** One of a few words, never a message: that may quote what it is about. */
+/** A code or an error's class, never a message, which may quote data. */
 export function errorTypeOf(error: unknown): string {
   if (error instanceof LivegateError) return error.code;
   if (!(error instanceof Error)) return '_OTHER';
@@ -96,13 +96,13 @@ export function errorTypeOf(error: unknown): string {
   return code === 'internal_error' && error.message !== code ? error.name : code;
 }
 
-/** The ids that join a log line with its trace; nothing where nothing is traced. */
+/** Trace and span id for a log line; empty without tracing. */
 export function describeTrace(span: SpanContext | undefined): Record<string, string> {
   if (!span || !trace.isSpanContextValid(span)) return {};
   return { trace_id: span.traceId, span_id: span.spanId };
 }
 
-/** Work that was measured elsewhere, or before it was known what it belongs to. */
+/** Work that has ended, and was measured elsewhere. */
 export interface PastWork {
   /** Milliseconds since the epoch. */
   endedAt: number;
@@ -115,17 +115,17 @@ export function recordSpan(name: string, { endedAt, durationMs, parent }: PastWo
   getTracer().startSpan(name, { startTime }, parent).end(endedAt);
 }
 
-/** What a span says of a message, after the semantic conventions for messaging. */
+/** The facts of a message for its span, by the semantic conventions for messaging. */
 export interface TracedMessage {
   /** BullMQ, or a Redis stream. */
   system: 'bullmq' | 'redis';
-  /** The queue or the stream, by the name it has for everybody. */
+  /** Name of the queue or stream; one for all gateways. */
   destination: string;
   /** Of the check or the delivery. */
   id: string;
 }
 
-/** Sends a message as a span of the active trace; its `carrier` is to travel with the message. */
+/** Sends a message in a span of the active trace. `send` must add the carrier to the message. */
 export function traceSend<Result>(
   message: TracedMessage,
   send: (carrier: string | undefined) => Promise<Result>,
@@ -134,7 +134,7 @@ export function traceSend<Result>(
   return runInSpan(span, () => send(writeCarrier(span.spanContext())));
 }
 
-/** Handles a message that was just read, in the trace of who sent it. */
+/** Handles a received message in its sender's trace. */
 export function traceReceive({ carrier, ...message }: ReceivedMessage, handle: () => void): void {
   const span = startMessageSpan('receive', message, continueTrace(carrier));
   try {
@@ -145,11 +145,11 @@ export function traceReceive({ carrier, ...message }: ReceivedMessage, handle: (
 }
 
 export interface ReceivedMessage extends TracedMessage {
-  /** That came with it, if it is traced. */
+  /** The carrier of the message; `undefined` if it is not traced. */
   carrier: string | undefined;
 }
 
-/** As BullMQ has it; only take-jobs and take-deliveries know that. */
+/** The part of a BullMQ job that carries the trace context. */
 export interface TracedJob {
   id?: string | undefined;
   opts: { telemetry?: { metadata?: string } };
@@ -160,7 +160,7 @@ export type TraceProcess = <Result>(
   process: () => Promise<Result>,
 ) => Promise<Result>;
 
-/** Processes the jobs of one queue, each in the trace of who sent it, and measures how long it takes. */
+/** Processes each job of one queue in its sender's trace, and records the duration. */
 export function createTraceProcess(queue: Omit<TracedMessage, 'id'>): TraceProcess {
   const duration = createSecondsHistogram('messaging.process.duration', {
     description: 'How long the processing of one message took.',
@@ -187,7 +187,7 @@ export function continueJobsTrace({ opts }: TracedJob): Context {
   return continueTrace(opts.telemetry?.metadata);
 }
 
-/** Where the trace of a message goes on; a new trace begins there if it has none. */
+/** The context of a message's sender; without a carrier, the root context, which starts a new trace. */
 function continueTrace(carrier: string | undefined): Context {
   const sender = readCarrier(carrier);
   return sender ? trace.setSpanContext(ROOT_CONTEXT, sender) : ROOT_CONTEXT;
@@ -207,7 +207,7 @@ function startMessageSpan(operation: Operation, message: TracedMessage, parent: 
   return getTracer().startSpan(name, { kind: kinds[operation], attributes }, parent);
 }
 
-/** What all messages of one destination have in common. */
+/** Attributes that all messages of a destination share. */
 function describeMessages(operation: Operation, message: Omit<TracedMessage, 'id'>) {
   return {
     'messaging.system': message.system,

@@ -9,19 +9,19 @@ import type { DecodeTask } from './decode-pixels.js';
 import type { PreparedImage } from './prepare-image.js';
 
 export interface DecodeLimits {
-  /** Processor time. By its markers, no accepted image takes a third of the default. */
+  /** CPU time. The header limits keep every accepted image below a third of the default. */
   cpuMs: number;
-  /** Time by which the process is killed even if it has not got its processor time. */
+  /** Wall time after which the process is killed, even if it got less CPU time. */
   wallMs: number;
 }
 
-/** What the process is told on its command line; the file comes on its standard input. */
+/** The process's command-line argument, as JSON; it reads the file from its standard input. */
 export interface DecodeOrder {
   task: DecodeTask;
   cpuMs: number;
 }
 
-/** The process's answer: one line of JSON, and the pixels of a decoded picture behind it. */
+/** The process's output: one line of JSON, then the pixels of a decoded picture. */
 export type DecodeAnswer =
   | { kind: 'decoded'; width: number; height: number }
   | { kind: 'invalid'; detail: string }
@@ -34,11 +34,11 @@ const program = fileURLToPath(new URL('./decode-process.js', import.meta.url));
 export type DecodeApart = (image: PreparedImage, limits?: DecodeLimits) => Promise<Picture>;
 
 /**
- * Decodes in a process of its own, which ends with the decode however that ends. At most so many run
- * at once; the others wait.
+ * Decodes each image in a child process, which ends with the decode. At most `maxProcesses` run at once;
+ * other decodes wait.
  *
- * A process that has had its processor time is the image's fault: `invalid_image`, saying so. One
- * that the clock killed before that, or anybody else, is not: another Error.
+ * A process that uses up its CPU time is the image's fault: `invalid_image` with a reason. A process that
+ * is killed earlier, by the wall time or from outside, is not: another Error.
  */
 export function createDecodeApart(maxProcesses: number): DecodeApart {
   const processes = new Semaphore(maxProcesses);
@@ -49,7 +49,7 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
   const order: DecodeOrder = { task, cpuMs: limits.cpuMs };
   const child = spawn(process.execPath, [program, JSON.stringify(order)], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    // A decoder of a hostile file needs neither our credentials nor a tracer.
+    // The decoder of a hostile file needs neither our credentials nor a tracer.
     env: {},
     timeout: limits.wallMs,
     killSignal: 'SIGKILL',
@@ -66,10 +66,10 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
     await closed;
   }
   const end = child.signalCode ?? `exit code ${child.exitCode}`;
-  throw new Error(`a decode ended without an answer, within ${limits.wallMs} ms: ${end}`);
+  throw new Error(`decode process ended without an answer, within ${limits.wallMs} ms: ${end}`);
 }
 
-/** The picture, or `undefined` where the answer breaks off. Throws what the answer says. */
+/** The picture, or `undefined` if the output is incomplete. Throws the error that the answer reports. */
 async function readAnswer(output: Readable): Promise<Picture | undefined> {
   let line = Buffer.alloc(0);
   let picture: Picture | undefined;

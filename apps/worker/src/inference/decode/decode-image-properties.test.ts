@@ -40,7 +40,7 @@ const images = [
   }),
 ];
 
-/** What is done to an image: a byte changed, the end cut off, a part left out or put elsewhere. */
+/** Changes to an image: set a byte, cut off the end, leave out a part, or repeat one elsewhere. */
 const changes = fc.record({
   kind: fc.constantFrom('byte', 'byte', 'cut', 'leave out', 'repeat'),
   at: fc.nat(),
@@ -68,19 +68,19 @@ function change(image: Buffer, { kind, at, to, value }: Change): Buffer {
     : Buffer.concat([image.subarray(0, start), image.subarray(end)]);
 }
 
-/** Where the segments or chunks of an image begin, as far as they can be told. */
+/** Offsets of the segments or chunks of an image, up to the first unreadable one. */
 function listParts(image: Buffer): number[] {
   const starts = [Math.min(image.length, 8)];
   try {
     if (image[0] === 0xff) return [2, ...[...walkJpeg(image)].map(({ end }) => end)];
     for (let at = 8; at + 12 <= image.length;) starts.push((at += 12 + image.readUInt32BE(at)));
   } catch {
-    // Cut by an earlier change.
+    // Truncated by an earlier change.
   }
   return starts.filter((at) => at <= image.length);
 }
 
-/** With the checksums of its chunks made good, so that the decoder looks at what is in them. */
+/** Repairs the checksums of the chunks, so that the decoder reads their data. */
 function withChecksums(image: Buffer): Buffer {
   const whole = Buffer.from(image);
   for (let at = 8; whole[0] !== 0xff && at + 12 <= whole.length;) {
@@ -94,7 +94,7 @@ function withChecksums(image: Buffer): Buffer {
 setUpLibvips();
 const decodeImage = createDecodeImage(1);
 
-/** Its longer side and its pixels, as said and as found; or why it is refused. */
+/** Longer side and pixel count by the header and by the decoder; or the error of a refusal. */
 async function decode(image: Buffer): Promise<unknown[]> {
   try {
     const header = inspectHeader(image, MAX_PIXELS);
@@ -107,7 +107,7 @@ async function decode(image: Buffer): Promise<unknown[]> {
   }
 }
 
-test('whatever is changed in an image, it is decoded or refused, within a second of a core', async () => {
+test('a changed image is decoded or refused within one second of CPU time', async () => {
   const changed = fc
     .tuple(fc.constantFrom(...images), fc.array(changes, { minLength: 1, maxLength: 4 }))
     .map(([image, several]) => withChecksums(several.reduce(change, image)));

@@ -1,7 +1,10 @@
 import { inspectHeader } from '@livegate/core/domain';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { notImages, unsupportedImages } from '../../../../../test/harness/images/not-jpeg-or-png.js';
+import {
+  notImages,
+  unsupportedImages,
+} from '../../../../../test/harness/images/not-jpeg-or-png.js';
 import * as odd from '../../../../../test/harness/images/odd-images.js';
 import { greySquare, selfie } from '../../../../../test/harness/images/photos.js';
 import type { Picture } from '../picture.js';
@@ -13,40 +16,43 @@ const upright = await decode(await selfie());
 
 setUpLibvips();
 
-test('a photo becomes three bytes a pixel', () => {
+test('a decoded photo has three bytes a pixel', () => {
   expect(upright).toMatchObject({ width: 576, height: 704 });
   expect(upright.pixels).toHaveLength(3 * 576 * 704);
 });
 
-test.each([1, 700])('%i pixel(s) wide, a decoded image moves to another thread', async (width) => {
-  const { jpeg } = await greySquare();
-  const picture = await decode(await sharp(jpeg).resize(width, width).png().toBuffer());
-  const [pixel] = picture.pixels;
-  const memory = picture.pixels.buffer as ArrayBuffer;
-  const moved = structuredClone(picture, { transfer: [memory] });
-  // Had it been copied, as Node 20 does without a word, it would still be here.
-  expect(memory.byteLength).toBe(0);
-  expect(moved).toMatchObject({ width, height: width });
-  expect(moved.pixels.buffer.byteLength).toBe(3 * width * width);
-  expect(moved.pixels.every((value) => value === pixel)).toBe(true);
-});
+test.each([1, 700])(
+  'a decoded image of width %i can be transferred to another thread',
+  async (width) => {
+    const { jpeg } = await greySquare();
+    const picture = await decode(await sharp(jpeg).resize(width, width).png().toBuffer());
+    const [pixel] = picture.pixels;
+    const memory = picture.pixels.buffer as ArrayBuffer;
+    const moved = structuredClone(picture, { transfer: [memory] });
+    // A copy, which Node 20 makes silently, would leave the pixels here.
+    expect(memory.byteLength).toBe(0);
+    expect(moved).toMatchObject({ width, height: width });
+    expect(moved.pixels.buffer.byteLength).toBe(3 * width * width);
+    expect(moved.pixels.every((value) => value === pixel)).toBe(true);
+  },
+);
 
 test.each(odd.orientations)('EXIF orientation %i is applied', async (orientation) => {
   const image = await odd.oriented(await selfie(), orientation);
   expect(await differenceFromUpright(image)).toBeLessThan(1);
 });
 
-test('a 16-bit PNG has the pixels of the photo it was made from', async () => {
+test('a 16-bit PNG of a photo decodes to the pixels of the photo', async () => {
   expect(await differenceFromUpright(await odd.sixteenBitPng(await selfie()))).toBe(0);
 });
 
 test('grayscale and CMYK become RGB', async () => {
-  // In gray levels: what color is lost, and what compressing once more costs.
+  // Tolerances in gray levels, for the lost color and for compressing again.
   expect(await differenceFromUpright(await odd.grayscaleJpeg(await selfie()))).toBeLessThan(10);
   expect(await differenceFromUpright(await odd.cmykJpeg(await selfie()))).toBeLessThan(2);
 });
 
-test('what is transparent shows white, as a viewer shows it', async () => {
+test('transparent pixels become white, as viewers show them', async () => {
   const half = await decode(await odd.alphaPng(await selfie()));
   expect(half.pixels[0]).toBeCloseTo((upright.pixels[0]! + 255) / 2, -1);
 });
@@ -56,28 +62,28 @@ test('a phone’s JPEG with invalid scan parameters is not refused', async () =>
   expect(await differenceFromUpright(image)).toBe(0);
 });
 
-test('a tiny file that claims too many pixels is refused by its header', async () => {
+test('a tiny file that declares too many pixels is refused by its header', async () => {
   await expect(decode(odd.pngBomb())).rejects.toMatchObject({
     code: 'image_dimensions_exceeded',
   });
 });
 
-test('one side may not be longer than any camera makes it, however few the pixels', async () => {
+test('a picture with an extremely long side is refused, however few its pixels', async () => {
   await expect(decode(odd.tallPng())).rejects.toMatchObject({
     code: 'image_dimensions_exceeded',
     publicMessage: 'the image has a side of more than 20000 pixels',
   });
 });
 
-test('of a PNG, the decoder sees only what the pixels need', async () => {
+test('the decoder gets only the PNG chunks that the pixels need', async () => {
   const png = await odd.sixteenBitPng(await selfie());
   expect(await differenceFromUpright(odd.withTextBomb(png))).toBe(0);
-  // A chunk that a decoder must understand, or else refuse the image.
+  // A critical chunk, which a decoder must understand or refuse the image.
   const critical = odd.withPngChunk(png, 'ABCD', Buffer.alloc(9));
   expect(await differenceFromUpright(critical)).toBe(0);
 });
 
-test('a PNG is turned as its eXIf chunk says', async () => {
+test('the orientation of a PNG’s eXIf chunk is applied', async () => {
   const turned = await sharp(await odd.oriented(await selfie(), 6))
     .withMetadata({ orientation: 6 })
     .png()
@@ -86,11 +92,11 @@ test('a PNG is turned as its eXIf chunk says', async () => {
   expect(await differenceFromUpright(turned)).toBeLessThan(1);
 });
 
-test('a progressive JPEG is a photo like any other', async () => {
+test('a progressive JPEG is decoded like a baseline one', async () => {
   expect(await differenceFromUpright(await odd.progressiveJpeg(await selfie()))).toBeLessThan(3);
 });
 
-test('a JPEG with more scans than any encoder makes is refused', async () => {
+test('a JPEG with more scans than any encoder writes is refused', async () => {
   await expect(decode(await odd.scanBomb())).rejects.toMatchObject({
     code: 'invalid_image',
     publicMessage: 'the image is a JPEG of more than 100 scans',
@@ -98,7 +104,7 @@ test('a JPEG with more scans than any encoder makes is refused', async () => {
   expect(await decode(await odd.scanBomb(50))).toMatchObject({ width: 64 });
 });
 
-describe('a PNG shows the colors that Chromium 156 shows:', () => {
+describe('a PNG is decoded to the colors of Chromium 156:', () => {
   const gama = (value: number): odd.PngChunk => ['gAMA', odd.uint32s(value)];
   const srgb: odd.PngChunk = ['sRGB', Buffer.from([0])];
   const cicp = (...codes: number[]): odd.PngChunk => ['cICP', Buffer.from(codes)];
@@ -118,11 +124,7 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
     ['gAMA of 1.8', [gama(55_556)], [103, 151, 189]],
     ['gAMA within 5 % of 2.2, which is sRGB', [gama(43_182)], stored],
     ['gAMA of 0', [gama(0)], stored],
-    [
-      'gAMA of 2.2 with cHRM, which is no longer sRGB',
-      [gama(45_455), srgbPrimaries],
-      [83, 134, 177],
-    ],
+    ['gAMA of 2.2 with cHRM, which is not sRGB', [gama(45_455), srgbPrimaries], [83, 134, 177]],
     ['gAMA with the primaries of P3', [gama(45_455), p3Primaries], [65, 136, 181]],
     ['gAMA with primaries on a line', [gama(100_000), primaries(1, 1, 2, 2, 3, 3)], stored],
     ['gAMA with a cut cHRM', [gama(100_000), ['cHRM', Buffer.alloc(8)]], linear],
@@ -135,11 +137,7 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
     ['cICP before sRGB', [srgb, cicp(12, 13, 0, 1)], [67, 135, 179]],
     ['cICP of a narrow range, which does not count', [cicp(1, 8, 0, 0), gama(100_000)], linear],
     ['cICP of unknown codes, which does not count', [cicp(2, 2, 0, 1), gama(100_000)], linear],
-    [
-      'a broken profile, which does not count',
-      [odd.iccp(Buffer.alloc(200)), gama(100_000)],
-      linear,
-    ],
+    ['a broken profile, which is ignored', [odd.iccp(Buffer.alloc(200)), gama(100_000)], linear],
   ])('%s', async (_name, before, shown) => {
     expectColor(await decode(odd.flatPng(stored, { before })), shown);
     expectColor(await decode(odd.flatPng(stored, { before, depth: 16 })), shown);
@@ -157,7 +155,7 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
     expectColor(await decode(odd.flatPng([84, 255], { before, colorType: 4 })), gray);
   });
 
-  test('a profile, at 8 and 16 bits, but not before cICP', async () => {
+  test('a profile at 8 and 16 bits, unless there is a cICP chunk', async () => {
     const tagged = await sharp((await greySquare()).png)
       .withIccProfile('p3')
       .png()
@@ -169,7 +167,7 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
     expectColor(await decode(odd.flatPng(stored, { before: [cicp(1, 13, 0, 1), p3] })), stored);
   });
 
-  test('through what is transparent, white', async () => {
+  test('white for transparent pixels', async () => {
     const before = [gama(100_000)];
     expectColor(
       await decode(odd.flatPng([...stored, 0], { before, colorType: 6 })),
@@ -177,7 +175,7 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
     );
   });
 
-  test('a chunk with a broken checksum or behind the pixels does not count', async () => {
+  test('without a chunk that has a broken checksum or follows the pixels', async () => {
     const broken = odd.flatPng(stored, { before: [gama(100_000)] });
     broken[broken.indexOf('gAMA') + 8]! ^= 1;
     expectColor(await decode(broken), stored);
@@ -185,15 +183,15 @@ describe('a PNG shows the colors that Chromium 156 shows:', () => {
   });
 });
 
-describe('which side of a PNG is up', () => {
+describe('the orientation of a PNG', () => {
   const text = `Raw profile type exif\0\nexif\n${odd.exif(6).toString('hex')}\n`;
   const xmp = 'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>';
 
   test.each<[string, Partial<odd.PngForm>, boolean]>([
-    ['is told by eXIf before the pixels', { before: [['eXIf', odd.exif(6)]] }, true],
-    ['is not told by eXIf behind the pixels', { after: [['eXIf', odd.exif(6)]] }, false],
+    ['is read from an eXIf chunk before the pixels', { before: [['eXIf', odd.exif(6)]] }, true],
+    ['is not read from an eXIf chunk after the pixels', { after: [['eXIf', odd.exif(6)]] }, false],
     [
-      'is told by the first eXIf',
+      'is read from the first eXIf chunk',
       {
         before: [
           ['eXIf', odd.exif(1)],
@@ -220,7 +218,7 @@ describe('which side of a PNG is up', () => {
   });
 });
 
-test('black ink takes light from the others, as in Chromium 156', async () => {
+test('CMYK without a profile is mixed as in Chromium 156', async () => {
   const create = { width: 16, height: 16, channels: 3, background: '#c86432' } as const;
   const image = await odd.cmykJpeg(await sharp({ create }).png().toBuffer(), 128);
   expectColor(await decode(image), [100, 50, 25]);
@@ -230,11 +228,14 @@ describe('a color profile with a pipeline that takes minutes', () => {
   const stored = [84, 133, 175];
   const shown = [67, 135, 179];
 
-  test.each([8, 16] as const)('is what it is without it in a PNG of %i bits', async (depth) => {
-    const slow = odd.withPipeline(await p3Profile(), 20_000);
-    const png = odd.flatPng(stored, { before: [odd.iccp(slow)], depth });
-    expectColor(await decode(png), shown);
-  });
+  test.each([8, 16] as const)(
+    'is decoded as without the pipeline in a PNG of %i bits',
+    async (depth) => {
+      const slow = odd.withPipeline(await p3Profile(), 20_000);
+      const png = odd.flatPng(stored, { before: [odd.iccp(slow)], depth });
+      expectColor(await decode(png), shown);
+    },
+  );
 
   test.each<[string, (slow: Buffer, harmless: Buffer) => Buffer[]]>([
     ['in one piece', (slow) => [profilePart(slow, 1, 1)]],
@@ -245,7 +246,7 @@ describe('a color profile with a pipeline that takes minutes', () => {
       'in place of a harmless one',
       (slow, harmless) => [profilePart(harmless, 1, 1), profilePart(slow, 1, 1)],
     ],
-  ])('is what it is without it in a JPEG, %s', async (_name, place) => {
+  ])('is decoded as without the pipeline in a JPEG, %s', async (_name, place) => {
     const pixel = { width: 16, height: 16, channels: 3, background: '#5485af' } as const;
     const jpeg = await sharp({ create: pixel }).jpeg({ quality: 100 }).toBuffer();
     const harmless = await p3Profile();
@@ -253,7 +254,7 @@ describe('a color profile with a pipeline that takes minutes', () => {
     const image = parts.reduceRight((file, part) => odd.withJpegSegment(file, 0xe2, part), jpeg);
     const started = process.cpuUsage();
     expectColor(await decode(image), [67, 135, 178]);
-    // With the pipeline it takes two seconds.
+    // With the pipeline, it would take two seconds.
     expect(process.cpuUsage(started).user).toBeLessThan(500_000);
   });
 });
@@ -262,7 +263,7 @@ describe('a JPEG without its end marker', () => {
   test.each<[string, (photo: Buffer) => Promise<Buffer>]>([
     ['baseline', async (photo) => sharp(photo).jpeg().toBuffer()],
     ['progressive', odd.progressiveJpeg],
-  ])('shows the same, %s', async (_name, convert) => {
+  ])('is decoded to the same picture, %s', async (_name, convert) => {
     const jpeg = await convert(await selfie());
     expect(jpeg.readUInt16BE(jpeg.length - 2)).toBe(0xffd9);
     const [cut, whole] = [await decode(jpeg.subarray(0, -2)), await decode(jpeg)];
@@ -272,13 +273,13 @@ describe('a JPEG without its end marker', () => {
   test.each<[string, (photo: Buffer) => Promise<Buffer>]>([
     ['baseline', async (photo) => sharp(photo).jpeg().toBuffer()],
     ['progressive', odd.progressiveJpeg],
-  ])('is refused if but a few bytes of its data are missing, too, %s', async (_name, convert) => {
+  ])('is refused if some bytes of its data are missing as well, %s', async (_name, convert) => {
     const jpeg = await convert(await selfie());
     for (const missing of [1, 2, 10, 1000]) await expectInvalid(jpeg.subarray(0, -2 - missing));
   });
 });
 
-describe('refused as invalid_image:', () => {
+describe('the decoder refuses as invalid_image:', () => {
   test.each(Object.entries({ ...unsupportedImages, ...notImages }))('%s', async (_, bytes) => {
     await expectInvalid(bytes);
   });
@@ -297,7 +298,7 @@ describe('refused as invalid_image:', () => {
     await expectInvalid(png);
   });
 
-  test('nothing but the first bytes of a JPEG', async () => {
+  test('only the first bytes of a JPEG', async () => {
     await expectInvalid((await selfie()).subarray(0, 20));
   });
 });
@@ -315,18 +316,18 @@ async function p3Profile(): Promise<Buffer> {
   return odd.profileOf(await sharp(png).withIccProfile('p3').png().toBuffer());
 }
 
-/** The data of one of the segments that a profile is cut into. */
+/** The data of one segment of a profile. */
 function profilePart(part: Buffer, number: number, of: number): Buffer {
   return Buffer.concat([Buffer.from('ICC_PROFILE\0'), Buffer.from([number, of]), part]);
 }
 
-/** In the middle of its table of tags. */
+/** Splits a profile into two segments, in the middle of its tag table. */
 function cutProfile(profile: Buffer): Buffer[] {
   const parts = [profile.subarray(0, 140), profile.subarray(140)];
   return parts.map((part, i) => profilePart(part, i + 1, parts.length));
 }
 
-/** Of a picture of one color, to the rounding of one conversion against another. */
+/** Requires a picture of one color, within the rounding of a conversion. */
 function expectColor({ pixels }: Picture, color: number[]): void {
   const about = color.map((value) => expect.toSatisfy((v: number) => Math.abs(v - value) <= 1));
   expect([...pixels.subarray(0, 3)]).toEqual(about);

@@ -5,29 +5,28 @@ import { decodePixels, isOurFault, toMovable } from './decode-pixels.js';
 import { type PreparedImage, prepareImage } from './prepare-image.js';
 
 /**
- * Samples that a decoder may visit in this process: about a second of a core at most. A baseline JPEG
- * of 52 megapixels has 160 million, a progressive one of 25 has 350.
+ * Most samples that a decoder may visit in this process, about a second of a core. A baseline JPEG of 52
+ * megapixels has 160 million, a progressive one of 25 megapixels has 350 million.
  */
 const MAX_SAMPLES_HERE = 400_000_000;
 
-/** Bytes that a decoder may hold in this process, which does not give all of them back at once. */
+/** Most bytes that a decoder may allocate in this process, which frees them with a delay. */
 const MAX_HELD_HERE = 100_000_000;
 
-/** A decode that takes so many times what it should does not get the processor. */
+/** A decode in this process takes about 1 s; after this time it is starved of CPU. */
 const TIMEOUT_SECONDS = 10;
 
-/** A process of its own, with Node.js and libvips. */
+/** Memory of a decode process with Node.js and libvips, without the image. */
 const PROCESS_BYTES = 80_000_000;
 
 export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Picture>;
 
 /**
- * Bytes of a JPEG or PNG to upright 8-bit sRGB pixels. The header is what `inspectHeader` found good,
- * as the gateway did before. Throws LivegateError `invalid_image`, or another Error where it is not
- * the image's fault.
+ * Decodes a JPEG or PNG to upright 8-bit sRGB pixels. `header` is the result of `inspectHeader`. Throws
+ * LivegateError `invalid_image`, or another Error if the image is not at fault.
  *
- * What may take long is decoded in a process that can be killed, as nothing else ends a decoder amid
- * its scans. The others are not: with a process, a photo of 12 megapixels would take three times as long.
+ * Images that may take long are decoded in a child process, because a decoder within its scans can only
+ * be killed. Other images are not: in a child process a photo of 12 megapixels takes three times as long.
  */
 export function createDecodeImage(cpus: number): DecodeImage {
   const decodeApart = createDecodeApart(cpus);
@@ -37,20 +36,20 @@ export function createDecodeImage(cpus: number): DecodeImage {
   };
 }
 
-/** Memory that a decode takes: the picture and what it is made of, then the picture and its copy. */
+/** Peak memory of a decode in bytes: the picture, and the decoder's buffers or the picture's copy. */
 export function decodeBytes(header: ImageHeader): number {
-  const pictureBytes = (isInked(header) ? 4 : 3) * header.width * header.height;
+  const pictureBytes = (isCmyk(header) ? 4 : 3) * header.width * header.height;
   const processBytes = isDecodedApart(header) ? PROCESS_BYTES : 0;
   return pictureBytes + Math.max(header.cost.heldBytes, pictureBytes) + processBytes;
 }
 
-/** Inks count more: they become colors by a large table, or one by one in the only thread here. */
+/** CMYK counts eightfold: its conversion uses a large table, or a loop on the main thread. */
 export function isDecodedApart(header: ImageHeader): boolean {
   const { samples, heldBytes } = header.cost;
-  return samples * (isInked(header) ? 8 : 1) > MAX_SAMPLES_HERE || heldBytes > MAX_HELD_HERE;
+  return samples * (isCmyk(header) ? 8 : 1) > MAX_SAMPLES_HERE || heldBytes > MAX_HELD_HERE;
 }
 
-function isInked(header: ImageHeader): boolean {
+function isCmyk(header: ImageHeader): boolean {
   return header.kind === 'jpeg' && header.components === 4;
 }
 

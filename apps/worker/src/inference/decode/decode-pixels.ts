@@ -1,18 +1,18 @@
 import sharp, { type Sharp } from 'sharp';
 import type { Picture } from '../picture.js';
 
-/** How a prepared file is to be decoded. */
+/** How to decode a prepared file. */
 export interface DecodeTask {
-  /** What its header says: libvips refuses a picture of more. */
+  /** Pixels by the header; libvips refuses a larger picture. */
   pixels: number;
   failOn: 'error' | 'warning';
-  /** What the pixels become before their profile is applied; libvips decides where it is not given. */
+  /** Color space before the profile is applied; by default libvips decides. */
   firstTo?: 'srgb' | 'b-w' | 'cmyk' | undefined;
 }
 
 /**
- * Leaves libvips only its JPEG and PNG loaders, in this whole process: less code to attack. And takes
- * its cache, which keeps the pixels of an interlaced PNG: no image comes twice.
+ * Blocks all libvips loaders except JPEG and PNG in this process, to reduce the attack surface. Disables
+ * the cache, which would keep the pixels of an interlaced PNG: no image is decoded twice.
  */
 export function setUpLibvips(): void {
   sharp.cache(false);
@@ -21,11 +21,11 @@ export function setUpLibvips(): void {
 }
 
 /**
- * A prepared file to upright 8-bit sRGB pixels, in memory of libvips. Rejects with what libvips says; `isOurFault` tells
- * whose fault that is.
+ * Decodes a prepared file to upright 8-bit sRGB pixels, in memory of libvips. Rejects with the error of
+ * libvips; `isOurFault` decides whether the image is at fault.
  *
- * libvips looks at the time limit between two rows of the picture, and thus not while it reads scans
- * or passes ahead of the first row. 0 is no limit.
+ * libvips checks the time limit between rows, so not while it reads the scans or passes before the first
+ * row. 0 means no limit.
  */
 export async function decodePixels(
   file: Uint8Array,
@@ -40,13 +40,13 @@ export async function decodePixels(
   return mixInks(await readPixels(image.toColourspace('cmyk')));
 }
 
-/** Whether a decode failed for want of memory or time, by what libvips, its libraries and V8 say. */
+/** Whether a decode ran out of memory or time, by the messages of libvips, its libraries and V8. */
 export function isOurFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof RangeError) return true;
   return /out of memory|insufficient memory|^timeout:/i.test(error.message);
 }
 
-/** CMYK without a profile to RGB as browsers do it: each ink takes its share of the light away. */
+/** Converts CMYK without a profile to RGB as browsers do: each ink absorbs its fraction of the light. */
 function mixInks({ pixels: inks, width, height }: Picture): Picture {
   const pixels = new Uint8Array(3 * width * height);
   for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
@@ -58,17 +58,17 @@ function mixInks({ pixels: inks, width, height }: Picture): Picture {
   return { pixels, width, height };
 }
 
-/** Runs the pipeline to its pixels, 8 bits each. Their memory stays in this thread. */
+/** Runs the sharp pipeline to 8-bit pixels, in memory that cannot leave this thread. */
 export async function readPixels(image: Sharp): Promise<Picture> {
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   return { pixels: data, width: info.width, height: info.height };
 }
 
 /**
- * The picture in memory that can be transferred to another thread.
+ * Copies the picture to memory that can be transferred to another thread.
  *
- * A Buffer's cannot, so it is copied. sharp's `toUint8Array()` copies as well, and what it makes is
- * never given back (sharp 0.35.5, Node 20 and 24): a worker would lose a picture's size with every check.
+ * The memory of a Buffer cannot. sharp's `toUint8Array()` copies as well, but its memory is never freed
+ * (sharp 0.35.5, Node 20 and 24): a worker would leak one picture a check.
  */
 export function toMovable({ pixels, width, height }: Picture): Picture {
   return { pixels: new Uint8Array(pixels), width, height };

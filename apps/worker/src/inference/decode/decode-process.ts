@@ -1,11 +1,11 @@
-// Decodes one image and ends: what `decode-apart` runs. It imports little, as it starts for each image.
+// Decodes one image and ends; `decode-apart` starts it for each image, so it imports little.
 import { writeSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { DecodeAnswer, DecodeOrder } from './decode-apart.js';
 import { decodePixels, isOurFault, setUpLibvips } from './decode-pixels.js';
 
-/** How often the processor time is looked at. */
-const WATCH_MS = 20;
+/** Interval at which the CPU time is checked. */
+const POLL_MS = 20;
 
 const { task, cpuMs } = JSON.parse(process.argv[2]!) as DecodeOrder;
 setUpLibvips();
@@ -21,20 +21,20 @@ try {
   answer({ kind: isOurFault(error) ? 'failed' : 'invalid', detail: String(error) });
 }
 
-/** A decoder cannot be interrupted, only killed: an exit would wait for it. */
+/** Kills the process after its CPU time. A decoder cannot be interrupted, and an exit waits for it. */
 function watchCpuTime(): NodeJS.Timeout {
   const started = process.cpuUsage();
   return setInterval(() => {
     const { user, system } = process.cpuUsage(started);
     if ((user + system) / 1000 < cpuMs) return;
     try {
-      answer({ kind: 'tooCostly', detail: `${cpuMs} ms of processor time` });
+      answer({ kind: 'tooCostly', detail: `${cpuMs} ms of CPU time` });
     } finally {
       process.kill(process.pid, 'SIGKILL');
     }
-  }, WATCH_MS);
+  }, POLL_MS);
 }
 
-function answer(what: DecodeAnswer): void {
-  writeSync(process.stdout.fd, `${JSON.stringify(what)}\n`);
+function answer(message: DecodeAnswer): void {
+  writeSync(process.stdout.fd, `${JSON.stringify(message)}\n`);
 }

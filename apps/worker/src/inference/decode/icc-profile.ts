@@ -1,4 +1,4 @@
-/** A transfer curve as ICC's third parametric type: (ax + b)^g from d on, cx below. */
+/** A transfer curve, ICC parametric type 3: (ax + b)^g for x >= d, cx below. */
 export interface Curve {
   g: number;
   a?: number;
@@ -7,10 +7,10 @@ export interface Curve {
   d?: number;
 }
 
-/** The x and y of white, red, green and blue. */
+/** CIE x and y of white, red, green and blue: eight numbers. */
 export type Chromaticities = readonly number[];
 
-/** A profile of an RGB space by its primaries and its curve; `undefined` where they make none. */
+/** The ICC profile of an RGB space; `undefined` for primaries that define no space. */
 export function createRgbProfile(primaries: Chromaticities, curve: Curve): Buffer | undefined {
   const matrix = rgbToXyzD50(primaries);
   if (!matrix.flat().every((value) => Math.abs(value) < MAX_XYZ)) return undefined;
@@ -19,24 +19,25 @@ export function createRgbProfile(primaries: Chromaticities, curve: Curve): Buffe
   return createProfile('RGB ', [...columns, ...curves]);
 }
 
-/** No color is as bright; primaries on one line, or without luminance, have no bounds. */
+/** Far above any real color: primaries on one line or without luminance give unbounded values. */
 const MAX_XYZ = 10;
 
 export function createGrayProfile(curve: Curve): Buffer {
   return createProfile('GRAY', [['kTRC', parametric(curve)]]);
 }
 
-/** Whether a decoder would take the bytes for a profile; `space` is one of ICC's, as `CMYK`. */
+/** Whether a decoder would accept the bytes as a profile; `space` is an ICC color space, like `CMYK`. */
 export function isProfile(profile: Buffer, space = ''): boolean {
   const says = (text: string, at: number) => profile.toString('latin1', at).startsWith(text);
   return profile.length >= TAGS_START && says('acsp', 36) && says(space, 16);
 }
 
 /**
- * The profile with its floating point pipelines out of sight; itself where it has none.
+ * A copy of the profile whose floating-point pipelines are hidden (their tags are renamed); the profile
+ * itself if it has none.
  *
- * Browsers ignore them. Little CMS prefers them, whatever they cost: 400 bytes of one, compressed in
- * a PNG, take a core five seconds, and a few KB some minutes.
+ * Browsers ignore these pipelines. Little CMS prefers them at any cost: one of 400 bytes, compressed in a
+ * PNG, takes a core five seconds, and a few KB take minutes.
  */
 export function withoutPipelines(profile: Buffer): Buffer {
   const count = profile.length < TAGS_START ? 0 : profile.readUInt32BE(HEADER_BYTES);
@@ -51,9 +52,9 @@ export function withoutPipelines(profile: Buffer): Buffer {
 }
 
 const HEADER_BYTES = 128;
-/** Behind the header, and the number of tags. */
+/** The tag table follows the header and the number of tags. */
 const TAGS_START = HEADER_BYTES + 4;
-/** Little CMS reads no profile of more. */
+/** Little CMS refuses a profile with more tags. */
 const MAX_TAGS = 100;
 
 type Tag = [name: string, data: Buffer];
@@ -79,7 +80,7 @@ function createProfile(space: string, tags: Tag[]): Buffer {
   return Buffer.concat([header, table, ...all.map(([, data]) => data)]);
 }
 
-/** The white of a profile's connection space. */
+/** XYZ of the white point of ICC's connection space. */
 const D50 = [0.9642, 1, 0.8249];
 
 function xyz(values: number[]): Buffer {
@@ -98,7 +99,7 @@ function fixed(value: number): Buffer {
   return bytes;
 }
 
-/** Columns are red, green and blue at full strength, adapted from their white to D50 by Bradford. */
+/** Columns are the XYZ of red, green and blue, adapted from their white to D50 by Bradford. */
 function rgbToXyzD50(primaries: Chromaticities): Matrix {
   const [white = [], ...colors] = [0, 2, 4, 6].map((i) => toXyz(primaries[i]!, primaries[i + 1]!));
   const unscaled = transpose(colors);
@@ -115,7 +116,7 @@ const bradford: Matrix = [
   [0.0389, -0.0685, 1.0296],
 ];
 
-/** Of luminance 1. */
+/** XYZ of a chromaticity at luminance 1. */
 function toXyz(x: number, y: number): number[] {
   return [x / y, 1, (1 - x - y) / y];
 }
@@ -136,7 +137,7 @@ function multiply(left: Matrix, right: Matrix): Matrix {
   return transpose(transpose(right).map((vector) => apply(left, vector)));
 }
 
-/** By Cramer's rule; not finite where there is no inverse. */
+/** By Cramer's rule. Values are not finite for a singular matrix. */
 function invert(matrix: Matrix): Matrix {
   const [a, b, c] = transpose(matrix) as [number[], number[], number[]];
   const rows = [cross(b, c), cross(c, a), cross(a, b)];

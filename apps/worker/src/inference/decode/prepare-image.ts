@@ -9,13 +9,13 @@ import type { DecodeTask } from './decode-pixels.js';
 import { isProfile, withoutPipelines } from './icc-profile.js';
 import { stripPng } from './prepare-png.js';
 
-/** What the decoder is given: a file with nothing in it that it need not read, and how to read it. */
+/** The decoder's input: a file without the parts that the pixels do not need, and how to decode it. */
 export interface PreparedImage {
   file: Uint8Array;
   task: DecodeTask;
 }
 
-/** Such that the decoder shows the image as a browser does. */
+/** Prepares a file so that the decoder renders it as a browser does. */
 export function prepareImage(bytes: Uint8Array, header: ImageHeader): PreparedImage {
   const pixels = header.width * header.height;
   const { file, ...task } =
@@ -24,28 +24,28 @@ export function prepareImage(bytes: Uint8Array, header: ImageHeader): PreparedIm
 }
 
 function fromPng(bytes: Uint8Array, { bitDepth, hasColor }: PngHeader) {
-  // To 8 bits before the profile is applied, as browsers do: libvips converts no 16 bits to sRGB.
+  // Convert to 8 bits before applying the profile, as browsers do: libvips cannot convert 16 bits to sRGB.
   const firstTo = bitDepth === 16 ? (hasColor ? 'srgb' : 'b-w') : undefined;
   return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo } as const;
 }
 
 function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
   const { file, hasInkProfile } = prepareJpeg(bytes, header);
-  // 'error' does not refuse mere warnings: some phones' selfie cameras write JPEGs with invalid scan
-  // parameters that every viewer shows. Missing data are a warning, too, before an end of our own.
+  // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan parameters
+  // that every viewer shows. With an end marker of ours, missing data is only a warning, so refuse it.
   const failOn = header.hasEnd ? 'error' : 'warning';
   const firstTo = header.components === 4 && !hasInkProfile ? 'cmyk' : undefined;
   return { file, failOn, firstTo } as const;
 }
 
-/** A JPEG as the decoder is to read it. */
+/** A JPEG for the decoder. */
 export interface PreparedJpeg {
   file: Uint8Array;
-  /** Whether it says what its printing inks look like. */
+  /** Whether it has a CMYK profile. */
   hasInkProfile: boolean;
 }
 
-/** Adds an end marker where only that is missing, and hides what makes a color profile costly. */
+/** Adds a missing end marker, and hides the costly pipelines of a color profile. */
 export function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
   const chunks = findProfileChunks(jpeg);
   const hasInkProfile = isProfile(readProfile(jpeg, chunks), 'CMYK');
@@ -56,12 +56,12 @@ export function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJ
 const END = Buffer.from('ffd9', 'hex');
 
 interface ProfileChunk extends JpegSegment {
-  /** A profile is cut into up to 255 segments, which may come in any order. */
+  /** A profile is split into up to 255 segments in any order; this is the segment's number. */
   number: number;
   profileStart: number;
 }
 
-/** As libvips puts them together: by number, of each the last one before the first scan. */
+/** In the order in which libvips joins them: by number, the last of each before the first scan. */
 function findProfileChunks(jpeg: Uint8Array): ProfileChunk[] {
   const chunks: ProfileChunk[] = [];
   for (const segment of walkJpeg(jpeg)) {
@@ -81,14 +81,14 @@ function isMarked(jpeg: Uint8Array, { dataStart }: JpegSegment): boolean {
 
 const APP2 = 0xe2;
 const SOS = 0xda;
-/** Then a zero, which libvips does not look at, the number of the segment, and how many there are. */
+/** Followed by a zero, which libvips ignores, the segment's number, and the number of segments. */
 const PROFILE_MARK = Buffer.from('ICC_PROFILE', 'latin1');
 
 function readProfile(jpeg: Uint8Array, chunks: ProfileChunk[]): Buffer {
   return Buffer.concat(chunks.map(({ profileStart, end }) => jpeg.subarray(profileStart, end)));
 }
 
-/** A copy where something is hidden: the profile stays as long as it was. */
+/** Returns a copy if something is hidden. The profile keeps its length. */
 function hidePipelines(jpeg: Uint8Array, chunks: ProfileChunk[]): Uint8Array {
   const profile = readProfile(jpeg, chunks);
   const harmless = withoutPipelines(profile);

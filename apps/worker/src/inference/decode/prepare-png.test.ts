@@ -10,11 +10,11 @@ const png = await sharp({ create: { width: 8, height: 8, channels: 3, background
   .toBuffer();
 const stripped = Buffer.from(stripPng(png, true));
 
-test('the pixels, the colours and the orientation stay, in their order', () => {
+test('stripPng keeps pixels, colors and orientation in their order', () => {
   expect(typesOf(stripped)).toEqual(['IHDR', 'iCCP', 'eXIf', 'IDAT', 'IEND']);
 });
 
-test('what follows the pixels is left out, even what counts before them', () => {
+test('stripPng drops chunks after the pixels, even those that are valid before them', () => {
   const after: odd.PngChunk[] = [
     ['gAMA', odd.uint32s(100_000)],
     ['eXIf', odd.exif(6)],
@@ -23,7 +23,7 @@ test('what follows the pixels is left out, even what counts before them', () => 
   expect(stripPng(odd.flatPng([1, 2, 3], { after }), true)).toEqual(plain);
 });
 
-test('colors that are said in several ways become one profile', () => {
+test('stripPng replaces several color chunks by one profile', () => {
   const before: odd.PngChunk[] = [
     ['gAMA', odd.uint32s(100_000)],
     ['cICP', Buffer.from([12, 13, 0, 1])],
@@ -32,27 +32,27 @@ test('colors that are said in several ways become one profile', () => {
   expect(typesOf(file)).toEqual(['IHDR', 'iCCP', 'IDAT', 'IEND']);
 });
 
-test.each(['zTXt', 'iTXt', 'tEXt', 'pHYs', 'vpAg'])('%s is left out', (type) => {
+test.each(['zTXt', 'iTXt', 'tEXt', 'pHYs', 'vpAg'])('stripPng drops %s', (type) => {
   expect(stripPng(odd.withPngChunk(png, type, Buffer.alloc(99)), true)).toEqual(stripped);
 });
 
-test('compressed text never reaches the decoder', () => {
+test('stripPng drops compressed text before the decoder sees it', () => {
   expect(stripPng(odd.withTextBomb(png), true)).toEqual(stripped);
 });
 
-test('what follows the end of the picture is left out', () => {
+test('stripPng drops data after the end of the picture', () => {
   expect(stripPng(Buffer.concat([png, Buffer.alloc(100)]), true)).toEqual(stripped);
 });
 
-test('a cut chunk stays cut', () => {
+test('stripPng keeps a truncated chunk truncated', () => {
   expect(stripPng(stripped.subarray(0, -20), true)).toEqual(stripped.subarray(0, -20));
 });
 
-test('a view into a larger buffer is read at its place', () => {
+test('stripPng reads a view into a larger buffer', () => {
   expect(stripPng(Buffer.concat([Buffer.alloc(3), png]).subarray(3), true)).toEqual(stripped);
 });
 
-/** Consecutive chunks of one type count once. */
+/** The chunk types in order; consecutive chunks of one type are listed once. */
 function typesOf(file: Buffer): string[] {
   const types: string[] = [];
   for (let at = 8; at < file.length; at += 12 + file.readUInt32BE(at)) {

@@ -8,7 +8,7 @@ import {
   withoutPipelines,
 } from './icc-profile.js';
 
-/** The data of those chunks of a PNG that say what its numbers mean. */
+/** The data of the PNG chunks that define the color space. */
 export type ColorChunks = Partial<Record<ColorChunk, Buffer>>;
 
 export type ColorChunk = (typeof colorChunks)[number];
@@ -16,8 +16,8 @@ export type ColorChunk = (typeof colorChunks)[number];
 export const colorChunks = ['cICP', 'iCCP', 'sRGB', 'gAMA', 'cHRM'] as const;
 
 /**
- * The profile of a PNG's colors, `undefined` for sRGB: by the first that counts of cICP, iCCP, sRGB,
- * and gAMA with cHRM. As Chromium 156 decides it, where gAMA alone counts and cHRM alone does not.
+ * The color profile of a PNG, `undefined` for sRGB: from the first valid chunk of cICP, iCCP, sRGB, and
+ * gAMA with cHRM. As in Chromium 156, gAMA alone is used and cHRM alone is not.
  */
 export function profileOf(chunks: ColorChunks, hasColor: boolean): Buffer | undefined {
   const coded = readCoded(chunks.cICP);
@@ -40,7 +40,7 @@ function createProfile({ primaries, curve }: ColorSpace, hasColor: boolean): Buf
   return hasColor ? createRgbProfile(primaries, curve) : createGrayProfile(curve);
 }
 
-/** Its code points are those of ITU-T H.273; only full range RGB is known. */
+/** Reads code points of ITU-T H.273; `undefined` for anything but full-range RGB. */
 function readCoded(cicp: Buffer | undefined): ColorSpace | undefined {
   if (cicp?.length !== 4 || cicp[2] !== 0 || cicp[3] !== 1) return undefined;
   const primaries = primariesByCode[cicp[0]!];
@@ -48,7 +48,7 @@ function readCoded(cicp: Buffer | undefined): ColorSpace | undefined {
   return primaries && curve && { primaries, curve };
 }
 
-/** A name, a zero, a zero for deflate, then the profile. One that cannot be read counts for nothing. */
+/** Reads a name, a zero, a zero for deflate, then the profile; `undefined` for an unreadable one. */
 function readEmbedded(iccp: Buffer | undefined): Buffer | undefined {
   const nameEnd = iccp?.indexOf(0) ?? -1;
   if (!iccp || nameEnd < 0) return undefined;
@@ -61,7 +61,7 @@ function readEmbedded(iccp: Buffer | undefined): Buffer | undefined {
   }
 }
 
-/** A printer's profile with three large tables has about two. */
+/** A printer's profile with three large tables has about 2 MB. */
 const MAX_PROFILE_BYTES = 4_000_000;
 
 function readPrimaries(chrm: Buffer | undefined): Chromaticities | undefined {
@@ -69,7 +69,7 @@ function readPrimaries(chrm: Buffer | undefined): Chromaticities | undefined {
   return Array.from({ length: 8 }, (_, i) => chrm.readUInt32BE(4 * i) / 100_000);
 }
 
-/** What libpng takes for no difference: 5 % around the exponent 1 / 2.2. */
+/** Within 5 % of the exponent 1 / 2.2, which is libpng's tolerance. */
 function isAboutSrgb(gamma: number): boolean {
   return Math.abs(gamma * 2.2 - 1) <= 0.05;
 }
@@ -92,10 +92,10 @@ const primariesByCode: Record<number, Chromaticities> = {
   22: [...D65, 0.63, 0.34, 0.295, 0.605, 0.155, 0.077],
 };
 
-/** What a screen makes of BT.709 and its like, BT.1886; not the camera's curve. */
+/** BT.1886, the screen's curve for BT.709 and similar; not the camera's curve. */
 const video = { g: 2.4 };
 
-/** Not those of HDR, 16 and 18: how bright their white is shown is up to the screen. */
+/** Without the HDR curves 16 and 18, whose white level depends on the screen. */
 const curvesByCode: Record<number, Curve> = {
   1: video,
   4: { g: 2.2 },
@@ -107,16 +107,16 @@ const curvesByCode: Record<number, Curve> = {
   13: { g: 2.4, a: 1 / 1.055, b: 0.055 / 1.055, c: 1 / 12.92, d: 0.04045 },
   14: video,
   15: video,
-  // 48 cd/m² of projected light are white.
+  // White is 48 cd/m² of projected light.
   17: { g: 2.6, a: (52.37 / 48) ** (1 / 2.6) },
 };
 
 /**
- * The PNG with nothing in it but what the pixels need; the rest of the file is not copied. What its
- * colors mean is one profile then, whichever chunks said so, as the decoder reads only profiles.
+ * A copy of the PNG with only the chunks that the pixels need. Its color space becomes one iCCP chunk,
+ * because the decoder reads only profiles.
  *
- * A decoder inflates compressed text that nobody reads: 50 KB of it become 50 MB. A cut last chunk
- * stays as it is, for the decoder to refuse.
+ * A decoder would also inflate compressed text: 50 KB become 50 MB. A truncated last chunk is kept, so
+ * that the decoder refuses it.
  */
 export function stripPng(png: Uint8Array, hasColor: boolean): Uint8Array {
   const source = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
@@ -138,7 +138,7 @@ export function stripPng(png: Uint8Array, hasColor: boolean): Uint8Array {
   return stripped.subarray(0, length);
 }
 
-/** The first whole one of each, if it comes before the pixels: a browser reads no others. */
+/** The first chunk of each type with a valid checksum, before the pixels; browsers ignore others. */
 function readColorChunks(source: Buffer): ColorChunks {
   const found: ColorChunks = {};
   for (let at = HEADER_END; at + CHUNK_FRAME_BYTES <= source.length;) {
@@ -167,15 +167,15 @@ function createProfileChunk(profile: Buffer): Buffer {
   return chunk;
 }
 
-/** A chunk's length, type and checksum. */
+/** Bytes of a chunk's length, type and checksum. */
 const CHUNK_FRAME_BYTES = 12;
-/** The signature and IHDR, which the decoder is given as it is. */
+/** End of the signature and IHDR, which are copied unchanged. */
 const HEADER_END = 8 + CHUNK_FRAME_BYTES + 13;
 
-/** The pixels and their transparency. */
+/** Chunks of pixels, palette and transparency. */
 const pixelTypes = new Set(['PLTE', 'IDAT', 'IEND', 'tRNS'].map(toNumber));
 const IDAT = toNumber('IDAT');
-/** Which side is up. Behind the pixels, a browser does not read it. */
+/** Contains the orientation. Browsers ignore it after the pixels. */
 const EXIF = toNumber('eXIf');
 const colorTypes = new Map<number, ColorChunk>(colorChunks.map((name) => [toNumber(name), name]));
 

@@ -9,10 +9,10 @@ import {
 } from './open-group.js';
 import { parseStoreUrl } from './store-url.js';
 
-/** A connection to one server, to whoever leads behind sentinels, or to a cluster. */
+/** A connection to one server, to the master behind sentinels, or to a cluster. */
 export type Redis = Server | Cluster;
 
-/** Where a connection goes, and what it is called there. */
+/** The server of a connection, and the connection's name. */
 export interface RedisAddress {
   /** See `parseStoreUrl`. */
   url: string;
@@ -21,8 +21,8 @@ export interface RedisAddress {
 }
 
 /**
- * For answering a caller: a command that cannot be sent now, or is not answered within
- * `timeoutMs`, fails at once instead of waiting for Redis to come back.
+ * For requests: a command that cannot be sent at once, or is not answered within `timeoutMs`, fails
+ * instead of waiting until Redis is reachable.
  */
 export function connectForRequests(address: RedisAddress, timeoutMs: number, log: Log): Redis {
   return connect(address, log, {
@@ -33,25 +33,25 @@ export function connectForRequests(address: RedisAddress, timeoutMs: number, log
 }
 
 /**
- * For blocking reads that answer at least every `blockMs`: a connection that is silent for twice as
- * long is dead, though nobody closed it, and is opened anew.
+ * For blocking reads that return at least every `blockMs`: a connection that is silent for twice as
+ * long counts as dead and is opened again.
  */
 export function connectForBlocking(address: RedisAddress, blockMs: number, log: Log): Redis {
   return connect(address, log, { maxRetriesPerRequest: null, socketTimeout: 2 * blockMs });
 }
 
-/** For background work: commands wait for as long as it takes Redis to come back. */
+/** For background work: commands wait until Redis is reachable. */
 export function connectForBackground(address: RedisAddress, log: Log): Redis {
   return connect(address, log, { maxRetriesPerRequest: null });
 }
 
-function connect({ url, name }: RedisAddress, log: Log, pollOptions: RetryOptions): Redis {
+function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptions): Redis {
   const options: ConnectionOptions = {
-    ...pollOptions,
+    ...retryOptions,
     connectionName: name,
     retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
-    // A server that has become a replica, which a managed Redis does without closing connections.
-    reconnectOnError: ({ message }) => message.startsWith('READONLY') && RESEND,
+    // A managed Redis can turn a master into a replica without closing its connections.
+    reconnectOnError: ({ message }) => message.startsWith('READONLY') && RECONNECT_AND_RESEND,
   };
   const address = parseStoreUrl(url);
   const redis = address.kind === 'server' ? new Server(url, options) : openGroup(address, options);
@@ -59,10 +59,10 @@ function connect({ url, name }: RedisAddress, log: Log, pollOptions: RetryOption
   return redis;
 }
 
-/** ioredis's number for: connect anew, and then send the refused command again. */
-const RESEND = 2;
+/** ioredis's code for: reconnect, then send the refused command again. */
+const RECONNECT_AND_RESEND = 2;
 
-/** Runs Redis commands; whatever goes wrong becomes `overloaded` or `unavailable`. */
+/** Runs Redis commands. Every error becomes a LivegateError `overloaded` or `unavailable`. */
 export async function reachRedis<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

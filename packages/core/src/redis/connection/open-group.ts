@@ -2,11 +2,11 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../../telemetry/log.js';
 import type { StoreGroup } from './store-url.js';
 
-/** Between two looks at who leads: after a failover, and while nothing calls for one. */
+/** Pause between two reads of the cluster's topology, during a failover and otherwise. */
 const RETRY_MS = 100;
 const REFRESH_MS = 5000;
 
-/** What tells the three kinds of connection apart. */
+/** The options in which the three kinds of connection differ. */
 export type RetryOptions = Pick<
   RedisOptions,
   'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest' | 'socketTimeout'
@@ -18,12 +18,12 @@ export interface ConnectionOptions extends RetryOptions {
   reconnectOnError(error: Error): false | 2;
 }
 
-/** Opens a connection to servers that are one Redis, with the same promises as one to a single server. */
+/** Opens a connection to a cluster or through sentinels that behaves like one to a single server. */
 export function openGroup(group: StoreGroup, options: ConnectionOptions): Redis | Cluster {
   return group.kind === 'cluster' ? openCluster(group, options) : openBySentinels(group, options);
 }
 
-/** A connection to whoever leads now, by what the sentinels say. */
+/** A connection to the current master, which the sentinels name. */
 function openBySentinels(group: StoreGroup, options: ConnectionOptions): Redis {
   return new Redis({
     ...options,
@@ -34,13 +34,13 @@ function openBySentinels(group: StoreGroup, options: ConnectionOptions): Redis {
     ...(group.sentinelUsername && { sentinelUsername: group.sentinelUsername }),
     ...(group.sentinelPassword && { sentinelPassword: group.sentinelPassword }),
     ...(group.tls && { sentinelTLS: {}, enableTLSForSentinelMode: true }),
-    // A leader whose machine is gone closes no connection; what is sent there would wait for minutes.
+    // A master whose machine is gone closes no connection: commands to it would wait for minutes.
     failoverDetector: true,
     sentinelReconnectStrategy: options.retryStrategy,
   });
 }
 
-/** A connection to each node that holds keys of ours, which is one. */
+/** A connection to a cluster. All our keys are in one slot, so on one node. */
 function openCluster(group: StoreGroup, options: ConnectionOptions): Cluster {
   const { retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
   const { commandTimeout } = redisOptions;
@@ -48,14 +48,14 @@ function openCluster(group: StoreGroup, options: ConnectionOptions): Cluster {
     redisOptions: { ...redisOptions, ...loginOf(group) },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
-    // How often a command is sent again, where it is bounded at all. Each time costs RETRY_MS at most.
+    // How often a command is resent: without a limit, or for as long as its timeout allows.
     maxRedirections: commandTimeout === undefined ? Infinity : Math.ceil(commandTimeout / RETRY_MS),
     retryDelayOnFailover: RETRY_MS,
     retryDelayOnClusterDown: RETRY_MS,
     retryDelayOnTryAgain: RETRY_MS,
-    // Lets go of a node that is gone without having closed its connections.
+    // Drops the connections to a node that has left without closing them.
     slotsRefreshInterval: REFRESH_MS,
-    // Names stay names: a TLS certificate is for them, and an address would have none.
+    // Connect by host name, not by address: TLS certificates are issued for names.
     dnsLookup: (host, done) => done(null, host),
   });
 }
@@ -64,14 +64,14 @@ function loginOf({ username, password, tls }: StoreGroup) {
   return { ...(username && { username }), ...(password && { password }), ...(tls && { tls: {} }) };
 }
 
-/** Says when a connection is lost and when it is back; in a cluster, of each node by itself. */
+/** Logs when a connection is lost and when it is restored; in a cluster, for each node as well. */
 export function reportOutages(redis: Redis | Cluster, log: Log): void {
   const whole = createReport(log, 'redis');
-  redis.on('ready', whole.back).on('error', whole.away);
+  redis.on('ready', whole.restored).on('error', whole.lost);
   if ('nodes' in redis) reportNodes(redis, log);
 }
 
-/** A cluster is 'ready' for as long as any node is; the one with our keys may be away by itself. */
+/** A cluster is 'ready' while any node is; the node with our keys may be down on its own. */
 function reportNodes(cluster: Cluster, log: Log): void {
   const reports = new Map<string, ReturnType<typeof createReport>>();
   const reportOf = (node: string) => {
@@ -79,22 +79,22 @@ function reportNodes(cluster: Cluster, log: Log): void {
     reports.set(node, report);
     return report;
   };
-  cluster.on('node error', (error: Error, node: string) => reportOf(node).away(error));
+  cluster.on('node error', (error: Error, node: string) => reportOf(node).lost(error));
   cluster.on('+node', (node: Redis) => {
-    node.on('ready', reportOf(`${node.options.host}:${node.options.port}`).back);
+    node.on('ready', reportOf(`${node.options.host}:${node.options.port}`).restored);
   });
 }
 
-/** One line when it goes and one when it is back, not one for each failed attempt. */
+/** One line when the connection is lost and one when it is restored, none for each failed attempt. */
 function createReport(log: Log, what: string) {
   let connected = true;
   return {
-    back() {
-      if (!connected) log.info(`${what} is back`);
+    restored() {
+      if (!connected) log.info(`${what} connection restored`);
       connected = true;
     },
-    away(error: Error) {
-      if (connected) log.warn({ err: error }, `${what} is away`);
+    lost(error: Error) {
+      if (connected) log.warn({ err: error }, `${what} connection lost`);
       connected = false;
     },
   };

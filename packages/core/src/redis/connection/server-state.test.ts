@@ -4,7 +4,7 @@ import { createKeys } from '../keys.js';
 import type { Redis } from './connect.js';
 import { listServers, watchSettings } from './server-state.js';
 
-/** A server that tells its settings, unless it is away. */
+/** A server that reports its settings, unless it is unreachable. */
 function createServer(evictionPolicy = 'noeviction', aof = 1) {
   const server = { evictionPolicy, away: false };
   const redis = {
@@ -34,9 +34,9 @@ async function start({ queue = createServer(), images = queue, production = true
   const keys = createKeys('{test}');
   const settings = watchSettings({ servers, keys, production, waitMs: 2000, log });
   onTestFinished(() => settings.close());
-  settings.firstLook.catch(() => undefined);
+  settings.firstRead.catch(() => undefined);
   await vi.advanceTimersByTimeAsync(2200);
-  await settings.firstLook;
+  await settings.firstRead;
   return { settings, lines };
 }
 
@@ -54,12 +54,12 @@ describe('a Redis that evicts', () => {
     },
   );
 
-  it('stops the start in production also where only the images are in it', async () => {
+  it('stops the start in production, also if it stores only the images', async () => {
     const images = createServer('allkeys-lru', 0);
     await expect(start({ images })).rejects.toThrow(/BLOB_REDIS_URL has maxmemory-policy/);
   });
 
-  it('is warned of once elsewhere', async () => {
+  it('is logged once outside of production', async () => {
     const { settings, lines } = await start({
       queue: createServer('allkeys-lru'),
       production: false,
@@ -69,7 +69,7 @@ describe('a Redis that evicts', () => {
     expect(lines).toEqual([expect.stringMatching(/maxmemory-policy allkeys-lru/)]);
   });
 
-  it('is a problem in production from when it is changed to when it is changed back', async () => {
+  it('is a problem in production until its policy is changed back', async () => {
     const queue = createServer();
     const { settings } = await start({ queue });
     expect(settings.findProblem()).toBeUndefined();
@@ -81,7 +81,7 @@ describe('a Redis that evicts', () => {
     expect(settings.findProblem()).toBeUndefined();
   });
 
-  it('is a problem once it can be reached, where the start did not wait for it', async () => {
+  it('is a problem once it is reachable, if the start did not wait for it', async () => {
     const queue = createServer('allkeys-lru');
     queue.away = true;
     const { settings } = await start({ queue });
@@ -93,14 +93,14 @@ describe('a Redis that evicts', () => {
 });
 
 describe('a Redis without an append-only file', () => {
-  it('is warned of once, and no problem: a managed one may keep its data in another way', async () => {
+  it('is logged once and is not a problem, because a managed one may persist in another way', async () => {
     const { settings, lines } = await start({ queue: createServer('noeviction', 0) });
     await nextLook();
     expect(settings.findProblem()).toBeUndefined();
     expect(lines).toEqual([expect.stringMatching(/no append-only file/)]);
   });
 
-  it('is not warned of where only images are in it', async () => {
+  it('is not logged if it stores only images', async () => {
     const { lines } = await start({ images: createServer('noeviction', 0) });
     expect(lines).toEqual([]);
   });

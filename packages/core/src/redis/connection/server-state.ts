@@ -5,11 +5,11 @@ import { reachRedis, type Redis } from './connect.js';
 
 export interface RedisMemory {
   usedBytes: number;
-  /** `maxmemory`; 0 is none. */
+  /** `maxmemory`; 0 means no limit. */
   limitBytes: number;
 }
 
-/** In a cluster, of the leader that is the fullest. */
+/** The memory of the server; in a cluster, of the fullest master. */
 export async function readMemory(redis: Redis): Promise<RedisMemory> {
   const servers = 'nodes' in redis ? redis.nodes('master') : [redis];
   const infos = await reachRedis(() => Promise.all(servers.map((server) => server.info('memory'))));
@@ -25,13 +25,13 @@ function parseMemory(info: string): RedisMemory {
 const fillOf = ({ usedBytes, limitBytes }: RedisMemory) =>
   limitBytes > 0 ? usedBytes / limitBytes : 0;
 
-/** A Redis of the product, and the variable that says where it is. */
+/** A Redis server of the product, and the environment variable with its URL. */
 export interface WatchedRedis {
   redis: Redis;
   variable: 'REDIS_URL' | 'BLOB_REDIS_URL';
 }
 
-/** The images may be in the same Redis, over the same connection. */
+/** One server if queue and images share a connection, else two. */
 export function listServers(redis: Redis, imageRedis: Redis): WatchedRedis[] {
   const queue = { redis, variable: 'REDIS_URL' } as const;
   const images = { redis: imageRedis, variable: 'BLOB_REDIS_URL' } as const;
@@ -41,25 +41,25 @@ export function listServers(redis: Redis, imageRedis: Redis): WatchedRedis[] {
 export interface WatchSettingsOptions {
   servers: WatchedRedis[];
   keys: Keys;
-  /** Throws at the start, and reports later, what elsewhere is only logged. */
+  /** If true, a problem stops the start and is reported later; if false, it is only logged. */
   production: boolean;
-  /** How long the start waits for the servers. One that answers later is looked at then. */
+  /** How long the start waits for the servers. A server that answers later is checked then. */
   waitMs: number;
   log: Log;
 }
 
 export interface RedisSettings {
-  /** Settles when the start need not wait any longer. Rejects in production if something is wrong. */
-  firstLook: Promise<void>;
-  /** With `production`: what the last look found wrong, and how to change it. */
+  /** Settles when all servers have answered or `waitMs` has passed. Rejects in production on a problem. */
+  firstRead: Promise<void>;
+  /** In production: the problem that the last read found, and how to fix it. */
   findProblem(): string | undefined;
   close(): void;
 }
 
-const LOOK_MS = 10_000;
+const POLL_MS = 10_000;
 const RETRY_MS = 100;
 
-/** Watches the settings under which Redis would lose accepted checks. */
+/** Polls the server settings with which Redis would lose accepted checks. */
 export function watchSettings(options: WatchSettingsOptions): RedisSettings {
   const { servers, keys, production, waitMs, log } = options;
   const problems = new Map<WatchedRedis, string | undefined>();
@@ -68,11 +68,11 @@ export function watchSettings(options: WatchSettingsOptions): RedisSettings {
   const findProblem = () => [...problems.values()].find((problem) => problem !== undefined);
 
   let timer: NodeJS.Timeout | undefined;
-  const firstLook = lookAtStart();
-  // The start looks at it later, perhaps after it has failed.
-  firstLook.catch(() => undefined);
+  const firstRead = readAtStart();
+  // The start awaits this later, perhaps after the rejection.
+  firstRead.catch(() => undefined);
   return {
-    firstLook,
+    firstRead,
     findProblem: () => (production ? findProblem() : undefined),
     close() {
       closed = true;
@@ -80,45 +80,45 @@ export function watchSettings(options: WatchSettingsOptions): RedisSettings {
     },
   };
 
-  async function lookAtStart(): Promise<void> {
+  async function readAtStart(): Promise<void> {
     const deadline = performance.now() + waitMs;
-    while (!(await lookAtAll()) && performance.now() < deadline) await sleep(RETRY_MS);
-    lookAgainLater();
+    while (!(await readAll()) && performance.now() < deadline) await sleep(RETRY_MS);
+    schedulePoll();
     const problem = findProblem();
     if (production && problem) throw new Error(problem);
   }
 
-  function lookAgainLater(): void {
-    if (!closed) timer = setTimeout(() => void lookAtAll().then(lookAgainLater), LOOK_MS);
+  function schedulePoll(): void {
+    if (!closed) timer = setTimeout(() => void readAll().then(schedulePoll), POLL_MS);
   }
 
-  /** False where one did not answer: its last look counts. */
-  async function lookAtAll(): Promise<boolean> {
-    const looks = await Promise.allSettled(servers.map(look));
-    return looks.every(({ status }) => status === 'fulfilled');
+  /** False if a server did not answer; its last known problem stays. */
+  async function readAll(): Promise<boolean> {
+    const reads = await Promise.allSettled(servers.map(readServer));
+    return reads.every(({ status }) => status === 'fulfilled');
   }
 
-  async function look(server: WatchedRedis): Promise<void> {
+  async function readServer(server: WatchedRedis): Promise<void> {
     const { evictionPolicy, appendOnly } = await readSettings(server.redis, keys);
     problems.set(server, describeEviction(server, evictionPolicy));
     warn(problems.get(server));
-    // What a managed Redis keeps instead cannot be seen from here.
-    if (server.variable === 'REDIS_URL' && !appendOnly) warn(NO_FILE);
+    // Only a warning: a managed Redis may persist its data in a way that INFO does not show.
+    if (server.variable === 'REDIS_URL' && !appendOnly) warn(NO_APPEND_ONLY_FILE);
   }
 }
 
 function createWarnOnce(log: Log) {
-  const told = new Set<string>();
+  const logged = new Set<string>();
   return (warning: string | undefined) => {
-    if (!warning || told.has(warning)) return;
-    told.add(warning);
+    if (!warning || logged.has(warning)) return;
+    logged.add(warning);
     log.warn(warning);
   };
 }
 
-const NO_FILE =
-  'the Redis at REDIS_URL has no append-only file: a restart of it loses accepted checks; set ' +
-  'appendonly yes, unless it is a managed one that keeps its data in another way';
+const NO_APPEND_ONLY_FILE =
+  'the Redis at REDIS_URL has no append-only file, so a restart loses accepted checks; set ' +
+  'appendonly yes, unless it is a managed service that persists its data in another way';
 
 function describeEviction({ variable }: WatchedRedis, policy: string): string | undefined {
   if (policy === 'noeviction') return undefined;
@@ -133,7 +133,7 @@ interface Settings {
   appendOnly: boolean;
 }
 
-/** INFO, as managed servers forbid CONFIG; in a script with a key, so that a cluster asks its owner. */
+/** By INFO, because managed servers forbid CONFIG; in a script, so that a cluster routes it by key. */
 async function readSettings(redis: Redis, keys: Keys): Promise<Settings> {
   const info = String(await redis.eval(READ_INFO, 1, keys.schema));
   return {

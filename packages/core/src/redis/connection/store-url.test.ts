@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { hasHashTag, parseStoreUrl } from './store-url.js';
 
 describe('parseStoreUrl', () => {
-  it('reads where one server is, and leaves the rest of its URL to ioredis', () => {
+  it('reads host and port of a single server, and leaves the rest of the URL to ioredis', () => {
     expect(parseStoreUrl('rediss://livegate:p%40ss@redis.example:6380/2?family=6')).toEqual({
       kind: 'server',
       hosts: [{ host: 'redis.example', port: 6380 }],
     });
   });
 
-  it('reads some nodes of a cluster', () => {
+  it('reads the nodes of a cluster', () => {
     const url = 'redis+cluster://:p%40ss@10.0.0.1:7000?addr=10.0.0.2:7001&addr=[2001:db8::3]';
     expect(parseStoreUrl(url)).toEqual({
       kind: 'cluster',
@@ -25,7 +25,7 @@ describe('parseStoreUrl', () => {
     });
   });
 
-  it('reads sentinels, whom they watch, and how to log in at either', () => {
+  it('reads sentinels, the name of their master, and both credentials', () => {
     const query = 'master=main&addr=s2&sentinel_username=watcher&sentinel_password=a%26b';
     expect(parseStoreUrl(`rediss+sentinel://livegate:pw@s1:26380?${query}`)).toEqual({
       kind: 'sentinel',
@@ -53,11 +53,11 @@ describe('parseStoreUrl', () => {
     ['redis+cluster://host/1', /only database 0/],
     ['redis+sentinel://host/name?master=main', /number of a database/],
     ['redis+sentinel://host', /need \?master=NAME/],
-  ])('says what is wrong with %s', (url, problem) => {
+  ])('explains why it refuses %s', (url, problem) => {
     expect(() => parseStoreUrl(url)).toThrow(problem);
   });
 
-  it('keeps the password out of its complaints', () => {
+  it('never quotes the password in an error', () => {
     const url = 'redis+cluster://user:secret@host?adr=x';
     expect(() => parseStoreUrl(url)).toThrow(expect.not.stringContaining('secret'));
   });

@@ -1,25 +1,26 @@
 import { z } from 'zod';
 import { type ConfigRule, parsedBy } from '../../runtime/read-config.js';
-/** One server, as an address names it. */
+
+/** The host and port of one server. */
 export interface StoreHost {
   host: string;
   port: number;
 }
 
-/** Where a Redis is. What else a single server's URL may say, ioredis reads by itself. */
+/** A parsed Redis URL. For a single server, ioredis parses the rest of the URL. */
 export type StoreAddress = { kind: 'server'; hosts: [StoreHost] } | StoreGroup;
 
-/** Several servers that are one Redis, and how to log in there. */
+/** The servers of a cluster or behind sentinels, and their credentials. */
 export interface StoreGroup {
   kind: 'cluster' | 'sentinel';
-  /** Some nodes of the cluster, or sentinels: one that answers tells of the others. */
+  /** Some nodes of the cluster, or some sentinels; the first to answer lists the others. */
   hosts: StoreHost[];
   tls: boolean;
   username: string | undefined;
   password: string | undefined;
-  /** Of the servers behind sentinels; a cluster has only number 0. */
+  /** Database number; a cluster has only 0. */
   database: number;
-  /** What the sentinels call the group. */
+  /** The sentinels' name for the master; empty for a cluster. */
   master: string;
   /** For the sentinels themselves. */
   sentinelUsername: string | undefined;
@@ -35,8 +36,8 @@ const PARAMETERS = {
 
 /**
  * Reads `redis://user:password@host:6379/0`, `redis+cluster://…?addr=host2:6379&addr=host3` and
- * `redis+sentinel://…?master=name&addr=…`; with `rediss`, over TLS. Throws what is wrong with it, and
- * never the URL itself: it may hold a password.
+ * `redis+sentinel://…?master=name&addr=…`; `rediss` means TLS. Throws an Error that never quotes the
+ * URL, which may contain a password.
  */
 export function parseStoreUrl(text: string): StoreAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -65,7 +66,7 @@ function parseGroup(url: URL, kind: StoreGroup['kind']): StoreGroup {
   };
 }
 
-/** A misspelt parameter would be a node, or a password, that is silently missing. */
+/** Refuses unknown parameters: a misspelled one would drop a node or a password silently. */
 function readQuery({ searchParams }: URL, kind: StoreGroup['kind']): URLSearchParams {
   const unknown = [...searchParams.keys()].find((name) => !PARAMETERS[kind].includes(name));
   if (unknown !== undefined) throw new Error(`no parameter of a ${kind} is called ${unknown}`);
@@ -76,25 +77,25 @@ function parseHost(addr: string, kind: StoreAddress['kind']): StoreHost {
   const text = `redis://${addr}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url?.host || url.host !== addr) throw new Error('an addr is HOST or HOST:PORT');
-  // An IPv6 address has brackets in a URL, and none where it is connected to.
+  // An IPv6 address has brackets in a URL, but not in connection options.
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return { host, port: Number(url.port || DEFAULT_PORTS[kind]) };
 }
 
 function readDatabase({ pathname }: URL, kind: StoreGroup['kind']): number {
   const path = /^\/?(\d*)$/.exec(pathname);
-  if (!path) throw new Error('after the hosts may come only the number of a database');
+  if (!path) throw new Error('after the hosts, only the number of a database may follow');
   const database = Number(path[1]);
   if (kind === 'cluster' && database > 0) throw new Error('a cluster has only database 0');
   return database;
 }
 
-/** Whether a Redis Cluster puts all keys with this prefix into one slot: by what its braces hold. */
+/** Whether the prefix has a part in braces, so that a cluster puts all keys with it in one slot. */
 export function hasHashTag(prefix: string): boolean {
   return /^[^{]*\{[^}]+\}/.test(prefix);
 }
 
-/** The address of a Redis in the environment. */
+/** A Redis URL in the environment. */
 function storeUrl() {
   return parsedBy((url) => {
     parseStoreUrl(url);
@@ -102,14 +103,14 @@ function storeUrl() {
   });
 }
 
-/** Where api and worker find Redis, and their keys in it. */
+/** The Redis servers and the key prefix that gateways and workers share. */
 export const redisConfig = {
   REDIS_URL: storeUrl().default('redis://127.0.0.1:6379'),
   BLOB_REDIS_URL: storeUrl().optional(),
   LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
 };
 
-/** A cluster refuses commands and scripts over keys that are not all in one slot. */
+/** A cluster refuses commands and scripts whose keys are in different slots. */
 export const oneSlotRule: ConfigRule = z
   .object({
     REDIS_URL: redisConfig.REDIS_URL,

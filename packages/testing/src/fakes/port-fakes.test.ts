@@ -6,19 +6,19 @@ import {
   createFakeRateLimiter,
   createFakeReplies,
   createFakeWorkerRegistry,
-} from './fakes.js';
+} from './port-fakes.js';
 import {
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
   describeWorkerRegistry,
-} from './port-contracts.js';
-import { describeCheckQueue } from './queue-contract.js';
-import { describeReplies } from './reply-contract.js';
+} from '../contracts/port-contracts.js';
+import { describeCheckQueue } from '../contracts/queue-contract.js';
+import { describeReplies } from '../contracts/reply-contract.js';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 
-describe('the fakes keep the contracts of the ports', () => {
+describe('the in-memory fakes fulfill the contracts of their ports', () => {
   describeImageStore(async () => fake(createFakeImageStore()));
   describeCheckQueue(async () => fake(createFakeCheckQueue()));
   describeIdempotencyKeys(async () => fake(createFakeIdempotencyKeys()));

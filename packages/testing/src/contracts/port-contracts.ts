@@ -6,13 +6,13 @@ import type {
   WorkerRegistry,
 } from '@livegate/core/ports';
 import { describe, expect, it } from 'vitest';
-import { exampleWorker } from './examples.js';
-import { type Create, open } from './subject.js';
+import { exampleWorker } from '../examples.js';
+import { type CreatePort, openPort } from './open-port.js';
 
-export function describeImageStore(create: Create<ImageStore>): void {
+export function describeImageStore(create: CreatePort<ImageStore>): void {
   describe('ImageStore', () => {
-    it('gives back the bytes it was given, in the order asked, as often as asked', async () => {
-      const store = await open(create);
+    it('returns the stored bytes in the order of the ids, every time', async () => {
+      const store = await openPort(create);
       const [a, b] = [randomUUID(), randomUUID()];
       await store.put(a, Uint8Array.of(0, 255, 1));
       await store.put(b, Uint8Array.of(7));
@@ -25,15 +25,15 @@ export function describeImageStore(create: Create<ImageStore>): void {
     });
 
     it('stores only the viewed part of a larger buffer', async () => {
-      const store = await open(create);
+      const store = await openPort(create);
       const id = randomUUID();
       await store.put(id, Uint8Array.of(1, 2, 3, 4).subarray(1, 3));
       const [bytes] = await store.get([id]);
       expect([...(bytes ?? [])]).toEqual([2, 3]);
     });
 
-    it('deletes once and forgives a second time', async () => {
-      const store = await open(create);
+    it('deletes an image, and does nothing the second time', async () => {
+      const store = await openPort(create);
       const id = randomUUID();
       await store.put(id, Uint8Array.of(1));
       await store.delete(id);
@@ -41,19 +41,19 @@ export function describeImageStore(create: Create<ImageStore>): void {
       expect(await store.get([id])).toEqual([undefined]);
     });
 
-    it('answers that it is there', async () => {
-      const store = await open(create);
+    it('answers a ping', async () => {
+      const store = await openPort(create);
       expect(await store.ping()).toBeUndefined();
     });
 
-    it('gets nothing for no ids', async () => {
-      const store = await open(create);
+    it('returns an empty list for no ids', async () => {
+      const store = await openPort(create);
       expect(await store.get([])).toEqual([]);
     });
   });
 }
 
-export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
+export function describeIdempotencyKeys(create: CreatePort<IdempotencyKeys>): void {
   const [first, second] = [
     { id: 'a', imageSha256: '1' },
     { id: 'b', imageSha256: '1' },
@@ -61,20 +61,20 @@ export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
   const at = { tenant: 'acme', keySha256: 'k' };
 
   describe('IdempotencyKeys', () => {
-    it('gives a key to whoever comes first, and tells the others who that was', async () => {
-      const keys = await open(create);
+    it('gives a key to the first claim, and returns that claim to the others', async () => {
+      const keys = await openPort(create);
       const claims = await Promise.all([keys.claim(at, first), keys.claim(at, second)]);
       expect(claims).toEqual([first, first]);
     });
 
     it('keeps the keys of tenants apart', async () => {
-      const keys = await open(create);
+      const keys = await openPort(create);
       await keys.claim(at, first);
       expect(await keys.claim({ ...at, tenant: 'globex' }, second)).toEqual(second);
     });
 
-    it('lets one of several replace the claim they all saw', async () => {
-      const keys = await open(create);
+    it('lets only one of several concurrent replacements succeed', async () => {
+      const keys = await openPort(create);
       await keys.claim(at, first);
       const third = { id: 'c', imageSha256: '1' };
       const claims = await Promise.all([
@@ -85,23 +85,23 @@ export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
       expect(await keys.claim(at, first)).toEqual(second);
     });
 
-    it('replaces a claim by one for another image', async () => {
-      const keys = await open(create);
+    it('replaces a claim by a claim for another image', async () => {
+      const keys = await openPort(create);
       const other = { id: 'c', imageSha256: '2' };
       await keys.claim(at, first);
       expect(await keys.replace(at, first, other)).toEqual(other);
     });
 
-    it('does not replace a claim that has changed since it was seen', async () => {
-      const keys = await open(create);
+    it('does not replace a claim that has changed since it was read', async () => {
+      const keys = await openPort(create);
       await keys.claim(at, first);
       const stored = { ...first, isStored: true } as const;
       expect(await keys.replace(at, first, stored)).toEqual(stored);
       expect(await keys.replace(at, first, second)).toEqual(stored);
     });
 
-    it('frees a key for the check that holds it, and for no other', async () => {
-      const keys = await open(create);
+    it('frees a key only for the check that it maps to', async () => {
+      const keys = await openPort(create);
       await keys.claim(at, first);
       await keys.release(at, second.id);
       await keys.release({ ...at, tenant: 'globex' }, first.id);
@@ -113,10 +113,10 @@ export function describeIdempotencyKeys(create: Create<IdempotencyKeys>): void {
   });
 }
 
-export function describeWorkerRegistry(create: Create<WorkerRegistry>): void {
+export function describeWorkerRegistry(create: CreatePort<WorkerRegistry>): void {
   describe('WorkerRegistry', () => {
-    it('lists who announced itself, once, until it withdraws', async () => {
-      const registry = await open(create);
+    it('lists a registered worker once, until it unregisters', async () => {
+      const registry = await openPort(create);
       expect(await registry.list()).toEqual([]);
       await registry.register(exampleWorker);
       await registry.register(exampleWorker);
@@ -128,10 +128,10 @@ export function describeWorkerRegistry(create: Create<WorkerRegistry>): void {
   });
 }
 
-export function describeRateLimiter(create: Create<RateLimiter>): void {
+export function describeRateLimiter(create: CreatePort<RateLimiter>): void {
   describe('RateLimiter', () => {
-    it('refuses a tenant beyond its limit, says for how long, and leaves others alone', async () => {
-      const limiter = await open(create);
+    it('refuses a tenant beyond its limit with a retry time, and no other tenant', async () => {
+      const limiter = await openPort(create);
       await limiter.consume('acme', 2);
       await limiter.consume('acme', 2);
       const refusal = await limiter.consume('acme', 2).catch((error: unknown) => error);
@@ -143,7 +143,7 @@ export function describeRateLimiter(create: Create<RateLimiter>): void {
     });
 
     it('has no limit at 0 per minute', async () => {
-      const limiter = await open(create);
+      const limiter = await openPort(create);
       await limiter.consume('acme', 0);
       await expect(limiter.consume('acme', 0)).resolves.toBeUndefined();
     });

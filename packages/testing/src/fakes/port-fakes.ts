@@ -27,7 +27,7 @@ import type {
 } from '@livegate/core/ports';
 import { createReplyWaiters } from '@livegate/core/runtime';
 
-/** A store that can be taken away, as Redis can. */
+/** Simulates an unreachable Redis while `away` is true. */
 export interface Outage {
   away: boolean;
 }
@@ -58,15 +58,15 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
 }
 
 export interface FakeCheckQueue extends CheckQueue, Cancellations {
-  /** What a worker would find. */
+  /** The jobs of all checks, by id. */
   readonly jobs: ReadonlyMap<string, CheckJob>;
-  /** The id of the check that a worker would take next; it takes it. */
+  /** Takes the next check as a worker does. Returns its id. */
   takeNext(): string | undefined;
-  /** Takes a check as a worker would. */
+  /** Takes this check as a worker does. */
   begin(id: string): void;
-  /** Ends an attempt by a fault of ours, as a worker would: the check waits for its next one. */
+  /** Ends an attempt by a fault of ours: the check waits for its next attempt. */
   retry(id: string): void;
-  /** Ends a check as a worker would. */
+  /** Ends a check as a worker does. */
   finish(id: string, outcome: CheckOutcome): void;
 }
 
@@ -147,7 +147,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       requirePresent(outage);
       const check = checks.get(id);
       if (check?.state !== 'waiting' || check.isAwaited) return;
-      // Behind those that are awaited already: a Map keeps the order of insertion.
+      // Behind the checks that have a waiting caller already: a Map keeps the insertion order.
       checks.delete(id);
       checks.set(id, { ...check, isAwaited: true });
     },
@@ -196,7 +196,7 @@ export interface FakeReplies {
 
 export function createFakeReplies(leases = createLeases()): FakeReplies {
   const gateways = new Map<string, ReturnType<typeof createReplyWaiters>>();
-  /** Of each check, the gateways of its attachments; one gateway may have several. */
+  /** The attachments of each check; one gateway may have several. */
   const attached = new Map<string, Set<{ gatewayId: string }>>();
   return {
     leases,
@@ -273,7 +273,7 @@ export function createFakeWorkerRegistry(outage: Outage = { away: false }): Work
   };
 }
 
-/** Counts for ever: its minute never ends. */
+/** Its window never ends, so a tenant's count only grows. */
 export function createFakeRateLimiter(outage: Outage = { away: false }): RateLimiter {
   const used = new Map<string, number>();
   return {

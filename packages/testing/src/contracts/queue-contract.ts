@@ -2,30 +2,30 @@ import { randomUUID } from 'node:crypto';
 import { type CheckOutcome, SCHEMA_VERSION } from '@livegate/core/domain';
 import type { Cancellations, CheckQueue } from '@livegate/core/ports';
 import { describe, expect, it } from 'vitest';
-import { exampleJob, exampleResult } from './examples.js';
-import { type Create, open } from './subject.js';
+import { exampleJob, exampleResult } from '../examples.js';
+import { type CreatePort, openPort } from './open-port.js';
 
-/** A queue together with the means to take and end a check as a worker would. */
+/** A queue, with methods that take and end a check as a worker does. */
 export interface WorkableQueue extends CheckQueue, Cancellations {
   takeNext(): Promise<string | undefined> | string | undefined;
   begin(id: string): Promise<void> | void;
-  /** Ends an attempt by a fault of ours; the next one may begin at once. */
+  /** Ends an attempt by a fault of ours; the next attempt may start at once. */
   retry(id: string): Promise<void> | void;
   finish(id: string, outcome: CheckOutcome): Promise<void> | void;
 }
 
-const { replyTo: _, ...unawaitedJob } = exampleJob;
+const { replyTo: _, ...asyncJob } = exampleJob;
 
-export function describeCheckQueue(create: Create<WorkableQueue>): void {
+export function describeCheckQueue(create: CreatePort<WorkableQueue>): void {
   async function openWithCheck() {
-    const queue = await open(create);
+    const queue = await openPort(create);
     const id = randomUUID();
     await queue.add(id, exampleJob);
     return { queue, id };
   }
 
   describe('CheckQueue', () => {
-    it('counts what waits and knows no outcome before the end', async () => {
+    it('counts a waiting check, whose record has no outcome', async () => {
       const { queue, id } = await openWithCheck();
       expect(await queue.countWaiting()).toBe(1);
       expect(await queue.read(id)).toEqual({
@@ -36,14 +36,14 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       });
     });
 
-    it('holds one job for one id', async () => {
+    it('ignores a second job with the same id', async () => {
       const { queue, id } = await openWithCheck();
       await queue.add(id, { ...exampleJob, tenant: 'other' });
       expect(await queue.countWaiting()).toBe(1);
       expect(await queue.read(id)).toMatchObject({ tenant: exampleJob.tenant });
     });
 
-    it('tells when a worker has begun', async () => {
+    it('reports a check as processing once a worker has taken it', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       expect(await queue.read(id)).toMatchObject({
@@ -91,9 +91,9 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.read(id)).toMatchObject({ status, outcome });
     });
 
-    it('runs a check that somebody waits for before those that nobody waits for', async () => {
-      const queue = await open(create);
-      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+    it('runs a check with a waiting caller before async checks', async () => {
+      const queue = await openPort(create);
+      for (const id of ['early', 'late']) await queue.add(id, asyncJob);
       await queue.add('awaited', exampleJob);
       expect(await queue.countWaiting()).toBe(3);
       expect(await queue.read('early')).toMatchObject({ status: 'queued' });
@@ -101,9 +101,9 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.takeNext()).toBeUndefined();
     });
 
-    it('runs a check before the others once somebody waits for it', async () => {
-      const queue = await open(create);
-      for (const id of ['early', 'late']) await queue.add(id, unawaitedJob);
+    it('runs a prioritized check before other async checks', async () => {
+      const queue = await openPort(create);
+      for (const id of ['early', 'late']) await queue.add(id, asyncJob);
       await queue.add('awaited', exampleJob);
       await queue.prioritize('late');
       await queue.prioritize('late');
@@ -113,9 +113,9 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.countWaiting()).toBe(0);
     });
 
-    it('cancels and deletes a check that nobody waits for like any other', async () => {
-      const queue = await open(create);
-      for (const id of ['a', 'b']) await queue.add(id, unawaitedJob);
+    it('cancels and deletes an async check like any other', async () => {
+      const queue = await openPort(create);
+      for (const id of ['a', 'b']) await queue.add(id, asyncJob);
       expect(await queue.cancel('a')).toBe(true);
       expect(await queue.read('a')).toMatchObject({ status: 'canceled' });
       await queue.delete('b');
@@ -123,15 +123,15 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.countWaiting()).toBe(1);
     });
 
-    it('remembers where a check is to be announced', async () => {
-      const queue = await open(create);
+    it('stores the webhook URL and the base URL of a check', async () => {
+      const queue = await openPort(create);
       const facts = { webhookUrl: 'https://example.com', baseUrl: 'https://liveness.example' };
       await queue.add('a', { ...exampleJob, ...facts });
       expect(await queue.read('a')).toMatchObject(facts);
     });
 
-    it('knows nothing of an unknown id', async () => {
-      const queue = await open(create);
+    it('finds nothing for an unknown id', async () => {
+      const queue = await openPort(create);
       expect(await queue.read(randomUUID())).toBeUndefined();
       expect(await queue.cancel(randomUUID())).toBe(false);
       await queue.hide(randomUUID());
@@ -149,7 +149,7 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.find([id, randomUUID()])).toEqual(new Map([[id, 'canceled']]));
     });
 
-    it('cancels a running check when it ends, whatever its result', async () => {
+    it('cancels a running check at its end, whatever its result', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       expect(await queue.cancel(id)).toBe(true);
@@ -161,7 +161,7 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       });
     });
 
-    it('does not cancel what has ended', async () => {
+    it('does not cancel a check that has ended', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       await queue.finish(id, { result: exampleResult });
@@ -169,14 +169,14 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.read(id)).toMatchObject({ status: 'succeeded' });
     });
 
-    it('deletes a queued check, which is then never run', async () => {
+    it('deletes a queued check, which then never runs', async () => {
       const { queue, id } = await openWithCheck();
       await queue.delete(id);
       expect(await queue.read(id)).toBeUndefined();
       expect(await queue.countWaiting()).toBe(0);
     });
 
-    it('deletes a running check from sight, and tells its worker', async () => {
+    it('hides a deleted check while it runs, and marks it for its worker', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       await queue.delete(id);
@@ -189,7 +189,7 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       ['queued', []],
       ['finished', [{ result: exampleResult }]],
     ])('hides a %s check at once, and lists it until it is deleted', async (_state, outcomes) => {
-      const queue = await open(create);
+      const queue = await openPort(create);
       const id = randomUUID();
       const references = { webhookUrl: 'https://example.com', keySha256: 'k' };
       await queue.add(id, { ...exampleJob, ...references });
@@ -206,7 +206,7 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.find([id])).toEqual(new Map());
     });
 
-    it('does not bring back an deleted check by cancelling it', async () => {
+    it('keeps a deleted check hidden when it is cancelled', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       await queue.delete(id);
@@ -222,8 +222,8 @@ export function describeCheckQueue(create: Create<WorkableQueue>): void {
       expect(await queue.read(id)).toBeUndefined();
     });
 
-    it('carries the schema version of this code on an empty store', async () => {
-      const queue = await open(create);
+    it('reports the schema version of this code on an empty store', async () => {
+      const queue = await openPort(create);
       expect(await queue.readSchemaVersion()).toBe(SCHEMA_VERSION);
     });
   });

@@ -1,10 +1,10 @@
 import { describe } from 'vitest';
-import { describeWebhookQueue, describeWebhookStore } from './webhook-contracts.js';
+import { describeWebhookQueue, describeWebhookStore } from '../contracts/webhook-contracts.js';
 import { createFakeWebhookQueue, createFakeWebhookStore } from './webhook-fakes.js';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 
-describe('the webhook fakes keep the contracts of the ports', () => {
+describe('the in-memory webhook fakes fulfill the contracts of their ports', () => {
   describeWebhookStore(async () => fake(createFakeWebhookStore()));
   describeWebhookQueue(async () => {
     const store = createFakeWebhookStore();

@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { Leases } from '@livegate/core/domain';
 import type { ReplyInbox, ReplyOutbox } from '@livegate/core/ports';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { exampleResult } from './examples.js';
-import { type Create, open } from './subject.js';
+import { exampleResult } from '../examples.js';
+import { type CreatePort, openPort } from './open-port.js';
 
 export interface Replies {
   createInbox(gatewayId: string): ReplyInbox;
-  /** Of all these inboxes. */
+  /** The leases of all these inboxes. */
   leases: Leases;
   outbox: ReplyOutbox;
 }
 
-export function describeReplies(create: Create<Replies>): void {
+export function describeReplies(create: CreatePort<Replies>): void {
   describe('ReplyInbox and ReplyOutbox', () => {
-    it('brings each reply to the one who waits for it, in any order', async () => {
+    it('resolves each waiter with the reply to its check, in any order', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [a, b] = [inbox.expect('a'), inbox.expect('b')];
       await outbox.send('b', { error: 'invalid_image' }, inbox.address);
@@ -23,7 +23,7 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await b.within(5000)).toEqual({ error: 'invalid_image' });
     });
 
-    it('keeps a reply that comes before anyone asks within when', async () => {
+    it('keeps a reply that arrives before within is called', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [early, marker] = [inbox.expect('early'), inbox.expect('marker')];
       await outbox.send('early', { error: 'invalid_image' }, inbox.address);
@@ -32,12 +32,12 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await early.within(0)).toEqual({ error: 'invalid_image' });
     });
 
-    it('gives up after the time limit', async () => {
+    it('resolves to undefined after the time limit', async () => {
       const { inbox } = await openInbox(create);
       expect(await inbox.expect('never').within(1)).toBeUndefined();
     });
 
-    it('goes on waiting when asked again', async () => {
+    it('waits again when within is called again', async () => {
       const { inbox, outbox } = await openInbox(create);
       const waiter = inbox.expect('late');
       expect(await waiter.within(1)).toBeUndefined();
@@ -45,7 +45,7 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
     });
 
-    it('forgets at once when told to', async () => {
+    it('resolves to undefined at once after the release', async () => {
       const { inbox } = await openInbox(create);
       const waiter = inbox.expect('left');
       waiter.release();
@@ -53,7 +53,7 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await waiter.within(60_000)).toBeUndefined();
     });
 
-    it('brings a reply to those who still wait after another one of the same check has left', async () => {
+    it('replies to the remaining waiters after another waiter of the check has left', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [leaving, staying] = [inbox.expect('a'), inbox.expect('a')];
       const [attachedLeaving, attachedStaying] = [await inbox.attach('a'), await inbox.attach('a')];
@@ -64,7 +64,7 @@ export function describeReplies(create: Create<Replies>): void {
       expect(await attachedStaying.within(5000)).toEqual({ result: exampleResult });
     });
 
-    it('holds a lease for each waiter and attachment until its release, replied to or not', async () => {
+    it('holds a lease for each waiter and attachment until its release, with or without a reply', async () => {
       const { inbox, outbox, leases } = await openInbox(create);
       const waiters = [inbox.expect('a'), inbox.expect('b'), await inbox.attach('b')];
       expect(leases.held()).toMatchObject({ reply_waiter: 3, attachment: 1 });
@@ -74,8 +74,8 @@ export function describeReplies(create: Create<Replies>): void {
       expect(leases.held()).toMatchObject({ reply_waiter: 0, attachment: 0 });
     });
 
-    it('tells every gateway that attached to a check, each once', async () => {
-      const { createInbox, outbox } = await open(create);
+    it('replies once to every gateway that attached to the check', async () => {
+      const { createInbox, outbox } = await openPort(create);
       const inboxes = [createInbox(randomUUID()), createInbox(randomUUID())];
       onTestFinished(async () => void (await Promise.all(inboxes.map((inbox) => inbox.close()))));
       const own = inboxes[0]?.expect('a');
@@ -86,7 +86,7 @@ export function describeReplies(create: Create<Replies>): void {
       }
     });
 
-    it('drops a reply that nobody waits for, and brings the next one', async () => {
+    it('drops a reply without a waiter, and delivers the next one', async () => {
       const { inbox, outbox } = await openInbox(create);
       const wanted = inbox.expect('wanted');
       await outbox.send('unwanted', { error: 'invalid_image' }, inbox.address);
@@ -96,8 +96,8 @@ export function describeReplies(create: Create<Replies>): void {
   });
 }
 
-async function openInbox(create: Create<Replies>) {
-  const { createInbox, ...rest } = await open(create);
+async function openInbox(create: CreatePort<Replies>) {
+  const { createInbox, ...rest } = await openPort(create);
   const inbox = createInbox(randomUUID());
   onTestFinished(() => inbox.close());
   return { inbox, ...rest };

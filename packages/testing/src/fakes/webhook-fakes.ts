@@ -6,7 +6,7 @@ import {
   type WebhookSecret,
 } from '@livegate/core/domain';
 import type { WebhookJob, WebhookQueue, WebhookStore } from '@livegate/core/ports';
-import type { Outage } from './fakes.js';
+import type { Outage } from './port-fakes.js';
 
 const maxListed = 100;
 
@@ -77,14 +77,14 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
       for (const id of ids) deliveries.delete(id);
     },
   };
-  return failWhenAway(store, outage);
+  return failInOutage(store, outage);
 }
 
 export interface FakeWebhookQueue extends WebhookQueue {
   readonly jobs: ReadonlyMap<string, WebhookJob>;
 }
 
-/** Holds every job for ever: nobody takes them. */
+/** Keeps every job: no gateway takes them. */
 export function createFakeWebhookQueue(
   store: WebhookStore,
   outage: Outage = { away: false },
@@ -107,11 +107,11 @@ export function createFakeWebhookQueue(
       for (const id of [`announce-${checkId}`, ...deliveryIds]) jobs.delete(id);
     },
   };
-  return { ...failWhenAway(queue, outage), jobs };
+  return { ...failInOutage(queue, outage), jobs };
 }
 
-/** Every method fails first while Redis is "away". */
-function failWhenAway<Port extends object>(port: Port, outage: Outage): Port {
+/** The same port, whose methods reject with `unavailable` during the outage. */
+function failInOutage<Port extends object>(port: Port, outage: Outage): Port {
   const guarded = Object.entries(port).map(([name, method]) => [
     name,
     async (...args: unknown[]) => {

@@ -2,11 +2,11 @@ import { EventEmitter, once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { ImageHeader } from '@livegate/core/domain';
 import { expect, test } from 'vitest';
-import { createDecodeBudget } from './schedule-images.js';
+import { createDecodeBudget } from './decode-budget.js';
 
 const megapixels = (count: number) => ({ width: 1000, height: 1000 * count });
 
-/** Baseline: three bytes a pixel, and as many for the copy. */
+/** Baseline: three bytes a pixel for the picture, and three for its copy. */
 const photo: ImageHeader = {
   kind: 'jpeg',
   ...megapixels(12),
@@ -22,34 +22,34 @@ const large: ImageHeader = {
   cost: { samples: 700e6, heldBytes: 300e6 },
 };
 
-/** A room, and work in it that goes on until it is told to end. */
-function openRoom() {
-  const room = createDecodeBudget();
+/** A budget, and work under it that runs until the test ends it. */
+function openBudget() {
+  const budget = createDecodeBudget();
   const begun: string[] = [];
   const start = (name: string, run: (work: () => Promise<void>) => Promise<void>) => {
-    const told = new EventEmitter();
-    const end = once(told, 'end');
+    const signal = new EventEmitter();
+    const end = once(signal, 'end');
     const ended = run(async () => {
       begun.push(name);
       await end;
     });
     return async () => {
-      told.emit('end');
+      signal.emit('end');
       await ended;
     };
   };
   return {
     begun,
-    start: (name: string, header: ImageHeader) => start(name, (work) => room.run(header, work)),
-    startAlone: (name: string) => start(name, (work) => room.runAlone(work)),
+    start: (name: string, header: ImageHeader) => start(name, (work) => budget.run(header, work)),
+    startAlone: (name: string) => start(name, (work) => budget.runAlone(work)),
   };
 }
 
-/** A semaphore lets in by way of promises. */
+/** A semaphore starts work in a promise callback. */
 const settle = () => setImmediate();
 
-test('eight photos of 12 megapixels are in work at once, and a ninth waits', async () => {
-  const { begun, start } = openRoom();
+test('the budget admits eight photos of 12 megapixels at once, and a ninth waits', async () => {
+  const { begun, start } = openBudget();
   const ends = Array.from({ length: 9 }, (_, i) => start(`photo ${i}`, photo));
   await settle();
   expect(begun).toHaveLength(8);
@@ -58,8 +58,8 @@ test('eight photos of 12 megapixels are in work at once, and a ninth waits', asy
   expect(begun).toHaveLength(9);
 });
 
-test('of the largest images one is in work, and no other image waits for them', async () => {
-  const { begun, start } = openRoom();
+test('the budget admits one of the largest images at a time, and no other image waits for them', async () => {
+  const { begun, start } = openBudget();
   const [first] = [start('large', large), start('next large', large)] as const;
   start('photo', photo);
   start('selfie', selfie);
@@ -70,8 +70,8 @@ test('of the largest images one is in work, and no other image waits for them', 
   expect(begun).toEqual(['large', 'photo', 'selfie', 'next large']);
 });
 
-test('what is alone begins when all others have ended, and before later ones', async () => {
-  const { begun, start, startAlone } = openRoom();
+test('work that must run alone starts after all earlier work has ended, and before later work', async () => {
+  const { begun, start, startAlone } = openBudget();
   const ends = [start('large', large), start('selfie', selfie)];
   const end = startAlone('alone');
   start('later selfie', selfie);

@@ -8,15 +8,15 @@ import {
 } from '@livegate/core/domain';
 import type { WebhookJob, WebhookQueue, WebhookStore } from '@livegate/core/ports';
 import { describe, expect, it } from 'vitest';
-import { type Create, open } from './subject.js';
-import { exampleDelivery, exampleEndpoint } from './webhook-examples.js';
+import { type CreatePort, openPort } from './open-port.js';
+import { exampleDelivery, exampleEndpoint } from '../webhook-examples.js';
 
 const at = (tenant: string, id: string) => ({ tenant, id });
 
-export function describeWebhookStore(create: Create<WebhookStore>): void {
+export function describeWebhookStore(create: CreatePort<WebhookStore>): void {
   describe('WebhookStore, endpoints', () => {
-    it('lists the endpoints of one tenant, the oldest first', async () => {
-      const store = await open(create);
+    it('lists the endpoints of one tenant, oldest first', async () => {
+      const store = await openPort(create);
       const second = exampleEndpoint({ id: 'whe_2', createdAt: 2 });
       const first = exampleEndpoint({ id: 'whe_1', createdAt: 1 });
       for (const endpoint of [second, first]) await store.addEndpoint(endpoint, 16);
@@ -25,7 +25,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
     });
 
     it('shows, changes and removes an endpoint for its own tenant only', async () => {
-      const store = await open(create);
+      const store = await openPort(create);
       const endpoint = exampleEndpoint();
       await store.addEndpoint(endpoint, 16);
       const [own, others] = [at('acme', endpoint.id), at('globex', endpoint.id)];
@@ -40,8 +40,8 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.removeEndpoint(own)).toBe(false);
     });
 
-    it('refuses more than a tenant may have, also when they come at once', async () => {
-      const store = await open(create);
+    it('refuses endpoints beyond the limit of a tenant, also concurrent ones', async () => {
+      const store = await openPort(create);
       const added = await Promise.allSettled(
         [1, 2, 3, 4].map((n) => store.addEndpoint(exampleEndpoint({ id: `whe_${n}` }), 2)),
       );
@@ -53,8 +53,8 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.listEndpoints('acme')).toHaveLength(2);
     });
 
-    it('loses no change of two that are made at once', async () => {
-      const store = await open(create);
+    it('applies both of two concurrent changes', async () => {
+      const store = await openPort(create);
       const { id } = exampleEndpoint();
       await store.addEndpoint(exampleEndpoint(), 16);
       const append = (text: string) =>
@@ -67,8 +67,8 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(description.split('').toSorted()).toEqual(['a', 'b', 'c', 'd']);
     });
 
-    it("keeps a tenant's own secrets", async () => {
-      const store = await open(create);
+    it("stores a tenant's secrets", async () => {
+      const store = await openPort(create);
       expect(await store.readTenantSecrets('acme')).toEqual([]);
       const rotate = () =>
         store.updateTenantSecrets('acme', (latest) => rotateSecrets(latest, 0, 1000));
@@ -82,12 +82,12 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
 
   describe('WebhookStore, deliveries', () => {
     async function openWithEndpoint() {
-      const store = await open(create);
+      const store = await openPort(create);
       await store.addEndpoint(exampleEndpoint(), 16);
       return store;
     }
 
-    it('adds one delivery of one id', async () => {
+    it('ignores a second delivery with the same id', async () => {
       const store = await openWithEndpoint();
       const delivery = exampleDelivery();
       expect(await store.addDelivery(delivery)).toBe(true);
@@ -96,15 +96,15 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.readDelivery(randomUUID())).toBeUndefined();
     });
 
-    it('adds no delivery to an endpoint that is gone', async () => {
-      const store = await open(create);
+    it('refuses a delivery to an endpoint that does not exist', async () => {
+      const store = await openPort(create);
       expect(await store.addDelivery(exampleDelivery())).toBe(false);
       expect(await store.readDelivery(exampleDelivery().id)).toBeUndefined();
       const target = { url: 'https://example.com/' };
       expect(await store.addDelivery(exampleDelivery({ target }))).toBe(true);
     });
 
-    it('removes all deliveries of an endpoint with it, and no others', async () => {
+    it('removes all deliveries of a removed endpoint, and no others', async () => {
       const store = await openWithEndpoint();
       await store.addEndpoint(exampleEndpoint({ id: 'whe_2' }), 16);
       const ids = Array.from({ length: 103 }, (_, n) => `msg_${n}`);
@@ -118,7 +118,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.listDeliveries('whe_2')).toEqual([other]);
     });
 
-    it('keeps all that are pending, and of those that have ended the latest 100', async () => {
+    it('keeps all pending deliveries and the latest 100 ended ones', async () => {
       const store = await openWithEndpoint();
       const ids = Array.from({ length: 104 }, (_, n) => `msg_${n}`);
       for (const [createdAt, id] of ids.entries()) {
@@ -133,7 +133,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.listDeliveries('whe_1')).toHaveLength(100);
     });
 
-    it('keeps a delivery that is replayed although others end', async () => {
+    it('keeps a replayed delivery while 100 others end', async () => {
       const store = await openWithEndpoint();
       const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
       await store.addDelivery(exampleDelivery({ id: 'msg_replayed', createdAt: 0 }));
@@ -160,7 +160,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(ids[0]).toBe('msg_101');
     });
 
-    it('changes what it knows', async () => {
+    it('changes a delivery, and nothing for an unknown id', async () => {
       const store = await openWithEndpoint();
       const { id } = exampleDelivery();
       const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_deleted');
@@ -170,7 +170,7 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
       expect(await store.readDelivery(id)).toMatchObject({ failure: 'endpoint_deleted' });
     });
 
-    it('deletes deliveries, also from the list', async () => {
+    it('deletes deliveries, and removes them from the list', async () => {
       const store = await openWithEndpoint();
       await store.addDelivery(exampleDelivery());
       await store.deleteDeliveries([exampleDelivery().id, 'msg_unknown']);
@@ -181,23 +181,23 @@ export function describeWebhookStore(create: Create<WebhookStore>): void {
   });
 }
 
-/** A queue together with a store of endpoints, and a look at what it holds. */
+/** A queue with its store of endpoints; `list` returns the queued jobs. */
 export interface ObservedWebhookQueue {
   queue: WebhookQueue;
   store: WebhookStore;
   list(): Promise<WebhookJob[]>;
 }
 
-export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void {
+export function describeWebhookQueue(create: CreatePort<ObservedWebhookQueue>): void {
   describe('WebhookQueue', () => {
-    it('holds nothing for a check that nobody wants to hear of', async () => {
-      const { queue, list } = await open(create);
+    it('adds no job for a check without a webhook', async () => {
+      const { queue, list } = await openPort(create);
       await queue.announce({ id: randomUUID(), tenant: 'acme' });
       expect(await list()).toEqual([]);
     });
 
-    it('holds one job for a check announced twice, with no more in it than its facts', async () => {
-      const { queue, store, list } = await open(create);
+    it('adds one job, with only its facts, for a check that is announced twice', async () => {
+      const { queue, store, list } = await openPort(create);
       await store.addEndpoint(exampleEndpoint(), 16);
       const check = { id: randomUUID(), tenant: 'acme' };
       const more = { ...check, imageBytes: 3 };
@@ -206,15 +206,15 @@ export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void
       expect(await list()).toEqual([{ kind: 'announce', check }]);
     });
 
-    it('holds a job for a check with a URL of its own', async () => {
-      const { queue, list } = await open(create);
+    it('adds a job for a check with a webhook_url', async () => {
+      const { queue, list } = await openPort(create);
       const check = { id: randomUUID(), tenant: 'acme', webhookUrl: 'https://example.com/' };
       await queue.announce(check);
       expect(await list()).toEqual([{ kind: 'announce', check }]);
     });
 
-    it('holds one job for a delivery, however often and however soon it is wanted', async () => {
-      const { queue, list } = await open(create);
+    it('adds one job for a delivery that is queued repeatedly, now or later', async () => {
+      const { queue, list } = await openPort(create);
       const delivery = exampleDelivery();
       await queue.deliver(delivery);
       await queue.deliver(delivery);
@@ -224,8 +224,8 @@ export function describeWebhookQueue(create: Create<ObservedWebhookQueue>): void
       expect(await list()).toEqual([job]);
     });
 
-    it('lets go of the announcement and the deliveries of one check, and of no other', async () => {
-      const { queue, list } = await open(create);
+    it('removes the announcement and the deliveries of one check, and of no other', async () => {
+      const { queue, list } = await openPort(create);
       const [deleted, kept] = ['a', 'b'].map((id) => ({
         id,
         tenant: 'acme',
