@@ -39,7 +39,9 @@ const IDS = ['00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-00
 const WAIT_MS = 1e9;
 /** Far more than any race takes. */
 const MAX_STEPS = 20_000;
-/** The fake clock advances by AT_ONCE_MS every so many steps, so that a command takes milliseconds. */
+/**
+ * The fake clock advances by AT_ONCE_MS every so many steps, so that a command takes milliseconds.
+ */
 const STEPS_AT_ONCE = 20;
 const AT_ONCE_MS = 250;
 

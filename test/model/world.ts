@@ -129,7 +129,9 @@ export type World = ReturnType<typeof createWorld>;
 
 type HeldEngine = ReturnType<typeof createHeldEngine>;
 
-/** P(spoof) is the image's only byte in hundredths. A run ends at `end`, or at once with `atOnce`. */
+/**
+ * P(spoof) is the image's only byte in hundredths. A run ends at `end`, or at once with `atOnce`.
+ */
 function createHeldEngine(atOnce?: RunEnd) {
   let held: ((how: RunEnd) => void) | undefined;
   const timings = { decodeMs: 1, detectMs: 1, classifyMs: 1 };

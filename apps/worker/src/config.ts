@@ -15,7 +15,9 @@ import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
 import type { PipelineConfig } from './scheduling/schedule-images.js';
 
-/** Time limit of the shutdown: long enough for the images in work, photos of 12 MP on a slow core. */
+/**
+ * Time limit of the shutdown: long enough for the images in work, photos of 12 MP on a slow core.
+ */
 export const SHUTDOWN_GRACE_MS = 20_000;
 
 /** The worker's part of the environment; `.env.example` explains every key. */
@@ -92,7 +94,8 @@ export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
       maxBatch: given(config.LIVEGATE_MAX_BATCH),
     },
     lingerMs: given(config.LIVEGATE_LINGER_MS) ?? (onCpu ? LINGER_MS.cpu : LINGER_MS.accelerator),
-    // Not on a CPU: it has other work between runs, and a batch that waits in one engine cannot move.
+    // Not on a CPU: it has other work between runs, and a batch that waits in one engine cannot
+    // move.
     runAhead: !onCpu,
     concurrency: given(config.LIVEGATE_CONCURRENCY),
   };

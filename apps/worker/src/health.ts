@@ -19,9 +19,9 @@ export interface HealthDeps {
 const HUNG_AFTER_MS = 30_000;
 
 /**
- * Answers two probes with 200, or 503 and the problem. `GET /livez`: the event loop runs, or there would be
- * no answer, and no engine hangs. Redis is not included, because a restart would not fix it.
- * `GET /readyz`: this worker receives checks.
+ * Answers two probes with 200, or 503 and the problem. `GET /livez`: the event loop runs, or there
+ * would be no answer, and no engine hangs. Redis is not included, because a restart would not fix
+ * it. `GET /readyz`: this worker receives checks.
  */
 export async function serveHealth({ host, port }: HealthAddress, deps: HealthDeps) {
   const probes = new Map([

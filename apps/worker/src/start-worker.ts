@@ -25,8 +25,8 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
     longestRunMs: () => pipeline?.longestRunMs() ?? 0,
     findProblem: () => (shutdown.signal.aborted ? 'this worker is stopping' : problem()),
   });
-  // Models first: a worker without models must not take jobs. A worker that cannot replace an engine
-  // exits, and BullMQ requeues its jobs.
+  // Models first: a worker without models must not take jobs. A worker that cannot replace an
+  // engine exits, and BullMQ requeues its jobs.
   const onLost = () => process.exit(1);
   pipeline = await createPipeline(toPipelineConfig(config), { log, onLost });
   shutdown.add(pipeline.close);

@@ -16,8 +16,8 @@ export const REGISTRATION_TTL_SECONDS = 6;
  * The ports that the apps use. Each has a Redis adapter and an in-memory fake, which pass the same
  * contract suite (`@livegate/testing`).
  *
- * All methods reject with `LivegateError` `unavailable` when Redis does not answer in time, and with
- * `overloaded` when Redis is out of memory.
+ * All methods reject with `LivegateError` `unavailable` when Redis does not answer in time, and
+ * with `overloaded` when Redis is out of memory.
  */
 
 /** Image bytes, stored apart from the queue, which carries only their id (a claim check). */
@@ -33,15 +33,17 @@ export interface ImageStore {
 }
 
 /**
- * The gateway's side of the queue. Checks with a waiting caller, whose jobs have a `replyTo`, run before
- * async checks.
+ * The gateway's side of the queue. Checks with a waiting caller, whose jobs have a `replyTo`, run
+ * before async checks.
  */
 export interface CheckQueue {
   /** Ignores a second job with the same id. */
   add(id: string, job: CheckJob): Promise<void>;
   /** `undefined` for an unknown, expired or hidden id. */
   read(id: string): Promise<CheckRecord | undefined>;
-  /** A queued check never runs; a running one becomes `canceled` at its end. False: it had ended. */
+  /**
+   * A queued check never runs; a running one becomes `canceled` at its end. False: it had ended.
+   */
   cancel(id: string): Promise<boolean>;
   /** From now on `read` does not find the check. Cancels an unfinished one. */
   hide(id: string): Promise<void>;
@@ -49,7 +51,9 @@ export interface CheckQueue {
   delete(id: string): Promise<void>;
   /** Hidden checks that are not removed yet. */
   listHidden(): Promise<DeletableCheck[]>;
-  /** Runs an async check as one with a waiting caller. Does nothing for a check that is not queued. */
+  /**
+   * Runs an async check as one with a waiting caller. Does nothing for a check that is not queued.
+   */
   prioritize(id: string): Promise<void>;
   /** The number of checks that no worker has taken yet. */
   countWaiting(): Promise<number>;
@@ -77,7 +81,10 @@ export interface ReplyWaiter extends Lease {
 export interface ReplyInbox {
   /** The `replyTo` of a job, to which its worker replies. */
   readonly address: string;
-  /** For a check that this gateway submits. Call it before adding the job, so that no reply is missed. */
+  /**
+   * For a check that this gateway submits. Call it before adding the job, so that no reply is
+   * missed.
+   */
   expect(id: string): ReplyWaiter;
   /** For a check that is already queued. Read the queue afterwards: it may have ended before. */
   attach(id: string): Promise<ReplyWaiter>;
@@ -184,13 +191,13 @@ export type WebhookJob =
   | { kind: 'deliver'; deliveryId: string; receiver: string; tenant?: string };
 
 /**
- * The queue of announcements and deliveries, which the gateways process. A tenant that queues thousands
- * of deliveries does not delay those of other tenants.
+ * The queue of announcements and deliveries, which the gateways process. A tenant that queues
+ * thousands of deliveries does not delay those of other tenants.
  */
 export interface WebhookQueue {
   /**
-   * Call it before a check ends and again after its end: the second call adds no second message. Does
-   * nothing for a check without a webhook.
+   * Call it before a check ends and again after its end: the second call adds no second message.
+   * Does nothing for a check without a webhook.
    */
   announce(check: AnnouncedCheck): Promise<void>;
   /** Queues the first attempt, unless the delivery is queued already. */

@@ -37,9 +37,10 @@ const CLEARLY_FASTER = 1.1;
 const LARGEST_BATCH = { cpu: 8, accelerator: 64 };
 
 /**
- * Chooses the parts of the layout that are not configured, by measuring the models on this machine. First
- * engines and threads, with one image a batch; then the batch size, which is doubled while that is clearly
- * faster. On a tie, more engines and smaller batches win, because they answer sooner.
+ * Chooses the parts of the layout that are not configured, by measuring the models on this machine.
+ * First engines and threads, with one image a batch; then the batch size, which is doubled while
+ * that is clearly faster. On a tie, more engines and smaller batches win, because they answer
+ * sooner.
  */
 export async function chooseLayout(
   settings: LayoutSettings,
@@ -96,9 +97,10 @@ async function chooseBatch(
 }
 
 /**
- * The number of threads that can run at once: the cores that this process may use, or the lowest CPU
- * limit of its cgroups, rounded down, at least 1. Node counts only cores, and with more threads than the
- * limit the kernel throttles a thread while others wait for it. `root` contains /proc and /sys.
+ * The number of threads that can run at once: the cores that this process may use, or the lowest
+ * CPU limit of its cgroups, rounded down, at least 1. Node counts only cores, and with more threads
+ * than the limit the kernel throttles a thread while others wait for it. `root` contains /proc and
+ * /sys.
  */
 export function countCpus(root = '/'): number {
   const limits = findCpuFolders(root).map((folder) => readCpuLimit(join(root, folder)));

@@ -62,8 +62,8 @@ async function rehearse(images: number): Promise<void> {
 }
 
 /**
- * Runs every tensor size once, the largest first: TensorRT builds an engine for the range of sizes that it
- * has seen. Throws when a model differs from its manifest.
+ * Runs every tensor size once, the largest first: TensorRT builds an engine for the range of sizes
+ * that it has seen. Throws when a model differs from its manifest.
  */
 async function warmUp(images: number): Promise<void> {
   for (let count = images; count > 0; count--) await runEmpty(stages.detector, count);

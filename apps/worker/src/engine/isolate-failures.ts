@@ -1,6 +1,6 @@
 /**
- * Runs a batch. If the run throws, each item runs again alone, and only an item that throws alone is
- * answered with its error; `broken` is then the error of the batch. Never throws.
+ * Runs a batch. If the run throws, each item runs again alone, and only an item that throws alone
+ * is answered with its error; `broken` is then the error of the batch. Never throws.
  */
 export async function isolateFailures<Item, Result>(
   items: Item[],

@@ -17,8 +17,8 @@ export interface Engine {
   /** Runs the models once on empty tensors for a batch of this size, to measure them. */
   rehearse(images: number): Promise<void>;
   /**
-   * Runs the models once with every tensor size of batches up to this size. Rejects when a model's output
-   * differs from its manifest.
+   * Runs the models once with every tensor size of batches up to this size. Rejects when a model's
+   * output differs from its manifest.
    */
   warmUp(images: number): Promise<void>;
   close(): Promise<void>;
@@ -27,8 +27,8 @@ export interface Engine {
 export type OpenEngine = (spec: EngineSpec) => Promise<Engine>;
 
 /**
- * Starts a thread and opens the models in it. Rejects with the reason when a model cannot be opened.
- * Every request to a thread that died later rejects with an `EngineCrash`.
+ * Starts a thread and opens the models in it. Rejects with the reason when a model cannot be
+ * opened. Every request to a thread that died later rejects with an `EngineCrash`.
  */
 export const openEngine: OpenEngine = async (spec) => {
   const file = new URL('./engine-thread.js', import.meta.url);

@@ -17,7 +17,9 @@ export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThr
 
 export interface Engines {
   layout: EngineLayout;
-  /** Runs one batch of at most `layout.maxBatch` pictures; a batch waits while all engines are busy. */
+  /**
+   * Runs one batch of at most `layout.maxBatch` pictures; a batch waits while all engines are busy.
+   */
   assess(pictures: Picture[]): Promise<AssessedRun>;
   /** Milliseconds since the start of the longest present run; 0 without a run. */
   longestRunMs(): number;

@@ -15,8 +15,8 @@ export interface SupervisorDeps {
 }
 
 /**
- * An engine that is replaced when its thread crashes. Runs that arrive meanwhile wait for the replacement.
- * The crashed runs reject, because their pixels are lost with the thread.
+ * An engine that is replaced when its thread crashes. Runs that arrive meanwhile wait for the
+ * replacement. The crashed runs reject, because their pixels are lost with the thread.
  */
 export async function superviseEngine(
   open: () => Promise<Engine>,

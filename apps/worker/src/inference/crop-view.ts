@@ -74,8 +74,8 @@ interface CropSource extends SampledCrop {
 type Planes = [reds: Float32Array, greens: Float32Array, blues: Float32Array];
 
 /**
- * Blends 2x2 source pixels, a b above c d, to one pixel. Written out because this is the hottest loop
- * outside the models, and so twice as fast as `blendMany`.
+ * Blends 2x2 source pixels, a b above c d, to one pixel. Written out because this is the hottest
+ * loop outside the models, and so twice as fast as `blendMany`.
  */
 function blendFours({ pixels, columns, rows }: CropSource, [reds, greens, blues]: Planes): void {
   const { offsets, weights } = columns;
@@ -130,7 +130,9 @@ function blendMany({ pixels, columns, rows }: CropSource, [reds, greens, blues]:
   }
 }
 
-/** An interval of an axis in source pixels; pixel k covers k..k+1. It may reach beyond the picture. */
+/**
+ * An interval of an axis in source pixels; pixel k covers k..k+1. It may reach beyond the picture.
+ */
 export interface Span {
   start: number;
   length: number;
@@ -156,8 +158,8 @@ export interface SampledAxis {
 }
 
 /**
- * Resamples one axis. Pixels outside the picture get the weight 0 (fill `zero`) or a mirrored offset
- * (`reflect`), so that the blending loops need no bounds checks.
+ * Resamples one axis. Pixels outside the picture get the weight 0 (fill `zero`) or a mirrored
+ * offset (`reflect`), so that the blending loops need no bounds checks.
  */
 export function sampleAxis(span: Span, outLength: number, source: SourceAxis): SampledAxis {
   const step = span.length / outLength;

@@ -12,12 +12,15 @@ export interface FaceDetector {
 }
 
 /**
- * Padding of the second pass, as a fraction of the picture's width and height on each side: the model
- * misses faces that fill the frame.
+ * Padding of the second pass, as a fraction of the picture's width and height on each side: the
+ * model misses faces that fill the frame.
  */
 const SECOND_PASS_PADDING = 0.35;
 
-/** The faces of each picture, highest score first. Pictures without a face get a second, padded pass. */
+/**
+ * The faces of each picture, highest score first. Pictures without a face get a second, padded
+ * pass.
+ */
 export async function detectFaces(detector: FaceDetector, pictures: Picture[]): Promise<Face[][]> {
   const first = await runDetector(detector, pictures, 0);
   const missed = pictures.filter((_, i) => first[i]!.length === 0);
@@ -26,9 +29,9 @@ export async function detectFaces(detector: FaceDetector, pictures: Picture[]): 
 }
 
 /**
- * The second pass takes round objects that fill the picture (a wheel, a plate, a retina) for faces, but
- * their boxes are as wide as they are high. In the development images, 34 of the 35 close-up faces that
- * the second pass found had higher boxes, and neither of the two round objects.
+ * The second pass takes round objects that fill the picture (a wheel, a plate, a retina) for faces,
+ * but their boxes are as wide as they are high. In the development images, 34 of the 35 close-up
+ * faces that the second pass found had higher boxes, and neither of the two round objects.
  */
 function isUpright({ box }: Face): boolean {
   return box.right - box.left < box.bottom - box.top;

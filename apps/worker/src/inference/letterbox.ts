@@ -7,8 +7,8 @@ export interface Placement extends Size {
 }
 
 /**
- * The largest centered area of `frame` with the picture's proportions. `padding` shrinks the area as if
- * the picture had been padded by this fraction of its width and height on every side.
+ * The largest centered area of `frame` with the picture's proportions. `padding` shrinks the area
+ * as if the picture had been padded by this fraction of its width and height on every side.
  */
 export function placeInFrame(picture: Size, frame: Size, padding: number): Placement {
   const fit = Math.min(frame.width / picture.width, frame.height / picture.height);
@@ -23,15 +23,18 @@ export function placeInFrame(picture: Size, frame: Size, padding: number): Place
   };
 }
 
-/** Positions of a frame pixel's four sample points, horizontal and vertical, as fractions of its side. */
+/**
+ * Positions of a frame pixel's four sample points, horizontal and vertical, as fractions of its
+ * side.
+ */
 const ACROSS = [1 / 8, 3 / 8, 5 / 8, 7 / 8];
 const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 
 /**
- * Draws the picture into the tensor, on black. Each pixel is the mean of four sample points in the area
- * of the picture that it covers, or in one source pixel if that is larger. No two points of this rotated
- * grid share a row or a column, so edges look nearly as if the whole area were averaged, for four reads
- * instead of dozens.
+ * Draws the picture into the tensor, on black. Each pixel is the mean of four sample points in the
+ * area of the picture that it covers, or in one source pixel if that is larger. No two points of
+ * this rotated grid share a row or a column, so edges look nearly as if the whole area were
+ * averaged, for four reads instead of dozens.
  */
 export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {

@@ -39,7 +39,9 @@ export interface ImageTensor {
   input: ModelInput;
 }
 
-/** One color channel, [height, width]. The model's input is (value - subtract) * multiply of 0..255. */
+/**
+ * One color channel, [height, width]. The model's input is (value - subtract) * multiply of 0..255.
+ */
 export interface Plane {
   values: Float32Array;
   subtract: number;
@@ -61,8 +63,9 @@ export function allocateBatch(input: ModelInput, count: number): BatchTensor {
 }
 
 /**
- * Reuses one memory for successive runs, which find the values of the previous run in it. Allocating
- * megabytes for each image instead takes a twentieth of its time, for clearing and garbage collection.
+ * Reuses one memory for successive runs, which find the values of the previous run in it.
+ * Allocating megabytes for each image instead takes a twentieth of its time, for clearing and
+ * garbage collection.
  */
 export function reuseBatch(input: ModelInput): TakeBatch {
   let memory = new Float32Array(0);
@@ -114,8 +117,9 @@ export interface ExpectedOutput {
 }
 
 /**
- * The values of one output. Throws an Error when the output is missing, has another shape, or contains a
- * value that is not finite: comparisons with NaN are false, so it would pass for a face or for LOW.
+ * The values of one output. Throws an Error when the output is missing, has another shape, or
+ * contains a value that is not finite: comparisons with NaN are false, so it would pass for a face
+ * or for LOW.
  */
 export function readOutput(outputs: ModelOutputs, expected: ExpectedOutput): Float32Array {
   const { model, output, shape } = expected;
@@ -139,7 +143,9 @@ export function readOutput(outputs: ModelOutputs, expected: ExpectedOutput): Flo
   return found.values;
 }
 
-/** A loop, because it is ten times as fast as `every`: a detector returns 26,000 values an image. */
+/**
+ * A loop, because it is ten times as fast as `every`: a detector returns 26,000 values an image.
+ */
 function areFinite(values: Float32Array): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;

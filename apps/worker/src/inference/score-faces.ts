@@ -32,8 +32,8 @@ export interface SpoofClassifier {
 }
 
 /**
- * P(spoof) of each face by one classifier: the mean over its views, which are all in one run, then the
- * calibration of its manifest. The shipped model's calibration is the identity.
+ * P(spoof) of each face by one classifier: the mean over its views, which are all in one run, then
+ * the calibration of its manifest. The shipped model's calibration is the identity.
  */
 export async function scoreFaces(
   { model, session, takeBatch }: SpoofClassifier,

@@ -1,7 +1,10 @@
 /** Most ids in one round trip. */
 const MAX_IDS = 64;
 
-/** Finds what belongs to each id, in the order of the ids. An `Error` rejects the look-up of that id. */
+/**
+ * Finds what belongs to each id, in the order of the ids. An `Error` rejects the look-up of that
+ * id.
+ */
 export type FindAll<Found> = (ids: string[]) => Promise<(Found | Error)[]>;
 
 interface Lookup<Found> {
@@ -11,8 +14,9 @@ interface Lookup<Found> {
 }
 
 /**
- * Looks up one id a call, in shared round trips to Redis. One round trip is in flight at a time; the
- * ids that arrive meanwhile share the next one. A failed round trip rejects all of its look-ups.
+ * Looks up one id a call, in shared round trips to Redis. One round trip is in flight at a time;
+ * the ids that arrive meanwhile share the next one. A failed round trip rejects all of its
+ * look-ups.
  */
 export function coalesceLookups<Found>(findAll: FindAll<Found>): (id: string) => Promise<Found> {
   const waiting: Lookup<Found>[] = [];

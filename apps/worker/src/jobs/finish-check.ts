@@ -24,11 +24,11 @@ export interface EndedCheck {
 }
 
 /**
- * Runs after the queue has stored the outcome: replies, deletes the image, announces the check, writes
- * its log line. Resolves to `deleted` if the check was deleted while it ran.
+ * Runs after the queue has stored the outcome: replies, deletes the image, announces the check,
+ * writes its log line. Resolves to `deleted` if the check was deleted while it ran.
  *
- * Never throws. A waiting gateway also polls the queue, so a lost reply is only late, and an image that
- * could not be deleted expires.
+ * Never throws. A waiting gateway also polls the queue, so a lost reply is only late, and an image
+ * that could not be deleted expires.
  */
 export async function finishCheck(
   ended: EndedCheck,

@@ -6,7 +6,10 @@ import type { Log } from '@livegate/core/telemetry';
 /** Time limit of `unregister` at the shutdown. */
 const UNREGISTER_MS = 1000;
 
-/** A third of the registration's TTL, so that two renewals may fail before the worker counts as dead. */
+/**
+ * A third of the registration's TTL, so that two renewals may fail before the worker counts as
+ * dead.
+ */
 const INTERVAL_MS = (REGISTRATION_TTL_SECONDS * 1000) / 3;
 
 /** Renews this worker's registration until it is closed. */

@@ -22,8 +22,8 @@ export interface RequeueDeps {
 export type Requeue = (job: Job<CheckJob>, token?: string) => Promise<never>;
 
 /**
- * Requeues a check that fails because of Redis or of this worker's version, without counting an attempt.
- * Once its image has expired, the check fails with `image_expired`.
+ * Requeues a check that fails because of Redis or of this worker's version, without counting an
+ * attempt. Once its image has expired, the check fails with `image_expired`.
  */
 export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps): Requeue {
   const { imageTtlSeconds, log } = options;

@@ -18,8 +18,9 @@ import type { EndedCheck } from './finish-check.js';
 import { createRequeue } from './requeue.js';
 
 /**
- * With these values BullMQ requeues a killed worker's jobs after 5 to 20 s, within a caller's wait: a lock
- * is renewed at half its time, and the key that limits stalled checks may outlast the next one.
+ * With these values BullMQ requeues a killed worker's jobs after 5 to 20 s, within a caller's wait:
+ * a lock is renewed at half its time, and the key that limits stalled checks may outlast the next
+ * one.
  */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;
@@ -122,7 +123,9 @@ function createTakeJob(
   };
 }
 
-/** Counts and logs jobs of a version that this worker does not read, which occur during an update. */
+/**
+ * Counts and logs jobs of a version that this worker does not read, which occur during an update.
+ */
 function createReportUnsupported({ jobVersions, log }: TakeJobsOptions) {
   const countRequeue = createCountRequeue(CHECK_QUEUE);
 
@@ -154,7 +157,10 @@ export type TakenJob = Pick<
   'id' | 'data' | 'attemptsMade' | 'stalledCounter' | 'progress' | 'updateProgress' | 'remove'
 >;
 
-/** One attempt. Rejects with an `UnrecoverableError` for a refusal, or with an error that is retried. */
+/**
+ * One attempt. Rejects with an `UnrecoverableError` for a refusal, or with an error that is
+ * retried.
+ */
 export async function runCheck(
   job: TakenJob,
   deps: Pick<TakeJobsDeps, 'checkImage' | 'announce'>,
@@ -179,8 +185,9 @@ export async function runCheck(
 }
 
 /**
- * Any of a dead worker's active jobs may have killed it, so each of them then runs alone, after it has
- * been marked. A stalled job with this mark has killed its worker alone, and does not run again.
+ * Any of a dead worker's active jobs may have killed it, so each of them then runs alone, after it
+ * has been marked. A stalled job with this mark has killed its worker alone, and does not run
+ * again.
  */
 async function markRunAlone(job: TakenJob): Promise<void> {
   try {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * `manifest.json` of a models folder: one face detector, and the classifiers whose P(spoof) are fused by
- * weight. A model of your own is described here, without a code change.
+ * `manifest.json` of a models folder: one face detector, and the classifiers whose P(spoof) are
+ * fused by weight. A model of your own is described here, without a code change.
  */
 export type ModelManifest = z.infer<typeof manifestSchema>;
 export type Detector = ModelManifest['detector'];
@@ -78,7 +78,9 @@ const detectorSchema = z.strictObject({
   output: z.strictObject({ scores: z.string(), boxes: z.string() }),
 });
 
-/** A square with `scale` times the longer side of the face box; `fill` is used outside the picture. */
+/**
+ * A square with `scale` times the longer side of the face box; `fill` is used outside the picture.
+ */
 const viewSchema = z.strictObject({
   scale: z.number().positive(),
   fill: z.enum(['zero', 'reflect']),

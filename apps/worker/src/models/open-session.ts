@@ -99,7 +99,7 @@ export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml'] a
 
 export type ExecutionProvider = (typeof executionProviders)[number];
 
-// Disables ONNX Runtime's telemetry, which reports sessions, CPU and system to its vendor and writes files
-// to the home and temporary directories. The library reads this variable once, when it is loaded: import
-// this file first, and on the main thread.
+// Disables ONNX Runtime's telemetry, which reports sessions, CPU and system to its vendor and
+// writes files to the home and temporary directories. The library reads this variable once, when it
+// is loaded: import this file first, and on the main thread.
 process.env['ORT_DISABLE_TELEMETRY'] = '1';

@@ -1,6 +1,6 @@
 /**
- * Runs one batch; the answer at index i belongs to the item at index i. An `Error` as an answer fails only
- * that item; a rejection fails the whole batch.
+ * Runs one batch; the answer at index i belongs to the item at index i. An `Error` as an answer
+ * fails only that item; a rejection fails the whole batch.
  */
 export type RunBatch<Item, Answer> = (items: Item[]) => Promise<(Answer | Error)[]>;
 
@@ -34,10 +34,10 @@ interface Waiting<Item, Answer> {
 /**
  * Collects items while all engines are busy, and runs them in batches, oldest first.
  *
- * Work-conserving with a bounded linger: an idle engine starts a batch once it is full, the linger of the
- * oldest item is over, or no further item can arrive. Idle engines share the waiting items evenly,
- * because a busy engine is worth more than a full batch. Batches that are queued ahead are always full,
- * because a smaller one could still grow.
+ * Work-conserving with a bounded linger: an idle engine starts a batch once it is full, the linger
+ * of the oldest item is over, or no further item can arrive. Idle engines share the waiting items
+ * evenly, because a busy engine is worth more than a full batch. Batches that are queued ahead are
+ * always full, because a smaller one could still grow.
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,

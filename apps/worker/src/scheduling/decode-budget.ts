@@ -8,7 +8,9 @@ const MAX_MEGABYTES_HERE = 600;
 const MAX_MEGABYTES_APART = 500;
 
 export interface DecodeBudget {
-  /** Starts the work once there is memory to decode its image; the memory is reserved until it ends. */
+  /**
+   * Starts the work once there is memory to decode its image; the memory is reserved until it ends.
+   */
   run<Result>(header: ImageHeader, work: () => Promise<Result>): Promise<Result>;
   /** Starts the work once all other work has ended, and lets no other work start until it ends. */
   runAlone<Result>(work: () => Promise<Result>): Promise<Result>;
@@ -16,7 +18,8 @@ export interface DecodeBudget {
 
 /**
  * Admits images to work by the memory that their decodes need, in order of arrival. Images that are
- * decoded in child processes have a queue of their own: they take seconds, and no photo waits for them.
+ * decoded in child processes have a queue of their own: they take seconds, and no photo waits for
+ * them.
  */
 export function createDecodeBudget(): DecodeBudget {
   // In MB, not bytes: releasing a semaphore takes one step for each free unit.

@@ -51,8 +51,8 @@ export interface Pipeline {
   /** How many calls of `assess` may be pending at once. */
   concurrency: number;
   /**
-   * Assesses a JPEG or PNG file, in one batch with other images. Rejects with the LivegateError of an
-   * image that is refused. With `beforeAlone`, no other image is in work during this one, and
+   * Assesses a JPEG or PNG file, in one batch with other images. Rejects with the LivegateError of
+   * an image that is refused. With `beforeAlone`, no other image is in work during this one, and
    * `beforeAlone` is awaited before the image is decoded.
    */
   assess(image: Uint8Array, beforeAlone?: () => Promise<void>): Promise<AssessedImage>;
@@ -63,7 +63,9 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** Throws an Error when a model is missing or changed, or the execution provider is not available. */
+/**
+ * Throws an Error when a model is missing or changed, or the execution provider is not available.
+ */
 export async function createPipeline(
   { modelsDir, maxImagePixels, ...config }: PipelineConfig,
   { open = openEngines, ...deps }: SupervisorDeps & { open?: typeof openEngines },
@@ -97,7 +99,8 @@ export async function createPipeline(
         return await budget.run(header, run);
       } catch (error) {
         if (!(error instanceof EngineCrash)) throw error;
-        // This image may have crashed the engine: a second crash must not take other images with it.
+        // This image may have crashed the engine: a second crash must not take other images with
+        // it.
         return await budget.runAlone(run);
       }
     },
@@ -134,8 +137,8 @@ async function runBatch(
 }
 
 /**
- * Lets the heap of this process grow to four times what survived the last full collection. V8 goes as
- * far by itself where it expects few of them.
+ * Lets the heap of this process grow to four times what survived the last full collection. V8 goes
+ * as far by itself where it expects few of them.
  *
  * Pixels are outside the heap but count towards its limit. A worker's heap is small, so a full
  * collection followed every 12 to 24 selfies (`test/integration/count-full-collections.mjs` counts

@@ -131,8 +131,8 @@ export interface RunSpan {
 }
 
 /**
- * Starts the span of a run in the trace of its first sampled check. The span links the spans of all its
- * checks, and the spans of the other checks link it.
+ * Starts the span of a run in the trace of its first sampled check. The span links the spans of all
+ * its checks, and the spans of the other checks link it.
  */
 export function startRunSpan(checks: Context[]): RunSpan {
   const owner = checks.find(isSampled) ?? checks[0]!;
@@ -155,8 +155,8 @@ export function startRunSpan(checks: Context[]): RunSpan {
 }
 
 /**
- * Records the engine's stages as spans in the trace of each check. The engine's thread reports durations,
- * not times, so the last stage ends now, with the run.
+ * Records the engine's stages as spans in the trace of each check. The engine's thread reports
+ * durations, not times, so the last stage ends now, with the run.
  */
 export function recordRunStages(
   { span, owner }: RunSpan,

@@ -2,8 +2,8 @@ import type { Refusal } from './errors.js';
 import type { Verdict } from './verdict.js';
 
 /**
- * Version of the Redis keys and of all stored data except queued checks. A gateway that finds another
- * version refuses to start, so a new version needs a migration.
+ * Version of the Redis keys and of all stored data except queued checks. A gateway that finds
+ * another version refuses to start, so a new version needs a migration.
  */
 export const SCHEMA_VERSION = 1;
 

@@ -1,9 +1,10 @@
 /**
- * Every way a request can be refused or fail: the stable `error_code` and the public `error_message`.
+ * Every way a request can be refused or fail: the stable `error_code` and the public
+ * `error_message`.
  *
- * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep the
- * exact words of the API that Livegate replaces, because its clients compare them. Only an image that
- * may be valid, but is not decoded, gets a message of its own under `invalid_image`.
+ * Both are part of the HTTP contract. `invalid_base64`, `invalid_image` and `internal_error` keep
+ * the exact words of the API that Livegate replaces, because its clients compare them. Only an
+ * image that may be valid, but is not decoded, gets a message of its own under `invalid_image`.
  */
 export const errorMessages = {
   already_finished: 'the check has already ended',
@@ -101,7 +102,9 @@ export interface Refusal {
   message?: string;
 }
 
-/** A refusal as text for a job's `failedReason`: the code, then its own message on a second line. */
+/**
+ * A refusal as text for a job's `failedReason`: the code, then its own message on a second line.
+ */
 export function writeRefusal({ code, publicMessage }: LivegateError): string {
   return publicMessage === errorMessages[code] ? code : `${code}\n${publicMessage}`;
 }

@@ -54,8 +54,8 @@ export function readJpegHeader(jpeg: Uint8Array): JpegHeader {
 /**
  * Yields the segments up to and including the end marker, or up to the end of the file.
  *
- * Skips padding and garbage between segments as the decoder does, so it misses no scan that the decoder
- * would run. Throws `invalid_image` for a truncated segment or for too many segments.
+ * Skips padding and garbage between segments as the decoder does, so it misses no scan that the
+ * decoder would run. Throws `invalid_image` for a truncated segment or for too many segments.
  */
 export function* walkJpeg(jpeg: Uint8Array): Generator<JpegSegment> {
   let segments = 0;
@@ -79,8 +79,8 @@ const SOS = 0xda;
 const BYTES_A_COEFFICIENT = 2;
 
 /**
- * The index of the next marker's code, which is the byte after its 0xFF; the file's length after the
- * last marker.
+ * The index of the next marker's code, which is the byte after its 0xFF; the file's length after
+ * the last marker.
  *
  * A plain loop on purpose: `indexOf(0xff)` is far slower on a file that is full of 0xFF.
  */
@@ -91,7 +91,9 @@ function findMarker(jpeg: Uint8Array, from: number): number {
   return jpeg.length;
 }
 
-/** False for a stuffed 0x00, a reserved code, a restart inside a scan, a start of image, or padding. */
+/**
+ * False for a stuffed 0x00, a reserved code, a restart inside a scan, a start of image, or padding.
+ */
 function opensSegment(code: number): boolean {
   return code >= 0xc0 && (code < 0xd0 || code > 0xd8) && code < 0xff;
 }

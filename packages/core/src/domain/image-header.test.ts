@@ -15,7 +15,10 @@ function segment(code: number, data: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0xff, code, 0, data.length + 2]), data]);
 }
 
-/** A scan of the coefficients in a range, to the given lowest bit; its entropy-coded data is invalid. */
+/**
+ * A scan of the coefficients in a range, to the given lowest bit; its entropy-coded data is
+ * invalid.
+ */
 function scanOf(components: number[], from: number, to: number, bits = 0): Buffer {
   const tables = components.flatMap((id) => [id, 0]);
   const header = Buffer.from([components.length, ...tables, from, to, bits]);

@@ -20,8 +20,8 @@ export function imageKind(bytes: Uint8Array): ImageKind | undefined {
 }
 
 /**
- * Inspects a JPEG or PNG without decoding it, in at most one pass over the bytes. It uses no library,
- * because a library may inflate or allocate what the file asks for.
+ * Inspects a JPEG or PNG without decoding it, in at most one pass over the bytes. It uses no
+ * library, because a library may inflate or allocate what the file asks for.
  *
  * Throws `invalid_image` or `image_dimensions_exceeded`.
  */
@@ -101,8 +101,8 @@ const IHDR = 0x49484452;
 const CGBI = 0x43674249;
 
 /**
- * Most bytes of an interlaced PNG, which a decoder must read whole before its first row: 52 megapixels
- * of 8-bit RGBA. With 16 bits it would take twice as much, and no camera writes one.
+ * Most bytes of an interlaced PNG, which a decoder must read whole before its first row: 52
+ * megapixels of 8-bit RGBA. With 16 bits it would take twice as much, and no camera writes one.
  */
 const MAX_HELD_BYTES = 210_000_000;
 

@@ -23,14 +23,14 @@ export interface DecodeCost {
 }
 
 /**
- * Most samples that the scans of a JPEG may visit. A photo of 52 megapixels in the ten scans that libjpeg
- * writes has 730 million, or 1250 million as CMYK. One sample takes a core 1.2 ns at most.
+ * Most samples that the scans of a JPEG may visit. A photo of 52 megapixels in the ten scans that
+ * libjpeg writes has 730 million, or 1250 million as CMYK. One sample takes a core 1.2 ns at most.
  */
 const MAX_SAMPLES = 1_300_000_000;
 
 /**
- * Most pixels on one side; no camera has as many. A decoder works row by row, so a picture that is one
- * pixel wide takes it half a minute within the limit on width times height.
+ * Most pixels on one side; no camera has as many. A decoder works row by row, so a picture that is
+ * one pixel wide takes it half a minute within the limit on width times height.
  */
 const MAX_SIDE = 20_000;
 

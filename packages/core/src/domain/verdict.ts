@@ -27,8 +27,8 @@ export type Verdict =
   | { status: 'failed'; result: { spoof_percentage: 1; status: FaceCountStatus } };
 
 /**
- * Turns an assessment into the verdict. HIGH is still a "success", because a face was scored. Throws
- * `internal_error` for a P(spoof) outside 0..1 or NaN: such a score must never become LOW.
+ * Turns an assessment into the verdict. HIGH is still a "success", because a face was scored.
+ * Throws `internal_error` for a P(spoof) outside 0..1 or NaN: such a score must never become LOW.
  */
 export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
   switch (assessment.kind) {

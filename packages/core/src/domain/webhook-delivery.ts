@@ -43,8 +43,8 @@ export interface Delivery {
   target: DeliveryTarget;
   type: WebhookMessageType;
   /**
-   * The JSON body, kept as text: every attempt signs and sends the same bytes. Empty once a delivery to
-   * a check's own URL has ended, because it cannot be replayed.
+   * The JSON body, kept as text: every attempt signs and sends the same bytes. Empty once a
+   * delivery to a check's own URL has ended, because it cannot be replayed.
    */
   payload: string;
   createdAt: number;
@@ -82,7 +82,9 @@ export function createDelivery(facts: NewDelivery): Delivery {
   return { ...facts, status: 'pending', failures: 0, nextAttemptAt, attempts: [] };
 }
 
-/** One id for each source (a check's id) and target, so that announcing twice makes one delivery. */
+/**
+ * One id for each source (a check's id) and target, so that announcing twice makes one delivery.
+ */
 export function deliveryIdOf(source: string, target: DeliveryTarget): string {
   const receiver = 'url' in target ? target.url : target.endpointId;
   return `msg_${createHash('sha256').update(`${source} ${receiver}`).digest('hex').slice(0, 32)}`;
@@ -94,8 +96,8 @@ export function receiverOf({ tenant, target }: Delivery): string {
 }
 
 /**
- * The delivery after an attempt. An attempt that ends after the delivery has ended (two processes may
- * have sent at once) is only logged.
+ * The delivery after an attempt. An attempt that ends after the delivery has ended (two processes
+ * may have sent at once) is only logged.
  */
 export function recordAttempt(
   delivery: Delivery,
@@ -137,7 +139,9 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-/** The wait after the first failed attempt, the second, and so on. The first attempt has no wait. */
+/**
+ * The wait after the first failed attempt, the second, and so on. The first attempt has no wait.
+ */
 const waitsMs = [
   5 * second,
   5 * minute,
@@ -163,8 +167,8 @@ export interface FailedAttempt {
 }
 
 /**
- * The wait before the next attempt, in milliseconds; `undefined` after the last attempt. `random` (0..1)
- * chooses the jitter.
+ * The wait before the next attempt, in milliseconds; `undefined` after the last attempt. `random`
+ * (0..1) chooses the jitter.
  */
 export function planRetry({ failures, retryAfterMs = 0 }: FailedAttempt, random: number) {
   const waitMs = waitsMs[failures - 1];

@@ -38,8 +38,8 @@ export interface CancellationOptions {
 }
 
 /**
- * Marks an unfinished check as cancelled; false for a finished or unknown one. One script, so that a
- * check which ends at the same moment has either ended or is marked, never both.
+ * Marks an unfinished check as cancelled; false for a finished or unknown one. One script, so that
+ * a check which ends at the same moment has either ended or is marked, never both.
  */
 export async function requestCancellation(
   { redis, keys, resultTtlSeconds }: CancellationOptions,
@@ -74,8 +74,8 @@ const MARK_DELETED = `
   end`;
 
 /**
- * Removes every key that mentions a deleted check. The event streams go as a whole: BullMQ writes ids
- * and results there, and no process reads them.
+ * Removes every key that mentions a deleted check. The event streams go as a whole: BullMQ writes
+ * ids and results there, and no process reads them.
  */
 async function removeTraces(redis: Redis, keys: Keys, id: string): Promise<void> {
   const { deleting } = keys;

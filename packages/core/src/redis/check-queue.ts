@@ -30,8 +30,8 @@ const MAX_SWEPT = 1000;
 const RETRIES = { attempts: 3, backoff: { type: 'exponential', delay: 200 } };
 
 /**
- * Events contain ids and results, outlive their jobs, and no process reads them. BullMQ trims a stream
- * before it adds a job's last event, so the latest events stay until `dropEvents`.
+ * Events contain ids and results, outlive their jobs, and no process reads them. BullMQ trims a
+ * stream before it adds a job's last event, so the latest events stay until `dropEvents`.
  */
 export const NO_EVENTS = { events: { maxLen: 0 } };
 
@@ -237,7 +237,8 @@ export function createReadBacklog(queue: Queue): ReadBacklog {
 }
 
 /**
- * Job options that carry the sender's trace context in BullMQ's own field for it, which retries keep.
+ * Job options that carry the sender's trace context in BullMQ's own field for it, which retries
+ * keep.
  *
  * BullMQ's own spans stay off: they contain a job's result, which is a person's score.
  */

@@ -89,8 +89,8 @@ interface WriteLimits {
 }
 
 /**
- * True when the write ends in time; false after the limit, or once Redis does not answer a ping: a slow
- * network delays a write, a frozen Redis never ends it. Rejects when the write rejects.
+ * True when the write ends in time; false after the limit, or once Redis does not answer a ping: a
+ * slow network delays a write, a frozen Redis never ends it. Rejects when the write rejects.
  */
 async function endsBefore({ limitMs, stepMs, ping }: WriteLimits, writing: Promise<unknown>) {
   const deadline = performance.now() + limitMs;

@@ -1,8 +1,8 @@
 import { CHECK_QUEUE } from '../ports.js';
 
 /**
- * Every Redis key of the product. BullMQ uses the same prefix (default `{livegate}`). Its braces are a
- * Redis Cluster hash tag, so that all keys of one installation are in one slot.
+ * Every Redis key of the product. BullMQ uses the same prefix (default `{livegate}`). Its braces
+ * are a Redis Cluster hash tag, so that all keys of one installation are in one slot.
  */
 export function createKeys(prefix: string) {
   return {

@@ -29,7 +29,8 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
           return addEntry(keys.replies(to), [id, JSON.stringify(outcome), ...trace]);
         });
       await reachRedis(async () => {
-        // One round trip: reply to the gateway that submitted the check, and list the attached ones.
+        // One round trip: reply to the gateway that submitted the check, and list the attached
+        // ones.
         const [attached] = await Promise.all([
           redis.smembers(keys.attached(id)),
           address !== undefined && sendTo(address),
@@ -48,7 +49,9 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   }
 }
 
-/** A script, because a worker that died between the two commands would leave a stream without TTL. */
+/**
+ * A script, because a worker that died between the two commands would leave a stream without TTL.
+ */
 const ADD_REPLY = `
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
   redis.call('EXPIRE', KEYS[1], ARGV[2])`;
@@ -74,8 +77,8 @@ export interface RedisReplyInboxOptions {
 }
 
 /**
- * One stream for the whole gateway, read by one blocking XREAD. A stream, not pub/sub, because a stream
- * keeps the replies that arrive while the connection is down.
+ * One stream for the whole gateway, read by one blocking XREAD. A stream, not pub/sub, because a
+ * stream keeps the replies that arrive while the connection is down.
  */
 export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInbox {
   const { blockingRedis, leases, gatewayId, log } = options;
@@ -167,7 +170,8 @@ async function* readReplies(
         lastId = entryId;
         yield fields;
       }
-      // An outcome contains a score. If this fails, the next trim deletes it, or the stream expires.
+      // An outcome contains a score. If this fails, the next trim deletes it, or the stream
+      // expires.
       if (read) redis.xtrim(stream, 'MINID', nextId(lastId)).catch(() => undefined);
     } catch (error) {
       if (closing.aborted) return;

@@ -20,9 +20,9 @@ const MAX_JOB_DATA_BYTES = 8 * 1024;
 const RETRIES = { attempts: 1000, backoff: { type: 'fixed', delay: 5000 } };
 
 /**
- * TTL of the counter that ranks a tenant's deliveries. A delivery's rank is its BullMQ priority, so the
- * first deliveries of all tenants are sent before the second ones, however many one tenant has queued.
- * Announcements have no priority: BullMQ takes them before all deliveries.
+ * TTL of the counter that ranks a tenant's deliveries. A delivery's rank is its BullMQ priority, so
+ * the first deliveries of all tenants are sent before the second ones, however many one tenant has
+ * queued. Announcements have no priority: BullMQ takes them before all deliveries.
  */
 const RANK_TTL_SECONDS = 60;
 /** The highest priority that BullMQ accepts. */

@@ -20,7 +20,9 @@ if redis.call('hlen', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
 
-/** KEYS: the tenant's endpoints, one endpoint's two lists. ARGV: its id, prefix of a delivery's key. */
+/**
+ * KEYS: the tenant's endpoints, one endpoint's two lists. ARGV: its id, prefix of a delivery's key.
+ */
 const REMOVE_ENDPOINT = `
 if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return 0 end
 for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
@@ -43,9 +45,9 @@ end
 return 1`;
 
 /**
- * KEYS: the delivery; if its target is an endpoint, the lists of all and of ended deliveries. ARGV: the
- * old record, the new record, its TTL, its id, its creation time, the TTL of the lists, whether it has
- * ended (0 or 1), how many ended ones are kept, the prefix of a delivery's key.
+ * KEYS: the delivery; if its target is an endpoint, the lists of all and of ended deliveries. ARGV:
+ * the old record, the new record, its TTL, its id, its creation time, the TTL of the lists, whether
+ * it has ended (0 or 1), how many ended ones are kept, the prefix of a delivery's key.
  */
 const UPDATE_DELIVERY = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end

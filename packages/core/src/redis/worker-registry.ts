@@ -4,8 +4,8 @@ import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
 /**
- * One key with a TTL for each worker, so that only the clock of Redis decides which workers are alive,
- * and a set of their ids, so that a list needs no SCAN.
+ * One key with a TTL for each worker, so that only the clock of Redis decides which workers are
+ * alive, and a set of their ids, so that a list needs no SCAN.
  */
 export function createRedisWorkerRegistry(redis: Redis, keys: Keys): WorkerRegistry {
   return {

@@ -4,8 +4,8 @@ import { z } from 'zod';
 export class ConfigError extends Error {}
 
 /**
- * Parses the environment into one frozen value. Throws a `ConfigError` that lists all problems at once.
- * An empty variable counts as unset.
+ * Parses the environment into one frozen value. Throws a `ConfigError` that lists all problems at
+ * once. An empty variable counts as unset.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
@@ -27,8 +27,8 @@ export function refuseConfig(problems: string[]): void {
 export type ConfigRule = z.ZodObject;
 
 /**
- * One line for each problem, which starts with the variable's name. Two rules may report the same problem
- * of a variable that is not in the schema.
+ * One line for each problem, which starts with the variable's name. Two rules may report the same
+ * problem of a variable that is not in the schema.
  */
 export function findConfigProblems(
   schema: z.ZodObject,

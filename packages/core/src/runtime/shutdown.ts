@@ -8,8 +8,8 @@ export interface Shutdown {
   /** Sets the log and the time limit of the shutdown. Call it before opening a resource. */
   configure(settings: ShutdownSettings): void;
   /**
-   * Closers run one after another, the latest first. Throws if the process is already stopping, which
-   * ends the start; the closer still runs.
+   * Closers run one after another, the latest first. Throws if the process is already stopping,
+   * which ends the start; the closer still runs.
    */
   add(closer: Closer): void;
 }

@@ -7,8 +7,8 @@ const FINE_SECONDS = [0.0005, 0.001, 0.0025, ...SECONDS];
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64];
 
 /**
- * The meter of all instruments. Call it after `startTelemetry`: an instrument that was created before the
- * SDK started never records.
+ * The meter of all instruments. Call it after `startTelemetry`: an instrument that was created
+ * before the SDK started never records.
  */
 export function getMeter(): Meter {
   return metrics.getMeter('livegate');
@@ -42,7 +42,9 @@ export interface CounterOptions {
   description: string;
   /** What is counted, in braces; such a unit is not part of the Prometheus name. */
   unit: string;
-  /** All attribute sets. Each starts at 0, because Prometheus computes a rate only from a change. */
+  /**
+   * All attribute sets. Each starts at 0, because Prometheus computes a rate only from a change.
+   */
   cases: Attributes[];
 }
 

@@ -7,8 +7,8 @@ import { describeTrace } from './traces.js';
 export type Log = Logger;
 
 /**
- * Logs JSON lines, or readable text on a terminal. A line that is logged within an active span has its
- * trace and span ids.
+ * Logs JSON lines, or readable text on a terminal. A line that is logged within an active span has
+ * its trace and span ids.
  */
 export function createLog(name: 'api' | 'worker', level: string): Log {
   const options = {

@@ -12,8 +12,8 @@ const EXPORT_TIMEOUT_MS = 30_000;
 const PROMETHEUS_HOST = '127.0.0.1';
 
 /**
- * Opens the readers that NodeSDK would open by itself, with one difference: Prometheus names end with
- * their unit. Rejects when the Prometheus port is in use.
+ * Opens the readers that NodeSDK would open by itself, with one difference: Prometheus names end
+ * with their unit. Rejects when the Prometheus port is in use.
  */
 export function openMetricReaders(
   exporters: string[],
@@ -104,8 +104,8 @@ const words = new Map([
 ]);
 
 /**
- * Appends the unit to each name, as the OpenTelemetry collector and Prometheus's OTLP receiver do. The
- * SDK's exporter does not, and one dashboard must read the metrics of all three.
+ * Appends the unit to each name, as the OpenTelemetry collector and Prometheus's OTLP receiver do.
+ * The SDK's exporter does not, and one dashboard must read the metrics of all three.
  */
 export function addUnits(collected: metrics.ResourceMetrics): metrics.ResourceMetrics {
   return {

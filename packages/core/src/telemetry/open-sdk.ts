@@ -12,7 +12,9 @@ export interface TelemetryOptions {
   log: Log;
 }
 
-/** Importing this file loads the SDK, so `startTelemetry` imports it only if a signal is exported. */
+/**
+ * Importing this file loads the SDK, so `startTelemetry` imports it only if a signal is exported.
+ */
 export async function openSdk(signals: Signals, { service, env, log }: TelemetryOptions) {
   reportTo(log, env);
   const sdk = new NodeSDK({

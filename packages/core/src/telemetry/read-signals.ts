@@ -44,7 +44,9 @@ const exporting = {
   OTEL_EXPORTER_PROMETHEUS_PORT: integer(0).max(65_535).optional(),
 };
 
-/** Checks settings whose mistakes the SDK reports late or never, because it uses a default instead. */
+/**
+ * Checks settings whose mistakes the SDK reports late or never, because it uses a default instead.
+ */
 export const telemetryRule: ConfigRule = z.object({
   ...exporting,
   OTEL_TRACES_EXPORTER: listOf(['otlp', 'zipkin', 'console', 'none']).optional(),

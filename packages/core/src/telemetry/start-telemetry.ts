@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasSignals, readSignals } from './read-signals.js';
 import type { TelemetryOptions } from './open-sdk.js';
 
-/** Time limit of the last export, which is a few kilobytes: a dead collector must not delay the exit. */
+/**
+ * Time limit of the last export, which is a few kilobytes: a dead collector must not delay the
+ * exit.
+ */
 const FLUSH_MS = 3000;
 
 export interface Telemetry {
@@ -11,8 +14,8 @@ export interface Telemetry {
 }
 
 /**
- * Exports traces and metrics if the OTEL_* variables ask for it. Otherwise the SDK is not loaded, and the
- * OpenTelemetry API records nothing.
+ * Exports traces and metrics if the OTEL_* variables ask for it. Otherwise the SDK is not loaded,
+ * and the OpenTelemetry API records nothing.
  *
  * Await it before creating instruments. Rejects when the Prometheus port is in use.
  */

@@ -187,7 +187,9 @@ export function continueJobsTrace({ opts }: TracedJob): Context {
   return continueTrace(opts.telemetry?.metadata);
 }
 
-/** The context of a message's sender; without a carrier, the root context, which starts a new trace. */
+/**
+ * The context of a message's sender; without a carrier, the root context, which starts a new trace.
+ */
 function continueTrace(carrier: string | undefined): Context {
   const sender = readCarrier(carrier);
   return sender ? trace.setSpanContext(ROOT_CONTEXT, sender) : ROOT_CONTEXT;

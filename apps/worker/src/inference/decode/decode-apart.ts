@@ -34,11 +34,11 @@ const program = fileURLToPath(new URL('./decode-process.js', import.meta.url));
 export type DecodeApart = (image: PreparedImage, limits?: DecodeLimits) => Promise<Picture>;
 
 /**
- * Decodes each image in a child process, which ends with the decode. At most `maxProcesses` run at once;
- * other decodes wait.
+ * Decodes each image in a child process, which ends with the decode. At most `maxProcesses` run at
+ * once; other decodes wait.
  *
- * A process that uses up its CPU time is the image's fault: `invalid_image` with a reason. A process that
- * is killed earlier, by the wall time or from outside, is not: another Error.
+ * A process that uses up its CPU time is the image's fault: `invalid_image` with a reason. A
+ * process that is killed earlier, by the wall time or from outside, is not: another Error.
  */
 export function createDecodeApart(maxProcesses: number): DecodeApart {
   const processes = new Semaphore(maxProcesses);
@@ -69,7 +69,10 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
   throw new Error(`decode process ended without an answer, within ${limits.wallMs} ms: ${end}`);
 }
 
-/** The picture, or `undefined` if the output is incomplete. Throws the error that the answer reports. */
+/**
+ * The picture, or `undefined` if the output is incomplete. Throws the error that the answer
+ * reports.
+ */
 async function readAnswer(output: Readable): Promise<Picture | undefined> {
   let line = Buffer.alloc(0);
   let picture: Picture | undefined;

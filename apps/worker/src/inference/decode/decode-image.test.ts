@@ -200,8 +200,8 @@ describe('the orientation of a PNG', () => {
       },
       false,
     ],
-    ['is not told by text', { before: [['tEXt', Buffer.from(text)]] }, false],
-    ['is not told by XMP', { before: [['iTXt', Buffer.from(xmp)]] }, false],
+    ['is not read from text', { before: [['tEXt', Buffer.from(text)]] }, false],
+    ['is not read from XMP', { before: [['iTXt', Buffer.from(xmp)]] }, false],
   ])('%s', async (_name, chunks, isTurned) => {
     const png = await sharp(await selfie())
       .png()

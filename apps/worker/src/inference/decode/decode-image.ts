@@ -5,8 +5,8 @@ import { decodePixels, isOurFault, toMovable } from './decode-pixels.js';
 import { type PreparedImage, prepareImage } from './prepare-image.js';
 
 /**
- * Most samples that a decoder may visit in this process, about a second of a core. A baseline JPEG of 52
- * megapixels has 160 million, a progressive one of 25 megapixels has 350 million.
+ * Most samples that a decoder may visit in this process, about a second of a core. A baseline JPEG
+ * of 52 megapixels has 160 million, a progressive one of 25 megapixels has 350 million.
  */
 const MAX_SAMPLES_HERE = 400_000_000;
 
@@ -22,11 +22,12 @@ const PROCESS_BYTES = 80_000_000;
 export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Picture>;
 
 /**
- * Decodes a JPEG or PNG to upright 8-bit sRGB pixels. `header` is the result of `inspectHeader`. Throws
- * LivegateError `invalid_image`, or another Error if the image is not at fault.
+ * Decodes a JPEG or PNG to upright 8-bit sRGB pixels. `header` is the result of `inspectHeader`.
+ * Throws LivegateError `invalid_image`, or another Error if the image is not at fault.
  *
- * Images that may take long are decoded in a child process, because a decoder within its scans can only
- * be killed. Other images are not: in a child process a photo of 12 megapixels takes three times as long.
+ * Images that may take long are decoded in a child process, because a decoder within its scans can
+ * only be killed. Other images are not: in a child process a photo of 12 megapixels takes three
+ * times as long.
  */
 export function createDecodeImage(cpus: number): DecodeImage {
   const decodeApart = createDecodeApart(cpus);
@@ -36,7 +37,9 @@ export function createDecodeImage(cpus: number): DecodeImage {
   };
 }
 
-/** Peak memory of a decode in bytes: the picture, and the decoder's buffers or the picture's copy. */
+/**
+ * Peak memory of a decode in bytes: the picture, and the decoder's buffers or the picture's copy.
+ */
 export function decodeBytes(header: ImageHeader): number {
   const pictureBytes = (isCmyk(header) ? 4 : 3) * header.width * header.height;
   const processBytes = isDecodedApart(header) ? PROCESS_BYTES : 0;

@@ -11,8 +11,8 @@ export interface DecodeTask {
 }
 
 /**
- * Blocks all libvips loaders except JPEG and PNG in this process, to reduce the attack surface. Disables
- * the cache, which would keep the pixels of an interlaced PNG: no image is decoded twice.
+ * Blocks all libvips loaders except JPEG and PNG in this process, to reduce the attack surface.
+ * Disables the cache, which would keep the pixels of an interlaced PNG: no image is decoded twice.
  */
 export function setUpLibvips(): void {
   sharp.cache(false);
@@ -21,11 +21,11 @@ export function setUpLibvips(): void {
 }
 
 /**
- * Decodes a prepared file to upright 8-bit sRGB pixels, in memory of libvips. Rejects with the error of
- * libvips; `isOurFault` decides whether the image is at fault.
+ * Decodes a prepared file to upright 8-bit sRGB pixels, in memory of libvips. Rejects with the
+ * error of libvips; `isOurFault` decides whether the image is at fault.
  *
- * libvips checks the time limit between rows, so not while it reads the scans or passes before the first
- * row. 0 means no limit.
+ * libvips checks the time limit between rows, so not while it reads the scans or passes before the
+ * first row. 0 means no limit.
  */
 export async function decodePixels(
   file: Uint8Array,
@@ -46,7 +46,10 @@ export function isOurFault(error: unknown): boolean {
   return /out of memory|insufficient memory|^timeout:/i.test(error.message);
 }
 
-/** Converts CMYK without a profile to RGB as browsers do: each ink absorbs its fraction of the light. */
+/**
+ * Converts CMYK without a profile to RGB as browsers do: each ink absorbs its fraction of the
+ * light.
+ */
 function mixInks({ pixels: inks, width, height }: Picture): Picture {
   const pixels = new Uint8Array(3 * width * height);
   for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
@@ -67,8 +70,8 @@ export async function readPixels(image: Sharp): Promise<Picture> {
 /**
  * Copies the picture to memory that can be transferred to another thread.
  *
- * The memory of a Buffer cannot. sharp's `toUint8Array()` copies as well, but its memory is never freed
- * (sharp 0.35.5, Node 20 and 24): a worker would leak one picture a check.
+ * The memory of a Buffer cannot. sharp's `toUint8Array()` copies as well, but its memory is never
+ * freed (sharp 0.35.5, Node 20 and 24): a worker would leak one picture a check.
  */
 export function toMovable({ pixels, width, height }: Picture): Picture {
   return { pixels: new Uint8Array(pixels), width, height };

@@ -21,7 +21,9 @@ try {
   answer({ kind: isOurFault(error) ? 'failed' : 'invalid', detail: String(error) });
 }
 
-/** Kills the process after its CPU time. A decoder cannot be interrupted, and an exit waits for it. */
+/**
+ * Kills the process after its CPU time. A decoder cannot be interrupted, and an exit waits for it.
+ */
 function watchCpuTime(): NodeJS.Timeout {
   const started = process.cpuUsage();
   return setInterval(() => {

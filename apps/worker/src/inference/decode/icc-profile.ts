@@ -26,18 +26,21 @@ export function createGrayProfile(curve: Curve): Buffer {
   return createProfile('GRAY', [['kTRC', parametric(curve)]]);
 }
 
-/** Whether a decoder would accept the bytes as a profile; `space` is an ICC color space, like `CMYK`. */
+/**
+ * Whether a decoder would accept the bytes as a profile; `space` is an ICC color space, like
+ * `CMYK`.
+ */
 export function isProfile(profile: Buffer, space = ''): boolean {
   const says = (text: string, at: number) => profile.toString('latin1', at).startsWith(text);
   return profile.length >= TAGS_START && says('acsp', 36) && says(space, 16);
 }
 
 /**
- * A copy of the profile whose floating-point pipelines are hidden (their tags are renamed); the profile
- * itself if it has none.
+ * A copy of the profile whose floating-point pipelines are hidden (their tags are renamed); the
+ * profile itself if it has none.
  *
- * Browsers ignore these pipelines. Little CMS prefers them at any cost: one of 400 bytes, compressed in a
- * PNG, takes a core five seconds, and a few KB take minutes.
+ * Browsers ignore these pipelines. Little CMS prefers them at any cost: one of 400 bytes,
+ * compressed in a PNG, takes a core five seconds, and a few KB take minutes.
  */
 export function withoutPipelines(profile: Buffer): Buffer {
   const count = profile.length < TAGS_START ? 0 : profile.readUInt32BE(HEADER_BYTES);

@@ -9,7 +9,9 @@ import type { DecodeTask } from './decode-pixels.js';
 import { isProfile, withoutPipelines } from './icc-profile.js';
 import { stripPng } from './prepare-png.js';
 
-/** The decoder's input: a file without the parts that the pixels do not need, and how to decode it. */
+/**
+ * The decoder's input: a file without the parts that the pixels do not need, and how to decode it.
+ */
 export interface PreparedImage {
   file: Uint8Array;
   task: DecodeTask;
@@ -24,15 +26,17 @@ export function prepareImage(bytes: Uint8Array, header: ImageHeader): PreparedIm
 }
 
 function fromPng(bytes: Uint8Array, { bitDepth, hasColor }: PngHeader) {
-  // Convert to 8 bits before applying the profile, as browsers do: libvips cannot convert 16 bits to sRGB.
+  // Convert to 8 bits before applying the profile, as browsers do: libvips cannot convert 16 bits
+  // to sRGB.
   const firstTo = bitDepth === 16 ? (hasColor ? 'srgb' : 'b-w') : undefined;
   return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo } as const;
 }
 
 function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
   const { file, hasInkProfile } = prepareJpeg(bytes, header);
-  // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan parameters
-  // that every viewer shows. With an end marker of ours, missing data is only a warning, so refuse it.
+  // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan
+  // parameters that every viewer shows. With an end marker of ours, missing data is only a warning,
+  // so refuse it.
   const failOn = header.hasEnd ? 'error' : 'warning';
   const firstTo = header.components === 4 && !hasInkProfile ? 'cmyk' : undefined;
   return { file, failOn, firstTo } as const;

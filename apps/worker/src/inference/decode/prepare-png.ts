@@ -16,8 +16,8 @@ export type ColorChunk = (typeof colorChunks)[number];
 export const colorChunks = ['cICP', 'iCCP', 'sRGB', 'gAMA', 'cHRM'] as const;
 
 /**
- * The color profile of a PNG, `undefined` for sRGB: from the first valid chunk of cICP, iCCP, sRGB, and
- * gAMA with cHRM. As in Chromium 156, gAMA alone is used and cHRM alone is not.
+ * The color profile of a PNG, `undefined` for sRGB: from the first valid chunk of cICP, iCCP, sRGB,
+ * and gAMA with cHRM. As in Chromium 156, gAMA alone is used and cHRM alone is not.
  */
 export function profileOf(chunks: ColorChunks, hasColor: boolean): Buffer | undefined {
   const coded = readCoded(chunks.cICP);
@@ -48,7 +48,9 @@ function readCoded(cicp: Buffer | undefined): ColorSpace | undefined {
   return primaries && curve && { primaries, curve };
 }
 
-/** Reads a name, a zero, a zero for deflate, then the profile; `undefined` for an unreadable one. */
+/**
+ * Reads a name, a zero, a zero for deflate, then the profile; `undefined` for an unreadable one.
+ */
 function readEmbedded(iccp: Buffer | undefined): Buffer | undefined {
   const nameEnd = iccp?.indexOf(0) ?? -1;
   if (!iccp || nameEnd < 0) return undefined;
@@ -112,11 +114,11 @@ const curvesByCode: Record<number, Curve> = {
 };
 
 /**
- * A copy of the PNG with only the chunks that the pixels need. Its color space becomes one iCCP chunk,
- * because the decoder reads only profiles.
+ * A copy of the PNG with only the chunks that the pixels need. Its color space becomes one iCCP
+ * chunk, because the decoder reads only profiles.
  *
- * A decoder would also inflate compressed text: 50 KB become 50 MB. A truncated last chunk is kept, so
- * that the decoder refuses it.
+ * A decoder would also inflate compressed text: 50 KB become 50 MB. A truncated last chunk is kept,
+ * so that the decoder refuses it.
  */
 export function stripPng(png: Uint8Array, hasColor: boolean): Uint8Array {
   const source = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
@@ -138,7 +140,9 @@ export function stripPng(png: Uint8Array, hasColor: boolean): Uint8Array {
   return stripped.subarray(0, length);
 }
 
-/** The first chunk of each type with a valid checksum, before the pixels; browsers ignore others. */
+/**
+ * The first chunk of each type with a valid checksum, before the pixels; browsers ignore others.
+ */
 function readColorChunks(source: Buffer): ColorChunks {
   const found: ColorChunks = {};
   for (let at = HEADER_END; at + CHUNK_FRAME_BYTES <= source.length;) {

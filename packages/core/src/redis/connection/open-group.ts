@@ -18,7 +18,9 @@ export interface ConnectionOptions extends RetryOptions {
   reconnectOnError(error: Error): false | 2;
 }
 
-/** Opens a connection to a cluster or through sentinels that behaves like one to a single server. */
+/**
+ * Opens a connection to a cluster or through sentinels that behaves like one to a single server.
+ */
 export function openGroup(group: StoreGroup, options: ConnectionOptions): Redis | Cluster {
   return group.kind === 'cluster' ? openCluster(group, options) : openBySentinels(group, options);
 }
@@ -85,7 +87,9 @@ function reportNodes(cluster: Cluster, log: Log): void {
   });
 }
 
-/** One line when the connection is lost and one when it is restored, none for each failed attempt. */
+/**
+ * One line when the connection is lost and one when it is restored, none for each failed attempt.
+ */
 function createReport(log: Log, what: string) {
   let connected = true;
   return {

@@ -49,7 +49,10 @@ export interface WatchSettingsOptions {
 }
 
 export interface RedisSettings {
-  /** Settles when all servers have answered or `waitMs` has passed. Rejects in production on a problem. */
+  /**
+   * Settles when all servers have answered or `waitMs` has passed. Rejects in production on a
+   * problem.
+   */
   firstRead: Promise<void>;
   /** In production: the problem that the last read found, and how to fix it. */
   findProblem(): string | undefined;
@@ -133,7 +136,9 @@ interface Settings {
   appendOnly: boolean;
 }
 
-/** By INFO, because managed servers forbid CONFIG; in a script, so that a cluster routes it by key. */
+/**
+ * By INFO, because managed servers forbid CONFIG; in a script, so that a cluster routes it by key.
+ */
 async function readSettings(redis: Redis, keys: Keys): Promise<Settings> {
   const info = String(await redis.eval(READ_INFO, 1, keys.schema));
   return {

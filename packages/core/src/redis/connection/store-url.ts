@@ -36,8 +36,8 @@ const PARAMETERS = {
 
 /**
  * Reads `redis://user:password@host:6379/0`, `redis+cluster://…?addr=host2:6379&addr=host3` and
- * `redis+sentinel://…?master=name&addr=…`; `rediss` means TLS. Throws an Error that never quotes the
- * URL, which may contain a password.
+ * `redis+sentinel://…?master=name&addr=…`; `rediss` means TLS. Throws an Error that never quotes
+ * the URL, which may contain a password.
  */
 export function parseStoreUrl(text: string): StoreAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined;
