@@ -99,7 +99,7 @@ describe('a job submitted to one gateway', () => {
     });
   });
 
-  it('never runs once another gateway has cancelled or deleted it', async () => {
+  it('never runs once another gateway has canceled or deleted it', async () => {
     const product = await startProduct();
     const { a, b, client, keys } = product;
     signalWorkers(product, 'SIGSTOP');

@@ -178,13 +178,13 @@ describe('checkPassiveLiveness refuses as documented', () => {
     await expectError(check, code, await create());
   });
 
-  it('idempotency_key_reused', async () => {
+  it('idempotency_key_reused for a key that was used with another image', async () => {
     const headers = { 'idempotency-key': 'used' };
     await client.call(check, { headers, body: form(await noFace()) });
     await expectError(check, 'idempotency_key_reused', { headers, body: form(await selfie()) });
   });
 
-  it('rate_limited', async () => {
+  it('rate_limited for a tenant over its rate limit', async () => {
     const sent = { headers: authOf('limited') };
     await client.call(check, { ...sent, body: form('') });
     await expectError(check, 'rate_limited', { ...sent, body: form('') });

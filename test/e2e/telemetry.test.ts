@@ -358,7 +358,7 @@ describe('every metric and label', () => {
     expect(rules.flatMap(({ expr }) => findMissing(expr))).toEqual([]);
   });
 
-  it('that is misspelt is reported by these tests', () => {
+  it('that is misspelt would fail these tests', () => {
     expect(findMissing('sum(rate(livegate_verdict_total[5m]))')).toEqual([
       'livegate_verdict_total',
     ]);
