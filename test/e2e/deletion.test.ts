@@ -255,9 +255,12 @@ interface Life {
   maxTtlSeconds: number | undefined;
 }
 
-/** The table of docs/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
+/** The table of docs/reference/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
 async function readDocumentedLives(): Promise<Life[]> {
-  const page = await readFile(new URL('../../docs/redis-keys.md', import.meta.url), 'utf8');
+  const page = await readFile(
+    new URL('../../docs/reference/redis-keys.md', import.meta.url),
+    'utf8',
+  );
   const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
   const lives = rows.flatMap(([, key = '', , , ttl = '']) => {
     const [, pattern] = /^`(:[^`]+)`$/.exec(key) ?? [];

@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** The block of the page that is an ACL file. */
 async function readDocumentedUsers(): Promise<string[]> {
-  const page = await readFile(new URL('docs/kubernetes.md', root), 'utf8');
+  const page = await readFile(new URL('docs/how-to/kubernetes.md', root), 'utf8');
   const [, users = ''] = /^```\n(user [^`]+)\n```$/m.exec(page) ?? [];
   return users.split('\n');
 }

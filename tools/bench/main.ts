@@ -1,5 +1,5 @@
-// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/performance]: all speed figures,
-// side by side in one run. bootstrap.mjs has installed, built, and changed to the repository's root.
+// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance]:
+// all speed figures, side by side in one run. bootstrap.mjs has installed, built, and changed to the repository's root.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

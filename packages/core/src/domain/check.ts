@@ -9,7 +9,7 @@ export const SCHEMA_VERSION = 1;
 
 /**
  * Version of the checks that a gateway of this code queues. It changes when a worker of the former one
- * would misread them: what that may ignore is no new version. See docs/decisions/0007.
+ * would misread them: what that may ignore is no new version. See docs/explanation/decisions/0007.
  */
 export const JOB_VERSION = 1;
 
