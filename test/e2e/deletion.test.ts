@@ -255,16 +255,14 @@ interface Life {
   maxTtlSeconds: number | undefined;
 }
 
-/** The table of docs/reference/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
+/** The keys of docs/reference/redis-keys.md; where two fit, the one with fewer wildcards counts. */
 async function readDocumentedLives(): Promise<Life[]> {
-  const page = await readFile(
-    new URL('../../docs/reference/redis-keys.md', import.meta.url),
-    'utf8',
-  );
-  const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
-  const lives = rows.flatMap(([, key = '', , , ttl = '']) => {
-    const [, pattern] = /^`(:[^`]+)`$/.exec(key) ?? [];
-    return pattern === undefined ? [] : [{ pattern, ttl }];
+  const path = '../../docs/reference/redis-keys.md';
+  const page = await readFile(new URL(path, import.meta.url), 'utf8');
+  const [, ...entries] = page.split(/^- `(?=:)/m);
+  const lives = entries.map((entry) => {
+    const [, ttl = 'missing'] = /TTL: ([^.]+)\./.exec(entry) ?? [];
+    return { pattern: entry.slice(0, entry.indexOf('`')), ttl };
   });
   return lives
     .toSorted((x, y) => x.pattern.split('<').length - y.pattern.split('<').length)

@@ -269,9 +269,7 @@ describe('metrics', () => {
   });
 
   it('are those that the documentation lists', async () => {
-    const documented = (await readText('docs/reference/metrics.md')).matchAll(
-      /^\| `([a-z]\w+)` /gm,
-    );
+    const documented = (await readText('docs/reference/metrics.md')).matchAll(/^- `([a-z]\w+)`/gm);
     const emitted = recorded.scrapes
       .join('\n')
       .matchAll(/^# TYPE ((livegate|http|messaging)_\w+)/gm);
