@@ -261,7 +261,7 @@ async function readDocumentedLives(): Promise<Life[]> {
   const page = await readFile(new URL(path, import.meta.url), 'utf8');
   const [, ...entries] = page.split(/^- `(?=:)/m);
   const lives = entries.map((entry) => {
-    const [, ttl = 'missing'] = /TTL: ([^.]+)\./.exec(entry) ?? [];
+    const [, ttl = 'missing'] = /TTL: ([^.]+)\./.exec(entry.replaceAll(/\s+/g, ' ')) ?? [];
     return { pattern: entry.slice(0, entry.indexOf('`')), ttl };
   });
   return lives
