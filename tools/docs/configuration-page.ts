@@ -4,7 +4,7 @@ import { workerConfigSchema } from '@livegate/worker/config';
 /** What JSON Schema says of one setting. */
 interface Schema {
   type?: string;
-  default?: unknown;
+  default?: string | number | boolean;
   enum?: string[];
   minimum?: number;
   maximum?: number;
@@ -40,17 +40,20 @@ export function writeConfigurationPage(envExample: string): string {
 }
 
 function schemasOf(schema: typeof apiConfigSchema | typeof workerConfigSchema) {
-  // "output" knows booleans, "input" the numbers that are parsed from a text.
-  const [read, written] = (['output', 'input'] as const).map(
-    (io) =>
-      schema.toJSONSchema({ io, unrepresentable: 'any' }).properties as Record<string, Schema>,
-  );
-  const defaults = schema.parse({}) as Record<string, unknown>;
+  const describe = (io: 'input' | 'output') =>
+    schema.toJSONSchema({ io, unrepresentable: 'any' }).properties as Record<string, Schema>;
+  const output = describe('output');
+  const defaults = schema.parse({}) as Record<string, string | number | boolean>;
   return Object.fromEntries(
-    Object.entries(written!).map(([key, setting]): [string, Schema] => {
-      const type = read![key]?.type === 'boolean' ? 'boolean' : setting.type;
-      return [key, { ...setting, ...(type && { type }), default: defaults[key] }];
-    }),
+    Object.entries(describe('input')).map(([key, input]): [string, Schema] => [
+      key,
+      {
+        ...input,
+        // A boolean is a text in the input, and an address is an object in the output.
+        ...(output[key]?.type === 'boolean' && { type: 'boolean' }),
+        ...(defaults[key] !== undefined && { default: defaults[key] }),
+      },
+    ]),
   );
 }
 
@@ -64,7 +67,7 @@ function readTexts(envExample: string): Map<string, string> {
 
 function describeSetting(key: string, schema: Schema, text: string): string {
   const { default: value } = schema;
-  const shown = value === undefined ? 'unset' : `\`${String(value)}\``;
+  const shown = value === undefined ? 'unset' : `\`${value}\``;
   const linked = text.replaceAll(/docs\/([\w/-]+\.md)/g, '[$1](../$1)');
   return `### \`${key}\`\n\n${linked}\n\n- Value: ${describeValue(schema)}\n- Default: ${shown}`;
 }
