@@ -255,9 +255,10 @@ interface DocumentedTtl {
   maxTtlSeconds: number | undefined;
 }
 
-/** The table of docs/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
+/** The table of docs/reference/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
 async function readDocumentedTtls(): Promise<DocumentedTtl[]> {
-  const page = await readFile(new URL('../../docs/redis-keys.md', import.meta.url), 'utf8');
+  const path = '../../docs/reference/redis-keys.md';
+  const page = await readFile(new URL(path, import.meta.url), 'utf8');
   const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
   const documented = rows.flatMap(([, key = '', , , ttl = '']) => {
     const [, pattern] = /^`(:[^`]+)`$/.exec(key) ?? [];

@@ -9,9 +9,9 @@ import { installOpenApiTools } from '../harness/product/openapi-tools.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
-const page = await readFile(join(root, 'docs/clients.md'), 'utf8');
+const page = await readFile(join(root, 'docs/how-to/generate-a-client.md'), 'utf8');
 
-/** The named code blocks of docs/clients.md, for the gateway of the tests. */
+/** The named code blocks of docs/how-to/generate-a-client.md, for the gateway of the tests. */
 const blocks = new Map(
   [...page.matchAll(/```\w+ (\S+)\n([^]*?)```/g)].map(([, name = '', text = '']) => [
     name,

@@ -8,14 +8,16 @@ import { writeSamplePhoto } from '../../tools/dev/sample-photo.js';
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
 
-/** The programs in docs/async.md, by the names they have there. */
+/** The programs in docs/how-to/async.md, by the names they have there. */
 const recipes = new Map(
   [
-    ...(await readFile(join(root, 'docs/async.md'), 'utf8')).matchAll(/```js (\S+)\n([^]*?)```/g),
+    ...(await readFile(join(root, 'docs/how-to/async.md'), 'utf8')).matchAll(
+      /```js (\S+)\n([^]*?)```/g,
+    ),
   ].map(([, name = '', program = '']) => [name, program]),
 );
 
-describe('docs/async.md', () => {
+describe('docs/how-to/async.md', () => {
   let folder: string;
 
   beforeAll(async () => {

@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** The ACL file in the documentation. */
 async function readDocumentedUsers(): Promise<string[]> {
-  const page = await readFile(new URL('docs/kubernetes.md', root), 'utf8');
+  const page = await readFile(new URL('docs/how-to/kubernetes.md', root), 'utf8');
   const [, users = ''] = /^```\n(user [^`]+)\n```$/m.exec(page) ?? [];
   return users.split('\n');
 }

@@ -272,7 +272,7 @@ describe('metrics', () => {
   });
 
   it('are exactly those that the documentation lists', async () => {
-    const documented = (await readText('docs/telemetry.md')).matchAll(/^\| `([a-z]\w+)` /gm);
+    const documented = (await readText('docs/reference/metrics.md')).matchAll(/^- `([a-z]\w+)`/gm);
     const emitted = recorded.scrapes
       .join('\n')
       .matchAll(/^# TYPE ((livegate|http|messaging)_\w+)/gm);
@@ -372,13 +372,13 @@ describe('every metric and label', () => {
 
 describe('every alert', () => {
   it('has a section in the runbook, a severity, a summary and a description', async () => {
-    const runbook = await readText('docs/runbook.md');
+    const runbook = await readText('docs/how-to/runbook.md');
     const headings = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, heading]) => heading);
     const rules = await readRules();
     expect(new Set(rules.map(({ alert }) => alert))).toEqual(new Set(headings));
     expect(rules).toHaveLength(headings.length);
     for (const { alert, annotations, labels } of rules) {
-      expect(annotations.runbook_url).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook_url).toBe(`docs/how-to/runbook.md#${alert.toLowerCase()}`);
       expect(['page', 'ticket']).toContain(labels.severity);
       expect(annotations.summary).not.toBe('');
       expect(annotations.description).not.toBe('');

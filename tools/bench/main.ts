@@ -1,5 +1,5 @@
-// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/performance]: measures all performance
-// figures. bootstrap.mjs has already installed and built, and changed to the repository's root.
+// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance]: measures all
+// performance figures. bootstrap.mjs has already installed and built, and changed to the repository's root.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

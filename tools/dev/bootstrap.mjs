@@ -16,6 +16,7 @@ const commands = {
   models: 'tools/dist/models/main.js',
   bench: 'tools/dist/bench/main.js',
   evaluate: 'tools/dist/evaluate/main.js',
+  docs: 'tools/dist/docs/main.js',
   // The same program as in the api image.
   credentials: 'apps/api/dist/credentials/main.js',
 };

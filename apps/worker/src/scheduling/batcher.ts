@@ -51,8 +51,7 @@ export function createBatcher<Item, Answer>(
 
   return {
     submit(item) {
-      if (pending >= capacity)
-        return Promise.reject(new Error(`more than ${capacity} items at once`));
+      if (pending >= capacity) return Promise.reject(new Error(`more than ${capacity} items`));
       pending++;
       return new Promise((resolve, reject) => {
         waiting.push({ item, sinceMs: performance.now(), resolve, reject });

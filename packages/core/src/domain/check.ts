@@ -9,7 +9,7 @@ export const SCHEMA_VERSION = 1;
 
 /**
  * Version of the jobs that this gateway adds. Raise it when a worker of the previous version would
- * misread a job; a field that it may ignore needs no new version. See docs/decisions/0007.
+ * misread a job; a field that it may ignore needs no new version. See docs/explanation/decisions/0007.
  */
 export const JOB_VERSION = 1;
 
