@@ -255,14 +255,14 @@ interface DocumentedTtl {
   maxTtlSeconds: number | undefined;
 }
 
-/** The table of docs/reference/redis-keys.md; of two rows that fit, the one with fewer wildcards is meant. */
+/** The keys of docs/reference/redis-keys.md; where two fit, the one with fewer wildcards counts. */
 async function readDocumentedTtls(): Promise<DocumentedTtl[]> {
   const path = '../../docs/reference/redis-keys.md';
   const page = await readFile(new URL(path, import.meta.url), 'utf8');
-  const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
-  const documented = rows.flatMap(([, key = '', , , ttl = '']) => {
-    const [, pattern] = /^`(:[^`]+)`$/.exec(key) ?? [];
-    return pattern === undefined ? [] : [{ pattern, ttl }];
+  const [, ...entries] = page.split(/^- `(?=:)/m);
+  const documented = entries.map((entry) => {
+    const [, ttl = 'missing'] = /TTL: ([^.]+)\./.exec(entry.replaceAll(/\s+/g, ' ')) ?? [];
+    return { pattern: entry.slice(0, entry.indexOf('`')), ttl };
   });
   return documented
     .toSorted((x, y) => x.pattern.split('<').length - y.pattern.split('<').length)

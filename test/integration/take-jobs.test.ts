@@ -182,6 +182,15 @@ describe('a check of a dead worker', () => {
     expect(note).toBe('"running alone"');
   });
 
+  it('runs alone once more if Redis failed while it ran alone', async () => {
+    const { taken, outage, change, start, ended } = await setUp();
+    await change({ stc: 1 });
+    Object.assign(outage, { at: 'announce', times: 1 });
+    start();
+    await expect.poll(ended, pollOptions).toEqual({ result: exampleResult });
+    expect(taken.map(({ beforeRun }) => beforeRun !== undefined)).toEqual([true, true]);
+  });
+
   it('fails without another run if its worker died while it ran alone', async () => {
     const { taken, start, change, ended } = await setUp();
     await change({ stc: 2, progress: '"running alone"' });

@@ -40,7 +40,7 @@ const WAIT_MS = 1e9;
 /** Far more than any race takes. */
 const MAX_STEPS = 20_000;
 /**
- * The fake clock advances by AT_ONCE_MS every so many steps, so that a command takes milliseconds.
+ * The fake clock advances by AT_ONCE_MS every STEPS_AT_ONCE steps, so a command takes milliseconds.
  */
 const STEPS_AT_ONCE = 20;
 const AT_ONCE_MS = 250;

@@ -105,28 +105,20 @@ function contentEncodingOf(req: Request): string {
   return (req.get('content-encoding') || 'identity').trim().toLowerCase();
 }
 
-const MIN_CAPACITY_BYTES = 64 * 1024;
-
 /**
- * Appends pieces to one buffer, which doubles when it is full. The expected size costs no memory in
- * advance: the system provides pages only as they are written.
+ * Appends pieces to one buffer of the most bytes that may come. Those that do not come cost no memory:
+ * the system provides pages only as they are written.
  */
-export function createByteCollector(expectedBytes: number) {
-  let buffer = Buffer.allocUnsafeSlow(Math.max(expectedBytes, MIN_CAPACITY_BYTES));
+export function createByteCollector(maxBytes: number) {
+  const buffer = Buffer.allocUnsafeSlow(maxBytes);
   let length = 0;
 
   return {
     add(piece: Uint8Array): void {
-      const needed = length + piece.length;
-      if (needed > buffer.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * buffer.length));
-        larger.set(buffer.subarray(0, length));
-        buffer = larger;
-      }
       buffer.set(piece, length);
-      length = needed;
+      length += piece.length;
     },
-    /** A view, which keeps the whole buffer in memory. */
+    /** A view, which keeps the whole buffer. */
     take: (): Buffer => buffer.subarray(0, length),
   };
 }

@@ -2,7 +2,7 @@ import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { type ImageLimits, imageTooLarge, LivegateError } from '@livegate/core/domain';
 import type { Request } from 'express';
 import { MAX_WEBHOOK_URL_LENGTH } from '../contract/webhooks.js';
-import { createByteCollector, decompress } from './read-body.js';
+import { createByteCollector, decompress, isCompressed } from './read-body.js';
 import type { ReadUpload, Upload } from './read-body.js';
 import { bodyTooLarge, maxBodyBytes } from './upload-permits.js';
 
@@ -21,7 +21,7 @@ export function createReadMultipart(limits: ImageLimits): ReadUpload {
     body.on('error', fail);
     req.on('close', failIfCut);
     try {
-      const upload = collectParts(parser, Number(req.get('content-length') ?? 0), limits);
+      const upload = collectParts(parser, mostImageBytes(req, limits), limits);
       body.pipe(parser);
       return await upload;
     } catch (error) {
@@ -49,9 +49,16 @@ function createParser(req: Request, maxImageBytes: number): BusboyInstance {
   }
 }
 
+/** The image is no longer than its body, unless the body is compressed. */
+function mostImageBytes(req: Request, { maxImageBytes }: ImageLimits): number {
+  const length = req.get('content-length');
+  if (length === undefined || isCompressed(req)) return maxImageBytes;
+  return Math.min(Number(length), maxImageBytes);
+}
+
 function collectParts(
   parser: BusboyInstance,
-  expectedBytes: number,
+  maxBytes: number,
   limits: ImageLimits,
 ): Promise<Upload> {
   return new Promise((resolve, reject) => {
@@ -62,7 +69,7 @@ function collectParts(
       file.on('error', () => undefined);
       // Rejected at its start, a second image takes no memory.
       if (image) return reject(new LivegateError('too_many_images'));
-      image = createByteCollector(expectedBytes);
+      image = createByteCollector(maxBytes);
       file.on('data', image.add);
       file.on('limit', () => reject(imageTooLarge(limits)));
     });

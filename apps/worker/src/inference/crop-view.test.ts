@@ -116,7 +116,7 @@ function viewByDefinition(source: Picture, crop: Crop, modelInput: ModelInput): 
   const { left, top, side } = squareAround(crop.face, crop.view.scale);
   const values: number[] = [];
   for (const plane of [0, 1, 2] as const) {
-    const colour = channels === 'RGB' ? plane : 2 - plane;
+    const color = channels === 'RGB' ? plane : 2 - plane;
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const columns = weigh({ start: left, step: side / width, resize: crop.resize }, x);
@@ -127,7 +127,7 @@ function viewByDefinition(source: Picture, crop: Crop, modelInput: ModelInput): 
             ({ row, column }) =>
               row.weight *
               column.weight *
-              look(source, crop.view.fill, [column.at, row.at], colour),
+              colorAt(source, crop.view.fill, [column.at, row.at], color),
           )
           .reduce((a, b) => a + b);
         values.push((value - subtract[plane]) * multiply[plane]);
@@ -158,15 +158,15 @@ function weigh({ start, step, resize }: Line, i: number): { at: number; weight: 
 }
 
 /** The color at any coordinate, with the fill outside of the picture. */
-function look(source: Picture, fill: Fill, [x, y]: [number, number], colour: number): number {
+function colorAt(source: Picture, fill: Fill, [x, y]: [number, number], color: number): number {
   const isInside = x >= 0 && y >= 0 && x < source.width && y < source.height;
   if (!isInside && fill === 'zero') return 0;
-  const from = bounce(y, source.height) * source.width + bounce(x, source.width);
-  return source.pixels[3 * from + colour]!;
+  const from = mirror(y, source.height) * source.width + mirror(x, source.width);
+  return source.pixels[3 * from + color]!;
 }
 
 /** Mirrors a coordinate by walking back and forth between the first and the last pixel. */
-function bounce(at: number, length: number): number {
+function mirror(at: number, length: number): number {
   const last = length - 1;
   if (last === 0) return 0;
   let place = at;

@@ -24,7 +24,7 @@ import { createRequeue } from './requeue.js';
  */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;
-/** Fail a job that was active in this many workers when they died. */
+/** Fail a job that was active in more than this many workers when they died. */
 const MAX_STALLS = 4;
 
 export interface TakeJobsOptions {
@@ -118,6 +118,7 @@ function createTakeJob(
       if (!isStoreFailure(error)) throw error;
       observed.retried();
       log.warn({ requestId: job.id, err: error }, 'job requeued: Redis failed');
+      await unmarkRunAlone(job);
       return requeue(job, token);
     }
   };
@@ -200,8 +201,16 @@ async function markRunAlone(job: TakenJob): Promise<void> {
   }
 }
 
+/** The worker survived the run, which Redis broke off: the job is no longer a suspect for its death. */
+async function unmarkRunAlone(job: TakenJob): Promise<void> {
+  if (job.progress !== RUNNING_ALONE) return;
+  // If Redis refuses this as well, it refuses the requeue too.
+  await job.updateProgress(0).catch(() => undefined);
+}
+
 const RUNNING_ALONE = 'running alone';
 
+/** A failed attempt (`attemptsMade`) shows that the worker survived the run with the mark. */
 function requireHarmless(job: TakenJob): void {
   if (job.progress !== RUNNING_ALONE || job.attemptsMade > 0) return;
   throw new UnrecoverableError('internal_error');

@@ -5,7 +5,7 @@ import { type BatchRules, createBatcher } from './batcher.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** When each item arrives after the one before, and how long each run takes, in milliseconds. */
+/** Gaps between the arrivals of items, and durations of runs, in milliseconds. */
 const arrivals = fc.array(fc.nat(12), { minLength: 1, maxLength: 60 });
 const durations = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 10 });
 const rules: fc.Arbitrary<BatchRules> = fc.record({
@@ -22,7 +22,7 @@ interface Run {
   endMs: number;
 }
 
-/** Item i arrives at `arrivedMs[i]`; run i takes the i-th of the durations, in rotation. */
+/** Item i arrives at `arrivedMs[i]`; run i takes the i-th duration, modulo their number. */
 async function simulate(given: BatchRules, gapsMs: number[], durationsMs: number[]) {
   const runs: Run[] = [];
   const batcher = createBatcher(async (items: number[]) => {
@@ -44,13 +44,13 @@ async function simulate(given: BatchRules, gapsMs: number[], durationsMs: number
   return { runs, arrivedMs, answers: await Promise.all(answers) };
 }
 
-it('answers every item once, in order, in batches and runs within the rules', async () => {
+it('the batcher answers every item once and in order, within the limits of its rules', async () => {
   await fc.assert(
     fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
       const { runs, answers } = await simulate(given, gapsMs, durationsMs);
       const items = gapsMs.map((_, item) => item);
       expect(answers).toEqual(items);
-      // None lost, none run twice, and the oldest always first.
+      // No item is lost or runs twice, and the oldest runs first.
       expect(runs.flatMap((run) => run.items)).toEqual(items);
       for (const [index, run] of runs.entries()) {
         const others = runs.slice(0, index).filter(({ endMs }) => endMs > run.startMs).length;
@@ -63,7 +63,7 @@ it('answers every item once, in order, in batches and runs within the rules', as
   );
 });
 
-it('keeps no item longer than the linger and the runs of those before it', async () => {
+it('an item waits at most for the linger and for the runs of earlier items', async () => {
   await fc.assert(
     fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
       const { runs, arrivedMs } = await simulate(given, gapsMs, durationsMs);
@@ -83,13 +83,13 @@ it('keeps no item longer than the linger and the runs of those before it', async
   );
 });
 
-it('never leaves an engine idle beside an item that has lingered', async () => {
+it('an engine is never idle while an item has waited for the linger', async () => {
   await fc.assert(
     fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
       const { runs, arrivedMs } = await simulate(given, gapsMs, durationsMs);
       for (const { startMs, items } of runs) {
         const dueMs = arrivedMs[items[0]!]! + given.lingerMs;
-        // Started later than due: then all engines were busy until the very moment.
+        // A run that started later than due: all engines were busy until its start.
         if (startMs <= dueMs) continue;
         const justBefore = startMs - 0.5;
         const busy = runs.filter((run) => run.startMs <= justBefore && run.endMs > justBefore);

@@ -44,15 +44,15 @@ export function createBatcher<Item, Answer>(
   { maxBatch, maxRuns, maxAhead = 0, lingerMs, capacity }: BatchRules,
 ): Batcher<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
-  let pending = 0;
+  let load = 0; // items waiting and running
   let runs = 0;
   let draining = false;
   let lingering: NodeJS.Timeout | undefined;
 
   return {
     submit(item) {
-      if (pending >= capacity) return Promise.reject(new Error(`more than ${capacity} items`));
-      pending++;
+      if (load >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
+      load++;
       return new Promise((resolve, reject) => {
         waiting.push({ item, sinceMs: performance.now(), resolve, reject });
         // In a microtask, so that the items of one tick share a batch.
@@ -68,9 +68,9 @@ export function createBatcher<Item, Answer>(
   function startRuns(): void {
     clearTimeout(lingering);
     while (runs < maxRuns && waiting.length > 0) {
-      const isLingerUseless = draining || waiting.length >= maxBatch || pending >= capacity;
+      const mayGrow = !draining && waiting.length < maxBatch && load < capacity;
       const lingerLeftMs = waiting[0]!.sinceMs + lingerMs - performance.now();
-      if (!isLingerUseless && lingerLeftMs > 0) {
+      if (mayGrow && lingerLeftMs > 0) {
         lingering = setTimeout(startRuns, lingerLeftMs);
         return;
       }
@@ -84,7 +84,7 @@ export function createBatcher<Item, Answer>(
     runs++;
     const answers = await runSafely(run, batch);
     runs--;
-    pending -= batch.length;
+    load -= batch.length;
     settle(batch, answers);
     startRuns();
   }

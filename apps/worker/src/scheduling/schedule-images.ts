@@ -138,7 +138,7 @@ async function runBatch(
 
 /**
  * Lets the heap of this process grow to four times what survived the last full collection. V8 goes
- * as far by itself where it expects few of them.
+ * as far by itself if it expects few collections.
  *
  * Pixels are outside the heap but count towards its limit. A worker's heap is small, so a full
  * collection followed every 12 to 24 selfies (`test/integration/count-full-collections.mjs` counts

@@ -12,14 +12,14 @@ import {
 import { context, type Context } from '@opentelemetry/api';
 
 export interface ObserveChecks {
-  taken(job: TakenJob): void;
+  taken(job: ActiveJobFacts): void;
   retried(): void;
   stalled(): void;
   ended(outcome: CheckOutcome): void;
 }
 
 /** Facts of an active BullMQ job. Times are milliseconds since the epoch. */
-export interface TakenJob {
+export interface ActiveJobFacts {
   timestamp: number;
   processedOn?: number | undefined;
   attemptsStarted: number;

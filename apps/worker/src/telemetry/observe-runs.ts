@@ -38,11 +38,12 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
   const stages = createObserveStages();
   const batchSize = createBatchSizeHistogram('livegate.batch.size', 'Images in one run.');
   const linger = createSecondsHistogram('livegate.batch.linger.duration', {
-    description: 'How long the oldest image of a run waited for company and for an engine.',
+    description: 'How long the oldest image of a batch waited for other images and for an engine.',
     fine: true,
   });
   const busy = getMeter().createCounter('livegate.engine.busy.time', {
-    description: 'Time that engines spent in runs: its rate, by their number, is the utilisation.',
+    description:
+      'Time that engines spent in runs; its rate divided by the number of engines is the utilization.',
     unit: 's',
   });
   busy.add(0);
@@ -82,13 +83,13 @@ function observeEngines({ layout, longestRunMs }: Pick<Engines, 'layout' | 'long
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.engine.count', {
-      description: 'Engines of this worker, each doing one run at a time.',
+      description: 'Engines of this worker; each runs one batch at a time.',
       unit: '{engine}',
     })
     .addCallback((observe) => observe.observe(layout.engines));
   meter
     .createObservableGauge('livegate.engine.run.age', {
-      description: 'How long the longest of the present runs has been going; 0 where none is.',
+      description: 'Time since the longest present run began; 0 without a run.',
       unit: 's',
     })
     .addCallback((observe) => observe.observe(longestRunMs() / 1000));

@@ -155,7 +155,7 @@ function readFrame(jpeg: Uint8Array, { code, dataStart, end }: JpegSegment): Fra
   if (end - dataStart < 6 + 3 * count) throw invalid('a JPEG with a cut frame');
   if (bits !== 8) throw unsupported(`a JPEG of ${bits} bits a sample`);
   if (width === 0) throw invalid('a JPEG without pixels');
-  if (height === 0) throw unsupported('a JPEG that tells its height after its pixels');
+  if (height === 0) throw unsupported('a JPEG with its height after its pixels');
   if (![1, 3, 4].includes(count)) throw unsupported(`a JPEG of ${count} components`);
   const components = readComponents(jpeg.subarray(dataStart + 6, end), { width, height }, count);
   const isProgressive = code === SOF2;

@@ -155,7 +155,7 @@ describe('inspectHeader names a variant that is not decoded:', () => {
     [`a JPEG-LS${baseline}`, withCode(0xf7)],
     [`a JPEG of 12 bits a sample${baseline}`, jpeg(frame(30, 20, { code: 0xc1, bits: 12 }), scan)],
     [`a JPEG of 2 components${baseline}`, jpeg(frame(30, 20, { sampling: [0x11, 0x11] }), scan)],
-    [`a JPEG that tells its height after its pixels${baseline}`, jpeg(frame(30, 0), scan)],
+    [`a JPEG with its height after its pixels${baseline}`, jpeg(frame(30, 0), scan)],
     ['a PNG in Apple’s CgBI form, send a plain PNG', Buffer.from(png(30, 20).fill('CgBI', 12, 16))],
     [
       'an interlaced PNG of more than 210000000 bytes of pixels, send a plain PNG',
@@ -189,7 +189,7 @@ describe('the decode cost:', () => {
       { samples: 64 * 48, heldBytes: 0 },
     ],
     [
-      'a progressive scan is held, at two bytes a sample',
+      'a progressive JPEG is held in memory, at two bytes a sample',
       jpeg(frameOf({}), scan),
       { samples: 64 * 48, heldBytes: 2 * 64 * 48 },
     ],
@@ -199,7 +199,7 @@ describe('the decode cost:', () => {
       { samples: 1.5 * 64 * 48, heldBytes: 0 },
     ],
     [
-      'components in scans of their own are held',
+      'components in separate scans are held in memory',
       jpeg(frameOf(color), ...[1, 2, 3].map((id) => scanOf([id], 0, 63))),
       { samples: 1.5 * 64 * 48, heldBytes: 2 * 1.5 * 64 * 48 },
     ],
@@ -209,13 +209,13 @@ describe('the decode cost:', () => {
       { samples: 7 * 64 * 48, heldBytes: 2 * 64 * 48 },
     ],
     [
-      'what is cut off at the edges is decoded, too',
+      'blocks that reach beyond the edges are decoded as a whole',
       jpeg(frame(1, 1, color), scanOf([1, 2, 3], 0, 63)),
       { samples: (4 + 1 + 1) * 64, heldBytes: 0 },
     ],
     ['a PNG is read row by row', png(64, 48), { samples: 48 * (1 + 3 * 64), heldBytes: 0 }],
     [
-      'an interlaced PNG is held',
+      'an interlaced PNG is held in memory',
       png(64, 48, [16, 6, 1]),
       { samples: 48 * (1 + 8 * 64), heldBytes: 48 * (1 + 8 * 64) },
     ],

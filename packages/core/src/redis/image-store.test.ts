@@ -4,7 +4,7 @@ import { createRedisImageStore } from './image-store.js';
 import { createKeys } from './keys.js';
 
 /** A Redis whose writes end when the test ends them, and that answers pings while it is `alive`. */
-function createHeldRedis({ alive = true } = {}) {
+function createSlowRedis({ alive = true } = {}) {
   const writes: (() => void)[] = [];
   const sent: string[] = [];
   const set = () => new Promise<void>((resolve) => writes.push(resolve));
@@ -21,8 +21,8 @@ const unavailable = { code: 'unavailable' };
 
 describe('the Redis image store', () => {
   it('writes four images at a time, and the others in order', async () => {
-    const { writes, ...held } = createHeldRedis();
-    const store = createRedisImageStore({ ...options, ...held, timeoutMs: 1000 });
+    const { writes, ...slow } = createSlowRedis();
+    const store = createRedisImageStore({ ...options, ...slow, timeoutMs: 1000 });
     const puts = Array.from({ length: 6 }, (_, i) => store.put(`${i}`, Uint8Array.of(i)));
     await settle();
     expect(writes).toHaveLength(4);
@@ -34,8 +34,8 @@ describe('the Redis image store', () => {
   });
 
   it('rejects a write that a slow network does not end within its time limit', async () => {
-    const held = createHeldRedis();
-    const store = createRedisImageStore({ ...options, ...held, timeoutMs: 1 });
+    const slow = createSlowRedis();
+    const store = createRedisImageStore({ ...options, ...slow, timeoutMs: 1 });
     await expect(store.put('a', Uint8Array.of(1))).rejects.toMatchObject(unavailable);
   });
 
@@ -45,18 +45,18 @@ describe('the Redis image store', () => {
     afterEach(() => void vi.useRealTimers());
 
     it('keeps writing for seconds while Redis answers pings', async () => {
-      const { writes, ...held } = createHeldRedis();
-      const store = createRedisImageStore({ ...options, ...held, timeoutMs: 500 });
+      const { writes, ...slow } = createSlowRedis();
+      const store = createRedisImageStore({ ...options, ...slow, timeoutMs: 500 });
       const put = store.put('a', tenMegabytes);
       await vi.advanceTimersByTimeAsync(2000);
       writes[0]?.();
       expect(await put).toBeUndefined();
-      expect(held.sent).toEqual([]);
+      expect(slow.sent).toEqual([]);
     });
 
     it('rejects all waiting writes after 500 ms of silence, and deletes the late image', async () => {
-      const held = createHeldRedis({ alive: false });
-      const store = createRedisImageStore({ ...options, ...held, timeoutMs: 500 });
+      const slow = createSlowRedis({ alive: false });
+      const store = createRedisImageStore({ ...options, ...slow, timeoutMs: 500 });
       const puts = Promise.allSettled(
         ['a', 'b', 'c', 'd', 'e'].map((id) => store.put(id, tenMegabytes)),
       );
@@ -64,7 +64,7 @@ describe('the Redis image store', () => {
       for (const { reason } of (await puts) as PromiseRejectedResult[]) {
         expect(reason).toMatchObject(unavailable);
       }
-      expect(held.sent).toEqual(['a', 'b', 'c', 'd'].map(keys.image));
+      expect(slow.sent).toEqual(['a', 'b', 'c', 'd'].map(keys.image));
     });
   });
 });

@@ -60,7 +60,7 @@ export function createCount(name: string, { cases, ...options }: CounterOptions)
 /** Counts stalled jobs, which BullMQ moves back to the queue. */
 export function createCountStall(queue: string): () => void {
   const count = createCount('livegate.queue.stalls', {
-    description: 'Jobs whose process was gone, put back for another.',
+    description: 'Stalled jobs that BullMQ moved back to the queue.',
     unit: '{job}',
     cases: [{ queue }],
   });
@@ -70,7 +70,7 @@ export function createCountStall(queue: string): () => void {
 /** Counts jobs that are requeued because of an unsupported version. */
 export function createCountRequeue(queue: string): () => void {
   const count = createCount('livegate.queue.requeues', {
-    description: 'Jobs of a version that this process does not read, put back for another.',
+    description: 'Jobs of an unsupported version that this process requeued.',
     unit: '{job}',
     cases: [{ queue }],
   });
@@ -80,7 +80,7 @@ export function createCountRequeue(queue: string): () => void {
 /** Counts failed attempts that are retried. */
 export function createCountRetry(queue: string): () => void {
   const count = createCount('livegate.queue.retries', {
-    description: 'Attempts that failed and are followed by another.',
+    description: 'Failed attempts that are retried.',
     unit: '{attempt}',
     cases: [{ queue }],
   });
