@@ -4,9 +4,8 @@ import { allocateBatch, reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import type { ModelInput } from '../models/model-manifest.js';
 import { type ModelSession, openSession } from '../models/open-session.js';
-import { isolateFailures } from './isolate-failures.js';
 import type { EngineReply, EngineRequest, EngineSpec } from './open-engine.js';
-import { proveModels } from './prove-models.js';
+import { isolateFailures, proveModels } from './stage-runs.js';
 
 const port = parentPort!;
 const stages = await openStages(workerData as EngineSpec);

@@ -9,7 +9,7 @@ import {
 import { reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
-import { proveModels } from './prove-models.js';
+import { proveModels } from './stage-runs.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {
   const { detector, classifiers } = tinyModels(given);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isolateFailures } from './isolate-failures.js';
+import { isolateFailures } from './stage-runs.js';
 
 /** Doubles each item; a batch with 13 throws. */
 async function double(items: number[]): Promise<number[]> {
