@@ -81,6 +81,7 @@ function createPipeline(images: Images, gate: ReturnType<typeof createGate>): Pi
     executionProvider: 'cpu',
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
     concurrency: 4,
+    isLarge: () => false,
     async assess(bytes) {
       if (images.refused.equals(bytes)) throw new LivegateError('invalid_image');
       if (images.broken.equals(bytes)) throw new Error('broken');
@@ -323,6 +324,10 @@ it('every Redis key has its documented TTL, and no trace of a deleted check stay
   expect(await deliveriesOf(failing)).not.toEqual([]);
   await ask(`${a}/v1/webhook-endpoints/${failing}`, { method: 'DELETE' });
   expect(await deliveriesOf(failing)).toEqual([]);
+  const keysOfEndpoint = [...(await readKeys(client))].filter(([, value]) =>
+    value.includes(failing ?? ''),
+  );
+  expect(keysOfEndpoint).toEqual([]);
 
   const [canceledRunning = '', ...otherRunning] = running.slice(1);
   const [canceledQueued = '', ...otherQueued] = queued;

@@ -162,6 +162,8 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
     imageStore,
     cancellations: createRedisCancellations(sandbox.redis, sandbox.keys),
     pipeline: {
+      isLarge: () => false,
+      concurrency: 1,
       models: exampleWorker.models,
       async assess() {
         runs += 1;

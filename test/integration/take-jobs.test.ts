@@ -2,7 +2,7 @@ import { type CheckOutcome, JOB_VERSION, LivegateError, tooCostly } from '@liveg
 import { createRedisCheckQueue } from '@livegate/core/redis';
 import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
-import type { TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
+import { LargeImagesBusy, type TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
 import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
 import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.js';
 
@@ -105,6 +105,13 @@ test('a check that succeeds after an internal error has succeeded', async () => 
   // The trace of the first attempt, which must not become the outcome.
   const trace = await sandbox.redis.hget(sandbox.keys.job('a'), 'failedReason');
   expect(trace).toBe('a fault of ours');
+});
+
+test('a large image that is requeued for others uses up no attempt of its check', async () => {
+  const { finished, start, ended } = await setUp();
+  start(new LargeImagesBusy(), new LargeImagesBusy());
+  await expect.poll(ended, pollOptions).toEqual({ result: exampleResult });
+  await expect.poll(() => finished, pollOptions).toEqual([1]);
 });
 
 test('a check that fails in all three attempts ends with internal_error', async () => {

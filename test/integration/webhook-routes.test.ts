@@ -169,9 +169,12 @@ describe('PATCH /v1/webhook-endpoints/{id}', () => {
 
 describe('DELETE /v1/webhook-endpoints/{id}', () => {
   it('200 the first time, then 404', async () => {
-    const { call } = await start();
+    const { call, queue } = await start();
+    await queue.deliver(exampleDelivery({ tenant: 'development' }));
     const { status, body } = await call('DELETE', one);
     expect({ status, body }).toEqual({ status: 200, body: { id: 'whe_1', deleted: true } });
+    // Its pending deliveries are not sent any more.
+    expect(queue.jobs.size).toBe(0);
     expect(await call('DELETE', one)).toMatchObject({ status: 404 });
   });
 });

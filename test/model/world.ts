@@ -151,6 +151,7 @@ function createHeldEngine(atOnce?: RunEnd) {
 
   return {
     pipeline: {
+      isLarge: () => false,
       models: exampleWorker.models,
       executionProvider: 'cpu',
       layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },

@@ -166,7 +166,7 @@ export interface WebhookStore {
     change: (latest: WebhookEndpoint) => WebhookEndpoint,
   ): Promise<WebhookEndpoint | undefined>;
   /** Removes the endpoint and its deliveries. False for an unknown endpoint. */
-  removeEndpoint(at: EndpointAddress): Promise<boolean>;
+  removeEndpoint(at: EndpointAddress): Promise<string[] | undefined>;
 
   /** The secrets that sign deliveries to a check's own `webhook_url`; empty before the first. */
   readTenantSecrets(tenant: string): Promise<WebhookSecret[]>;
@@ -205,5 +205,5 @@ export interface WebhookQueue {
   /** Like `deliver`, but a delayed attempt is made now. */
   deliverNow(delivery: Delivery): Promise<void>;
   /** Removes the check's announcement and the deliveries; an active job runs to its end. */
-  withdraw(checkId: string, deliveryIds: string[]): Promise<void>;
+  withdraw(jobs: { checkId?: string; deliveryIds: string[] }): Promise<void>;
 }

@@ -49,6 +49,7 @@ async function createDouble(): Promise<Pipeline> {
     layout,
     concurrency: rules.capacity,
     assess: batcher.submit,
+    isLarge: () => false,
     drain: batcher.drain,
     longestRunMs: () => 0,
     close: async () => void (await engine.terminate()),

@@ -1,4 +1,9 @@
-import { type ImageLimits, type Leases, LivegateError } from '@livegate/core/domain';
+import {
+  type CheckRecord,
+  type ImageLimits,
+  type Leases,
+  LivegateError,
+} from '@livegate/core/domain';
 import type { CheckQueue } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
@@ -49,12 +54,16 @@ export function checkPassiveLiveness(
     if (applied) res.set('Preference-Applied', applied);
 
     const closed = signalClose(res);
-    const outcome = await traceWork('await outcome', () => check.awaitOutcome({ waitMs, closed }));
+    const wait = { waitMs, closed };
+    // A caller that does not wait gets a job, even if the check of its idempotency key has ended.
+    const isJobAsked = preference.respondAsync && waitMs === 0;
+    const outcome =
+      !isJobAsked && (await traceWork('await outcome', () => check.awaitOutcome(wait)));
     if (outcome) return presentCheck(res, outcome, submittedAt);
     if (closed.aborted && waitMs > 0) return check.abandon();
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
-    if (preference.respondAsync) return await presentAccepted(res, id, baseUrl);
+    if (preference.respondAsync) return presentAccepted(res, await queue.read(id), baseUrl);
     throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
   };
 
@@ -69,15 +78,15 @@ export function checkPassiveLiveness(
     place.queued();
     return submitted;
   }
+}
 
-  async function presentAccepted(res: Response, id: string, baseUrl: string): Promise<void> {
-    const record = await queue.read(id);
-    // Deleted since it was submitted.
-    if (!record) throw new LivegateError('canceled');
-    res.locals.outcome = record.status;
-    res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
-    res.json(presentJob(record, baseUrl));
-  }
+/** 202 with the job. */
+function presentAccepted(res: Response, record: CheckRecord | undefined, baseUrl: string): void {
+  // Deleted since it was submitted.
+  if (!record) throw new LivegateError('canceled');
+  res.locals.outcome = record.status;
+  res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
+  res.json(presentJob(record, baseUrl));
 }
 
 export type ReadSubmission = (

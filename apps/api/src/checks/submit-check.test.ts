@@ -1,6 +1,7 @@
+import { LivegateError } from '@livegate/core/domain';
 import { createFakeCheckQueue, createFakeIdempotencyKeys, exampleJob } from '@livegate/testing';
-import { expect, test } from 'vitest';
-import { createClaimKey } from './submit-check.js';
+import { expect, test, vi } from 'vitest';
+import { createClaimKey, createSubmitCheck, type SubmitCheckDeps } from './submit-check.js';
 
 test('refuses an idempotency key that another image claims at the same moment', async () => {
   const queue = createFakeCheckQueue();
@@ -24,4 +25,16 @@ test('refuses an idempotency key that another image claims at the same moment', 
   };
   const retry = claimKey({ ...submission, id: 'c' }, 'new');
   await expect(retry).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+});
+
+test('releases a claim that timed out, which may have reached Redis all the same', async () => {
+  const release = vi.fn<() => Promise<void>>(async () => undefined);
+  const submitCheck = createSubmitCheck({
+    idempotencyKeys: { ...createFakeIdempotencyKeys(), release },
+    claimKey: () => Promise.reject(new LivegateError('unavailable')),
+  } as unknown as SubmitCheckDeps);
+  const submission = { id: 'a', tenant: 'acme', image: Uint8Array.of(1), baseUrl: '' };
+  const submitted = submitCheck({ ...submission, isAwaited: true, idempotencyKey: 'key' });
+  await expect(submitted).rejects.toMatchObject({ code: 'unavailable' });
+  expect(release).toHaveBeenCalledWith(expect.objectContaining({ tenant: 'acme' }), 'a');
 });

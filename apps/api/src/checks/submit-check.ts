@@ -69,7 +69,7 @@ async function submitUnderKey(
   submission: KeyedSubmission,
   deps: SubmitCheckDeps,
 ): Promise<SubmittedCheck> {
-  const id = await deps.claimKey(submission, 'new');
+  const id = await claim(submission, deps);
   return id === submission.id ? submitNew(submission, deps) : join(id, submission, deps);
 }
 
@@ -132,6 +132,16 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
     ...(webhookUrl !== undefined && { webhookUrl }),
     ...('keySha256' in submission && { keySha256: submission.keySha256 }),
   };
+}
+
+async function claim(submission: KeyedSubmission, deps: SubmitCheckDeps): Promise<string> {
+  try {
+    return await deps.claimKey(submission, 'new');
+  } catch (error) {
+    // A claim that timed out here may still reach Redis; the caller's retry must not wait for it.
+    void deps.idempotencyKeys.release(submission, submission.id).catch(() => undefined);
+    throw error;
+  }
 }
 
 /**

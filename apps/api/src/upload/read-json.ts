@@ -61,6 +61,7 @@ function readMembers(text: string): { image?: unknown; webhook_url?: unknown } {
 
 /** JSON of this length, not counting long strings, parses in about a millisecond. */
 const MAX_STRUCTURE_CHARS = 64 * 1024;
+const TOO_MUCH = `the request body has more than ${MAX_STRUCTURE_CHARS} characters beside the image`;
 /** Strings of at least this length, such as the image, cost almost nothing per character. */
 const LONG_STRING_CHARS = 1024;
 
@@ -69,7 +70,8 @@ const LONG_STRING_CHARS = 1024;
  * block every other request for more than a second. Throws `invalid_json`.
  */
 export function parseJsonBody(text: string): unknown {
-  if (!hasLittleStructure(text)) throw new LivegateError('invalid_json');
+  if (!hasLittleStructure(text))
+    throw new LivegateError('invalid_json', { publicMessage: TOO_MUCH });
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

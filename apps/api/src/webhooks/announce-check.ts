@@ -95,6 +95,6 @@ export function createDeleteMessages({ store, queue }: DeleteMessagesDeps): Dele
     const ids = targets.map((target) => deliveryIdOf(id, target));
     if (webhookUrl) ids.push(deliveryIdOf(id, { url: webhookUrl }));
     await store.deleteDeliveries(ids);
-    await queue.withdraw(id, ids);
+    await queue.withdraw({ checkId: id, deliveryIds: ids });
   };
 }

@@ -9,7 +9,7 @@ import {
   type WebhookEndpoint,
   type WebhookSecret,
 } from '@livegate/core/domain';
-import type { WebhookStore } from '@livegate/core/ports';
+import type { WebhookQueue, WebhookStore } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import {
@@ -28,6 +28,7 @@ const MAX_ENDPOINTS = 16;
 
 export interface EndpointHandlersDeps {
   store: WebhookStore;
+  queue: Pick<WebhookQueue, 'withdraw'>;
   urlRules: WebhookUrlRules;
   /** The URL of this service, if configured. */
   publicUrl?: string | undefined;
@@ -35,7 +36,13 @@ export interface EndpointHandlersDeps {
 }
 
 /** The handlers of a tenant's endpoints. Only the answer that creates an endpoint shows its secret. */
-export function createEndpointHandlers({ store, urlRules, publicUrl, now }: EndpointHandlersDeps) {
+export function createEndpointHandlers({
+  store,
+  queue,
+  urlRules,
+  publicUrl,
+  now,
+}: EndpointHandlersDeps) {
   return {
     list: async (_req, res) => {
       const endpoints = await store.listEndpoints(res.locals.credential.tenant);
@@ -71,7 +78,8 @@ export function createEndpointHandlers({ store, urlRules, publicUrl, now }: Endp
     },
     remove: async (req, res) => {
       const at = endpointAt(req, res);
-      if (!(await store.removeEndpoint(at))) throw new LivegateError('not_found');
+      const deliveryIds = requireFound(await store.removeEndpoint(at));
+      await queue.withdraw({ deliveryIds });
       res.json({ id: at.id, deleted: true });
     },
   } satisfies Record<string, RequestHandler>;

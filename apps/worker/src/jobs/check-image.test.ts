@@ -7,14 +7,15 @@ import {
 } from '@livegate/testing';
 import { describe, expect, it, vi } from 'vitest';
 import type { Pipeline } from '../scheduling/schedule-images.js';
-import { createCheckImage } from './check-image.js';
+import { createCheckImage, LargeImagesBusy } from './check-image.js';
 
-/** P(spoof) is an image's first byte in hundredths; 255 is refused. */
+/** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
 const pipeline: Pipeline = {
   models: exampleWorker.models,
   executionProvider: 'cpu',
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
   concurrency: 4,
+  isLarge: ([first = 0]) => first >= 200 && first < 255,
   async assess([first = 0]) {
     if (first === 255) throw new LivegateError('invalid_image');
     return {
@@ -77,6 +78,12 @@ describe('check image', () => {
       { verdict: { result: { spoof_percentage: 0.1, status: 'LOW' } } },
       { verdict: { result: { spoof_percentage: 0.5, status: 'MODERATE' } } },
     ]);
+  });
+
+  it('lets large images take half of the jobs, and no photo wait for them', async () => {
+    const results = await setUp({ a: 200, b: 201, c: 202, d: 10 }).run('a', 'b', 'c', 'd');
+    const isBusy = results.map((result) => result instanceof LargeImagesBusy);
+    expect(isBusy).toEqual([false, false, true, false]);
   });
 
   it('reports the models and the stage timings', async () => {

@@ -25,20 +25,24 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
-  pipeline: Pick<Pipeline, 'assess' | 'models'>;
+  pipeline: Pick<Pipeline, 'assess' | 'isLarge' | 'models' | 'concurrency'>;
   cutPoints: CutPoints;
 }
+
+/** Large images hold their share of this worker's jobs: a later attempt at the check may succeed. */
+export class LargeImagesBusy extends Error {}
 
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
  * Runs one check: claims its image, assesses the image, decides the verdict. Rejects with the
- * LivegateError `canceled`, `image_expired`, or the refusal of the image.
+ * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `LargeImagesBusy`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const { imageStore, cancellations, pipeline, cutPoints } = deps;
   const model = describeModels(pipeline.models);
   const stages = createObserveStages();
+  const assess = createAssess(pipeline);
   const claimImage = coalesceLookups(claimImages);
   const requireWanted = coalesceLookups(async (ids) =>
     refuseCanceled(ids, await cancellations.find(ids)),
@@ -46,7 +50,7 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
 
   return async ({ id, takenAt, beforeRun, beforeResult }) => {
     const image = await stages.around('claim', () => claimImage(id));
-    const { assessment, timings } = await pipeline.assess(image, beforeRun);
+    const { assessment, timings } = await assess(image, beforeRun);
     // A check that was cancelled during its run must not get a result.
     await Promise.all([requireWanted(id), beforeResult()]);
     return {
@@ -71,6 +75,25 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
       return image ?? new LivegateError('image_expired');
     });
   }
+}
+
+/**
+ * Lets large images take half of the worker's jobs at most. They are decoded one or two at a time, and
+ * those that waited for it here would keep photos from being taken.
+ */
+function createAssess({
+  assess,
+  isLarge,
+  concurrency,
+}: CheckImageDeps['pipeline']): Pipeline['assess'] {
+  const maxLarge = Math.max(1, Math.floor(concurrency / 2));
+  let large = 0;
+  return async (image, beforeRun) => {
+    if (!isLarge(image)) return await assess(image, beforeRun);
+    if (large >= maxLarge) throw new LargeImagesBusy();
+    large += 1;
+    return await assess(image, beforeRun).finally(() => (large -= 1));
+  };
 }
 
 function refuseCanceled(ids: string[], canceled: Map<string, unknown>): (string | Error)[] {

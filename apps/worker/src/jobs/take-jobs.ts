@@ -13,7 +13,7 @@ import type { Keys, Redis } from '@livegate/core/redis';
 import { createCountRequeue, type Log } from '@livegate/core/telemetry';
 import { type Job, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 import { createObserveChecks, createTraceJobs } from '../telemetry/observe-checks.js';
-import type { CheckImage } from './check-image.js';
+import { type CheckImage, LargeImagesBusy } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
 import { createRequeue } from './requeue.js';
 
@@ -115,13 +115,21 @@ function createTakeJob(
     try {
       return await traced.process(job, () => runCheck(job, deps, log));
     } catch (error) {
-      if (!isStoreFailure(error)) throw error;
+      if (!isRequeued(error)) throw error;
       observed.retried();
-      log.warn({ requestId: job.id, err: error }, 'job requeued: Redis failed');
+      if (error instanceof LargeImagesBusy) log.debug({ requestId: job.id }, LARGE_IMAGES_BUSY);
+      else log.warn({ requestId: job.id, err: error }, 'job requeued: Redis failed');
       await unmarkRunAlone(job);
       return requeue(job, token);
     }
   };
+}
+
+const LARGE_IMAGES_BUSY = 'job requeued: large images are being decoded';
+
+/** Neither is an attempt: the check itself has not failed. */
+function isRequeued(error: unknown): boolean {
+  return isStoreFailure(error) || error instanceof LargeImagesBusy;
 }
 
 /**
@@ -175,7 +183,7 @@ export async function runCheck(
     const check = { id, takenAt: performance.now(), beforeResult: announce, ...isolation };
     return await deps.checkImage(check);
   } catch (error) {
-    if (isStoreFailure(error)) throw error;
+    if (isRequeued(error)) throw error;
     await announce();
     // A refusal becomes the job's `failedReason`; only our own faults are retried.
     const refusal = asRefusal(error);

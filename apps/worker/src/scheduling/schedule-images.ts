@@ -6,7 +6,7 @@ import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
 import { EngineCrash } from '../engine/open-engine.js';
 import { type Engines, type EnginesConfig, openEngines } from '../engine/open-engines.js';
 import type { SupervisorDeps } from '../engine/supervise-engine.js';
-import { createDecodeImage } from '../inference/decode/decode-image.js';
+import { createDecodeImage, isDecodedApart } from '../inference/decode/decode-image.js';
 import { setUpLibvips } from '../inference/decode/decode-pixels.js';
 import type { Picture } from '../inference/picture.js';
 import { type AssessedImage, assessImage, type AssessImageDeps } from '../inference/pipeline.js';
@@ -56,6 +56,8 @@ export interface Pipeline {
    * `beforeAlone` is awaited before the image is decoded.
    */
   assess(image: Uint8Array, beforeAlone?: () => Promise<void>): Promise<AssessedImage>;
+  /** Whether it is decoded in a process of its own, for seconds. Throws as `assess` rejects. */
+  isLarge(image: Uint8Array): boolean;
   /** From now on no image waits for a fuller batch. */
   drain(): void;
   /** Milliseconds since the start of the longest present run; 0 without a run. */
@@ -104,6 +106,7 @@ export async function createPipeline(
         return await budget.runAlone(run);
       }
     },
+    isLarge: (bytes) => isDecodedApart(inspectHeader(bytes, maxImagePixels)),
     drain: batcher.drain,
     longestRunMs: engines.longestRunMs,
     close: engines.close,

@@ -78,7 +78,10 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
     async deliverNow(delivery) {
       await reach(async () => prioritize(await add(delivery)));
     },
-    withdraw: (checkId, ids) => reach(() => removeJobs(queue, [announcementOf(checkId), ...ids])),
+    withdraw: ({ checkId, deliveryIds }) => {
+      const announcements = checkId === undefined ? [] : [announcementOf(checkId)];
+      return reach(() => removeJobs(queue, [...announcements, ...deliveryIds]));
+    },
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };

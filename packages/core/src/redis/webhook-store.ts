@@ -24,12 +24,13 @@ return 1`;
  * KEYS: the tenant's endpoints, one endpoint's two lists. ARGV: its id, prefix of a delivery's key.
  */
 const REMOVE_ENDPOINT = `
-if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return 0 end
-for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
+if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return false end
+local ids = redis.call('zrange', KEYS[2], 0, -1)
+for _, id in ipairs(ids) do
   redis.call('unlink', ARGV[2] .. id)
 end
 redis.call('unlink', KEYS[2], KEYS[3])
-return 1`;
+return ids`;
 
 /**
  * KEYS: the delivery; if its target is an endpoint, the tenant's endpoints and the endpoint's list.
@@ -100,7 +101,7 @@ function createEndpoints(redis: Redis, keys: Keys) {
       const removed = await reachRedis(() =>
         redis.eval(REMOVE_ENDPOINT, used.length, ...used, ...args),
       );
-      return removed === 1;
+      return (removed as string[] | null) ?? undefined;
     },
     async readTenantSecrets(tenant) {
       const secrets = await reachRedis(() => redis.get(keys.webhookSecrets(tenant)));

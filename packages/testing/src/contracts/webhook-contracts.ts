@@ -32,12 +32,12 @@ export function describeWebhookStore(create: CreatePort<WebhookStore>): void {
       const disable = (latest: typeof endpoint) => disableEndpoint(latest, 'gone');
       expect(await store.readEndpoint(others)).toBeUndefined();
       expect(await store.updateEndpoint(others, disable)).toBeUndefined();
-      expect(await store.removeEndpoint(others)).toBe(false);
+      expect(await store.removeEndpoint(others)).toBeUndefined();
       expect(await store.readEndpoint(own)).toEqual(endpoint);
       expect(await store.updateEndpoint(own, disable)).toMatchObject({ enabled: false });
       expect(await store.readEndpoint(own)).toMatchObject({ disabledReason: 'gone' });
-      expect(await store.removeEndpoint(own)).toBe(true);
-      expect(await store.removeEndpoint(own)).toBe(false);
+      expect(await store.removeEndpoint(own)).toEqual([]);
+      expect(await store.removeEndpoint(own)).toBeUndefined();
     });
 
     it('refuses endpoints beyond the limit of a tenant, also concurrent ones', async () => {
@@ -233,7 +233,8 @@ export function describeWebhookQueue(create: CreatePort<ObservedWebhookQueue>): 
       }));
       for (const check of [deleted!, kept!]) await queue.announce(check);
       await queue.deliver(exampleDelivery());
-      await queue.withdraw(deleted!.id, [exampleDelivery().id, 'msg_unknown']);
+      const deliveryIds = [exampleDelivery().id, 'msg_unknown'];
+      await queue.withdraw({ checkId: deleted!.id, deliveryIds });
       expect(await list()).toEqual([{ kind: 'announce', check: kept }]);
     });
   });

@@ -46,9 +46,11 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
       return find(at);
     },
     async removeEndpoint(at) {
-      if (!find(at)) return false;
-      for (const { id } of deliveriesOf(at.id)) deliveries.delete(id);
-      return endpoints.delete(at.id);
+      if (!find(at)) return undefined;
+      const ids = deliveriesOf(at.id).map(({ id }) => id);
+      for (const id of ids) deliveries.delete(id);
+      endpoints.delete(at.id);
+      return ids;
     },
     readTenantSecrets: async (tenant) => secrets.get(tenant) ?? [],
     async updateTenantSecrets(tenant, change) {
@@ -103,7 +105,7 @@ export function createFakeWebhookQueue(
     },
     deliver,
     deliverNow: deliver,
-    async withdraw(checkId, deliveryIds) {
+    async withdraw({ checkId, deliveryIds }) {
       for (const id of [`announce-${checkId}`, ...deliveryIds]) jobs.delete(id);
     },
   };
