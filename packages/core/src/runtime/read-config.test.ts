@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { oneSlotRule, redisConfig } from '../redis/connection/store-url.js';
 import { ConfigError, integer, readConfig, sharedConfig } from './read-config.js';
 
-const schema = z.object({ ...redisConfig, ...sharedConfig, PORT: integer(1).default(8080) });
+const schema = z.object({ ...sharedConfig, ...redisConfig, PORT: integer(1).default(8080) });
 const evenPort = z
   .object({ PORT: schema.shape.PORT })
   .refine((config) => config.PORT % 2 === 0, { path: ['PORT'], message: 'must be even' });
