@@ -106,6 +106,12 @@ function createTakeJob(
   const { jobVersions, log } = options;
   const requeue = createRequeue(options, deps);
   const reportUnsupported = createReportUnsupported(options);
+  const reportRequeue = ({ id }: Job<CheckJob>, error: unknown) => {
+    // Not worth a line or a metric: it is how a worker shares itself out.
+    if (error instanceof LargeImagesBusy) return;
+    observed.retried();
+    log.warn({ requestId: id, err: error }, 'job requeued: Redis failed');
+  };
   return async (job: Job<CheckJob>, token?: string) => {
     if (!jobVersions.includes(job.data.version)) {
       reportUnsupported(job);
@@ -116,16 +122,12 @@ function createTakeJob(
       return await traced.process(job, () => runCheck(job, deps, log));
     } catch (error) {
       if (!isRequeued(error)) throw error;
-      observed.retried();
-      if (error instanceof LargeImagesBusy) log.debug({ requestId: job.id }, LARGE_IMAGES_BUSY);
-      else log.warn({ requestId: job.id, err: error }, 'job requeued: Redis failed');
+      reportRequeue(job, error);
       await unmarkRunAlone(job);
       return requeue(job, token);
     }
   };
 }
-
-const LARGE_IMAGES_BUSY = 'job requeued: large images are being decoded';
 
 /** Neither is an attempt: the check itself has not failed. */
 function isRequeued(error: unknown): boolean {
