@@ -208,10 +208,7 @@ describe('the Redis adapters', () => {
   });
 
   it('finish the deletion of a check whose worker died before it removed the job', async () => {
-    const sandbox = await openSandbox();
-    onTestFinished(sandbox.close);
-    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
-    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    const { sandbox, queue, worker } = await openQueue();
     await queue.add('a', exampleJob);
     await worker.begin('a');
     await queue.delete('a');
@@ -225,11 +222,8 @@ describe('the Redis adapters', () => {
   });
 
   it('keep no events and no error stacks', async () => {
-    const sandbox = await openSandbox();
-    onTestFinished(sandbox.close);
+    const { sandbox, queue, worker } = await openQueue();
     const { redis, keys } = sandbox;
-    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
-    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
     await queue.add('a', exampleJob);
     await worker.begin('a');
     await worker.finish('a', { error: 'invalid_image' });
@@ -258,10 +252,7 @@ describe('the Redis adapters', () => {
   });
 
   it('no longer return a check once its result has expired', async () => {
-    const sandbox = await openSandbox();
-    onTestFinished(sandbox.close);
-    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
-    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    const { sandbox, queue, worker } = await openQueue();
     await queue.add('a', exampleJob);
     await worker.begin('a');
     await worker.finish('a', { result: exampleResult });
@@ -274,10 +265,7 @@ describe('the Redis adapters', () => {
   });
 
   it('let an async check yield to awaited checks for a minute, and no longer', async () => {
-    const sandbox = await openSandbox();
-    onTestFinished(sandbox.close);
-    const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
-    onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+    const { sandbox, queue, worker } = await openQueue();
     for (const id of ['old', 'young']) await queue.add(id, unawaitedJob);
     await sandbox.redis.hset(sandbox.keys.job('old'), 'timestamp', Date.now() - 61_000);
     await queue.prioritizeOld();
@@ -355,3 +343,12 @@ it('the settings of the server with our keys are read and found safe', async () 
   await settings.firstRead;
   expect(lines).toEqual([]);
 });
+
+/** A queue and its worker in a sandbox; closes all three when the test ends. */
+async function openQueue() {
+  const sandbox = await openSandbox();
+  onTestFinished(sandbox.close);
+  const [queue, worker] = [createQueue(sandbox), createManualWorker(sandbox)];
+  onTestFinished(async () => void (await Promise.all([queue.close(), worker.close()])));
+  return { sandbox, queue, worker };
+}

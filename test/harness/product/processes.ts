@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Env = Record<string, string>;
 
@@ -64,7 +65,7 @@ export async function untilReady(url: string, status = 200): Promise<void> {
     const response = await fetch(`${url}/readyz`);
     await response.arrayBuffer();
     if (response.status === status) return;
-    await new Promise((again) => setTimeout(again, 50));
+    await sleep(50);
   }
 }
 
