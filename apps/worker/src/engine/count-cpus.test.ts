@@ -57,7 +57,7 @@ describe('countCpus counts all cores', () => {
     ['with a limit of as many', v2('/', { '': `${all} 100000\n` })],
     ['with a limit for others', v2('/a', { '/b': `${half} 100000\n`, '/a/c': `${half} 100000\n` })],
     ['with files that it cannot read', { 'proc/self/cgroup': 'x\n', 'proc/self/mountinfo': '\n' }],
-    ['with limits that are no numbers', v2('/', { '': 'many\n' })],
+    ['with limits that are not numbers', v2('/', { '': 'many\n' })],
   ])('%s', (_name, files) => {
     expect(countWith(files)).toBe(cores);
   });

@@ -162,7 +162,7 @@ function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
 }
 
 /**
- * BullMQ sets the return value in the script that completes a job. `failedReason` is no evidence: a
+ * BullMQ sets the return value in the script that completes a job. `failedReason` proves nothing: a
  * completed job keeps the one of an earlier attempt.
  */
 function endedWithResult({ returnvalue }: Pick<Job, 'returnvalue'>): boolean {
