@@ -7,7 +7,6 @@ export default defineConfig({
   resolve: {
     alias: {
       '@livegate/core/shutdown': source('packages/core/src/runtime/shutdown.ts'),
-      '@livegate/testing': source('packages/testing/src/index.ts'),
       '@livegate/core/ports': source('packages/core/src/ports.ts'),
       '@livegate/core': source('packages/core/src'),
     },
@@ -47,7 +46,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          globalSetup: 'test/harness/product/shared-product.ts',
+          globalSetup: 'packages/testing/src/product/shared-product.ts',
           testTimeout: 60_000,
         },
       },

@@ -9,7 +9,7 @@ import { readConfig, sharedConfig } from '@livegate/core/runtime';
 import { exampleJob } from '@livegate/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { findKeys, openSandbox, redisUrl, serversOf } from '../harness/redis/sandbox.js';
+import { findKeys, openSandbox, redisUrl, serversOf } from '@livegate/testing/redis/sandbox';
 
 const slotOf = (redis: Redis, key: string) => redis.cluster('KEYSLOT', key);
 

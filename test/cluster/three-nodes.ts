@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { startRedisCluster } from '../harness/redis/redis-cluster.js';
+import { startRedisCluster } from '@livegate/testing/redis/redis-cluster';
 
 /** Starts one Redis Cluster for all cluster tests. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

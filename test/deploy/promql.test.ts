@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listSelections, readScrape } from '../harness/product/promql.js';
+import { listSelections, readScrape } from '@livegate/testing/product/promql';
 
 describe('listSelections', () => {
   it('finds every metric of a query with the labels it is selected and grouped by', () => {

@@ -7,10 +7,10 @@ import { createKeys } from '@livegate/core/redis';
 import { Redis } from 'ioredis';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { groupPhoto, noFace, selfie } from '../harness/images/photos.js';
-import { ask, postImage } from '../harness/product/post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
-import { createOwnRedis } from '../harness/redis/own-redis.js';
+import { groupPhoto, noFace, selfie } from '@livegate/testing/images/photos';
+import { ask, postImage } from '@livegate/testing/product/post-image';
+import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
+import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 
 const eventually = { timeout: 30_000, interval: 50 };
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { selfie } from '../harness/images/photos.js';
+import { selfie } from '@livegate/testing/images/photos';
 
 const run = promisify(execFile);
 const withoutCurl = spawnSync('curl', ['--version']).error !== undefined;

@@ -11,17 +11,17 @@ import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { readWorkerConfig } from '../../apps/worker/src/config.js';
 import { openWorker } from '../../apps/worker/src/open-worker.js';
-import type { Pipeline } from '../../apps/worker/src/scheduling/schedule-images.js';
-import { ask, credentials, postImage } from '../harness/product/post-image.js';
-import { createEnv, startApi, untilReady } from '../harness/product/processes.js';
-import { createOwnRedis } from '../harness/redis/own-redis.js';
-import { silentLog } from '../harness/redis/sandbox.js';
+import type { ImageScheduler } from '../../apps/worker/src/scheduling/schedule-images.js';
+import { ask, credentials, postImage } from '@livegate/testing/product/post-image';
+import { createEnv, startApi, untilReady } from '@livegate/testing/product/processes';
+import { createOwnRedis } from '@livegate/testing/redis/own-redis';
+import { silentLog } from '@livegate/testing/redis/sandbox';
 
 const prefix = '{livegate}';
 const score = 0.13579;
 const eventually = { timeout: 20_000, interval: 50 };
 
-/** The background color decides what the worker's pipeline does: see `createPipeline`. */
+/** The background color decides what the worker's worker does: see `openStubScheduler`. */
 const draw = (background: string, kind: 'jpeg' | 'png' = 'jpeg') =>
   sharp({ create: { width: 64, height: 64, channels: 3, background } })
     .toFormat(kind)
@@ -53,7 +53,7 @@ async function startProduct() {
   const images = await drawImages();
   const gate = createGate();
   const worker = await openWorker(readWorkerConfig(env), {
-    pipeline: createPipeline(images, gate),
+    scheduler: openStubScheduler(images, gate),
     stopping: new AbortController().signal,
     log: silentLog,
   });
@@ -75,7 +75,7 @@ function createGate() {
   return { open, opened };
 }
 
-function createPipeline(images: Images, gate: ReturnType<typeof createGate>): Pipeline {
+function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>): ImageScheduler {
   return {
     models: exampleWorker.models,
     executionProvider: 'cpu',

@@ -3,10 +3,10 @@ import { errorMessages } from '@livegate/core/domain';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../harness/images/photos.js';
-import { openBrowser, type TestBrowser } from '../harness/product/browser.js';
-import { document as openApi, operations } from '../harness/product/document-client.js';
-import { authOf } from '../harness/product/documented-product.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { document as openApi, operations } from '@livegate/testing/product/document-client';
+import { authOf } from '@livegate/testing/product/documented-product';
 
 let browser: TestBrowser | undefined;
 

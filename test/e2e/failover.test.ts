@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { it, type TestContext } from 'vitest';
-import { selfie } from '../harness/images/photos.js';
-import { ask, postImage } from '../harness/product/post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
-import { startRedisCluster } from '../harness/redis/redis-cluster.js';
-import { startRedisSentinels } from '../harness/redis/redis-sentinels.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { ask, postImage } from '@livegate/testing/product/post-image';
+import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
+import { startRedisCluster } from '@livegate/testing/redis/redis-cluster';
+import { startRedisSentinels } from '@livegate/testing/redis/redis-sentinels';
 
 const prefix = '{failover}';
 const low = { status: 200, body: { result: { status: 'LOW' } } };

@@ -4,16 +4,16 @@ import { exampleWorker } from '@livegate/testing';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { selfie } from '../harness/images/photos.js';
-import { ask, postImage } from '../harness/product/post-image.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { ask, postImage } from '@livegate/testing/product/post-image';
 import {
   type ApiProcess,
   createEnv,
   type Env,
   startApi,
   untilReady,
-} from '../harness/product/processes.js';
-import { createOwnRedis } from '../harness/redis/own-redis.js';
+} from '@livegate/testing/product/processes';
+import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 
 type OwnRedis = Awaited<ReturnType<typeof createOwnRedis>>;
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LogLevel, setLogLevel, Vision } from '@glair/vision';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { notImages, unsupportedImages } from '../harness/images/not-jpeg-or-png.js';
-import { face, groupPhoto, noFace, selfie } from '../harness/images/photos.js';
+import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
+import { face, groupPhoto, noFace, selfie } from '@livegate/testing/images/photos';
 
 /** The published, unmodified client of the API that Livegate replaces. */
 describe('the GLAIR Vision SDK', () => {

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, inject, it } from 'vitest';
-import { notImages, unsupportedImages } from '../harness/images/not-jpeg-or-png.js';
+import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
 import {
   alphaPng,
   arithmeticJpeg,
@@ -14,9 +14,9 @@ import {
   tallPng,
   truncated,
   withTextBomb,
-} from '../harness/images/odd-images.js';
-import { selfie, selfieWithPasserBy } from '../harness/images/photos.js';
-import { postImage } from '../harness/product/post-image.js';
+} from '@livegate/testing/images/odd-images';
+import { selfie, selfieWithPasserBy } from '@livegate/testing/images/photos';
+import { postImage } from '@livegate/testing/product/post-image';
 
 const upload = (image: Buffer) => postImage(inject('url'), image);
 

@@ -2,11 +2,11 @@ import { type ErrorCode, errorMessages } from '@livegate/core/domain';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Operation } from '../../apps/api/src/openapi/document-types.js';
 import { commonErrors } from '../../apps/api/src/openapi/responses.js';
-import { head, sendRaw } from '../harness/gateway/raw-http.js';
-import { unsupportedImages } from '../harness/images/not-jpeg-or-png.js';
-import { pngBomb } from '../harness/images/odd-images.js';
-import { noFace, selfie } from '../harness/images/photos.js';
-import type { CheckedAnswer } from '../harness/product/document-checker.js';
+import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
+import { unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
+import { pngBomb } from '@livegate/testing/images/odd-images';
+import { noFace, selfie } from '@livegate/testing/images/photos';
+import type { CheckedAnswer } from '@livegate/testing/product/document-checker';
 import {
   asJson,
   checker,
@@ -18,13 +18,13 @@ import {
   operationOf,
   operations,
   type Sent,
-} from '../harness/product/document-client.js';
+} from '@livegate/testing/product/document-client';
 import {
   authOf,
   type DocumentedProduct,
   startDocumentedProduct,
-} from '../harness/product/documented-product.js';
-import { untilReady } from '../harness/product/processes.js';
+} from '@livegate/testing/product/documented-product';
+import { untilReady } from '@livegate/testing/product/processes';
 
 const eventually = { timeout: 30_000, interval: 50 };
 const check = 'checkPassiveLiveness';

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Parameter } from '../../apps/api/src/openapi/document-types.js';
-import { face, groupPhoto, noFace, selfie } from '../harness/images/photos.js';
-import { type DocumentedOperation, listOperations } from '../harness/product/document-checker.js';
+import { face, groupPhoto, noFace, selfie } from '@livegate/testing/images/photos';
+import {
+  type DocumentedOperation,
+  listOperations,
+} from '@livegate/testing/product/document-checker';
 import {
   asJson,
   checker,
@@ -13,11 +16,11 @@ import {
   jsonDocument,
   operations,
   type Sent,
-} from '../harness/product/document-client.js';
+} from '@livegate/testing/product/document-client';
 import {
   type DocumentedProduct,
   startDocumentedProduct,
-} from '../harness/product/documented-product.js';
+} from '@livegate/testing/product/documented-product';
 
 /** The files that the document's multipart examples name. */
 const files: Record<string, () => Promise<Buffer>> = {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { writeSamplePhoto } from '../../tools/dev/sample-photo.js';
-import { installOpenApiTools } from '../harness/product/openapi-tools.js';
+import { installOpenApiTools } from '@livegate/testing/product/openapi-tools';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

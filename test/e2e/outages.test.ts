@@ -3,16 +3,16 @@ import { pino } from 'pino';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { groupPhoto, selfie } from '../harness/images/photos.js';
-import { type Answer, postImage } from '../harness/product/post-image.js';
+import { groupPhoto, selfie } from '@livegate/testing/images/photos';
+import { type Answer, postImage } from '@livegate/testing/product/post-image';
 import {
   createEnv,
   type Env,
   startApi,
   startWorker,
   untilReady,
-} from '../harness/product/processes.js';
-import { createOwnRedis } from '../harness/redis/own-redis.js';
+} from '@livegate/testing/product/processes';
+import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 
 const eventually = { timeout: 30_000, interval: 50 };
 const low = { status: 200, body: { result: { status: 'LOW' } } };

@@ -10,16 +10,16 @@ import {
   hashSecret,
 } from '../../apps/api/src/credentials/credential-book.js';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../harness/images/photos.js';
-import { openBrowser, type TestBrowser } from '../harness/product/browser.js';
-import { ask, credentials, postImage } from '../harness/product/post-image.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { ask, credentials, postImage } from '@livegate/testing/product/post-image';
 import {
   type ApiProcess,
   createEnv,
   startApi,
   startWorker,
   untilReady,
-} from '../harness/product/processes.js';
+} from '@livegate/testing/product/processes';
 
 const pollOptions = { timeout: 20_000, interval: 50 };
 const tenant = { ...developmentCredential, permissions: ['passive-liveness', 'webhook-endpoints'] };

@@ -8,8 +8,12 @@ import {
   hashSecret,
 } from '../../apps/api/src/credentials/credential-book.js';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { createEnv, type Env, startApi } from '../harness/product/processes.js';
-import { redisArgs, type RedisServer, startRedisServer } from '../harness/redis/redis-server.js';
+import { createEnv, type Env, startApi } from '@livegate/testing/product/processes';
+import {
+  redisArgs,
+  type RedisServer,
+  startRedisServer,
+} from '@livegate/testing/redis/redis-server';
 
 const root = new URL('../../', import.meta.url);
 

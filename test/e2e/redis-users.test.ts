@@ -8,11 +8,15 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../harness/images/photos.js';
-import { ask, postImage } from '../harness/product/post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
-import { redisArgs, type RedisServer, startRedisServer } from '../harness/redis/redis-server.js';
-import { connectWorker } from '../harness/redis/sandbox.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { ask, postImage } from '@livegate/testing/product/post-image';
+import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
+import {
+  redisArgs,
+  type RedisServer,
+  startRedisServer,
+} from '@livegate/testing/redis/redis-server';
+import { connectWorker } from '@livegate/testing/redis/sandbox';
 
 const root = new URL('../../', import.meta.url);
 const keys = createKeys('{livegate}');

@@ -1,9 +1,14 @@
 import sharp from 'sharp';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { selfie } from '../harness/images/photos.js';
-import { createLoadBalancer } from '../harness/product/load-balancer.js';
-import { credentials } from '../harness/product/post-image.js';
-import { type AppProcess, createEnv, startApi, startWorker } from '../harness/product/processes.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { createLoadBalancer } from '@livegate/testing/product/load-balancer';
+import { credentials } from '@livegate/testing/product/post-image';
+import {
+  type AppProcess,
+  createEnv,
+  startApi,
+  startWorker,
+} from '@livegate/testing/product/processes';
 
 const pollOptions = { timeout: 20_000, interval: 20 };
 const env = createEnv({ LIVEGATE_DRAIN_MS: '500' });

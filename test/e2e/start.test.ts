@@ -10,10 +10,10 @@ import { expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { isProcessAlive } from '../../tools/dev/processes.js';
 import { pingRedis } from '../../tools/dev/redis-server.js';
-import { selfie } from '../harness/images/photos.js';
-import { authOf } from '../harness/product/documented-product.js';
-import { postImage } from '../harness/product/post-image.js';
-import { createEnv } from '../harness/product/processes.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { authOf } from '@livegate/testing/product/documented-product';
+import { postImage } from '@livegate/testing/product/post-image';
+import { createEnv } from '@livegate/testing/product/processes';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

@@ -7,8 +7,8 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { apiConfigSchema, readApiConfig } from '../../apps/api/src/gateway/config.js';
 import { readWorkerConfig, workerConfigSchema } from '../../apps/worker/src/config.js';
-import { selfie } from '../harness/images/photos.js';
-import { postImage } from '../harness/product/post-image.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { postImage } from '@livegate/testing/product/post-image';
 import {
   createEnv,
   type Env,
@@ -16,7 +16,7 @@ import {
   startApp,
   startWorker,
   untilReady,
-} from '../harness/product/processes.js';
+} from '@livegate/testing/product/processes';
 
 const pollOptions = { timeout: 20_000 };
 

@@ -5,17 +5,17 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { selfie } from '../harness/images/photos.js';
-import { type ReceivedSpan, startOtlpReceiver } from '../harness/product/otlp-receiver.js';
-import { ask, postImage } from '../harness/product/post-image.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { type ReceivedSpan, startOtlpReceiver } from '@livegate/testing/product/otlp-receiver';
+import { ask, postImage } from '@livegate/testing/product/post-image';
 import {
   type AppProcess,
   createEnv,
   startApi,
   startWorker,
   untilReady,
-} from '../harness/product/processes.js';
-import { listSelections, readScrape } from '../harness/product/promql.js';
+} from '@livegate/testing/product/processes';
+import { listSelections, readScrape } from '@livegate/testing/product/promql';
 
 const pollOptions = { timeout: 30_000, interval: 50 };
 const callers = [

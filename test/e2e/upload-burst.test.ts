@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { greySquare } from '../harness/images/photos.js';
-import { postImage } from '../harness/product/post-image.js';
-import { createEnv, startApi, startWorker, untilReady } from '../harness/product/processes.js';
+import { greySquare } from '@livegate/testing/images/photos';
+import { postImage } from '@livegate/testing/product/post-image';
+import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
 
 const MIB = 1024 * 1024;
 const BUDGET_MIB = 64;

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createBoardPage } from '../../apps/api/src/operator/queue-board.js';
-import { defaultAuth, startGateway } from '../harness/gateway/gateway.js';
-import { sendRaw } from '../harness/gateway/raw-http.js';
-import { greySquare } from '../harness/images/photos.js';
+import { defaultAuth, startGateway } from '@livegate/testing/gateway/gateway';
+import { sendRaw } from '@livegate/testing/gateway/raw-http';
+import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg } = await greySquare();
 const content = JSON.stringify({ image: jpeg.toString('base64') });

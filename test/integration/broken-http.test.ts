@@ -3,9 +3,9 @@ import { text } from 'node:stream/consumers';
 import { exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { errorBody, uuidV7 } from '../harness/gateway/error-body.js';
-import { formOf, path, post, startGateway } from '../harness/gateway/gateway.js';
-import { connectRaw, head, type RawAnswer, sendRaw } from '../harness/gateway/raw-http.js';
+import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
+import { formOf, path, post, startGateway } from '@livegate/testing/gateway/gateway';
+import { connectRaw, head, type RawAnswer, sendRaw } from '@livegate/testing/gateway/raw-http';
 
 let jpeg: Buffer;
 

@@ -1,9 +1,9 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { errorBody } from '../harness/gateway/error-body.js';
-import { startGateway } from '../harness/gateway/gateway.js';
-import { head, sendRaw } from '../harness/gateway/raw-http.js';
-import { greySquare } from '../harness/images/photos.js';
+import { errorBody } from '@livegate/testing/gateway/error-body';
+import { startGateway } from '@livegate/testing/gateway/gateway';
+import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
+import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg, png } = await greySquare();
 

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import express, { type Response } from 'express';
 import { expect, it, onTestFinished } from 'vitest';
 import { closeHttpServer, createHttpServer } from '../../apps/api/src/http/http-server.js';
-import { connectRaw } from '../harness/gateway/raw-http.js';
+import { connectRaw } from '@livegate/testing/gateway/raw-http';
 
 const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
-import { redisArgs, startRedisServer } from '../harness/redis/redis-server.js';
-import { connectWorker } from '../harness/redis/sandbox.js';
+import { redisArgs, startRedisServer } from '@livegate/testing/redis/redis-server';
+import { connectWorker } from '@livegate/testing/redis/sandbox';
 
 it('a command that a server refuses as a replica is sent again on a new connection', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-replica-'));

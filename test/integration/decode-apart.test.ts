@@ -3,9 +3,9 @@ import { createDecodeApart } from '@livegate/worker/inference/decode/decode-apar
 import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
 import { prepareImage } from '@livegate/worker/inference/decode/prepare-image';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import * as odd from '../harness/images/odd-images.js';
-import { selfie } from '../harness/images/photos.js';
-import { countProcesses, findDecodeProcess } from '../harness/models/decode-processes.js';
+import * as odd from '@livegate/testing/images/odd-images';
+import { selfie } from '@livegate/testing/images/photos';
+import { countProcesses, findDecodeProcess } from '@livegate/testing/models/decode-processes';
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });

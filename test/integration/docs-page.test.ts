@@ -3,7 +3,7 @@ import {
   developmentCredential,
   hashSecret,
 } from '../../apps/api/src/credentials/credential-book.js';
-import { type GatewayTestOptions, startGateway } from '../harness/gateway/gateway.js';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 
 async function readPage(options: GatewayTestOptions): Promise<string> {
   const { url } = await startGateway(options);

@@ -5,7 +5,7 @@ import {
   developmentCredential,
   hashSecret,
 } from '../../apps/api/src/credentials/credential-book.js';
-import { errorBody, uuidV7 } from '../harness/gateway/error-body.js';
+import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
 import {
   type Body,
   defaultAuth,
@@ -14,9 +14,9 @@ import {
   path,
   post,
   startGateway,
-} from '../harness/gateway/gateway.js';
-import { head } from '../harness/gateway/raw-http.js';
-import { greySquare } from '../harness/images/photos.js';
+} from '@livegate/testing/gateway/gateway';
+import { head } from '@livegate/testing/gateway/raw-http';
+import { greySquare } from '@livegate/testing/images/photos';
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
 

@@ -14,10 +14,10 @@ import { createClaimKey, createSubmitCheck } from '../../apps/api/src/checks/sub
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
-import { startGateway } from '../harness/gateway/gateway.js';
-import { connectRaw, head } from '../harness/gateway/raw-http.js';
-import { greySquare } from '../harness/images/photos.js';
-import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.js';
+import { startGateway } from '@livegate/testing/gateway/gateway';
+import { connectRaw, head } from '@livegate/testing/gateway/raw-http';
+import { greySquare } from '@livegate/testing/images/photos';
+import { connectWorker, openSandbox, silentLog } from '@livegate/testing/redis/sandbox';
 
 const { jpeg } = await greySquare();
 const { tenant } = developmentCredential;
@@ -161,7 +161,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
   const checkImage = createCheckImage({
     imageStore,
     cancellations: createRedisCancellations(sandbox.redis, sandbox.keys),
-    pipeline: {
+    scheduler: {
       isLarge: () => false,
       concurrency: 1,
       models: exampleWorker.models,

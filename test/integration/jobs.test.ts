@@ -4,8 +4,8 @@ import { exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
-import { errorBody } from '../harness/gateway/error-body.js';
-import { defaultAuth, formOf, post, startGateway } from '../harness/gateway/gateway.js';
+import { errorBody } from '@livegate/testing/gateway/error-body';
+import { defaultAuth, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
 
 const respondAsync = { Prefer: 'respond-async' };
 const other = { ...developmentCredential, tenant: 'other', username: 'other' };

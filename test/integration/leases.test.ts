@@ -9,14 +9,14 @@ import {
   path,
   post,
   startGateway,
-} from '../harness/gateway/gateway.js';
-import { connectRaw, head } from '../harness/gateway/raw-http.js';
+} from '@livegate/testing/gateway/gateway';
+import { connectRaw, head } from '@livegate/testing/gateway/raw-http';
 import {
   type ReceivedMessage,
   startReceiver,
   startWebhooks,
-} from '../harness/gateway/webhook-gateway.js';
-import { greySquare } from '../harness/images/photos.js';
+} from '@livegate/testing/gateway/webhook-gateway';
+import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg } = await greySquare();
 const nothing = createLeases().held();

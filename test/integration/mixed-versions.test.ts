@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { EndedCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
-import { connectWorker, openSandbox } from '../harness/redis/sandbox.js';
+import { connectWorker, openSandbox } from '@livegate/testing/redis/sandbox';
 
 const former = [JOB_VERSION];
 const next = [JOB_VERSION, JOB_VERSION + 1];

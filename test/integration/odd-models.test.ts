@@ -1,20 +1,20 @@
 import { rm } from 'node:fs/promises';
-import { createPipeline, type PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
+import { openScheduler, type SchedulerConfig } from '@livegate/worker/scheduling/schedule-images';
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
-import { pipelineConfig } from '../harness/models/pipeline-config.js';
+import { schedulerConfig } from '@livegate/testing/models/scheduler-config';
 import {
   meanOfColors,
   type TinyPipeline,
   writeTinyModels,
-} from '../harness/models/tiny-pipeline.js';
-import { silentLog } from '../harness/redis/sandbox.js';
+} from '@livegate/testing/models/tiny-pipeline';
+import { silentLog } from '@livegate/testing/redis/sandbox';
 
-async function open(given: TinyPipeline, change: Partial<PipelineConfig> = {}) {
+async function open(given: TinyPipeline, change: Partial<SchedulerConfig> = {}) {
   const modelsDir = await writeTinyModels(given);
   onTestFinished(() => rm(modelsDir, { recursive: true }));
   const deps = { log: silentLog, onLost: () => expect.unreachable() };
-  const pipeline = await createPipeline({ ...pipelineConfig, modelsDir, ...change }, deps);
+  const pipeline = await openScheduler({ ...schedulerConfig, modelsDir, ...change }, deps);
   onTestFinished(() => pipeline.close());
   return pipeline;
 }

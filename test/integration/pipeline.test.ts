@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { MANIFEST_FILE, parseManifest } from '@livegate/worker/models/model-manifest';
-import { createPipeline, type PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
+import { openScheduler, type SchedulerConfig } from '@livegate/worker/scheduling/schedule-images';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
-import * as odd from '../harness/images/odd-images.js';
+import * as odd from '@livegate/testing/images/odd-images';
 import {
   faces,
   groupPhoto,
@@ -13,20 +13,20 @@ import {
   roundThing,
   selfie,
   tightCrop,
-} from '../harness/images/photos.js';
-import { countProcesses } from '../harness/models/decode-processes.js';
-import { pipelineConfig } from '../harness/models/pipeline-config.js';
-import { silentLog } from '../harness/redis/sandbox.js';
+} from '@livegate/testing/images/photos';
+import { countProcesses } from '@livegate/testing/models/decode-processes';
+import { schedulerConfig } from '@livegate/testing/models/scheduler-config';
+import { silentLog } from '@livegate/testing/redis/sandbox';
 
-const config: PipelineConfig = {
-  ...pipelineConfig,
+const config: SchedulerConfig = {
+  ...schedulerConfig,
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 4 },
   concurrency: 16,
 };
 const deps = { log: silentLog, onLost: () => expect.unreachable() };
 // Drawn from SVG, which this process can no longer read once a pipeline has been opened.
 const drawnRoundThing = await roundThing();
-const pipeline = await createPipeline(config, deps);
+const pipeline = await openScheduler(config, deps);
 
 afterAll(() => pipeline.close());
 
@@ -48,12 +48,12 @@ function summarizeAll(images: Uint8Array[]): Promise<string[]> {
 }
 
 /** A pipeline for one test, and the threads that it starts. */
-async function open(change: Partial<PipelineConfig>) {
+async function open(change: Partial<SchedulerConfig>) {
   const threads: Worker[] = [];
   const note = (thread: Worker) => threads.push(thread);
   process.on('worker', note);
   onTestFinished(() => void process.off('worker', note));
-  const own = await createPipeline({ ...config, ...change }, deps);
+  const own = await openScheduler({ ...config, ...change }, deps);
   onTestFinished(() => own.close());
   return { own, threads };
 }
@@ -177,7 +177,7 @@ test('unset layout values are measured, and use all cores', async () => {
 test.each(['cuda', 'tensorrt', 'coreml', 'dml'] as const)(
   'a missing execution provider "%s" stops startup with the reason',
   async (executionProvider) => {
-    const start = createPipeline({ ...config, executionProvider }, deps);
+    const start = openScheduler({ ...config, executionProvider }, deps);
     await expect(start).rejects.toThrow(`execution provider "${executionProvider}": `);
   },
 );

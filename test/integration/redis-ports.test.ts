@@ -34,7 +34,7 @@ import {
   type Sandbox,
   serversOf,
   silentLog,
-} from '../harness/redis/sandbox.js';
+} from '@livegate/testing/redis/sandbox';
 
 describe('the Redis adapters fulfill the contracts of the ports', () => {
   describeImageStore(async () => {

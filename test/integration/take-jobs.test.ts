@@ -4,7 +4,7 @@ import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
 import { LargeImagesBusy, type TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
 import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
-import { connectWorker, openSandbox, silentLog } from '../harness/redis/sandbox.js';
+import { connectWorker, openSandbox, silentLog } from '@livegate/testing/redis/sandbox';
 
 const pollOptions = { timeout: 10_000, interval: 20 };
 

@@ -6,10 +6,10 @@ import { createLeases } from '@livegate/core/domain';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createReadUpload } from '../../apps/api/src/upload/read-upload.js';
-import { errorBody } from '../harness/gateway/error-body.js';
-import { type Body, formOf, post, startGateway } from '../harness/gateway/gateway.js';
-import { head, sendRaw } from '../harness/gateway/raw-http.js';
-import { greySquare } from '../harness/images/photos.js';
+import { errorBody } from '@livegate/testing/gateway/error-body';
+import { type Body, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
+import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
+import { greySquare } from '@livegate/testing/images/photos';
 
 const json = { 'content-type': 'application/json' };
 

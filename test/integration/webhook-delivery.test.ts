@@ -22,8 +22,8 @@ import {
   type ReceivedMessage,
   startReceiver,
   startWebhooks,
-} from '../harness/gateway/webhook-gateway.js';
-import { connectWorker, findKeys, openSandbox, silentLog } from '../harness/redis/sandbox.js';
+} from '@livegate/testing/gateway/webhook-gateway';
+import { connectWorker, findKeys, openSandbox, silentLog } from '@livegate/testing/redis/sandbox';
 
 type Gateway = Awaited<ReturnType<typeof startWebhooks>>;
 

@@ -9,7 +9,7 @@ import {
 } from '@livegate/testing';
 import { Queue } from 'bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { findKeys, openSandbox } from '../harness/redis/sandbox.js';
+import { findKeys, openSandbox } from '@livegate/testing/redis/sandbox';
 
 describe('the Redis adapters fulfill the contracts of the webhook ports', () => {
   describeWebhookStore(async () => {

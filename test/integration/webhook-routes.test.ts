@@ -8,8 +8,8 @@ import {
 } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
 import { createAddressGuard } from '../../apps/api/src/webhooks/address-guard.js';
-import { errorBody } from '../harness/gateway/error-body.js';
-import { authOf, type Call, serveWebhookRoutes } from '../harness/gateway/webhook-gateway.js';
+import { errorBody } from '@livegate/testing/gateway/error-body';
+import { authOf, type Call, serveWebhookRoutes } from '@livegate/testing/gateway/webhook-gateway';
 
 const collection = '/v1/webhook-endpoints';
 const one = `${collection}/whe_1`;

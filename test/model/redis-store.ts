@@ -10,7 +10,7 @@ import {
   createRedisReplyOutbox,
 } from '@livegate/core/redis';
 import { type Job, Worker } from 'bullmq';
-import { connectWorker, findKeys, type Sandbox, silentLog } from '../harness/redis/sandbox.js';
+import { connectWorker, findKeys, type Sandbox, silentLog } from '@livegate/testing/redis/sandbox';
 import type { Store } from './store.js';
 
 const TTL_SECONDS = 60;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createKeys } from '@livegate/core/redis';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { openSandbox } from '../harness/redis/sandbox.js';
+import { openSandbox } from '@livegate/testing/redis/sandbox';
 import { findFault } from './find-fault.js';
 import { openRedisStore } from './redis-store.js';
 

@@ -90,10 +90,10 @@ export function createWorld(store: Store) {
     },
   };
 
-  function startRun(taken: Taken, { pipeline, end }: HeldEngine): Run {
+  function startRun(taken: Taken, { scheduler, end }: HeldEngine): Run {
     const { job } = taken;
     const cutPoints = { moderate: 0.4, high: 0.7 };
-    const checkImage = createCheckImage({ imageStore, cancellations: queue, pipeline, cutPoints });
+    const checkImage = createCheckImage({ imageStore, cancellations: queue, scheduler, cutPoints });
     const attempt = runCheck(job, { checkImage, announce: nothing }, log).then(
       (result) => ({ result }),
       (error: Error) => ({ error }),
@@ -150,7 +150,7 @@ function createHeldEngine(atOnce?: RunEnd) {
   };
 
   return {
-    pipeline: {
+    scheduler: {
       isLarge: () => false,
       models: exampleWorker.models,
       executionProvider: 'cpu',

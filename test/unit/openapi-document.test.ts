@@ -7,7 +7,7 @@ import { statusOf } from '../../apps/api/src/contract/present-error.js';
 import { createServer, type ServerDeps } from '../../apps/api/src/gateway/server.js';
 import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
 import { pageAssets } from '../../apps/api/src/openapi/serve-docs.js';
-import { createDocumentChecker, listOperations } from '../harness/product/document-checker.js';
+import { createDocumentChecker, listOperations } from '@livegate/testing/product/document-checker';
 
 const options = {
   limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },

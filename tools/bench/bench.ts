@@ -1,5 +1,5 @@
 import type { EngineLayout } from '@livegate/worker/engine/choose-layout';
-import type { Pipeline } from '@livegate/worker/scheduling/schedule-images';
+import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { formatTable } from '../format-table.js';
 import type { Photos } from './photos.js';
 
@@ -10,7 +10,7 @@ export interface Bench {
   modelsDir: string;
   layout: EngineLayout;
   /** A worker's pipeline in this process, without HTTP and Redis. */
-  pipeline: Pipeline;
+  pipeline: ImageScheduler;
   /** Figures that name no photo use the selfie. */
   photos: Photos;
   /** Duration of one measurement. */

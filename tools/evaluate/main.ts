@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { LivegateError } from '@livegate/core/domain';
 import { readWorkerConfig } from '@livegate/worker/config';
 import type { AssessedImage } from '@livegate/worker/inference/pipeline';
-import type { Pipeline } from '@livegate/worker/scheduling/schedule-images';
+import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { formatTable } from '../format-table.js';
 import { prepareModels } from '../models/prepare-models.js';
 import { openPipeline } from '../open-pipeline.js';
@@ -70,7 +70,7 @@ type Assessed<Row> = Row & { outcome: AssessedImage | LivegateError };
 
 /** Assesses one image at a time, so that the timings are those of a single image. */
 async function assessFiles<Row extends { path: string }>(
-  pipeline: Pipeline,
+  pipeline: ImageScheduler,
   folder: string,
   rows: Row[],
 ): Promise<Assessed<Row>[]> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
+import { largestDeviation, runModel } from '@livegate/testing/models/run-model';
 import {
   encodeGraph,
   someTensor,
@@ -8,7 +8,7 @@ import {
   tinyGraph,
   type TinyNode,
   type TinyTensor,
-} from '../../test/harness/models/tiny-model.js';
+} from '@livegate/testing/models/tiny-model';
 import type { Graph } from './graph.js';
 import { padChannels } from './pad-channels.js';
 

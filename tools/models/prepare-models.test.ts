@@ -2,8 +2,8 @@ import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { preparedModels } from '../../test/harness/models/prepared-models.js';
-import { publishedModels } from '../../test/harness/models/published-models.js';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { publishedModels } from '@livegate/testing/models/published-models';
 import { hash } from './fetch-published-files.js';
 import { prepareModels } from './prepare-models.js';
 

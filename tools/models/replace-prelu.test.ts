@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
+import { largestDeviation, runModel } from '@livegate/testing/models/run-model';
 import {
   encodeGraph,
   someTensor,
@@ -7,7 +7,7 @@ import {
   TINY_SIZE,
   tinyGraph,
   type TinyNode,
-} from '../../test/harness/models/tiny-model.js';
+} from '@livegate/testing/models/tiny-model';
 import type { Graph } from './graph.js';
 import { replacePRelu } from './replace-prelu.js';
 

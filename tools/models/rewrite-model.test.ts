@@ -1,9 +1,9 @@
 import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { faces } from '../../test/harness/images/photos.js';
-import { publishedModels } from '../../test/harness/models/published-models.js';
-import { largestDeviation, runModel } from '../../test/harness/models/run-model.js';
+import { faces } from '@livegate/testing/images/photos';
+import { publishedModels } from '@livegate/testing/models/published-models';
+import { largestDeviation, runModel } from '@livegate/testing/models/run-model';
 import { freeBatchOf, rewriteModel } from './rewrite-model.js';
 
 const { ModelProto } = onnxProto.onnx;

@@ -13,7 +13,7 @@ import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
 import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
-import type { PipelineConfig } from './scheduling/schedule-images.js';
+import type { SchedulerConfig } from './scheduling/schedule-images.js';
 
 /**
  * Time limit of the shutdown: long enough for the images in work, photos of 12 MP on a slow core.
@@ -79,7 +79,7 @@ const preparedModels = z.object({
 /** On a GPU, a batch of two takes little longer than one image; on a CPU, twice as long. */
 const LINGER_MS = { cpu: 0, accelerator: 3 };
 
-export function toPipelineConfig(config: WorkerConfig): PipelineConfig {
+export function toSchedulerConfig(config: WorkerConfig): SchedulerConfig {
   const onCpu = config.LIVEGATE_EXECUTION_PROVIDER === 'cpu';
   return {
     modelsDir: config.LIVEGATE_MODELS_DIR,

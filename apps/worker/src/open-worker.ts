@@ -19,43 +19,43 @@ import { createCheckImage } from './jobs/check-image.js';
 import { finishCheck } from './jobs/finish-check.js';
 import { startHeartbeat } from './jobs/heartbeat.js';
 import { takeJobs } from './jobs/take-jobs.js';
-import type { Pipeline } from './scheduling/schedule-images.js';
+import type { ImageScheduler } from './scheduling/schedule-images.js';
 
 /** The problem of a worker that is not registered in Redis. */
 export const NOT_REGISTERED = 'Redis has not been reached';
 
 export interface OpenWorkerDeps {
-  pipeline: Pipeline;
+  scheduler: ImageScheduler;
   /** Aborts the wait for an unreachable Redis. */
   stopping: AbortSignal;
   log: Log;
 }
 
-/** Takes checks from the queue until it is closed. The caller closes the pipeline. */
+/** Takes checks from the queue until it is closed. The caller closes the scheduler. */
 export async function openWorker(
   config: WorkerConfig,
-  { pipeline, stopping, log }: OpenWorkerDeps,
+  { scheduler, stopping, log }: OpenWorkerDeps,
 ) {
   const store = await openStore(config, stopping, log);
   const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
   const jobs = takeJobs(
     {
       ...store,
-      concurrency: pipeline.concurrency,
+      concurrency: scheduler.concurrency,
       jobVersions: READABLE_JOB_VERSIONS,
       imageTtlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
       resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
       log,
     },
     {
-      checkImage: createCheckImage({ ...store, pipeline, cutPoints }),
+      checkImage: createCheckImage({ ...store, scheduler, cutPoints }),
       announce: store.announce,
       finish: (ended) => finishCheck(ended, { ...store, log }),
       forget: store.cancellations.forget,
     },
   );
 
-  const { models, executionProvider, layout, concurrency } = pipeline;
+  const { models, executionProvider, layout, concurrency } = scheduler;
   const facts = {
     id: createWorkerId(),
     jobVersions: READABLE_JOB_VERSIONS,
@@ -73,7 +73,7 @@ export async function openWorker(
     findProblem: () => (heartbeat.isRegistered() ? store.settings.findProblem() : NOT_REGISTERED),
     async close() {
       await heartbeat.close();
-      pipeline.drain();
+      scheduler.drain();
       await jobs.close();
       await store.close();
     },

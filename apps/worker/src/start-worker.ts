@@ -3,12 +3,12 @@ import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
 import {
   readWorkerConfig,
   SHUTDOWN_GRACE_MS,
-  toPipelineConfig,
+  toSchedulerConfig,
   type WorkerConfig,
 } from './config.js';
 import { type HealthDeps, serveHealth } from './health.js';
 import { NOT_REGISTERED, openWorker } from './open-worker.js';
-import { createPipeline, type Pipeline } from './scheduling/schedule-images.js';
+import { openScheduler, type ImageScheduler } from './scheduling/schedule-images.js';
 
 /** Serves the health probes at once, loads the models, then takes checks. */
 export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
@@ -19,19 +19,19 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   const telemetry = await startTelemetry({ service: 'livegate-worker', env, log });
   shutdown.add(() => telemetry.close());
 
-  let pipeline: Pipeline | undefined;
+  let scheduler: ImageScheduler | undefined;
   let problem: () => string | undefined = () => 'the models are being loaded';
   await openHealth(config, shutdown, {
-    longestRunMs: () => pipeline?.longestRunMs() ?? 0,
+    longestRunMs: () => scheduler?.longestRunMs() ?? 0,
     findProblem: () => (shutdown.signal.aborted ? 'this worker is stopping' : problem()),
   });
   // Models first: a worker without models must not take jobs. A worker that cannot replace an
   // engine exits, and BullMQ requeues its jobs.
   const onLost = () => process.exit(1);
-  pipeline = await createPipeline(toPipelineConfig(config), { log, onLost });
-  shutdown.add(pipeline.close);
+  scheduler = await openScheduler(toSchedulerConfig(config), { log, onLost });
+  shutdown.add(scheduler.close);
   problem = () => NOT_REGISTERED;
-  const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
+  const worker = await openWorker(config, { scheduler, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   problem = worker.findProblem;
   // Not awaited: it waits for Redis, and the shutdown waits for the start.

@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../../tools/dev/ports.js';
-import { selfie } from '../../harness/images/photos.js';
-import { postImage } from '../../harness/product/post-image.js';
-import { createEnv, type Env, startProgram, untilReady } from '../../harness/product/processes.js';
+import { selfie } from '@livegate/testing/images/photos';
+import { postImage } from '@livegate/testing/product/post-image';
+import { createEnv, type Env, startProgram, untilReady } from '@livegate/testing/product/processes';
 import { findStep, parseDockerfile, readEnv } from './dockerfile.js';
 import { fetchNode, findObstacle, openPodman, type Podman } from './podman.js';
 

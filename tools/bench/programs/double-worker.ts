@@ -8,7 +8,7 @@ import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
-import { type Pipeline, planBatches } from '@livegate/worker/scheduling/schedule-images';
+import { type ImageScheduler, planBatches } from '@livegate/worker/scheduling/schedule-images';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {
@@ -20,14 +20,14 @@ const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
 
 await runUntilShutdown(async (shutdown) => {
   shutdown.configure({ log, graceMs: 20_000 });
-  const pipeline = await createDouble();
-  shutdown.add(pipeline.close);
-  const worker = await openWorker(config, { pipeline, stopping: shutdown.signal, log });
+  const scheduler = await createDouble();
+  shutdown.add(scheduler.close);
+  const worker = await openWorker(config, { scheduler, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   void worker.registered.then(() => log.info(worker.facts, 'ready'));
 });
 
-async function createDouble(): Promise<Pipeline> {
+async function createDouble(): Promise<ImageScheduler> {
   const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
   const engine = new Worker(new URL('./double-engine.js', import.meta.url));
   const layout = { engines: 1, intraOpThreads: 1, maxBatch };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { notImages, unsupportedImages } from '../../../../test/harness/images/not-jpeg-or-png.js';
-import * as odd from '../../../../test/harness/images/odd-images.js';
-import { selfie } from '../../../../test/harness/images/photos.js';
+import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
+import * as odd from '@livegate/testing/images/odd-images';
+import { selfie } from '@livegate/testing/images/photos';
 import { inspectImage } from './inspect-image.js';
 
 const inspect = (bytes: Uint8Array) => inspectImage(bytes, 52_000_000);

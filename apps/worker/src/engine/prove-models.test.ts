@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { TinyNode } from '../../../../test/harness/models/tiny-model.js';
+import type { TinyNode } from '@livegate/testing/models/tiny-model';
 import {
   meanOfColors,
   oneFace,
   tinyModels,
   type TinyPipeline,
-} from '../../../../test/harness/models/tiny-pipeline.js';
+} from '@livegate/testing/models/tiny-pipeline';
 import { reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';

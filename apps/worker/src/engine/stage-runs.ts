@@ -1,6 +1,6 @@
 import { detectFaces } from '../inference/detect-faces.js';
 import type { Stages } from '../inference/pipeline.js';
-import { judgeFaces } from '../inference/score-faces.js';
+import { classifyFaces } from '../inference/score-faces.js';
 
 /**
  * Runs a batch. If the run throws, each item runs again alone, and only an item that throws alone
@@ -40,5 +40,5 @@ export async function proveModels(stages: Stages, images: number): Promise<void>
     stages.detector,
     faces.map((face) => face.picture),
   );
-  await judgeFaces(stages.classifiers, faces);
+  await classifyFaces(stages.classifiers, faces);
 }

@@ -2,8 +2,8 @@
 // catch a change of decoding, detection, cropping or fusion that changes a score.
 import { inspectHeader } from '@livegate/core/domain';
 import { afterAll, expect, test } from 'vitest';
-import { face, type FaceName, faceNames } from '../../../../test/harness/images/photos.js';
-import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { face, type FaceName, faceNames } from '@livegate/testing/images/photos';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { loadModels } from '../models/load-models.js';
 import type { View } from '../models/model-manifest.js';
 import { openSession } from '../models/open-session.js';

@@ -2,10 +2,10 @@ import type { Assessment, ImageHeader } from '@livegate/core/domain';
 import type { DecodeImage } from './decode/decode-image.js';
 import { detectFaces, type FaceDetector } from './detect-faces.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
-import { judgeFaces, type SpoofClassifier } from './score-faces.js';
+import { classifyFaces, type SpoofClassifier } from './score-faces.js';
 
 /**
- * The path of one image: decode ▶ (batch) ▶ detect ▶ choose ▶ judge.
+ * The path of one image: decode ▶ (batch) ▶ detect ▶ choose ▶ classify.
  *
  * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
  * each image, and `assessPictures` runs in an engine's thread for a whole batch.
@@ -50,7 +50,7 @@ export interface AssessedPicture {
   timings: { detectMs: number; classifyMs: number };
 }
 
-/** Engine thread: detects faces in a batch, chooses one face a picture, judges the chosen ones. */
+/** Engine thread: detects faces in a batch, chooses one face a picture, classifies the chosen ones. */
 export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
   pictures: Picture[],
@@ -60,7 +60,7 @@ export async function assessPictures(
   const chosen = choices.flatMap((choice, i) =>
     choice.kind === 'one' ? [{ picture: pictures[i]!, face: choice.box }] : [],
   );
-  const classify = await timed(() => judgeFaces(classifiers, chosen));
+  const classify = await timed(() => classifyFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
   return choices.map((choice) => ({
     assessment:

@@ -4,7 +4,7 @@ import { cropView, leavesPicture } from './crop-view.js';
 import { type Box, type Picture, readOutput, type TakeBatch } from './picture.js';
 
 /** P(spoof) of each face: the weighted mean over all classifiers. */
-export async function judgeFaces(
+export async function classifyFaces(
   classifiers: SpoofClassifier[],
   faces: FaceInPicture[],
 ): Promise<number[]> {

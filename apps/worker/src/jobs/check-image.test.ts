@@ -6,11 +6,11 @@ import {
   exampleWorker,
 } from '@livegate/testing';
 import { describe, expect, it, vi } from 'vitest';
-import type { Pipeline } from '../scheduling/schedule-images.js';
+import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import { createCheckImage, LargeImagesBusy } from './check-image.js';
 
 /** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
-const pipeline: Pipeline = {
+const scheduler: ImageScheduler = {
   models: exampleWorker.models,
   executionProvider: 'cpu',
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
@@ -46,12 +46,12 @@ function setUp(images: Record<string, number>) {
       },
     },
     cancellations: queue,
-    pipeline: {
-      ...pipeline,
+    scheduler: {
+      ...scheduler,
       async assess(image) {
         assessed.push(...image.subarray(0, 1));
         for (const happen of duringRun) await happen();
-        return pipeline.assess(image);
+        return scheduler.assess(image);
       },
     },
     cutPoints: { moderate: 0.4, high: 0.7 },

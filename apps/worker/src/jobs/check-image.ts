@@ -7,7 +7,7 @@ import {
   roundMs,
 } from '@livegate/core/domain';
 import type { Cancellations, ImageStore } from '@livegate/core/ports';
-import type { Pipeline } from '../scheduling/schedule-images.js';
+import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
 import { coalesceLookups } from './coalesce-lookups.js';
 
@@ -25,7 +25,7 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
-  pipeline: Pick<Pipeline, 'assess' | 'isLarge' | 'models' | 'concurrency'>;
+  scheduler: Pick<ImageScheduler, 'assess' | 'isLarge' | 'models' | 'concurrency'>;
   cutPoints: CutPoints;
 }
 
@@ -39,10 +39,10 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
  * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `LargeImagesBusy`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
-  const { imageStore, cancellations, pipeline, cutPoints } = deps;
-  const model = describeModels(pipeline.models);
+  const { imageStore, cancellations, scheduler, cutPoints } = deps;
+  const model = describeModels(scheduler.models);
   const stages = createObserveStages();
-  const assess = createAssess(pipeline);
+  const assess = createAssess(scheduler);
   const claimImage = coalesceLookups(claimImages);
   const requireWanted = coalesceLookups(async (ids) =>
     refuseCanceled(ids, await cancellations.find(ids)),
@@ -85,7 +85,7 @@ function createAssess({
   assess,
   isLarge,
   concurrency,
-}: CheckImageDeps['pipeline']): Pipeline['assess'] {
+}: CheckImageDeps['scheduler']): ImageScheduler['assess'] {
   const maxLarge = Math.max(1, Math.floor(concurrency / 2));
   let large = 0;
   return async (image, beforeRun) => {

@@ -2,7 +2,7 @@ import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { loadModels } from './load-models.js';
 
 let modelsDir: string;

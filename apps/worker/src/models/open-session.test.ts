@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { loadModels } from './load-models.js';
 import { openSession } from './open-session.js';
 

@@ -1,16 +1,16 @@
 import type { Log } from '@livegate/core/telemetry';
 import sharp from 'sharp';
 import { expect, test, vi } from 'vitest';
-import { preparedModels } from '../../../../test/harness/models/prepared-models.js';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
 import type { Picture } from '../inference/picture.js';
-import { createPipeline, planBatches } from './schedule-images.js';
+import { openScheduler, planBatches } from './schedule-images.js';
 
 const timings = { detectMs: 1, classifyMs: 2 };
 const modelsDir = await preparedModels();
 
-/** A pipeline whose engines score an image by its width; `beforeRun` may fail or change a run. */
+/** A scheduler whose engines score an image by its width; `beforeRun` may fail or change a run. */
 async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void = () => {}) {
   const runs: number[][] = [];
   const engines: Engines = {
@@ -29,7 +29,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
   };
   const warn = vi.fn<Log['warn']>();
   const layout = { engines: undefined, intraOpThreads: undefined, maxBatch: undefined };
-  const pipeline = await createPipeline(
+  const scheduler = await openScheduler(
     {
       modelsDir,
       maxImagePixels: 1e6,
@@ -45,10 +45,10 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
     { open: async () => engines, log: { warn } as unknown as Log, onLost: expect.unreachable },
   );
   const scoreOf = async (width: number, alone?: () => Promise<void>) => {
-    const { assessment } = await pipeline.assess(await imageOf(width), alone);
+    const { assessment } = await scheduler.assess(await imageOf(width), alone);
     return assessment.kind === 'scored' ? assessment.spoofProbability : assessment.kind;
   };
-  return { pipeline, runs, warn, scoreOf };
+  return { scheduler, runs, warn, scoreOf };
 }
 
 function imageOf(width: number): Promise<Buffer> {
@@ -77,8 +77,8 @@ test('images that arrive together run in one batch', async () => {
 
 test('the images of a crashed engine run again, each one alone', async () => {
   let crashes = 1;
-  const { pipeline, runs, scoreOf } = await open(() => {
-    pipeline.drain();
+  const { scheduler, runs, scoreOf } = await open(() => {
+    scheduler.drain();
     if (crashes-- > 0) throw new EngineCrash('dead');
   });
   expect(await Promise.all([scoreOf(20), scoreOf(30), scoreOf(40)])).toEqual([0.2, 0.3, 0.4]);
@@ -91,8 +91,8 @@ test('the images of a crashed engine run again, each one alone', async () => {
 });
 
 test('only the image that crashes its engine again when it runs alone fails', async () => {
-  const { pipeline, scoreOf } = await open((widths) => {
-    pipeline.drain();
+  const { scheduler, scoreOf } = await open((widths) => {
+    scheduler.drain();
     if (widths.includes(30)) throw new EngineCrash('dead');
   });
   const ended = await Promise.allSettled([scoreOf(20), scoreOf(30), scoreOf(40)]);
@@ -100,9 +100,9 @@ test('only the image that crashes its engine again when it runs alone fails', as
 });
 
 test('an image that must run alone runs after earlier images and before later ones', async () => {
-  const { pipeline, runs, scoreOf } = await open();
+  const { scheduler, runs, scoreOf } = await open();
   const earlier = scoreOf(20);
-  pipeline.drain();
+  scheduler.drain();
   const marked: unknown[] = [];
   const mark = async () => void marked.push([...runs]);
   await Promise.all([earlier, scoreOf(30, mark), scoreOf(40)]);
@@ -113,11 +113,11 @@ test('an image that must run alone runs after earlier images and before later on
 
 test('a failed batch is logged, and each image gets the answer of its retry', async () => {
   const broken = new Error('out of memory');
-  const { pipeline, scoreOf, warn } = await open(([first = 0]) => ({
+  const { scheduler, scoreOf, warn } = await open(([first = 0]) => ({
     answers: [new Error(`bad image of ${first}`)],
     broken,
   }));
-  pipeline.drain();
+  scheduler.drain();
   await expect(scoreOf(20)).rejects.toThrow('bad image of 20');
   expect(warn).toHaveBeenCalledWith({ err: broken, images: 1 }, expect.any(String));
 });

@@ -19,7 +19,7 @@ import {
 import { type BatchRules, createBatcher } from './batcher.js';
 import { createDecodeBudget } from './decode-budget.js';
 
-export interface PipelineConfig extends Omit<EnginesConfig, 'models'>, BatchSettings {
+export interface SchedulerConfig extends Omit<EnginesConfig, 'models'>, BatchSettings {
   /** A prepared folder: `manifest.json` and the files it names. */
   modelsDir: string;
   /** Largest accepted picture, width times height. */
@@ -44,7 +44,7 @@ export interface QueuedImage {
   queuedAt: number;
 }
 
-export interface Pipeline {
+export interface ImageScheduler {
   models: ModelFacts[];
   executionProvider: string;
   layout: EngineLayout;
@@ -68,10 +68,10 @@ export interface Pipeline {
 /**
  * Throws an Error when a model is missing or changed, or the execution provider is not available.
  */
-export async function createPipeline(
-  { modelsDir, maxImagePixels, ...config }: PipelineConfig,
+export async function openScheduler(
+  { modelsDir, maxImagePixels, ...config }: SchedulerConfig,
   { open = openEngines, ...deps }: SupervisorDeps & { open?: typeof openEngines },
-): Promise<Pipeline> {
+): Promise<ImageScheduler> {
   setUpLibvips();
   limitFullCollections();
   const { facts, ...models } = await loadModels(modelsDir);

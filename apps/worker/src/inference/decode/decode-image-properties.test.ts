@@ -3,7 +3,7 @@ import { inspectHeader, LivegateError, walkJpeg } from '@livegate/core/domain';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import * as odd from '../../../../../test/harness/images/odd-images.js';
+import * as odd from '@livegate/testing/images/odd-images';
 import { createDecodeImage } from './decode-image.js';
 import { setUpLibvips } from './decode-pixels.js';
 

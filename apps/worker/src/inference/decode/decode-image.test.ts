@@ -1,12 +1,9 @@
 import { inspectHeader } from '@livegate/core/domain';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import {
-  notImages,
-  unsupportedImages,
-} from '../../../../../test/harness/images/not-jpeg-or-png.js';
-import * as odd from '../../../../../test/harness/images/odd-images.js';
-import { greySquare, selfie } from '../../../../../test/harness/images/photos.js';
+import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
+import * as odd from '@livegate/testing/images/odd-images';
+import { greySquare, selfie } from '@livegate/testing/images/photos';
 import type { Picture } from '../picture.js';
 import { createDecodeImage } from './decode-image.js';
 import { setUpLibvips } from './decode-pixels.js';

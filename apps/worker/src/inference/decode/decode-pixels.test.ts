@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import * as odd from '../../../../../test/harness/images/odd-images.js';
-import { greySquare } from '../../../../../test/harness/images/photos.js';
+import * as odd from '@livegate/testing/images/odd-images';
+import { greySquare } from '@livegate/testing/images/photos';
 import { decodePixels, isOurFault, readPixels, toMovable } from './decode-pixels.js';
 
 const SIDE = 1000;

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import * as odd from '../../../../../test/harness/images/odd-images.js';
+import * as odd from '@livegate/testing/images/odd-images';
 import { stripPng } from './prepare-png.js';
 
 const png = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })

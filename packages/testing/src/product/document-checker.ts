@@ -8,7 +8,7 @@ import type {
   Operation,
   Reference,
   Response,
-} from '../../../apps/api/src/openapi/document-types.js';
+} from '../../../../apps/api/src/openapi/document-types.js';
 
 export interface DocumentedOperation {
   path: string;

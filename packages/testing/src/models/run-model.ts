@@ -1,5 +1,5 @@
-import type { ModelInput } from '../../../apps/worker/src/models/model-manifest.js';
-import { openSession } from '../../../apps/worker/src/models/open-session.js';
+import type { ModelInput } from '../../../../apps/worker/src/models/model-manifest.js';
+import { openSession } from '../../../../apps/worker/src/models/open-session.js';
 
 interface Run {
   width: number;

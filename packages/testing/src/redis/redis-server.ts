@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeMachine, findProgram } from '../../../tools/dev/install-program.js';
+import { describeMachine, findProgram } from '../../../../tools/dev/install-program.js';
 
 /** A Redis server on loopback that a test has started. */
 export interface RedisServer {

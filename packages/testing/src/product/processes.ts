@@ -70,7 +70,7 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 }
 
 export function startApp(app: 'api' | 'worker', env: Env): AppProcess {
-  const root = resolve(import.meta.dirname, '../../..');
+  const root = resolve(import.meta.dirname, '../../../..');
   return startProgram({ command: [process.execPath, `apps/${app}/dist/main.js`], cwd: root, env });
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { prepareModels } from '../../../tools/models/prepare-models.js';
+import { prepareModels } from '../../../../tools/models/prepare-models.js';
 
 /** The models folder that all tests share. Needs the network only the first time. */
 export async function preparedModels(): Promise<string> {

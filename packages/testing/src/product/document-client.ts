@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type ErrorCode, errorMessages } from '@livegate/core/domain';
 import { expect } from 'vitest';
-import { createOpenApiDocument } from '../../../apps/api/src/openapi/create-document.js';
-import { pageAssets } from '../../../apps/api/src/openapi/serve-docs.js';
+import { createOpenApiDocument } from '../../../../apps/api/src/openapi/create-document.js';
+import { pageAssets } from '../../../../apps/api/src/openapi/serve-docs.js';
 import { noFace } from '../images/photos.js';
 import {
   type CheckedAnswer,

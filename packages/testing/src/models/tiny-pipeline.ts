@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LoadedModels } from '../../../apps/worker/src/models/load-models.js';
+import type { LoadedModels } from '../../../../apps/worker/src/models/load-models.js';
 import {
   MANIFEST_FILE,
   type ModelManifest,
-} from '../../../apps/worker/src/models/model-manifest.js';
+} from '../../../../apps/worker/src/models/model-manifest.js';
 import { encodeGraph, TINY_SIZE, tinyGraph, type TinyNode, type TinyTensor } from './tiny-model.js';
 
 export interface TinyPipeline {

@@ -8,7 +8,7 @@ import {
   findProgram,
   type InstallableProgram,
   installProgram,
-} from '../../../tools/dev/install-program.js';
+} from '../../../../tools/dev/install-program.js';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 

@@ -5,7 +5,7 @@ import type { TestProject } from 'vitest/node';
 import {
   developmentCredential,
   hashSecret,
-} from '../../../apps/api/src/credentials/credential-book.js';
+} from '../../../../apps/api/src/credentials/credential-book.js';
 import { createEnv, startApi, startWorker, untilReady } from './processes.js';
 
 declare module 'vitest' {

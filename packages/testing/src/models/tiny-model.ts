@@ -1,5 +1,5 @@
 import onnxProto, { type onnx } from 'onnx-proto';
-import { floatTensor } from '../../../tools/models/graph.js';
+import { floatTensor } from '../../../../tools/models/graph.js';
 
 const { AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } =
   onnxProto.onnx;

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const source = resolve(import.meta.dirname, '../../openapi-tools');
+const source = resolve(import.meta.dirname, '../../../../test/openapi-tools');
 
 /**
  * Installs the packages of `test/openapi-tools` (280 MB) unless a previous run has, and returns their

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { parseManifest } from '../../../apps/worker/src/models/model-manifest.js';
-import { fetchPublishedFiles } from '../../../tools/models/fetch-published-files.js';
+import { parseManifest } from '../../../../apps/worker/src/models/model-manifest.js';
+import { fetchPublishedFiles } from '../../../../tools/models/fetch-published-files.js';
 
 export interface PublishedModels {
   detector: Uint8Array;

@@ -1,8 +1,8 @@
-import type { PipelineConfig } from '@livegate/worker/scheduling/schedule-images';
+import type { SchedulerConfig } from '@livegate/worker/scheduling/schedule-images';
 import { preparedModels } from './prepared-models.js';
 
 /** One engine on the CPU with batches of one image. Nothing is `auto`, so that nothing is measured. */
-export const pipelineConfig: PipelineConfig = {
+export const schedulerConfig: SchedulerConfig = {
   modelsDir: await preparedModels(),
   maxImagePixels: 52_000_000,
   faceScoreThreshold: 0.9,

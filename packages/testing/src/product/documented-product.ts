@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { createKeys } from '@livegate/core/redis';
 import { Redis } from 'ioredis';
-import { developmentCredential } from '../../../apps/api/src/credentials/credential-book.js';
+import { developmentCredential } from '../../../../apps/api/src/credentials/credential-book.js';
 import { createOwnRedis } from '../redis/own-redis.js';
 import { createEnv, startApi, startWorker, untilReady } from './processes.js';
 

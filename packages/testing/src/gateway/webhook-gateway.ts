@@ -8,18 +8,18 @@ import { Queue, QueueEvents } from 'bullmq';
 import express from 'express';
 import { pino } from 'pino';
 import { expect, onTestFinished, vi } from 'vitest';
-import { authenticate } from '../../../apps/api/src/credentials/authenticate.js';
+import { authenticate } from '../../../../apps/api/src/credentials/authenticate.js';
 import {
   type Credential,
   developmentCredential,
-} from '../../../apps/api/src/credentials/credential-book.js';
-import { webhookRoutes } from '../../../apps/api/src/gateway/server.js';
-import { handleError, refusePath } from '../../../apps/api/src/http/answer-errors.js';
-import { closeHttpServer, createHttpServer } from '../../../apps/api/src/http/http-server.js';
-import { identifyRequest } from '../../../apps/api/src/http/identify-request.js';
-import { parseAddressRanges } from '../../../apps/api/src/webhooks/address-guard.js';
-import type { WebhookRoutesDeps } from '../../../apps/api/src/webhooks/delivery-routes.js';
-import { openWebhooks } from '../../../apps/api/src/webhooks/open-webhooks.js';
+} from '../../../../apps/api/src/credentials/credential-book.js';
+import { webhookRoutes } from '../../../../apps/api/src/gateway/server.js';
+import { handleError, refusePath } from '../../../../apps/api/src/http/answer-errors.js';
+import { closeHttpServer, createHttpServer } from '../../../../apps/api/src/http/http-server.js';
+import { identifyRequest } from '../../../../apps/api/src/http/identify-request.js';
+import { parseAddressRanges } from '../../../../apps/api/src/webhooks/address-guard.js';
+import type { WebhookRoutesDeps } from '../../../../apps/api/src/webhooks/delivery-routes.js';
+import { openWebhooks } from '../../../../apps/api/src/webhooks/open-webhooks.js';
 import { connectWorker, openSandbox } from '../redis/sandbox.js';
 import { defaultAuth } from './gateway.js';
 

@@ -16,26 +16,26 @@ import {
   exampleWorker,
   type FakeCheckQueue,
   type Outage,
-} from '@livegate/testing';
+} from '../index.js';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { openAdmission } from '../../../apps/api/src/admission/admission.js';
-import { createAwaitCheck } from '../../../apps/api/src/checks/await-check.js';
-import { createCancelAndDelete } from '../../../apps/api/src/checks/end-check.js';
-import { createClaimKey, createSubmitCheck } from '../../../apps/api/src/checks/submit-check.js';
+import { openAdmission } from '../../../../apps/api/src/admission/admission.js';
+import { createAwaitCheck } from '../../../../apps/api/src/checks/await-check.js';
+import { createCancelAndDelete } from '../../../../apps/api/src/checks/end-check.js';
+import { createClaimKey, createSubmitCheck } from '../../../../apps/api/src/checks/submit-check.js';
 import {
   type Credential,
   developmentCredential,
-} from '../../../apps/api/src/credentials/credential-book.js';
-import { createServer, type ServerOptions } from '../../../apps/api/src/gateway/server.js';
-import { closeHttpServer, createHttpServer } from '../../../apps/api/src/http/http-server.js';
-import { createUploadPermits } from '../../../apps/api/src/upload/upload-permits.js';
-import { createAddressGuard } from '../../../apps/api/src/webhooks/address-guard.js';
-import { createDeleteMessages } from '../../../apps/api/src/webhooks/announce-check.js';
+} from '../../../../apps/api/src/credentials/credential-book.js';
+import { createServer, type ServerOptions } from '../../../../apps/api/src/gateway/server.js';
+import { closeHttpServer, createHttpServer } from '../../../../apps/api/src/http/http-server.js';
+import { createUploadPermits } from '../../../../apps/api/src/upload/upload-permits.js';
+import { createAddressGuard } from '../../../../apps/api/src/webhooks/address-guard.js';
+import { createDeleteMessages } from '../../../../apps/api/src/webhooks/announce-check.js';
 import {
   createAcceptWebhookUrl,
   createHasEndpoints,
-} from '../../../apps/api/src/webhooks/webhook-url.js';
+} from '../../../../apps/api/src/webhooks/webhook-url.js';
 
 export interface GatewayTestOptions extends Partial<ServerOptions> {
   /** The outcome of every check; with `never` it stays in the queue. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findFreePort } from '../../../tools/dev/ports.js';
+import { findFreePort } from '../../../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from './redis-server.js';
 
 /** A Redis for one test, which may stop, freeze and restart it. Port and append-only file stay the same. */

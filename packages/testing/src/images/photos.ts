@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { cutPhoto, type PhotoCut, samplePhotoPath } from '../../../tools/dev/sample-photo.js';
+import { cutPhoto, type PhotoCut, samplePhotoPath } from '../../../../tools/dev/sample-photo.js';
 
 // Each cut contains one face that is found at the default threshold.
 const faceCuts = {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { findFreePort } from '../../../tools/dev/ports.js';
+import { findFreePort } from '../../../../tools/dev/ports.js';
 import { redisArgs, type RedisServer, startRedisServer, untilAgreed } from './redis-server.js';
 
 const SENTINELS = 3;
