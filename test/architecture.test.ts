@@ -36,6 +36,8 @@ interface Rule {
 
 /** Composition files, which alone create adapters; all others get them as arguments. */
 const composition = /^apps\/.*\/(main|config|open-[a-z]+|start-[a-z]+)\.ts$/;
+/** The worker's half of the queue adapter: BullMQ calls it, so it cannot be an argument. */
+const queueAdapter = 'apps/worker/src/jobs/take-jobs.ts';
 
 const rules: Rule[] = [
   {
@@ -153,7 +155,7 @@ describe('imports', () => {
         path.startsWith('apps/') && /^import (?!type)[^;]*'@livegate\/core\/redis';/m.test(text),
     );
     const others = readers.map(({ path }) => path).filter((path) => !composition.test(path));
-    expect(others).toEqual([]);
+    expect(others).toEqual([queueAdapter]);
   });
 
   it.each(Object.entries(layers))(

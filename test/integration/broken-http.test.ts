@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { exampleResult } from '@livegate/testing';
+import { exampleBody, exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
@@ -194,7 +194,7 @@ describe('broken HTTP on a connection with an earlier request', () => {
       const [id = ''] = queue.jobs.keys();
       await finish(id, { result: exampleResult });
       const first = await client.next();
-      expect(first).toMatchObject({ status: 200, body: exampleResult.verdict });
+      expect(first).toMatchObject({ status: 200, body: exampleBody });
       expect(idOf(first)).toBe(id);
       const second = await client.next();
       expect(second).toMatchObject({ status, body: errorBody(status, code) });

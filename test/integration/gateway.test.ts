@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { exampleResult, exampleWorker } from '@livegate/testing';
+import { exampleBody, exampleResult, exampleWorker } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
 import {
   developmentCredential,
@@ -27,7 +27,7 @@ describe('an answered check', () => {
     const { url } = await startGateway();
     const { response, status, body } = await post(url, formOf(jpeg));
     expect(status).toBe(200);
-    expect(body).toEqual(exampleResult.verdict);
+    expect(body).toEqual(exampleBody);
     expect(response.headers.get('request-id')).toMatch(uuidV7);
     expect(response.headers.get('livegate-model')).toBe(exampleResult.model);
     expect(response.headers.get('server-timing')).toMatch(
@@ -246,7 +246,7 @@ describe('when a check cannot be answered', () => {
     };
     expect(await post(url, formOf(jpeg))).toMatchObject({
       status: 200,
-      body: exampleResult.verdict,
+      body: exampleBody,
     });
   });
 });

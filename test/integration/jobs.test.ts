@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { JOB_VERSION } from '@livegate/core/domain';
-import { exampleResult } from '@livegate/testing';
+import { exampleBody, exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
@@ -71,7 +71,7 @@ describe('Prefer', () => {
     const prefer = { Prefer: 'respond-async, wait=5' };
     const { response, status, body } = await post(url, formOf(image), prefer);
     expect(status).toBe(200);
-    expect(body).toEqual(exampleResult.verdict);
+    expect(body).toEqual(exampleBody);
     expect(response.headers.get('preference-applied')).toBe('respond-async, wait=5');
   });
 
@@ -134,7 +134,7 @@ describe('GET /v1/jobs/{id}', () => {
       status: 'succeeded',
       started_at: expect.any(String),
       finished_at: expect.any(String),
-      result: exampleResult.verdict,
+      result: exampleBody,
       links: { self },
     });
     expect(body.links.cancel).toBeUndefined();
@@ -393,7 +393,7 @@ describe('Idempotency-Key', () => {
     await expect.poll(() => reads.count).toBeGreaterThanOrEqual(6);
     await finish(id, { result: exampleResult });
     for (const answer of await Promise.all(waiting)) {
-      expect(answer).toMatchObject({ status: 200, body: exampleResult.verdict });
+      expect(answer).toMatchObject({ status: 200, body: exampleBody });
     }
     expect(queue.jobs.size).toBe(1);
   });

@@ -10,6 +10,7 @@ import {
   createRedisReplyInbox,
   createRedisReplyOutbox,
   createRedisWorkerRegistry,
+  writeResult,
   listServers,
   watchSettings,
 } from '@livegate/core/redis';
@@ -307,7 +308,8 @@ function createManualWorker({ keys }: Sandbox) {
       await taken?.promote();
     },
     async finish(_id: string, outcome: CheckOutcome) {
-      if ('result' in outcome) await taken?.moveToCompleted(outcome.result, 'token', false);
+      if ('result' in outcome)
+        await taken?.moveToCompleted(writeResult(outcome.result), 'token', false);
       else await taken?.moveToFailed(new UnrecoverableError(outcome.error), 'token', false);
     },
     async close() {

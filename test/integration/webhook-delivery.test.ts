@@ -7,7 +7,7 @@ import {
   replayDelivery,
 } from '@livegate/core/domain';
 import { createRedisWebhookQueue, createRedisWebhookStore } from '@livegate/core/redis';
-import { exampleDelivery, exampleEndpoint, exampleResult } from '@livegate/testing';
+import { exampleDelivery, exampleEndpoint, exampleBody, exampleResult } from '@livegate/testing';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
@@ -80,7 +80,7 @@ describe('the end of a check', () => {
         data: {
           id: check.id,
           status: 'succeeded',
-          result: exampleResult.verdict,
+          result: exampleBody,
           links: { self: `https://liveness.example/v1/jobs/${check.id}` },
         },
       });

@@ -72,5 +72,6 @@ export function checkOfKey(model: Model, key: string): ModelCheck | undefined {
 
 export function toModelOutcome(outcome: CheckOutcome): ModelOutcome {
   if ('error' in outcome) return outcome.error;
-  return Math.round(100 * outcome.result.verdict.result.spoof_percentage);
+  const { verdict } = outcome.result;
+  return verdict.kind === 'scored' ? Math.round(100 * verdict.spoofProbability) : verdict.kind;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type CheckJob, createLeases } from '@livegate/core/domain';
+import { type CheckJob, type CheckResult, createLeases } from '@livegate/core/domain';
 import { CHECK_QUEUE, type ReplyInbox } from '@livegate/core/ports';
 import {
   createRedisCancellations,
@@ -8,6 +8,7 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
   createRedisReplyOutbox,
+  writeResult,
 } from '@livegate/core/redis';
 import { type Job, Worker } from 'bullmq';
 import { connectWorker, findKeys, type Sandbox, silentLog } from '@livegate/testing/redis/sandbox';
@@ -97,7 +98,8 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
     Object.assign(job, calls.watch({ updateProgress: job.updateProgress.bind(job) }));
     return {
       job,
-      complete: async (result: unknown) => void (await job.moveToCompleted(result, TOKEN, false)),
+      complete: async (result: CheckResult) =>
+        void (await job.moveToCompleted(writeResult(result), TOKEN, false)),
       async fail(error: Error) {
         await job.moveToFailed(error, TOKEN, false);
         if (job.finishedOn) return true;

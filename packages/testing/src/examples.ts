@@ -13,10 +13,16 @@ export const exampleJob: CheckJob = {
 };
 
 export const exampleResult: CheckResult = {
-  verdict: { status: 'success', result: { spoof_percentage: 0.02611, status: 'LOW' } },
+  verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
   model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22, workerMs: 33 },
 };
+
+/** The HTTP body of `exampleResult`. */
+export const exampleBody = {
+  status: 'success',
+  result: { spoof_percentage: 0.02611, status: 'LOW' },
+} as const;
 
 export const exampleWorker: WorkerFacts = {
   id: 'worker-1',

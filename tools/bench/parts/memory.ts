@@ -14,6 +14,7 @@ import {
   createRedisIdempotencyKeys,
   createRedisWebhookQueue,
   createRedisWebhookStore,
+  writeResult,
   type Keys,
   readMemory,
   type Redis,
@@ -182,7 +183,7 @@ async function openDeliveries(redis: Redis, keys: Keys) {
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');
 
 const result: CheckResult = {
-  verdict: { status: 'success', result: { spoof_percentage: 0.02611, status: 'LOW' } },
+  verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
   model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22.1, workerMs: 33.2 },
 };
@@ -200,7 +201,8 @@ function describeDelivery(endpointId: string): Delivery {
   const time = new Date().toISOString();
   const links = { self: `https://liveness.example.com/v1/jobs/${id}` };
   const times = { created_at: time, started_at: time, finished_at: time };
-  const data = { id, status: 'succeeded', ...times, result: result.verdict, links };
+  const { verdict } = writeResult(result);
+  const data = { id, status: 'succeeded', ...times, result: verdict, links };
   const type = 'passive_liveness.completed';
   return createDelivery({
     id: `msg_${hash(id).slice(0, 32)}`,

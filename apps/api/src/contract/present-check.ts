@@ -7,10 +7,11 @@ import {
   LivegateError,
   type Refusal,
   roundMs,
+  type Verdict,
 } from '@livegate/core/domain';
 import type { Response } from 'express';
 import type { z } from 'zod';
-import type { jobSchema } from './answer-schemas.js';
+import type { jobSchema, verdictSchema } from './answer-schemas.js';
 
 /**
  * Answers with the verdict, or throws the error that the check ended with. `submittedAt` is the
@@ -27,11 +28,28 @@ export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: 
     totalMs: now - receivedAt,
   });
   res.locals.outcome = 'verdict';
-  res.locals.verdict = verdict.result.status;
+  const body = presentVerdict(verdict);
+  res.locals.verdict = body.result.status;
   res.locals.timings = stages;
   res.set('Livegate-Model', model);
   res.set('Server-Timing', Object.entries(stages).map(presentStage).join(', '));
-  res.json(verdict);
+  res.json(body);
+}
+
+/**
+ * The body of the GLAIR API. HIGH is a "success" because a face was scored, and an image without a
+ * score has the highest one, so that a caller who compares only numbers rejects it.
+ */
+export function presentVerdict(verdict: Verdict): z.output<typeof verdictSchema> {
+  if (verdict.kind === 'scored') {
+    const { spoofProbability, status } = verdict;
+    return { status: 'success', result: { spoof_percentage: spoofProbability, status } };
+  }
+  const reasons = {
+    no_face: 'face not detected',
+    too_many_faces: 'too many faces detected',
+  } as const;
+  return { status: 'failed', result: { spoof_percentage: 1, status: reasons[verdict.kind] } };
 }
 
 function toError({ error, message }: Refusal): LivegateError {
@@ -72,7 +90,7 @@ export function presentJob(record: CheckRecord, baseUrl: string): JobResource {
     created_at: presentTime(record.createdAt),
     started_at: record.startedAt === undefined ? null : presentTime(record.startedAt),
     finished_at: record.finishedAt === undefined ? null : presentTime(record.finishedAt),
-    ...(outcome && 'result' in outcome && { result: outcome.result.verdict }),
+    ...(outcome && 'result' in outcome && { result: presentVerdict(outcome.result.verdict) }),
     ...(outcome &&
       'error' in outcome && {
         error: {

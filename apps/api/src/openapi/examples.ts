@@ -7,7 +7,7 @@ import {
   recordAttempt,
   type WebhookEndpoint,
 } from '@livegate/core/domain';
-import { presentJob } from '../contract/present-check.js';
+import { presentJob, presentVerdict } from '../contract/present-check.js';
 import { presentDelivery, presentEndpoint } from '../contract/webhooks.js';
 import type { Example } from './document-types.js';
 
@@ -18,25 +18,23 @@ const createdAt = Date.parse('2026-01-01T12:00:00.000Z');
 const baseUrl = 'http://127.0.0.1:8080';
 const cutPoints = { moderate: 0.4, high: 0.7 };
 
-const scored = (spoofProbability: number) =>
+const decide = (spoofProbability: number) =>
   decideVerdict({ kind: 'scored', spoofProbability }, cutPoints);
+const scored = (spoofProbability: number) => presentVerdict(decide(spoofProbability));
 
 export const verdicts: Record<string, Example> = {
   low: { summary: 'A bona fide face', value: scored(0.02611) },
   moderate: { summary: 'Uncertain', value: scored(0.5678) },
   high: { summary: 'Most likely a spoof', value: scored(0.99768) },
-  'no face': { summary: 'No face', value: decideVerdict({ kind: 'no_face' }, cutPoints) },
-  'many faces': {
-    summary: 'Several faces',
-    value: decideVerdict({ kind: 'too_many_faces' }, cutPoints),
-  },
+  'no face': { summary: 'No face', value: presentVerdict({ kind: 'no_face' }) },
+  'many faces': { summary: 'Several faces', value: presentVerdict({ kind: 'too_many_faces' }) },
 };
 
 const queued: CheckRecord = { id: exampleId, tenant: 'acme', status: 'queued', createdAt };
 const started = { ...queued, startedAt: createdAt + 4 };
 const ended = { ...started, finishedAt: createdAt + 41 };
 const result: CheckResult = {
-  verdict: scored(0.02611),
+  verdict: decide(0.02611),
   model: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22, workerMs: 33 },
 };

@@ -1,8 +1,10 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { writeResult } from '@livegate/core/redis';
 import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
 import { redactJobs } from './redact-jobs.js';
 
+const stored = writeResult(exampleResult);
 const marks = ['0.02611', 'secret-mark', 'gateway-1', 'image-mark'];
 
 /** What the board shows of a job, by both of its ways to read one. */
@@ -20,7 +22,7 @@ async function show(job: object): Promise<Record<string, unknown>> {
 describe('the queue board shows', () => {
   it('the class of a verdict, but neither its score nor the webhook URL', async () => {
     const data = { ...exampleJob, webhookUrl: 'https://example.com/secret-mark' };
-    expect(await show({ data, returnvalue: exampleResult })).toMatchObject({
+    expect(await show({ data, returnvalue: stored })).toMatchObject({
       data: { version: 1, tenant: 'acme', imageBytes: 3 },
       returnvalue: { outcome: 'LOW', classifyMs: 22 },
     });
@@ -48,7 +50,7 @@ describe('the queue board shows', () => {
   });
 
   it.each([
-    ['succeeded at a later attempt', { finishedOn: 1, returnvalue: exampleResult }],
+    ['succeeded at a later attempt', { finishedOn: 1, returnvalue: stored }],
     ['is being retried', { attemptsMade: 1 }],
   ])('no failure of a job that %s', async (_, ending) => {
     const shown = await show({ data: exampleJob, failedReason: 'no secret-mark', ...ending });
@@ -57,7 +59,7 @@ describe('the queue board shows', () => {
 
   it('no property that it does not know', async () => {
     const data = { ...exampleJob, image: 'image-mark' };
-    const returnvalue = { ...exampleResult, image: 'image-mark' };
+    const returnvalue = { ...stored, image: 'image-mark' };
     const shown = await show({ data, returnvalue, image: 'image-mark' });
     expect(Object.keys(shown['data'] as object)).toEqual(['version', 'tenant', 'imageBytes']);
   });

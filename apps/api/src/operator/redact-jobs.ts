@@ -1,6 +1,7 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { type CheckJob, type CheckResult, readRefusal } from '@livegate/core/domain';
+import { type CheckJob, readRefusal } from '@livegate/core/domain';
 import type { WebhookJob } from '@livegate/core/ports';
+import type { StoredResult } from '@livegate/core/redis';
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJobs']>>[number];
 
@@ -53,7 +54,7 @@ function showData(data: CheckJob | WebhookJob): object {
 }
 
 /** The class of the verdict but not its score. */
-function summarize({ verdict, timings }: CheckResult): object {
+function summarize({ verdict, timings }: StoredResult): object {
   return { outcome: verdict.result.status, ...timings };
 }
 

@@ -74,9 +74,9 @@ describe('check image', () => {
   it('gives each check the verdict of its own image', async () => {
     const results = await setUp({ a: 10, b: 50, c: 90 }).run('c', 'a', 'b');
     expect(results).toMatchObject([
-      { verdict: { result: { spoof_percentage: 0.9, status: 'HIGH' } } },
-      { verdict: { result: { spoof_percentage: 0.1, status: 'LOW' } } },
-      { verdict: { result: { spoof_percentage: 0.5, status: 'MODERATE' } } },
+      { verdict: { spoofProbability: 0.9, status: 'HIGH' } },
+      { verdict: { spoofProbability: 0.1, status: 'LOW' } },
+      { verdict: { spoofProbability: 0.5, status: 'MODERATE' } },
     ]);
   });
 
@@ -120,10 +120,10 @@ describe('check image', () => {
   it('fails only the checks whose image is missing or refused', async () => {
     const results = await setUp({ a: 10, bad: 255, b: 20 }).run('a', 'gone', 'bad', 'b');
     expect(results).toMatchObject([
-      { verdict: { result: { spoof_percentage: 0.1 } } },
+      { verdict: { spoofProbability: 0.1 } },
       { code: 'image_expired' },
       { code: 'invalid_image' },
-      { verdict: { result: { spoof_percentage: 0.2 } } },
+      { verdict: { spoofProbability: 0.2 } },
     ]);
   });
 
@@ -133,7 +133,7 @@ describe('check image', () => {
     await queue.cancel('a');
     expect(await run('a', 'b')).toMatchObject([
       { code: 'canceled' },
-      { verdict: { result: { spoof_percentage: 0.2 } } },
+      { verdict: { spoofProbability: 0.2 } },
     ]);
     expect(assessed).toEqual([20]);
   });

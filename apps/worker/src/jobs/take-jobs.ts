@@ -9,6 +9,7 @@ import {
   writeRefusal,
 } from '@livegate/core/domain';
 import { type AnnouncedCheck, CHECK_QUEUE } from '@livegate/core/ports';
+import { readResult, type StoredResult, writeResult } from '@livegate/core/redis';
 import type { Keys, Redis } from '@livegate/core/redis';
 import { createCountRequeue, type Log } from '@livegate/core/telemetry';
 import { type Job, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
@@ -57,9 +58,9 @@ export function takeJobs(options: TakeJobsOptions, deps: TakeJobsDeps) {
   const observed = createObserveChecks();
   const traced = createTraceJobs();
   const takeJob = createTakeJob(options, deps, { observed, traced });
-  const worker = new Worker<CheckJob, CheckResult>(CHECK_QUEUE, takeJob, describeWorker(options));
+  const worker = new Worker<CheckJob, StoredResult>(CHECK_QUEUE, takeJob, describeWorker(options));
 
-  worker.on('completed', (job, result) => end(job, { result }));
+  worker.on('completed', (job, result) => end(job, { result: readResult(result) }));
   worker.on('failed', (job, error) => {
     // Without `finishedOn`, the job waits for its next attempt.
     if (job?.finishedOn) end(job, readRefusal(error.message));
@@ -119,7 +120,7 @@ function createTakeJob(
     }
     observed.taken(job);
     try {
-      return await traced.process(job, () => runCheck(job, deps, log));
+      return writeResult(await traced.process(job, () => runCheck(job, deps, log)));
     } catch (error) {
       if (!isRequeued(error)) throw error;
       reportRequeue(job, error);

@@ -1,4 +1,4 @@
-import type { CheckOutcome, ErrorCode, FaceCountStatus } from '@livegate/core/domain';
+import type { CheckOutcome, ErrorCode } from '@livegate/core/domain';
 import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
   continueJobsTrace,
@@ -28,10 +28,7 @@ export interface ActiveJobFacts {
 
 const verdicts = ['LOW', 'MODERATE', 'HIGH'];
 
-const faceCounts: Record<FaceCountStatus, string> = {
-  'face not detected': 'no_face',
-  'too many faces detected': 'too_many_faces',
-};
+const faceCounts = ['no_face', 'too_many_faces'];
 
 /** The error codes of checks that end without a verdict. */
 const errors: ErrorCode[] = [
@@ -60,9 +57,9 @@ export function createObserveChecks(): ObserveChecks {
     stalled: createCountStall(CHECK_QUEUE),
     ended(outcome) {
       if ('error' in outcome) return count.failures({ reason: outcome.error });
-      const { status } = outcome.result.verdict.result;
-      if (status in faceCounts) count.faceCounts({ reason: faceCounts[status as FaceCountStatus] });
-      else count.verdicts({ verdict: status });
+      const { verdict } = outcome.result;
+      if (verdict.kind === 'scored') count.verdicts({ verdict: verdict.status });
+      else count.faceCounts({ reason: verdict.kind });
     },
   };
 }
@@ -77,7 +74,7 @@ function createCounts() {
     faceCounts: createCount('livegate.face_count.failures', {
       description: 'Images that were not scored, as they show no face or several.',
       unit: '{image}',
-      cases: Object.values(faceCounts).map((reason) => ({ reason })),
+      cases: faceCounts.map((reason) => ({ reason })),
     }),
     failures: createCount('livegate.check.failures', {
       description: 'Checks that ended without an answer about the image.',

@@ -50,7 +50,7 @@ export function roundMs(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** The result of a check, as the job stores it: the caller's answer and its circumstances. */
+/** The result of a check: the verdict and its circumstances. */
 export interface CheckResult {
   verdict: Verdict;
   /** Name, version and short hash of the models used: the `Livegate-Model` header. */

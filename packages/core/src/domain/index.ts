@@ -33,7 +33,7 @@ export {
   type Assessment,
   type CutPoints,
   decideVerdict,
-  type FaceCountStatus,
+  type FaceCountFailure,
   type Verdict,
 } from './verdict.js';
 export {

@@ -7,8 +7,7 @@ export type Assessment =
       /** 0..1; a higher value means a more likely spoof. Not calibrated. */
       spoofProbability: number;
     }
-  | { kind: 'no_face' }
-  | { kind: 'too_many_faces' };
+  | { kind: FaceCountFailure };
 
 /** The P(spoof) from which a verdict is MODERATE or HIGH; 0 <= moderate <= high <= 1. */
 export interface CutPoints {
@@ -18,40 +17,32 @@ export interface CutPoints {
 
 /** How likely the face is a spoof, by the configured cut points. */
 export type SpoofStatus = 'LOW' | 'MODERATE' | 'HIGH';
-/** Why an image was not scored. */
-export type FaceCountStatus = 'face not detected' | 'too many faces detected';
-
-/** The answer to one check, word for word as the caller receives it. */
+/** The answer to one check: the class of its score, or why the image has none. */
 export type Verdict =
-  | { status: 'success'; result: { spoof_percentage: number; status: SpoofStatus } }
-  | { status: 'failed'; result: { spoof_percentage: 1; status: FaceCountStatus } };
+  | {
+      kind: 'scored';
+      /** 0..1, rounded to 5 decimals. */
+      spoofProbability: number;
+      status: SpoofStatus;
+    }
+  | { kind: FaceCountFailure };
+
+/** Why an image was not scored. */
+export type FaceCountFailure = 'no_face' | 'too_many_faces';
 
 /**
- * Turns an assessment into the verdict. HIGH is still a "success", because a face was scored.
- * Throws `internal_error` for a P(spoof) outside 0..1 or NaN: such a score must never become LOW.
+ * Turns an assessment into the verdict. Throws `internal_error` for a P(spoof) outside 0..1 or NaN:
+ * such a score must never become LOW.
  */
 export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
-  switch (assessment.kind) {
-    case 'no_face':
-      return { status: 'failed', result: { spoof_percentage: 1, status: 'face not detected' } };
-    case 'too_many_faces':
-      return {
-        status: 'failed',
-        result: { spoof_percentage: 1, status: 'too many faces detected' },
-      };
-    case 'scored':
-      return decideScored(assessment.spoofProbability, cutPoints);
+  if (assessment.kind !== 'scored') return { kind: assessment.kind };
+  if (!isProbability(assessment.spoofProbability)) {
+    const detail = `P(spoof) is ${assessment.spoofProbability}`;
+    throw new LivegateError('internal_error', { detail });
   }
-}
-
-function decideScored(spoofProbability: number, cutPoints: CutPoints): Verdict {
-  if (!isProbability(spoofProbability)) {
-    throw new LivegateError('internal_error', { detail: `P(spoof) is ${spoofProbability}` });
-  }
-  // Round before classifying, so that the status follows from the number that the caller sees.
-  const shown = roundTo5Decimals(spoofProbability);
-  const status = classifySpoof(shown, cutPoints);
-  return { status: 'success', result: { spoof_percentage: shown, status } };
+  // Round before the cut, so that the status follows from the number that the caller sees.
+  const spoofProbability = roundTo5Decimals(assessment.spoofProbability);
+  return { kind: 'scored', spoofProbability, status: statusOfScore(spoofProbability, cutPoints) };
 }
 
 /** Between 0 and 1. False for NaN. */
@@ -60,9 +51,9 @@ export function isProbability(value: number): boolean {
 }
 
 /** The comparisons are ordered so that a cut point of NaN gives HIGH. */
-function classifySpoof(shown: number, cutPoints: CutPoints): SpoofStatus {
-  if (shown < cutPoints.moderate) return 'LOW';
-  if (shown < cutPoints.high) return 'MODERATE';
+function statusOfScore(score: number, cutPoints: CutPoints): SpoofStatus {
+  if (score < cutPoints.moderate) return 'LOW';
+  if (score < cutPoints.high) return 'MODERATE';
   return 'HIGH';
 }
 

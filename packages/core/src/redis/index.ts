@@ -1,10 +1,10 @@
-export { createRedisCancellations } from './cancellations.js';
+export { createRedisCancellations } from './checks/cancellations.js';
 export {
   type BullQueue,
   createRedisCheckQueue,
   type ReadBacklog,
   type RedisCheckQueue,
-} from './check-queue.js';
+} from './checks/check-queue.js';
 export {
   connectForBackground,
   connectForBlocking,
@@ -24,7 +24,12 @@ export { createRedisIdempotencyKeys } from './idempotency-keys.js';
 export { createRedisImageStore } from './image-store.js';
 export { createKeys, type Keys } from './keys.js';
 export { createRedisRateLimiter } from './rate-limiter.js';
-export { createRedisReplyInbox, createRedisReplyOutbox, REPLIES_BLOCK_MS } from './replies.js';
+export {
+  createRedisReplyInbox,
+  createRedisReplyOutbox,
+  REPLIES_BLOCK_MS,
+} from './checks/replies.js';
+export { readResult, type StoredResult, writeResult } from './checks/stored-outcome.js';
 export { createRedisWebhookQueue } from './webhook-queue.js';
 export { createRedisWebhookStore } from './webhook-store.js';
 export { createRedisWorkerRegistry } from './worker-registry.js';

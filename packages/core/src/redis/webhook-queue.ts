@@ -9,7 +9,7 @@ import {
   NO_STACKS,
   type ReadBacklog,
   withCarrier,
-} from './check-queue.js';
+} from './checks/check-queue.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import { type Keys } from './keys.js';
 

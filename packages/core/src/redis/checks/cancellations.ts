@@ -1,14 +1,15 @@
 import type { Job, Queue } from 'bullmq';
-import type { CheckJob, CheckResult } from '../domain/check.js';
+import type { CheckJob } from '../../domain/check.js';
 import {
   CHECK_QUEUE,
   WEBHOOK_QUEUE,
   type Cancellation,
   type Cancellations,
   type DeletableCheck,
-} from '../ports.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import { type Keys } from './keys.js';
+} from '../../ports.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import { type Keys } from '../keys.js';
+import type { StoredResult } from './stored-outcome.js';
 
 /** How long a cancelled check may wait in the queue before a worker reads its mark. */
 const MAX_QUEUED_SECONDS = 24 * 60 * 60;
@@ -84,10 +85,13 @@ async function removeTraces(redis: Redis, keys: Keys, id: string): Promise<void>
   await redis.multi().unlink(traces).srem(deleting, id).exec();
 }
 
-type CheckQueueJob = Job<CheckJob, CheckResult>;
+type CheckQueueJob = Job<CheckJob, StoredResult>;
 
 /** Deletes checks. A running one is hidden at once, and its worker removes it when it ends. */
-export function createDeletions(queue: Queue<CheckJob, CheckResult>, options: CancellationOptions) {
+export function createDeletions(
+  queue: Queue<CheckJob, StoredResult>,
+  options: CancellationOptions,
+) {
   const { redis, keys } = options;
 
   return {

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CheckOutcome } from '../domain/check.js';
-import type { Lease, Leases } from '../domain/leases.js';
-import type { ReplyInbox, ReplyOutbox, ReplyWaiter } from '../ports.js';
-import { createReplyWaiters } from '../runtime/reply-waiters.js';
-import type { Log } from '../telemetry/log.js';
-import { traceReceive, traceSend } from '../telemetry/traces.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import type { Keys } from './keys.js';
+import type { Lease, Leases } from '../../domain/leases.js';
+import type { ReplyInbox, ReplyOutbox, ReplyWaiter } from '../../ports.js';
+import { createReplyWaiters } from '../../runtime/reply-waiters.js';
+import type { Log } from '../../telemetry/log.js';
+import { traceReceive, traceSend } from '../../telemetry/traces.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import type { Keys } from '../keys.js';
+import { readOutcome, writeOutcome } from './stored-outcome.js';
 
 /** Approximate length limit of a reply stream, for a gateway that reads too slowly. */
 const MAX_REPLIES = 10_000;
@@ -26,7 +26,7 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
       const sendTo = (to: string) =>
         traceSend({ ...tracedStream, id }, (carrier) => {
           const trace = carrier === undefined ? [] : ['carrier', carrier];
-          return addEntry(keys.replies(to), [id, JSON.stringify(outcome), ...trace]);
+          return addEntry(keys.replies(to), [id, writeOutcome(outcome), ...trace]);
         });
       await reachRedis(async () => {
         // One round trip: reply to the gateway that submitted the check, and list the attached
@@ -118,7 +118,7 @@ export function createRedisReplyInbox(options: RedisReplyInboxOptions): ReplyInb
       const [id = '', outcome = '', , carrier] = fields;
       try {
         traceReceive({ ...tracedStream, id, carrier }, () =>
-          waiters.deliver(id, JSON.parse(outcome) as CheckOutcome),
+          waiters.deliver(id, readOutcome(outcome)),
         );
       } catch (error) {
         // One unreadable reply must not stop the others.

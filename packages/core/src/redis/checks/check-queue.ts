@@ -3,22 +3,22 @@ import {
   type CheckJob,
   type CheckOutcome,
   type CheckRecord,
-  type CheckResult,
   type JobState,
   SCHEMA_VERSION,
   statusOf,
-} from '../domain/check.js';
-import { readRefusal } from '../domain/errors.js';
-import { CHECK_QUEUE, WEBHOOK_QUEUE, type CheckQueue } from '../ports.js';
-import { traceSend } from '../telemetry/traces.js';
+} from '../../domain/check.js';
+import { readRefusal } from '../../domain/errors.js';
+import { CHECK_QUEUE, WEBHOOK_QUEUE, type CheckQueue } from '../../ports.js';
+import { traceSend } from '../../telemetry/traces.js';
 import {
   createDeletions,
   describeDeletable,
   readCancellations,
   requestCancellation,
 } from './cancellations.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import { type Keys } from './keys.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import { type Keys } from '../keys.js';
+import { readResult, type StoredResult } from './stored-outcome.js';
 
 /** Job data is ids and small facts, so a larger job is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
@@ -62,12 +62,12 @@ export interface RedisCheckQueueOptions {
   resultTtlSeconds: number;
 }
 
-type CheckQueueJob = Job<CheckJob, CheckResult>;
+type CheckQueueJob = Job<CheckJob, StoredResult>;
 
 /** The check queue in BullMQ. `redis` must be a connection that fails fast. */
 export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
   const { redis, keys, resultTtlSeconds } = options;
-  const queue = new Queue<CheckJob, CheckResult>(CHECK_QUEUE, {
+  const queue = new Queue<CheckJob, StoredResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
     defaultJobOptions: { ...RETRIES, ...NO_STACKS, sizeLimit: MAX_JOB_DATA_BYTES },
@@ -116,7 +116,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
 }
 
 async function readCheck(
-  queue: Queue<CheckJob, CheckResult>,
+  queue: Queue<CheckJob, StoredResult>,
   options: RedisCheckQueueOptions,
   id: string,
 ): Promise<CheckRecord | undefined> {
@@ -157,7 +157,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
 function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
   const { finishedOn, failedReason, returnvalue } = job;
   if (!finishedOn) return undefined;
-  if (endedWithResult(job)) return { result: returnvalue };
+  if (endedWithResult(job)) return { result: readResult(returnvalue) };
   return readRefusal(failedReason);
 }
 
