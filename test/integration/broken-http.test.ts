@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { exampleBody, exampleResult } from '@livegate/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { MAX_UNANSWERED } from '../../apps/api/src/http/http-server.js';
 import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
 import { formOf, path, post, startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw, head, type RawAnswer, sendRaw } from '@livegate/testing/gateway/raw-http';
@@ -222,4 +223,33 @@ describe('broken HTTP on a connection with an earlier request', () => {
       expect(await client.next()).toBeUndefined();
     },
   );
+});
+
+describe('pipelined requests', () => {
+  const livez = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+  it('beyond the limit of one connection are refused, and the others are answered', async () => {
+    const { port, queue, finish } = await startGateway({ outcome: 'never' });
+    const client = connectRaw(port);
+    client.send(check() + livez.repeat(MAX_UNANSWERED + 5));
+    await expect.poll(() => queue.jobs.size).toBe(1);
+    const [id = ''] = queue.jobs.keys();
+    await finish(id, { result: exampleResult });
+    expect(await client.next()).toMatchObject({ status: 200, body: exampleBody });
+    for (let n = 1; n < MAX_UNANSWERED; n++) expect((await client.next())?.status).toBe(200);
+    const refused = await client.next();
+    expect(refused).toMatchObject({ status: 429, body: errorBody(429, 'rate_limited') });
+    expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await client.next()).toBeUndefined();
+  });
+
+  it('that are answered one after another have no limit', async () => {
+    const { port } = await startGateway();
+    const client = connectRaw(port);
+    for (let n = 0; n < 3 * MAX_UNANSWERED; n++) {
+      client.send(livez);
+      expect((await client.next())?.status).toBe(200);
+    }
+    client.destroy();
+  });
 });

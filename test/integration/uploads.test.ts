@@ -5,10 +5,11 @@ import { runInNewContext } from 'node:vm';
 import { createLeases } from '@livegate/core/domain';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { createReadUpload } from '../../apps/api/src/upload/read-upload.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
 import { type Body, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
-import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
+import { connectRaw, head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 
 const json = { 'content-type': 'application/json' };
@@ -153,4 +154,21 @@ describe('a request whose upload was read', () => {
       expect(kept?.body).toBeUndefined();
     },
   );
+});
+
+it('a tenant with many open uploads leaves memory for the uploads of another tenant', async () => {
+  const other = { ...developmentCredential, tenant: 'other', username: 'other' };
+  const Authorization = `Basic ${Buffer.from('other:default-password').toString('base64')}`;
+  const gateway = await startGateway({
+    credentials: [developmentCredential, other],
+    maxUploadBytesInFlight: 1_000_000,
+  });
+  const open = head('Content-Type: multipart/form-data; boundary=x', 'Content-Length: 100000');
+  const idle = Array.from({ length: 5 }, () => connectRaw(gateway.port));
+  onTestFinished(() => idle.forEach(({ destroy }) => destroy()));
+  for (const client of idle) client.send(open);
+  await expect.poll(() => gateway.uploads.bytesInFlight).toBe(500_000);
+  const refused = await sendRaw(gateway.port, [open]);
+  expect(refused).toMatchObject({ status: 503, body: errorBody(503, 'overloaded') });
+  expect(await post(gateway.url, formOf(jpeg), { Authorization })).toMatchObject({ status: 200 });
 });

@@ -70,7 +70,7 @@ export function checkPassiveLiveness(
   /** Throws `unavailable` or `overloaded` before the body is read. */
   async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
     using place = admission.admit({ isAwaited });
-    using permit = uploads.take(uploadBytes(req, limits));
+    using permit = uploads.take(uploadBytes(req, limits), res.locals.credential.tenant);
     // Not kept past this function: the image must not stay in memory while the caller waits.
     const submission = await traceWork('read upload', () => readSubmission(req, res, isAwaited));
     permit.shrinkTo(submission.image.length);

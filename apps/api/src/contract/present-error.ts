@@ -86,6 +86,7 @@ export const RETRY_AFTER_SECONDS = 1;
 const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
   image_expired: 1,
   overloaded: 1,
+  rate_limited: 1,
   timeout: RETRY_AFTER_SECONDS,
   unavailable: 2,
 };

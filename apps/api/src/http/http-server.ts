@@ -5,6 +5,11 @@ import type { ErrorCode } from '@livegate/core/domain';
 import type { Express, Request, Response } from 'express';
 import { answerRaw, answerSocket } from './answer-errors.js';
 
+/**
+ * Unanswered requests of one connection. Clients and proxies that pipeline send a few; thousands of
+ * long polls on one connection would block the event loop.
+ */
+export const MAX_UNANSWERED = 32;
 /** Longer than the idle timeout of common load balancers, which must close first. */
 const KEEP_ALIVE_MS = 75_000;
 
@@ -32,6 +37,8 @@ export function createHttpServer(app: Express, uploadTimeoutMs: number): HttpSer
 
   server.on('request', (req, res) => {
     if (req.httpVersion === '1.1' && req.headers.host === undefined) answerRaw(res, 'bad_request');
+    else if (connections.countUnanswered(req.socket) > MAX_UNANSWERED)
+      answerRaw(res, 'rate_limited');
     // Express calls back only for a request target that is not a URL.
     else app(req as Request, res as Response, () => answerRaw(res, 'bad_request'));
   });
@@ -59,6 +66,8 @@ export async function closeHttpServer(server: HttpServer, drainMs = 0): Promise<
 export interface Connections {
   /** The response to the newest request of a connection, answered or not. */
   newestResponse(socket: Duplex): ServerResponse | undefined;
+  /** Requests of a connection that have no complete answer, the newest one included. */
+  countUnanswered(socket: Duplex): number;
   /** From now on every answer closes its connection, and says so. */
   disableKeepAlive(): void;
   /** Closes every connection without an unanswered request, also those that never sent a byte. */
@@ -87,6 +96,7 @@ export function trackConnections(server: Server): Connections {
 
   return {
     newestResponse: newestOf,
+    countUnanswered: (socket) => responses.get(socket)?.length ?? 0,
     disableKeepAlive() {
       isEnding = true;
       for (const response of [...responses.values()].flat()) response.shouldKeepAlive = false;

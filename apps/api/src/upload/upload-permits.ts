@@ -12,11 +12,19 @@ export interface UploadPermits {
   readonly bytesInFlight: number;
   /** The most that can be reserved. */
   readonly maxBytesInFlight: number;
-  /** Throws `overloaded` at once if fewer bytes are free: no request waits for memory. */
-  take(bytes: number): UploadPermit;
+  /**
+   * Throws `overloaded` at once if fewer bytes are free, because no request waits for memory, or if
+   * the tenant would then hold more than remains free for others. A first upload needs no remainder.
+   */
+  take(bytes: number, tenant: string): UploadPermit;
 }
 
+/**
+ * A tenant alone gets half of the memory, and n busy tenants get 1/(n+1) each, so that another one
+ * always finds room (dynamic thresholds: Choudhury and Hahne, 1998, with alpha = 1).
+ */
 export function createUploadPermits(maxBytesInFlight: number, leases: Leases): UploadPermits {
+  const heldByTenant = new Map<string, number>();
   let bytesInFlight = 0;
 
   return {
@@ -24,14 +32,12 @@ export function createUploadPermits(maxBytesInFlight: number, leases: Leases): U
     get bytesInFlight() {
       return bytesInFlight;
     },
-    take(bytes) {
-      if (bytesInFlight + bytes > maxBytesInFlight) {
-        const detail = `${bytesInFlight} of ${maxBytesInFlight} upload bytes are in flight`;
-        throw new LivegateError('overloaded', { detail });
-      }
+    take(bytes, tenant) {
+      requireShare(bytes, tenant);
       let reserved = 0;
       const resize = (next: number) => {
         bytesInFlight += next - reserved;
+        hold(tenant, heldBy(tenant) + next - reserved);
         reserved = next;
       };
       resize(bytes);
@@ -39,6 +45,25 @@ export function createUploadPermits(maxBytesInFlight: number, leases: Leases): U
       return { ...lease, shrinkTo: (fewer) => resize(Math.min(reserved, fewer)) };
     },
   };
+
+  function requireShare(bytes: number, tenant: string): void {
+    const own = heldBy(tenant);
+    const leftFree = maxBytesInFlight - bytesInFlight - bytes;
+    if (leftFree >= (own === 0 ? 0 : own + bytes)) return;
+    const detail =
+      `${bytesInFlight} of ${maxBytesInFlight} upload bytes are in flight, ` +
+      `${own} of them of this tenant`;
+    throw new LivegateError('overloaded', { detail });
+  }
+
+  function heldBy(tenant: string): number {
+    return heldByTenant.get(tenant) ?? 0;
+  }
+
+  function hold(tenant: string, bytes: number): void {
+    if (bytes > 0) heldByTenant.set(tenant, bytes);
+    else heldByTenant.delete(tenant);
+  }
 }
 
 /** Allowance in a request body for what surrounds the image: part headers, stray text fields, JSON. */

@@ -28,7 +28,7 @@ export const errorMessages = {
   missing_image: 'send one image, as a file part or a JSON member named "image"',
   not_found: 'there is nothing at this path',
   overloaded: 'too many requests are waiting, try again later',
-  rate_limited: 'this tenant has sent too many requests, try again later',
+  rate_limited: 'too many requests of this tenant or on this connection, try again later',
   request_timeout: 'the request took too long to arrive',
   timeout: 'the result was not ready in time, the check goes on',
   too_many_endpoints: 'this tenant has as many webhook endpoints as it may have',
