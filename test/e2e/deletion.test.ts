@@ -87,7 +87,7 @@ function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>):
       if (images.broken.equals(bytes)) throw new Error('broken');
       if (images.held.equals(bytes)) await gate.opened;
       const timings = { decodeMs: 1, detectMs: 2, classifyMs: 3 };
-      return { assessment: { kind: 'scored', spoofProbability: score }, timings };
+      return { assessment: { kind: 'scored', spoofProbability: score, views: [] }, timings };
     },
     drain: () => undefined,
     longestRunMs: () => 0,

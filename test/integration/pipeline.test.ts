@@ -127,20 +127,29 @@ test('the largest images are decoded one at a time, and selfies do not wait for 
   expect(most).toBe(1);
 }, 60_000);
 
-test('a custom manifest fuses the scores of its classifiers by weight', async () => {
+test('a custom manifest fuses the logits of its classifiers by weight', async () => {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-own-'));
   onTestFinished(() => rm(modelsDir, { recursive: true }));
   await cp(config.modelsDir, modelsDir, { recursive: true });
   const path = join(modelsDir, MANIFEST_FILE);
   const manifest = parseManifest(await readFile(path, 'utf8'), path);
   const [ours] = manifest.classifiers;
-  // The default classifier, and one that scores everything as a spoof.
-  const alarmist = { ...ours!, name: 'alarmist', calibration: { slope: 1, intercept: 100 } };
+  // The default classifier, and one whose logit is 4 higher.
+  const { slope, intercept } = ours!.calibration;
+  const alarmist = {
+    ...ours!,
+    name: 'alarmist',
+    calibration: { slope, intercept: intercept + 4 },
+  };
   const classifiers = [{ ...ours!, weight: 3 }, alarmist];
   await writeFile(path, JSON.stringify({ ...manifest, classifiers }));
 
   const { own } = await open({ modelsDir });
-  expect(await scoreOf(await selfie(), own)).toBeCloseTo(0.25, 2);
+  const [score, ofOurs] = await Promise.all(
+    [own, pipeline].map(async (each) => scoreOf(await selfie(), each)),
+  );
+  const logit = (p: number) => Math.log(p / (1 - p));
+  expect(logit(score!) - logit(ofOurs!)).toBeCloseTo(1, 6);
   expect(own.models.map(({ name }) => name)).toEqual(['fr-detect', 'fr-liveness', 'alarmist']);
 });
 

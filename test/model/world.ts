@@ -140,7 +140,7 @@ function createHeldEngine(atOnce?: RunEnd) {
     await beforeAlone?.();
     return new Promise<AssessedImage>((resolve, reject) => {
       held = (how) => {
-        const assessment = { kind: 'scored', spoofProbability: byte / 100 } as const;
+        const assessment = { kind: 'scored' as const, spoofProbability: byte / 100, views: [] };
         if (how === 'verdict') resolve({ assessment, timings });
         else if (how === 'refusal') reject(new LivegateError('invalid_image'));
         else reject(new Error('a fault of ours'));

@@ -35,8 +35,8 @@ export const workerConfigSchema = z.object({
   LIVEGATE_CONCURRENCY: orAuto(integer(1)),
   LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
   LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
-  LIVEGATE_MODERATE_FROM: fraction().default(0.4),
-  LIVEGATE_HIGH_FROM: fraction().default(0.7),
+  LIVEGATE_MODERATE_FROM: fraction().default(0.45),
+  LIVEGATE_HIGH_FROM: fraction().default(0.6),
 });
 
 export type WorkerConfig = z.output<typeof workerConfigSchema>;

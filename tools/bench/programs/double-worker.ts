@@ -12,7 +12,7 @@ import { type ImageScheduler, planBatches } from '@livegate/worker/scheduling/sc
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const answer: AssessedImage = {
-  assessment: { kind: 'scored', spoofProbability: 0.1 },
+  assessment: { kind: 'scored', spoofProbability: 0.1, views: [] },
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };
 const config = readWorkerConfig(process.env);

@@ -41,6 +41,13 @@ test('models that match their manifest pass, and assess a picture', async () => 
   expect(assessed?.assessment).toEqual({
     kind: 'scored',
     spoofProbability: expect.closeTo(0.8, 5) as number,
+    views: [
+      {
+        model: 'tiny-liveness/1',
+        view: '1.0 zero',
+        logit: expect.closeTo(Math.log(4), 5) as number,
+      },
+    ],
   });
 });
 

@@ -63,10 +63,7 @@ export async function assessPictures(
   const classify = await timed(() => classifyFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
   return choices.map((choice) => ({
-    assessment:
-      choice.kind === 'one'
-        ? { kind: 'scored', spoofProbability: classify.result.shift()! }
-        : choice,
+    assessment: choice.kind === 'one' ? { kind: 'scored', ...classify.result.shift()! } : choice,
     timings,
   }));
 }

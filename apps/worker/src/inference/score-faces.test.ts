@@ -2,29 +2,42 @@ import { expect, test } from 'vitest';
 import type { Classifier, View } from '../models/model-manifest.js';
 import { cropView } from './crop-view.js';
 import { allocateBatch, reuseBatch } from './picture.js';
-import { calibrate, type FaceInPicture, scoreFaces } from './score-faces.js';
+import {
+  averageViews,
+  calibrate,
+  classifyFaces,
+  type FaceInPicture,
+  type FaceScore,
+  sigmoid,
+} from './score-faces.js';
 
-test('calibrate with slope 1 and intercept 0 returns the probability', () => {
-  const probabilities = [0.001, 0.25, 0.5, 0.999];
-  const calibrated = probabilities.map((p) => calibrate(p, { slope: 1, intercept: 0 }));
-  for (const [i, p] of probabilities.entries()) expect(calibrated[i]).toBeCloseTo(p, 10);
+test('calibrate with slope 1 and intercept 0 returns the logit', () => {
+  const logits = [-7, -1, 0, 0.25, 9];
+  expect(logits.map((logit) => calibrate(logit, { slope: 1, intercept: 0 }))).toEqual(logits);
 });
 
-test('calibrate keeps 0 and 1 finite and in order', () => {
-  const [sure, surer] = [0.99, 1].map((p) => calibrate(p, { slope: 2, intercept: -1 }));
-  expect(surer).toBeLessThanOrEqual(1);
+test('calibrate moves a probability of one half by the intercept', () => {
+  expect(sigmoid(calibrate(0, { slope: 1, intercept: Math.log(3) }))).toBeCloseTo(0.75);
+});
+
+test('a mean of probabilities lets one saturated view outvote two, a mean of logits does not', () => {
+  const logits = [-3, -3, 20];
+  expect(sigmoid(averageViews([-3, -3, 6], 'logits'))).toBeCloseTo(0.5);
+  expect(sigmoid(averageViews(logits, 'probabilities'))).toBeCloseTo((1 + 2 * sigmoid(-3)) / 3);
+  expect(averageViews([0.5, 0.5], 'probabilities')).toBeCloseTo(0.5);
+});
+
+test('averageViews keeps saturated probabilities finite and in order', () => {
+  const [sure, surer] = [10, 1000].map((logit) => averageViews([logit], 'probabilities'));
+  expect(surer).toBeLessThan(Infinity);
   expect(surer).toBeGreaterThan(sure!);
-});
-
-test('calibrate moves one half by the intercept', () => {
-  expect(calibrate(0.5, { slope: 1, intercept: Math.log(3) })).toBeCloseTo(0.75);
 });
 
 const views: View[] = [
   { scale: 2, fill: 'zero' },
   { scale: 2, fill: 'reflect' },
-  { scale: 3, fill: 'zero' },
-  { scale: 3, fill: 'reflect' },
+  { scale: 3.5, fill: 'zero' },
+  { scale: 3.5, fill: 'reflect' },
 ];
 const model: Classifier = {
   name: 'mean',
@@ -41,6 +54,7 @@ const model: Classifier = {
     multiply: [1, 1, 1],
   },
   views,
+  average: 'logits',
   resize: 'bilinear',
   output: { name: 'output', values: 'probabilities', liveClass: 0 },
   weight: 1,
@@ -77,21 +91,30 @@ function faceInPicture(side: number): FaceInPicture {
   return { picture: { width: side, height: side, pixels }, face };
 }
 
-/** The reference: runs every view by itself, then takes the mean of all views. */
-function scoreEveryView({ picture, face }: FaceInPicture): number {
-  const scores = views.map((view) => {
+/** The reference: runs every view by itself, then takes the mean of all views' logits. */
+function scoreEveryView({ picture, face }: FaceInPicture): FaceScore {
+  const logits = views.map((view) => {
     const { batch, images } = allocateBatch(model.input, 1);
     cropView(picture, { face, view, resize: model.resize }, images[0]!);
-    return 1 - Math.fround(1 - judge(batch));
+    const live = Math.fround(1 - judge(batch));
+    return -Math.log(live / (1 - live));
   });
-  return calibrate(scores.reduce((a, b) => a + b) / scores.length, model.calibration);
+  const logit = 2 * (logits.reduce((a, b) => a + b) / logits.length) + 0.5;
+  return {
+    spoofProbability: 1 / (1 + Math.exp(-logit)),
+    views: ['2.0 zero', '2.0 reflect', '3.5 zero', '3.5 reflect'].map((view, i) => ({
+      model: 'mean/1',
+      view,
+      logit: logits[i]!,
+    })),
+  };
 }
 
 test('faces share a run without duplicate views, and score as with all views', async () => {
   const { runs, session } = createSession();
   const faces = [faceInPicture(15), faceInPicture(40), faceInPicture(20)];
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
-  expect(await scoreFaces(classifier, faces)).toEqual(faces.map(scoreEveryView));
+  expect(await classifyFaces([classifier], faces)).toEqual(faces.map(scoreEveryView));
   expect(runs).toEqual([4 + 2 + 3]);
 });
 
@@ -100,6 +123,6 @@ test('a run that reuses the memory of an earlier one gives the same scores', asy
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
   const faces = [faceInPicture(40), faceInPicture(15)];
   for (const face of faces) {
-    expect(await scoreFaces(classifier, [face])).toEqual([scoreEveryView(face)]);
+    expect(await classifyFaces([classifier], [face])).toEqual([scoreEveryView(face)]);
   }
 });

@@ -1,29 +1,17 @@
+import type { ViewScore } from '@livegate/core/domain';
 import type { Calibration, Classifier, View } from '../models/model-manifest.js';
 import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { cropView, leavesPicture } from './crop-view.js';
 import { type Box, type Picture, readOutput, type TakeBatch } from './picture.js';
 
-/** P(spoof) of each face: the weighted mean over all classifiers. */
-export async function classifyFaces(
-  classifiers: SpoofClassifier[],
-  faces: FaceInPicture[],
-): Promise<number[]> {
-  if (faces.length === 0) return [];
-  const weights = classifiers.map(({ model }) => model.weight);
-  const scores = await Promise.all(classifiers.map((classifier) => scoreFaces(classifier, faces)));
-  return faces.map((_, i) =>
-    fuse(
-      scores.map((byFace) => byFace[i]!),
-      weights,
-    ),
-  );
-}
-
-/** The weighted mean. Both lists are in the order of the classifiers. */
-function fuse(scores: number[], weights: number[]): number {
-  const total = weights.reduce((a, b) => a + b);
-  return scores.reduce((sum, score, i) => sum + score * weights[i]!, 0) / total;
-}
+/*
+ * From views to one score:
+ *
+ *   view logits ▶ average per model ▶ calibrate ▶ weighted mean over the models ▶ P(spoof)
+ *
+ * A logit is log(P(spoof) / P(live)). Averaging logits instead of probabilities keeps one saturated
+ * view from outvoting the others.
+ */
 
 export interface SpoofClassifier {
   model: Classifier;
@@ -31,36 +19,93 @@ export interface SpoofClassifier {
   takeBatch: TakeBatch;
 }
 
-/**
- * P(spoof) of each face by one classifier: the mean over its views, which are all in one run, then
- * the calibration of its manifest. The shipped model's calibration is the identity.
- */
-export async function scoreFaces(
+export interface FaceInPicture {
+  picture: Picture;
+  face: Box;
+}
+
+/** What the classifiers say about one face. */
+export interface FaceScore {
+  /** 0..1 */
+  spoofProbability: number;
+  /** Every view of every classifier, in the order of the manifest. */
+  views: ViewScore[];
+}
+
+/** Scores each face with all classifiers: the weighted mean of their calibrated logits. */
+export async function classifyFaces(
+  classifiers: SpoofClassifier[],
+  faces: FaceInPicture[],
+): Promise<FaceScore[]> {
+  if (faces.length === 0) return [];
+  const logits = await Promise.all(classifiers.map((classifier) => scoreViews(classifier, faces)));
+  return faces.map((_, face) => {
+    const byModel = classifiers.map(({ model }, i) => ({ model, logits: logits[i]![face]! }));
+    return { spoofProbability: sigmoid(fuse(byModel)), views: byModel.flatMap(describeViews) };
+  });
+}
+
+interface ModelScore {
+  model: Classifier;
+  /** In the order of the model's views. */
+  logits: number[];
+}
+
+function fuse(scores: ModelScore[]): number {
+  const total = scores.reduce((sum, { model }) => sum + model.weight, 0);
+  return scores.reduce((sum, { model, logits }) => {
+    const logit = calibrate(averageViews(logits, model.average), model.calibration);
+    return sum + (logit * model.weight) / total;
+  }, 0);
+}
+
+/** The logit of the mean: of the logits, or of the probabilities. */
+export function averageViews(logits: number[], average: Classifier['average']): number {
+  return average === 'logits' ? mean(logits) : logitOf(mean(logits.map(sigmoid)));
+}
+
+/** Platt scaling of a logit. */
+export function calibrate(logit: number, { slope, intercept }: Calibration): number {
+  return slope * logit + intercept;
+}
+
+function describeViews({ model, logits }: ModelScore): ViewScore[] {
+  return model.views.map(({ scale, fill }, i) => ({
+    model: `${model.name}/${model.version}`,
+    view: `${Number.isInteger(scale) ? scale.toFixed(1) : scale} ${fill}`,
+    logit: logits[i]!,
+  }));
+}
+
+/** One classifier's logit of each view of each face; all views are in one run. */
+export async function scoreViews(
   { model, session, takeBatch }: SpoofClassifier,
   faces: FaceInPicture[],
-): Promise<number[]> {
+): Promise<number[][]> {
   const viewsByFace = faces.map((face) => distinctViews(face, model));
   const crops = faces.flatMap(({ picture, face }, i) =>
     viewsByFace[i]!.views.map((view) => ({ picture, face, view, resize: model.resize })),
   );
   const { batch, images } = takeBatch(crops.length);
   for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
-  const spoofByCrop = readSpoofProbabilities(await session.run(batch), crops.length, model);
+  const logitByCrop = readLogits(await session.run(batch), crops.length, model);
   return viewsByFace.map(({ views, shownBy }) => {
-    const ofFace = spoofByCrop.splice(0, views.length);
-    return calibrate(mean(shownBy.map((view) => ofFace[view]!)), model.calibration);
+    const ofFace = logitByCrop.splice(0, views.length);
+    return shownBy.map((view) => ofFace[view]!);
   });
 }
 
-function readSpoofProbabilities(outputs: ModelOutputs, count: number, model: Classifier): number[] {
+function readLogits(outputs: ModelOutputs, count: number, model: Classifier): number[] {
   const { name: output, values, liveClass } = model.output;
   const rows = readOutput(outputs, { model, output, shape: [count, undefined] });
   const classes = rows.length / count;
   requireClass(model, classes);
   return Array.from({ length: count }, (_, i) => {
     const row = Array.from(rows.subarray(i * classes, (i + 1) * classes));
-    const probabilities = values === 'logits' ? softmax(row) : row;
-    return 1 - requireProbability(probabilities[liveClass]!, model);
+    const live = row[liveClass]!;
+    return values === 'logits'
+      ? logSumExp(row.toSpliced(liveClass, 1)) - live
+      : -logitOf(requireProbability(live, model));
   });
 }
 
@@ -77,7 +122,7 @@ function requireClass({ name, output }: Classifier, classes: number): void {
 /** Tolerance for probabilities outside 0..1, far above the rounding of float32. */
 const ROUNDING = 1e-3;
 
-/** Checked before the calibration, which clamps its input to 0..1 and would hide a wrong output. */
+/** Checked before `logitOf`, which clamps its input to 0..1 and would hide a wrong output. */
 function requireProbability(value: number, { name, output }: Classifier): number {
   if (value >= -ROUNDING && value <= 1 + ROUNDING) return value;
   throw new Error(
@@ -85,27 +130,24 @@ function requireProbability(value: number, { name, output }: Classifier): number
   );
 }
 
-/** The largest value is subtracted first, so that no exponential overflows. */
-function softmax(logits: number[]): number[] {
-  const largest = Math.max(...logits);
-  const exponentials = logits.map((logit) => Math.exp(logit - largest));
-  const sum = exponentials.reduce((a, b) => a + b);
-  return exponentials.map((value) => value / sum);
+/** log(sum(exp)), with the largest value subtracted first so that no exponential overflows. */
+function logSumExp(values: number[]): number {
+  const largest = Math.max(...values);
+  return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
 }
 
-/** Platt scaling. The input is clamped, because the logit of 0 and 1 is infinite. */
-export function calibrate(probability: number, { slope, intercept }: Calibration): number {
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
+}
+
+/** The input is clamped, because the logit of 0 and 1 is infinite. */
+function logitOf(probability: number): number {
   const p = Math.min(Math.max(probability, 1e-7), 1 - 1e-7);
-  return 1 / (1 + Math.exp(-(slope * Math.log(p / (1 - p)) + intercept)));
+  return Math.log(p / (1 - p));
 }
 
 function mean(values: number[]): number {
   return values.reduce((a, b) => a + b) / values.length;
-}
-
-export interface FaceInPicture {
-  picture: Picture;
-  face: Box;
 }
 
 export interface DistinctViews {
@@ -115,8 +157,8 @@ export interface DistinctViews {
 }
 
 /**
- * The views of a face without duplicates. Views that differ only in their fill are equal inside the
- * picture, so most selfies need two or three of the shipped classifier's four views.
+ * The views of a face without duplicates. Views of one scale that differ only in their fill are
+ * equal inside the picture.
  */
 export function distinctViews(
   { picture, face }: FaceInPicture,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * `manifest.json` of a models folder: one face detector, and the classifiers whose P(spoof) are
+ * `manifest.json` of a models folder: one face detector, and the classifiers whose logits are
  * fused by weight. A model of your own is described here, without a code change.
  */
 export type ModelManifest = z.infer<typeof manifestSchema>;
@@ -89,6 +89,8 @@ const viewSchema = z.strictObject({
 const classifierSchema = z.strictObject({
   ...modelShape,
   views: z.array(viewSchema).min(1),
+  /** What is averaged over the views. A mean of probabilities lets one saturated view outvote. */
+  average: z.enum(['logits', 'probabilities']),
   /** How a view is resized to the input's size. */
   resize: z.enum(['bilinear', 'area']),
   /** Output [batch, classes]; P(spoof) = 1 - P(liveClass). */
@@ -99,7 +101,7 @@ const classifierSchema = z.strictObject({
   }),
   /** Weight in the fusion, relative to the other classifiers; bounded so that none vanishes. */
   weight: z.number().min(1e-6).max(1e6),
-  /** Platt scaling of P(spoof): sigmoid(slope * logit(p) + intercept); 1 and 0 change nothing. */
+  /** Platt scaling of the averaged logit: slope * logit + intercept; 1 and 0 change nothing. */
   calibration: z.strictObject({ slope: z.number().positive(), intercept: z.number() }),
 });
 

@@ -19,7 +19,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       const widths = pictures.map(({ width }) => width);
       runs.push(widths);
       const answers = widths.map((width) => ({
-        assessment: { kind: 'scored' as const, spoofProbability: width / 100 },
+        assessment: { kind: 'scored' as const, spoofProbability: width / 100, views: [] },
         timings,
       }));
       return { answers, runMs: 3, ...beforeRun(widths) };

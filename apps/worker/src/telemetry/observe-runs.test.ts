@@ -27,7 +27,10 @@ const idsOf = (check: Context) => trace.getSpanContext(check)!;
 const finished = (name: string) => exporter.getFinishedSpans().filter((span) => span.name === name);
 
 const timings = { detectMs: 20, classifyMs: 30 };
-const scored = { assessment: { kind: 'scored', spoofProbability: 0.5 }, timings } as const;
+const scored = {
+  assessment: { kind: 'scored' as const, spoofProbability: 0.5, views: [] },
+  timings,
+};
 const noFace = { assessment: { kind: 'no_face' }, timings } as const;
 
 describe('the span of a run', () => {

@@ -34,7 +34,9 @@ export {
   type CutPoints,
   decideVerdict,
   type FaceCountFailure,
+  type ScoredFace,
   type Verdict,
+  type ViewScore,
 } from './verdict.js';
 export {
   createDelivery,

@@ -1,13 +1,29 @@
 import { LivegateError } from './errors.js';
 
 /** The models' findings about one image. */
-export type Assessment =
-  | {
-      kind: 'scored';
-      /** 0..1; a higher value means a more likely spoof. Not calibrated. */
-      spoofProbability: number;
-    }
-  | { kind: FaceCountFailure };
+export type Assessment = ScoredFace | { kind: FaceCountFailure };
+
+export interface ScoredFace extends Score {
+  /** What the score was made of. */
+  views: ViewScore[];
+}
+
+/** All that a verdict depends on. */
+interface Score {
+  kind: 'scored';
+  /** 0..1; a higher value means a more likely spoof. */
+  spoofProbability: number;
+}
+
+/** What one classifier said about one crop of the face. */
+export interface ViewScore {
+  /** name/version */
+  model: string;
+  /** Scale and fill of the crop, as in "2.0 reflect". */
+  view: string;
+  /** log(P(spoof) / P(live)), before any calibration. */
+  logit: number;
+}
 
 /** The P(spoof) from which a verdict is MODERATE or HIGH; 0 <= moderate <= high <= 1. */
 export interface CutPoints {
@@ -34,7 +50,10 @@ export type FaceCountFailure = 'no_face' | 'too_many_faces';
  * Turns an assessment into the verdict. Throws `internal_error` for a P(spoof) outside 0..1 or NaN:
  * such a score must never become LOW.
  */
-export function decideVerdict(assessment: Assessment, cutPoints: CutPoints): Verdict {
+export function decideVerdict(
+  assessment: Score | { kind: FaceCountFailure },
+  cutPoints: CutPoints,
+): Verdict {
   if (assessment.kind !== 'scored') return { kind: assessment.kind };
   if (!isProbability(assessment.spoofProbability)) {
     const detail = `P(spoof) is ${assessment.spoofProbability}`;

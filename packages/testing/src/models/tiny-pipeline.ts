@@ -36,6 +36,7 @@ export function tinyModels({ detector, classifier }: TinyPipeline = {}): LoadedM
     file: 'tiny-liveness.onnx',
     input,
     views: [{ scale: 1, fill: 'zero' as const }],
+    average: 'logits' as const,
     resize: 'bilinear' as const,
     output: { name: 'output', values: 'probabilities' as const, liveClass: 0 },
     weight: 1,
