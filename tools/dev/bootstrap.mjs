@@ -34,17 +34,17 @@ try {
   process.exit(1);
 }
 
-/** Without a command it only installs, which is all that lint and format need. */
+/** Without a command it only installs, which is all that lint and format need; `build` runs none. */
 async function bootstrap([command, ...args]) {
   requireNodeVersion();
   // `npm start` and `npm test` may run at the same time: one installs and builds, the other waits.
   await holdLock('.data/bootstrap.lock', async () => {
     await installDependencies(say);
-    if (command) build();
+    if (command) await build();
   });
   // The tests choose their own settings.
   if (command !== 'test' && existsSync('.env')) process.loadEnvFile('.env');
-  if (command) await run(command, args);
+  if (command && command !== 'build') await run(command, args);
 }
 
 /** Runs `work` with the lock file held. A lock whose process has died is ignored. */
@@ -103,11 +103,14 @@ function satisfies(version, part) {
   return part.startsWith('>=') && major > neededMajor;
 }
 
-function build() {
+async function build() {
   const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
     stdio: ['ignore', 2, 2],
   });
   if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
+  // Imported here: esbuild exists only after the installation.
+  const { bundlePages } = await import('./bundle-pages.mjs');
+  await bundlePages();
 }
 
 /** Runs the command in this process, with the arguments of a separate one. */

@@ -25,6 +25,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
+  LIVEGATE_PLAYGROUND: z.stringbool().optional(),
   LIVEGATE_QUEUE_BOARD: z.stringbool().default(false),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
   LIVEGATE_DRAIN_MS: milliseconds(0).default(1000),

@@ -17,6 +17,7 @@ import { collapseSlashes, identifyRequest } from '../http/identify-request.js';
 import { logRequests } from '../http/log-requests.js';
 import { readJsonBody } from '../http/read-json-body.js';
 import { pageAssets, readOpenApiDocument, sendDocsAsset, showDocs } from '../openapi/serve-docs.js';
+import { sendPageAsset, showPage } from '../http/serve-pages.js';
 import { observeRequests } from '../telemetry/observe-requests.js';
 import type { UploadPermits } from '../upload/upload-permits.js';
 import { createDeliveryHandlers, type WebhookRoutesDeps } from '../webhooks/delivery-routes.js';
@@ -33,6 +34,8 @@ export interface ServerOptions {
   publicUrl: string | undefined;
   /** Proxies whose `X-Forwarded-*` headers are used; none if unset. */
   trustedProxies?: TrustedProxies | undefined;
+  /** Whether `/` is a page to try the service by hand. */
+  playground?: boolean;
 }
 
 export interface ServerDeps {
@@ -73,6 +76,8 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.get('/docs/:asset', sendDocsAsset);
   const publicPaths = ['/livez', '/readyz', '/v1/models', '/openapi.json', '/docs', '/docs/:asset'];
   app.all(publicPaths, refuseMethod('GET', 'HEAD'));
+  if (options.playground) app.get('/', showPage('playground'));
+  app.use('/pages', sendPageAsset);
 
   const forChecks = authenticate(deps.credentials, 'passive-liveness');
   app.post(

@@ -119,6 +119,7 @@ function toServerOptions(config: ApiConfig): ServerOptions {
     rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
     publicUrl: config.LIVEGATE_PUBLIC_URL,
     trustedProxies: config.LIVEGATE_TRUST_PROXY,
+    playground: config.LIVEGATE_PLAYGROUND ?? config.NODE_ENV !== 'production',
   };
 }
 

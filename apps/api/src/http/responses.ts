@@ -20,7 +20,7 @@ export function pageHeaders(baseUri: 'none' | 'self') {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self' data:",
+    "img-src 'self' data: blob:",
     "connect-src 'self'",
     `base-uri '${baseUri}'`,
     "form-action 'none'",

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { LivegateError } from '@livegate/core/domain';
+import type { RequestHandler, Response } from 'express';
+import { pageHeaders } from './responses.js';
+
+/** What `tools/dev/bundle-pages.mjs` made of `apps/api/pages`; the same folder from `src` and `dist`. */
+const folder = new URL('../../dist/public/', import.meta.url);
+
+interface PageFile {
+  bytes: Buffer;
+  etag: string;
+}
+
+const files = new Map(readdirSync(folder).map((name) => [name, readPageFile(name)]));
+
+function readPageFile(name: string): PageFile {
+  const bytes = readFileSync(new URL(name, folder));
+  return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
+}
+
+/**
+ * Answers with a page, whose assets are below `pages/`. The page may use the camera, and loads nothing
+ * from another host.
+ */
+export function showPage(name: string): RequestHandler {
+  return (_req, res) => {
+    res.set({ ...pageHeaders('none'), 'Permissions-Policy': 'camera=(self)' });
+    sendFile(res.type('html'), `${name}.html`);
+  };
+}
+
+/** Below `/pages`: the script or style sheet of a page. */
+export const sendPageAsset: RequestHandler = (req, res) => {
+  const name = req.path.slice(1);
+  if (!['GET', 'HEAD'].includes(req.method) || name.endsWith('.html')) {
+    throw new LivegateError('not_found');
+  }
+  sendFile(res.type(name.endsWith('.css') ? 'css' : 'js'), name);
+};
+
+function sendFile(res: Response, name: string): void {
+  const file = files.get(name);
+  if (!file) throw new LivegateError('not_found');
+  res.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-cache', ETag: file.etag });
+  if (res.req.fresh) res.status(304).end();
+  else res.send(file.bytes);
+}
