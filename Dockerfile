@@ -97,6 +97,9 @@ ENV NODE_ENV=production LIVEGATE_HOST=0.0.0.0 LIVEGATE_WORKER_HEALTH_PORT=9465 \
     LIVEGATE_EXECUTION_PROVIDER=cuda
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=worker-gpu-dependencies /app ./
+# Fails if the provider was built for another CUDA than this image has: only the driver is missing.
+RUN ! ldd node_modules/onnxruntime-node/bin/*/linux/x64/libonnxruntime_providers_cuda.so \
+      | grep 'not found' | grep -v 'libcuda\.so'
 COPY --from=build /app/.data/models models
 COPY LICENSE NOTICE tools/probe.mjs ./
 COPY --from=build /app/packages/core/dist packages/core/dist

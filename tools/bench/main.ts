@@ -8,6 +8,7 @@ import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureCurve } from './parts/curve.js';
+import { measureFeed } from './parts/feed.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
@@ -25,6 +26,7 @@ const parts: Record<string, Part> = {
   latency: measureLatency,
   photos: measurePhotoSizes,
   settings: measureEngineSettings,
+  feed: measureFeed,
   'gpu-like': measureGpuLike,
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,

@@ -1,14 +1,14 @@
 // The thread of one engine: opens the models and runs `assessPictures` on each batch.
 import { parentPort, workerData } from 'node:worker_threads';
-import { allocateBatch, reuseBatch } from '../inference/picture.js';
+import { reuseBatch, type TakeBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
-import type { ModelInput } from '../models/model-manifest.js';
 import { type ModelSession, openSession } from '../models/open-session.js';
 import type { EngineReply, EngineRequest, EngineSpec } from './open-engine.js';
-import { isolateFailures, proveModels } from './stage-runs.js';
+import { isolateFailures, listRunSizes, padRunFor, proveModels } from './stage-runs.js';
 
 const port = parentPort!;
-const stages = await openStages(workerData as EngineSpec);
+const spec = workerData as EngineSpec;
+const stages = await openStages();
 let last = Promise.resolve();
 port.on('message', (request: EngineRequest) => {
   // One after another: all runs use the same input tensors.
@@ -19,21 +19,21 @@ port.on('message', (request: EngineRequest) => {
 });
 port.postMessage({ kind: 'done' } satisfies EngineReply);
 
-async function openStages(spec: EngineSpec): Promise<Stages> {
+async function openStages(): Promise<Stages> {
   const { models, faceScoreThreshold, minFaceRatio, ...options } = spec;
   const session = await openSession(models.detector, options);
   const classifiers = await Promise.all(
     models.classifiers.map(async (model) => ({
       model,
       session: await openSession(model, options),
-      takeBatch: reuseBatch(model.input),
+      takeBatch: reuseBatch(model.input, padRunFor(spec, model.views.length)),
     })),
   );
   return {
     detector: {
       model: models.detector,
       session,
-      takeBatch: reuseBatch(models.detector.input),
+      takeBatch: reuseBatch(models.detector.input, padRunFor(spec, 1)),
       scoreThreshold: faceScoreThreshold,
     },
     classifiers,
@@ -61,23 +61,24 @@ async function rehearse(images: number): Promise<void> {
 }
 
 /**
- * Runs every tensor size once, the largest first: TensorRT builds an engine for the range of sizes
- * that it has seen. Throws when a model differs from its manifest.
+ * Runs every tensor size once, the largest first. Throws when a model differs from its manifest.
  */
 async function warmUp(images: number): Promise<void> {
-  for (let count = images; count > 0; count--) await runEmpty(stages.detector, count);
-  for (const classifier of stages.classifiers) {
-    const mostViews = images * classifier.model.views.length;
-    for (let count = mostViews; count > 0; count--) await runEmpty(classifier, count);
+  const { detector, classifiers } = stages;
+  for (const count of listRunSizes(images, padRunFor(spec, 1))) await runEmpty(detector, count);
+  for (const classifier of classifiers) {
+    const { length: views } = classifier.model.views;
+    const sizes = listRunSizes(images * views, padRunFor(spec, views));
+    for (const count of sizes) await runEmpty(classifier, count);
   }
   await proveModels(stages, images);
 }
 
 async function runEmpty(
-  { model, session }: { model: { input: ModelInput }; session: ModelSession },
+  { session, takeBatch }: { session: ModelSession; takeBatch: TakeBatch },
   count: number,
 ): Promise<void> {
-  await session.run(allocateBatch(model.input, count).batch);
+  await session.run(takeBatch(count).batch);
 }
 
 async function close(): Promise<void> {

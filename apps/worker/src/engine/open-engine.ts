@@ -94,6 +94,8 @@ export interface EngineSpec {
   deviceId: number;
   /** ONNX Runtime's CPU threads within one run. */
   intraOpThreads: number;
+  /** Most images in one batch; a trial does not know it, and runs batches of any size. */
+  maxBatch?: number;
   /** Least score (0..1) at which a detection is a face. */
   faceScoreThreshold: number;
   /** A second face counts when its longer side is at least this share of the largest one's. */

@@ -8,7 +8,10 @@ import {
 import { type AssessedRun, type Engine, type EngineSpec, openEngine } from './open-engine.js';
 import { superviseEngine, type SupervisorDeps, type SupervisedEngine } from './supervise-engine.js';
 
-export interface EnginesConfig extends Omit<EngineSpec, 'deviceId' | 'intraOpThreads'> {
+export interface EnginesConfig extends Omit<
+  EngineSpec,
+  'deviceId' | 'intraOpThreads' | 'maxBatch'
+> {
   /** Parts that are undefined are chosen by measuring. */
   layout: LayoutSettings;
   /** Number of accelerators over which the engines are spread. */
@@ -34,14 +37,14 @@ const MEASURE_MS = 200;
 /** Opens and warms up the engines. Rejects with the reason when a model cannot be opened. */
 export const openEngines: OpenEngines = async ({ layout: settings, devices, ...spec }, deps) => {
   const machine = { executionProvider: spec.executionProvider, cpus: countCpus(), devices };
-  const open = (index: number, intraOpThreads: number) =>
-    openEngine({ ...spec, intraOpThreads, deviceId: index % devices });
+  const open = (index: number, layout: Pick<EngineSpec, 'intraOpThreads' | 'maxBatch'>) =>
+    openEngine({ ...spec, ...layout, deviceId: index % devices });
 
   const layout = await chooseLayout(
     settings,
     machine,
     async ({ engines: count, intraOpThreads }) => {
-      const engines = await repeat(count, (index) => open(index, intraOpThreads));
+      const engines = await repeat(count, (index) => open(index, { intraOpThreads }));
       return {
         measure: (batch) => measureRate(engines, batch),
         close: () => closeAll(engines),
@@ -49,7 +52,7 @@ export const openEngines: OpenEngines = async ({ layout: settings, devices, ...s
     },
   );
   const openWarm = async (index: number) => {
-    const engine = await open(index, layout.intraOpThreads);
+    const engine = await open(index, layout);
     try {
       await engine.warmUp(layout.maxBatch);
     } catch (error) {

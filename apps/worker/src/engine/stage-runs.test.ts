@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isolateFailures } from './stage-runs.js';
+import { isolateFailures, listRunSizes, padRunFor } from './stage-runs.js';
 
 /** Doubles each item; a batch with 13 throws. */
 async function double(items: number[]): Promise<number[]> {
@@ -33,4 +33,17 @@ test('a batch of one item that fails is not retried', async () => {
   });
   expect(answered).toEqual({ answers: [new Error('poisoned')] });
   expect(runs).toBe(1);
+});
+
+test('runs on a CPU and in trials have no padding', () => {
+  const ofCpu = padRunFor({ executionProvider: 'cpu', maxBatch: 8 }, 1);
+  expect(listRunSizes(5, ofCpu)).toEqual([5, 4, 3, 2, 1]);
+  const ofTrial = padRunFor({ executionProvider: 'cuda' }, 4);
+  expect(listRunSizes(5, ofTrial)).toEqual([5, 4, 3, 2, 1]);
+});
+
+test('all runs on an accelerator have the size of a full batch', () => {
+  const spec = { executionProvider: 'cuda', maxBatch: 16 } as const;
+  expect(listRunSizes(16, padRunFor(spec, 1))).toEqual([16]);
+  expect(listRunSizes(64, padRunFor(spec, 4))).toEqual([64]);
 });

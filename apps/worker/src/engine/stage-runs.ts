@@ -1,6 +1,8 @@
 import { detectFaces } from '../inference/detect-faces.js';
+import type { PadRun } from '../inference/picture.js';
 import type { Stages } from '../inference/pipeline.js';
 import { classifyFaces } from '../inference/score-faces.js';
+import type { EngineSpec } from './open-engine.js';
 
 /**
  * Runs a batch. If the run throws, each item runs again alone, and only an item that throws alone
@@ -19,6 +21,26 @@ export async function isolateFailures<Item, Result>(
     for (const item of items) answers.push(...(await isolateFailures([item], run)).answers);
     return { answers, broken };
   }
+}
+
+/**
+ * How many images or views the tensor of a run has; `perImage` is 1, or the views of an image. On
+ * an accelerator all runs have the size of a full batch. ONNX Runtime searches cuDNN's convolution
+ * algorithms whenever a tensor has another size than the one before, even one that it had earlier:
+ * 0.7 to 3 s for each model on an H100 (ONNX Runtime 1.30, 2026-11-26). A full batch of 16 takes
+ * the same GPU 9 ms.
+ */
+export function padRunFor(
+  { executionProvider, maxBatch = 0 }: Pick<EngineSpec, 'executionProvider' | 'maxBatch'>,
+  perImage: number,
+): PadRun {
+  const least = executionProvider === 'cpu' ? 0 : maxBatch * perImage;
+  return (count) => Math.max(count, least);
+}
+
+/** The tensor sizes of all runs for 1 to `count` images or views, the largest first. */
+export function listRunSizes(count: number, padRun: PadRun): number[] {
+  return [...new Set(Array.from({ length: count }, (_, i) => padRun(count - i)))];
 }
 
 /** Side of the test pictures, in pixels. */

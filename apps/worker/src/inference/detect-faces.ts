@@ -47,7 +47,11 @@ async function runDetector(
   const { batch, images } = takeBatch(pictures.length);
   const placements = pictures.map((picture) => placeInFrame(picture, input, padding));
   for (const [i, tensor] of images.entries()) letterbox(pictures[i]!, placements[i]!, tensor);
-  const { scores, boxes } = readOutputs(await session.run(batch), pictures.length, model);
+  const { scores, boxes } = readOutputs(
+    await session.run(batch, pictures.length),
+    pictures.length,
+    model,
+  );
   return pictures.map((picture, i) => {
     const candidates = readCandidates(scores[i]!, boxes[i]!, scoreThreshold);
     for (const candidate of candidates) requireArea(candidate, model);

@@ -48,8 +48,9 @@ export interface Plane {
   multiply: number;
 }
 
-/** A batch tensor [count, 3, height, width], and its images as views of the same memory. */
+/** A batch tensor [n, 3, height, width], and its images as views of the same memory. */
 export interface BatchTensor {
+  /** May be longer than its images: `reuseBatch` pads it. */
   batch: Float32Array;
   images: ImageTensor[];
 }
@@ -59,26 +60,29 @@ export type TakeBatch = (count: number) => BatchTensor;
 
 /** Allocates a tensor of zeros. */
 export function allocateBatch(input: ModelInput, count: number): BatchTensor {
-  return splitBatch(new Float32Array(count * sizeOf(input)), input);
+  return splitBatch(new Float32Array(count * sizeOf(input)), input, count);
 }
+
+/** The images in the tensor of a run that has to answer `count` images: as many or more. */
+export type PadRun = (count: number) => number;
 
 /**
  * Reuses one memory for successive runs, which find the values of the previous run in it.
  * Allocating megabytes for each image instead takes a twentieth of its time, for clearing and
  * garbage collection.
  */
-export function reuseBatch(input: ModelInput): TakeBatch {
+export function reuseBatch(input: ModelInput, padRun: PadRun = (count) => count): TakeBatch {
   let memory = new Float32Array(0);
   return (count) => {
-    const length = count * sizeOf(input);
+    const length = padRun(count) * sizeOf(input);
     if (memory.length < length) memory = new Float32Array(length);
-    return splitBatch(memory.subarray(0, length), input);
+    return splitBatch(memory.subarray(0, length), input, count);
   };
 }
 
-function splitBatch(batch: Float32Array, input: ModelInput): BatchTensor {
+function splitBatch(batch: Float32Array, input: ModelInput, count: number): BatchTensor {
   const size = sizeOf(input);
-  const images = Array.from({ length: batch.length / size }, (_, i) => ({
+  const images = Array.from({ length: count }, (_, i) => ({
     values: batch.subarray(i * size, (i + 1) * size),
     input,
   }));

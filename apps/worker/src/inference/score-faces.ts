@@ -88,7 +88,8 @@ export async function scoreViews(
   );
   const { batch, images } = takeBatch(crops.length);
   for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
-  const logitByCrop = readLogits(await session.run(batch), crops.length, model);
+  const outputs = await session.run(batch, crops.length);
+  const logitByCrop = readLogits(outputs, crops.length, model);
   return viewsByFace.map(({ views, shownBy }) => {
     const ofFace = logitByCrop.splice(0, views.length);
     return shownBy.map((view) => ofFace[view]!);

@@ -15,6 +15,20 @@ test('a session runs any batch size and returns float arrays by name', async () 
   await session.close();
 });
 
+test('a padded run returns the outputs of its first images alone', async () => {
+  const session = await openSession(detector, cpu);
+  const size = 3 * 240 * 320;
+  const batch = Float32Array.from({ length: 4 * size }, (_, i) => ((i % 251) - 127) / 128);
+  const padded = await session.run(batch, 3);
+  const exact = await session.run(batch.subarray(0, 3 * size));
+  expect(padded['scores']?.shape).toEqual([3, 4420, 2]);
+  for (const name of ['scores', 'boxes']) {
+    const { values, shape } = exact[name]!;
+    expect(padded[name]).toEqual({ values, shape });
+  }
+  await session.close();
+});
+
 test('openSession refuses an unavailable execution provider, without a fallback to the CPU', async () => {
   await expect(openSession(detector, { ...cpu, executionProvider: 'coreml' })).rejects.toThrow(
     'cannot open model fr-detect with execution provider "coreml"',
