@@ -27,8 +27,8 @@ export async function isolateFailures<Item, Result>(
  * How many images or views the tensor of a run has; `perImage` is 1, or the views of an image. On
  * an accelerator all runs have the size of a full batch. ONNX Runtime searches cuDNN's convolution
  * algorithms whenever a tensor has another size than the one before, even one that it had earlier:
- * 0.7 to 3 s for each model on an H100 (ONNX Runtime 1.30, 2026-11-26). A full batch of 16 takes
- * the same GPU 9 ms.
+ * 0.7 to 3 s for each model on an H100 (ONNX Runtime 1.30, 2026-11-26). A full batch of 16 with
+ * two views takes the same GPU 7 ms.
  */
 export function padRunFor(
   { executionProvider, maxBatch = 0 }: Pick<EngineSpec, 'executionProvider' | 'maxBatch'>,

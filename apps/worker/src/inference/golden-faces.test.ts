@@ -143,6 +143,23 @@ test.each(faceNames)('%s has the recorded face, views and score', async (name) =
   expectClose([(await score(found!.box)).spoofProbability], [golden.spoof], 0.01);
 });
 
+test('runs that are padded to a full batch find the same faces and scores', async () => {
+  const pictures = await Promise.all(faceNames.slice(0, 3).map(decodeFace));
+  const takeFull = reuseBatch(detectorModel.input, (count) => Math.max(count, 8));
+  const takeFullViews = reuseBatch(model.input, (count) => Math.max(count, 16));
+  const exact = await detectFaces(detector, pictures);
+  expect(await detectFaces({ ...detector, takeBatch: takeFull }, pictures)).toEqual(exact);
+
+  const faces = pictures.map((picture, i) => ({ picture, face: exact[i]![0]!.box }));
+  const scores = await classifyFaces([classifier], faces);
+  const padded = await classifyFaces([{ ...classifier, takeBatch: takeFullViews }], faces);
+  expectClose(
+    padded.map(({ spoofProbability }) => spoofProbability),
+    scores.map(({ spoofProbability }) => spoofProbability),
+    1e-6,
+  );
+});
+
 test('equal views run once, and the score is as if all views had run', async () => {
   const allViews = [2, 2.7].flatMap((scale) =>
     (['zero', 'reflect'] as const).map((fill) => ({ scale, fill })),
