@@ -6,7 +6,7 @@ import { createLeases } from '@livegate/core/domain';
 import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
-import { createReadUpload } from '../../apps/api/src/upload/read-upload.js';
+import { createReadUpload } from '../../apps/api/src/http/upload/read-upload.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
 import { type Body, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw, head, sendRaw } from '@livegate/testing/gateway/raw-http';

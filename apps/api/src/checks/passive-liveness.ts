@@ -13,9 +13,9 @@ import { jobUrl, presentCheck, presentJob } from '../contract/present-check.js';
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
-import { inspectImage } from '../upload/inspect-image.js';
-import { createReadUpload, uploadBytes } from '../upload/read-upload.js';
-import type { UploadPermits } from '../upload/upload-permits.js';
+import { inspectImage } from '../http/upload/inspect-image.js';
+import { createReadUpload, uploadBytes } from '../http/upload/read-upload.js';
+import type { UploadPermits } from '../http/upload/upload-permits.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 import type { Submission, SubmitCheck, SubmittedCheck } from './submit-check.js';
 

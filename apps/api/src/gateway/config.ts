@@ -11,7 +11,7 @@ import {
 import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
 import { parsePublicUrl, parseTrustedProxies } from '../http/base-url.js';
-import { bytesInMemory, maxBodyBytes } from '../upload/upload-permits.js';
+import { bytesInMemory, maxBodyBytes } from '../http/upload/upload-permits.js';
 import { parseAddressRanges } from '../webhooks/address-guard.js';
 
 /** The environment variables of the gateway; `.env.example` documents each of them. */

@@ -19,7 +19,7 @@ import { readJsonBody } from '../http/read-json-body.js';
 import { pageAssets, readOpenApiDocument, sendDocsAsset, showDocs } from '../openapi/serve-docs.js';
 import { sendPageAsset, showPage } from '../http/serve-pages.js';
 import { observeRequests } from '../telemetry/observe-requests.js';
-import type { UploadPermits } from '../upload/upload-permits.js';
+import type { UploadPermits } from '../http/upload/upload-permits.js';
 import { createDeliveryHandlers, type WebhookRoutesDeps } from '../webhooks/delivery-routes.js';
 import { createEndpointHandlers, createSecretHandlers } from '../webhooks/endpoint-routes.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';

@@ -11,7 +11,7 @@ import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
 import { openCredentialBook } from '../credentials/credential-book.js';
 import { closeHttpServer, createHttpServer } from '../http/http-server.js';
 import { observeGateway } from '../telemetry/observe-gateway.js';
-import { createUploadPermits } from '../upload/upload-permits.js';
+import { createUploadPermits } from '../http/upload/upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from '../webhooks/open-webhooks.js';
 import { type ApiConfig, readApiConfig } from './config.js';
 import { openStore } from './open-store.js';

@@ -2,7 +2,7 @@ import { leaseKinds, type Leases } from '@livegate/core/domain';
 import type { ReadBacklog, RedisMemory } from '@livegate/core/redis';
 import { getMeter } from '@livegate/core/telemetry';
 import type { Admission } from '../admission/admission.js';
-import type { UploadPermits } from '../upload/upload-permits.js';
+import type { UploadPermits } from '../http/upload/upload-permits.js';
 
 export interface ObserveGatewayDeps {
   /** The check queue. */

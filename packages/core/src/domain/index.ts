@@ -24,9 +24,9 @@ export {
   type Refusal,
   writeRefusal,
 } from './errors.js';
-export { type JpegHeader, type JpegSegment, walkJpeg } from './image-header-jpeg.js';
-export { type ImageHeader, imageKind, inspectHeader, type PngHeader } from './image-header.js';
-export { type ImageLimits, imageTooLarge, requireImageBytes, tooCostly } from './image-rules.js';
+export { type JpegHeader, type JpegSegment, walkJpeg } from './image/image-header-jpeg.js';
+export { type ImageHeader, imageKind, inspectHeader, type PngHeader } from './image/image-header.js';
+export { type ImageLimits, imageTooLarge, requireImageBytes, tooCostly } from './image/image-rules.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
 export { describeModels, type ModelFacts, type WorkerFacts } from './models.js';
 export {

@@ -29,7 +29,7 @@ import {
 } from '../../../../apps/api/src/credentials/credential-book.js';
 import { createServer, type ServerOptions } from '../../../../apps/api/src/gateway/server.js';
 import { closeHttpServer, createHttpServer } from '../../../../apps/api/src/http/http-server.js';
-import { createUploadPermits } from '../../../../apps/api/src/upload/upload-permits.js';
+import { createUploadPermits } from '../../../../apps/api/src/http/upload/upload-permits.js';
 import { createAddressGuard } from '../../../../apps/api/src/webhooks/address-guard.js';
 import { createDeleteMessages } from '../../../../apps/api/src/webhooks/announce-check.js';
 import {

@@ -1,7 +1,7 @@
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { type ImageLimits, imageTooLarge, LivegateError } from '@livegate/core/domain';
 import type { Request } from 'express';
-import { MAX_WEBHOOK_URL_LENGTH } from '../contract/webhooks.js';
+import { MAX_WEBHOOK_URL_LENGTH } from '../../contract/webhooks.js';
 import { createByteCollector, decompress, isCompressed } from './read-body.js';
 import type { ReadUpload, Upload } from './read-body.js';
 import { bodyTooLarge, maxBodyBytes } from './upload-permits.js';

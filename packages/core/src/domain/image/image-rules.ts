@@ -1,4 +1,4 @@
-import { LivegateError } from './errors.js';
+import { LivegateError } from '../errors.js';
 
 /** The largest image that is accepted. */
 export interface ImageLimits {

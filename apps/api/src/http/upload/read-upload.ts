@@ -5,7 +5,7 @@ import {
   requireImageBytes,
 } from '@livegate/core/domain';
 import type { Request } from 'express';
-import { signalClose } from '../http/responses.js';
+import { signalClose } from '../responses.js';
 import { isCompressed, limitBody, type ReadUpload, requireContentEncoding } from './read-body.js';
 import { createReadJson } from './read-json.js';
 import { createReadMultipart } from './read-multipart.js';

@@ -1,4 +1,4 @@
-import { LivegateError } from './errors.js';
+import { LivegateError } from '../errors.js';
 import { type JpegHeader, readJpegHeader } from './image-header-jpeg.js';
 import {
   type DecodeCost,

@@ -1,4 +1,4 @@
-import { LivegateError } from './errors.js';
+import { LivegateError } from '../errors.js';
 import type { DecodeCost, ImageSize } from './image-rules.js';
 
 /** A progressive photo has about ten. Each scan is a pass over all blocks, even if it is empty. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LivegateError } from './errors.js';
+import { LivegateError } from '../errors.js';
 import { imageKind, inspectHeader } from './image-header.js';
 
 const maxImagePixels = 52_000_000;
