@@ -11,6 +11,10 @@ declare module '@glair/vision' {
     constructor(settings?: Settings);
     faceBio: {
       passiveLiveness(param: { image: string }, settings?: Settings): Promise<unknown>;
+      passiveLivenessSessions: {
+        create(param: { success_url: string; cancel_url?: string }): Promise<unknown>;
+        retrieve(param: { sid: string }): Promise<unknown>;
+      };
     };
   }
 

@@ -9,6 +9,7 @@ import {
   createRedisRateLimiter,
   createRedisReplyInbox,
   createRedisReplyOutbox,
+  createRedisSessionStore,
   createRedisWorkerRegistry,
   writeResult,
   listServers,
@@ -20,9 +21,11 @@ import {
   describeImageStore,
   describeRateLimiter,
   describeReplies,
+  describeSessionStore,
   describeWorkerRegistry,
   exampleJob,
   exampleResult,
+  exampleSession,
   exampleWorker,
 } from '@livegate/testing';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
@@ -89,6 +92,11 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
     const { redis, keys, close } = await openSandbox();
     return { port: createRedisRateLimiter(redis, keys), close };
   });
+
+  describeSessionStore(async () => {
+    const { redis, keys, close } = await openSandbox();
+    return { port: createRedisSessionStore(redis, keys), close };
+  });
 });
 
 describe('the Redis adapters', () => {
@@ -99,6 +107,28 @@ describe('the Redis adapters', () => {
     const ttl = await sandbox.redis.ttl(sandbox.keys.image('a'));
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60);
+  });
+
+  it('keep a session for a fixed time after its expiry, whatever changes, and an image for a day', async () => {
+    const { redis, keys, close } = await openSandbox();
+    onTestFinished(close);
+    const store = createRedisSessionStore(redis, keys);
+    const session = exampleSession({ ttlMs: 60_000 });
+    const { sid } = session;
+    await store.add(session, 30_000);
+    expect(await redis.pexpiretime(keys.session(sid))).toBe(session.expiresAt + 30_000);
+    await store.update(sid, (latest) => ({ ...latest, photos: 1 }));
+    expect(await redis.pexpiretime(keys.session(sid))).toBe(session.expiresAt + 30_000);
+    const day = 24 * 60 * 60;
+    await store.hashImage('acme', Uint8Array.of(1));
+    await redis.expire(keys.sessionImageKey('acme'), 60);
+    await store.hashImage('acme', Uint8Array.of(1));
+    expect(await redis.ttl(keys.sessionImageKey('acme'))).toBeCloseTo(2 * day, -1);
+    const mark = { tenant: 'acme', mac: 'mac', sid };
+    await store.isRepeated(mark);
+    await redis.expire(keys.sessionImage('acme', 'mac'), 60);
+    await store.isRepeated({ ...mark, sid: 'other' });
+    expect(await redis.ttl(keys.sessionImage('acme', 'mac'))).toBeLessThanOrEqual(60);
   });
 
   it('let an idempotency key expire with the result of its check', async () => {

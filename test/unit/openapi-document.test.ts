@@ -14,6 +14,7 @@ const options = {
   waitLimitMs: 25_000,
   rateLimitPerMinute: 0,
   publicUrl: undefined,
+  sessions: { keepMs: 0, frameAncestors: "'none'", requestsPerAddress: 0 },
 };
 const document = createOpenApiDocument({ ...options, pageAssets, body: 'multipart' });
 const jsonDocument = createOpenApiDocument({ ...options, pageAssets, body: 'json' });

@@ -3,6 +3,7 @@ import type { WorkerFacts } from './domain/models.js';
 import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
 import type { Lease } from './domain/leases.js';
+import type { Session } from './domain/sessions/session.js';
 
 /** BullMQ's name for the queue of checks. */
 export const CHECK_QUEUE = 'liveness';
@@ -141,10 +142,35 @@ export interface WorkerRegistry {
   list(): Promise<WorkerFacts[]>;
 }
 
-/** Counts each tenant's requests across all gateways. */
+/** Counts the requests of each tenant, or of another key with a colon, across all gateways. */
 export interface RateLimiter {
   /** Throws `rate_limited` with the seconds until the window ends. 0 per minute means no limit. */
   consume(tenant: string, perMinute: number): Promise<void>;
+}
+
+/** The hosted sessions. Changes are atomic, also between gateways. */
+export interface SessionStore {
+  /** The record expires `keepMs` after the session does, so that its tenant can still read it. */
+  add(session: Session, keepMs: number): Promise<void>;
+  read(sid: string): Promise<Session | undefined>;
+  /**
+   * Resolves to the changed session; `undefined` for an unknown one. `change` is called again with
+   * the newer session when another process has changed it meanwhile; what it throws, this rejects
+   * with. The record keeps its expiry.
+   */
+  update(sid: string, change: (latest: Session) => Session): Promise<Session | undefined>;
+  /** Deletes the session and the marks of its images. Resolves to what it deleted. */
+  delete(sid: string): Promise<Session | undefined>;
+  /**
+   * A hash of the image under a random key of the tenant, which nobody can compute without Redis. It
+   * is another one after two days without sessions.
+   */
+  hashImage(tenant: string, image: Uint8Array): Promise<string>;
+  /**
+   * Marks the image as one of this session, unless another session has marked it within a day: then
+   * resolves to true and leaves that mark.
+   */
+  isRepeated(image: { tenant: string; mac: string; sid: string }): Promise<boolean>;
 }
 
 /** A tenant and the id of one of its endpoints; another tenant's id finds nothing. */

@@ -1,7 +1,11 @@
 import {
   type CheckJob,
   type CheckResult,
+  createSession,
+  createSid,
   JOB_VERSION,
+  type Session,
+  type SessionWishes,
   type WorkerFacts,
 } from '@livegate/core/domain';
 
@@ -23,6 +27,23 @@ export const exampleBody = {
   status: 'success',
   result: { spoof_percentage: 0.02611, status: 'LOW' },
 } as const;
+
+/** A session of `acme` that lives for a minute from `now`. */
+export function exampleSession(wishes: Partial<SessionWishes> = {}, now = Date.now()): Session {
+  const sid = createSid();
+  return createSession(
+    {
+      tenant: 'acme',
+      successUrl: 'https://shop.example/done',
+      maxTries: 3,
+      ttlMs: 60_000,
+      tellUser: false,
+      tenantRatePerMinute: 0,
+      ...wishes,
+    },
+    { sid, url: `http://gateway.example/sessions/${sid}`, now },
+  );
+}
 
 export const exampleWorker: WorkerFacts = {
   id: 'worker-1',

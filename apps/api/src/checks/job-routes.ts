@@ -60,7 +60,9 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
   }
 
   function requireOwn(record: CheckRecord | undefined, res: Response): CheckRecord {
-    if (record?.tenant !== res.locals.credential.tenant) throw new LivegateError('not_found');
+    const isOwn = record?.tenant === res.locals.credential.tenant;
+    // The check of a hosted session: only the session shows its verdict.
+    if (!record || !isOwn || record.sid !== undefined) throw new LivegateError('not_found');
     return record;
   }
 

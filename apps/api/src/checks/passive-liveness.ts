@@ -111,7 +111,8 @@ export function createReadSubmission(
   return async (req, res, isAwaited) => {
     const { requestId, credential } = res.locals;
     const idempotencyKey = readIdempotencyKey(req);
-    const { image, webhookUrl } = await readUpload(req, res);
+    const { image, fields } = await readUpload(req, res);
+    const { webhook_url: webhookUrl } = fields;
     await inspectImage(image, limits.maxImagePixels);
     const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
     return {

@@ -29,6 +29,8 @@ export interface Submission {
   /** The URL at which the caller reached this gateway. */
   baseUrl: string;
   idempotencyKey?: string;
+  /** The hosted session that the check is for. */
+  sid?: string;
 }
 
 /** A check in the queue. Does not keep the image, since the caller may wait long. */
@@ -122,7 +124,7 @@ async function enqueue(
 }
 
 function describeJob(submission: Submission | KeyedSubmission, { replies }: SubmitCheckDeps) {
-  const { tenant, image, isAwaited, webhookUrl, baseUrl } = submission;
+  const { tenant, image, isAwaited, webhookUrl, baseUrl, sid } = submission;
   return {
     version: JOB_VERSION,
     tenant,
@@ -130,6 +132,7 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
     imageBytes: image.length,
     ...(isAwaited && { replyTo: replies.address }),
     ...(webhookUrl !== undefined && { webhookUrl }),
+    ...(sid !== undefined && { sid }),
     ...('keySha256' in submission && { keySha256: submission.keySha256 }),
   };
 }

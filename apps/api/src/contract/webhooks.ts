@@ -1,14 +1,17 @@
 import {
+  checkEventTypes,
   type Delivery,
   type DeliveryAttempt,
   type DeliveryFailure,
   type DeliveryStatus,
+  SESSION_FINISHED,
   type WebhookEndpoint,
   webhookEventTypes,
   type WebhookMessageType,
 } from '@livegate/core/domain';
 import { z } from 'zod';
 import { jobSchema, timeSchema } from './answer-schemas.js';
+import { sessionSchema } from './sessions.js';
 
 /** In characters. */
 export const MAX_WEBHOOK_URL_LENGTH = 2048;
@@ -114,9 +117,15 @@ export const deliverySchema = z.object({
 export const deliveriesSchema = z.object({ deliveries: z.array(deliverySchema) });
 
 export const checkEventSchema = z.object({
-  type: z.enum(webhookEventTypes),
+  type: z.enum(checkEventTypes),
   timestamp: timeSchema,
   data: jobSchema,
+});
+
+export const sessionEventSchema = z.object({
+  type: z.literal(SESSION_FINISHED),
+  timestamp: timeSchema,
+  data: sessionSchema,
 });
 
 export const testEventSchema = z.object({

@@ -66,7 +66,12 @@ function isPublished(credential: Credential): boolean {
 }
 
 /** The permissions of a tenant. */
-export const tenantPermissions = ['passive-liveness', 'webhook-endpoints', 'webhook-url'] as const;
+export const tenantPermissions = [
+  'passive-liveness',
+  'sessions',
+  'webhook-endpoints',
+  'webhook-url',
+] as const;
 /** All permissions. `queue-board` is for operators only: the queues contain the jobs of all tenants. */
 export const permissions = [...tenantPermissions, 'queue-board'] as const;
 export type Permission = (typeof permissions)[number];

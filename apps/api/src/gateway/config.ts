@@ -12,6 +12,7 @@ import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
 import { parsePublicUrl, parseTrustedProxies } from '../http/base-url.js';
 import { bytesInMemory, maxBodyBytes } from '../http/upload/upload-permits.js';
+import { parseFrameAncestors } from '../sessions/capture-page.js';
 import { parseAddressRanges } from '../webhooks/address-guard.js';
 
 /** The environment variables of the gateway; `.env.example` documents each of them. */
@@ -30,6 +31,8 @@ export const apiConfigSchema = z.object({
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
   LIVEGATE_DRAIN_MS: milliseconds(0).default(1000),
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
+  LIVEGATE_SESSION_FRAME_ANCESTORS: parsedBy(parseFrameAncestors).default("'none'"),
+  LIVEGATE_SESSION_REQUESTS_PER_ADDRESS: integer(0).default(600),
   LIVEGATE_UPLOAD_TIMEOUT_MS: milliseconds(1000).default(30_000),
   LIVEGATE_WAIT_LIMIT_MS: milliseconds(0).default(25_000),
   LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: parsedBy(parseAddressRanges).optional(),

@@ -18,6 +18,12 @@ import { logRequests } from '../http/log-requests.js';
 import { readJsonBody } from '../http/read-json-body.js';
 import { pageAssets, readOpenApiDocument, sendDocsAsset, showDocs } from '../openapi/serve-docs.js';
 import { sendPageAsset, showPage } from '../http/serve-pages.js';
+import type { FrameAncestors } from '../sessions/capture-page.js';
+import { limitAddress } from '../sessions/limit-page.js';
+import { createPageRoutes } from '../sessions/page-routes.js';
+import { readCreationBody } from '../sessions/read-creation.js';
+import { createSessionRoutes, type SessionRoutesDeps } from '../sessions/session-routes.js';
+import { takePhoto, type TakePhotoDeps } from '../sessions/take-photo.js';
 import { observeRequests } from '../telemetry/observe-requests.js';
 import type { UploadPermits } from '../http/upload/upload-permits.js';
 import { createDeliveryHandlers, type WebhookRoutesDeps } from '../webhooks/delivery-routes.js';
@@ -36,9 +42,19 @@ export interface ServerOptions {
   trustedProxies?: TrustedProxies | undefined;
   /** Whether `/` is a page to try the service by hand. */
   playground?: boolean;
+  sessions: SessionOptions;
 }
 
-export interface ServerDeps {
+export interface SessionOptions {
+  /** How long a session stays readable after its expiry. */
+  keepMs: number;
+  /** Who may show the page in a frame. */
+  frameAncestors: FrameAncestors;
+  /** Page requests of one address in a minute; 0 means no limit. */
+  requestsPerAddress: number;
+}
+
+export interface ServerDeps extends SessionRoutesDeps, TakePhotoDeps {
   credentials: CredentialBook;
   rateLimiter: RateLimiter;
   admission: Admission;
@@ -49,7 +65,7 @@ export interface ServerDeps {
   cancelCheck: CancelCheck;
   deleteCheck: DeleteCheck;
   queue: CheckQueue;
-  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl'>;
+  webhooks: Pick<Webhooks, 'routes' | 'acceptUrl' | 'delete'>;
   /** The operators' page, if it is enabled. */
   queueBoard?: Router | undefined;
   log: Log;
@@ -95,6 +111,9 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
   app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
 
+  app.use(sessionRoutes(options, deps));
+  app.use(pageRoutes(options, deps));
+
   const { publicUrl } = options;
   const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
   app.use(webhookRoutes({ ...deps.webhooks.routes, publicUrl }, forWebhooks));
@@ -105,6 +124,45 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.use(refusePath);
   app.use(handleError);
   return app;
+}
+
+/** Every route by which tenants manage hosted sessions. */
+function sessionRoutes(options: ServerOptions, deps: ServerDeps): Router {
+  const { rateLimiter, credentials } = deps;
+  const sessions = createSessionRoutes({ ...options, ...options.sessions }, deps);
+  const forSessions = authenticate(credentials, 'sessions');
+  const limitTenant = limitRate(rateLimiter, options.rateLimitPerMinute);
+  const router = Router();
+  const collection = '/face/v1/passive-liveness-sessions';
+  const one = `${collection}/:sid`;
+
+  router.post(collection, forSessions, limitTenant, readCreationBody, sessions.create);
+  router.all(collection, refuseMethod('POST'));
+
+  router.get(one, forSessions, sessions.read);
+  router.delete(one, forSessions, sessions.remove);
+  router.all(one, refuseMethod('GET', 'HEAD', 'DELETE'));
+  return router;
+}
+
+/** Every route of the page that a person is sent to. The sid is the credential. */
+function pageRoutes(options: ServerOptions, deps: ServerDeps): Router {
+  const pages = createPageRoutes(options.sessions, deps);
+  const perMinute = options.sessions.requestsPerAddress;
+  const trustsProxies = options.trustedProxies !== undefined;
+  const router = Router();
+  const one = '/sessions/:sid';
+
+  router.use('/sessions', limitAddress(deps.rateLimiter, { perMinute, trustsProxies }));
+
+  router.get(one, pages.show);
+  router.all(one, refuseMethod('GET', 'HEAD'));
+  router.get(`${one}/state`, pages.readState);
+  router.all(`${one}/state`, refuseMethod('GET', 'HEAD'));
+  router.post(`${one}/photo`, takePhoto(options, deps));
+  router.post(`${one}/cancel`, pages.cancel);
+  router.all([`${one}/photo`, `${one}/cancel`], refuseMethod('POST'));
+  return router;
 }
 
 /** Every route that manages webhooks. `mayManage` authenticates the caller and its permission. */

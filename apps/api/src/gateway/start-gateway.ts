@@ -10,6 +10,7 @@ import { maintainQueue } from '../checks/maintain-queue.js';
 import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
 import { openCredentialBook } from '../credentials/credential-book.js';
 import { closeHttpServer, createHttpServer } from '../http/http-server.js';
+import { openSessions } from '../sessions/open-sessions.js';
 import { observeGateway } from '../telemetry/observe-gateway.js';
 import { createUploadPermits } from '../http/upload/upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from '../webhooks/open-webhooks.js';
@@ -39,6 +40,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
     ...services,
     queueBoard: await openBoard(config, services),
     credentials,
+    now: Date.now,
     log,
     isClosing: () => shutdown.signal.aborted,
   });
@@ -68,8 +70,13 @@ function openServices(config: ApiConfig, shutdown: Shutdown, log: Log) {
   const redisTimeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
   const admission = openAdmission({ ...store, settings, maxWaiting, redisTimeoutMs, leases, log });
   shutdown.add(() => [admission, settings].forEach((watcher) => watcher.close()));
-  const forWebhooks = { ...store, checks: store.queue, leases, log };
-  const webhooks = openWebhooks(toWebhooksOptions(config), forWebhooks);
+  const webhooks = openWebhooks(toWebhooksOptions(config), {
+    ...store,
+    checks: store.queue,
+    settleSession: (ended) => sessions.settleSession(ended), // they need each other
+    leases,
+    log,
+  });
   shutdown.add(async () => {
     await webhooks.stop();
     await webhooks.close();
@@ -80,18 +87,20 @@ function openServices(config: ApiConfig, shutdown: Shutdown, log: Log) {
   shutdown.add(() => maintenance.close());
   const awaitCheck = createAwaitCheck(store);
   const claimKey = createClaimKey(store);
-  const { hasEndpoints } = webhooks;
   const submitCheck = createSubmitCheck({
     ...store,
     ...cancelAndDelete,
+    hasEndpoints: webhooks.hasEndpoints,
     awaitCheck,
     claimKey,
-    hasEndpoints,
   });
+  const forSessions = { ...store, ...cancelAndDelete, webhooks, submitCheck, now: Date.now };
+  const sessions = openSessions(forSessions);
   const uploads = createUploadPermits(config.LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT, leases);
   return {
     ...store,
     ...cancelAndDelete,
+    ...sessions,
     settings,
     admission,
     leases,
@@ -120,6 +129,11 @@ function toServerOptions(config: ApiConfig): ServerOptions {
     publicUrl: config.LIVEGATE_PUBLIC_URL,
     trustedProxies: config.LIVEGATE_TRUST_PROXY,
     playground: config.LIVEGATE_PLAYGROUND ?? config.NODE_ENV !== 'production',
+    sessions: {
+      keepMs: config.LIVEGATE_RESULT_TTL_SECONDS * 1000,
+      frameAncestors: config.LIVEGATE_SESSION_FRAME_ANCESTORS,
+      requestsPerAddress: config.LIVEGATE_SESSION_REQUESTS_PER_ADDRESS,
+    },
   };
 }
 

@@ -42,8 +42,10 @@ function describeRequest(req: Request, { locals }: Response) {
   };
 }
 
+/** Of a session's sid, which is a credential, only the first characters are logged. */
 function pathOf(url: string): string {
-  return url.split('?', 1)[0] ?? '';
+  const [path = ''] = url.split('?', 1);
+  return path.replaceAll(/(?<=\/[A-Za-z0-9]{6})[A-Za-z0-9]{26}(?=\/|$)/g, '…');
 }
 
 const probes = new Set(['/livez', '/readyz']);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as answers from '../contract/answer-schemas.js';
+import * as sessions from '../contract/sessions.js';
 import * as hooks from '../contract/webhooks.js';
 import type { Example, MediaType, Schema } from './document-types.js';
 
@@ -13,7 +14,12 @@ const answered = {
   ModelSets: answers.modelSetsSchema,
   NotReady: answers.notReadySchema,
   OpenApiDocument: answers.documentSchema,
+  PageState: sessions.pageStateSchema,
   Ready: answers.readySchema,
+  Session: sessions.sessionSchema,
+  SessionCancellation: sessions.cancellationSchema,
+  SessionCreated: sessions.createdSessionSchema,
+  SessionDeletion: sessions.sessionDeletionSchema,
   Verdict: answers.verdictSchema,
   WebhookCheckEvent: hooks.checkEventSchema,
   WebhookDeliveries: hooks.deliveriesSchema,
@@ -23,11 +29,13 @@ const answered = {
   WebhookEndpoints: hooks.endpointsSchema,
   WebhookEndpointSecret: hooks.rotatedEndpointSecretSchema,
   WebhookSecret: hooks.rotatedSecretSchema,
+  WebhookSessionEvent: hooks.sessionEventSchema,
   WebhookTestEvent: hooks.testEventSchema,
 };
 
 /** Schemas of request bodies. */
 const sent = {
+  SessionCreation: sessions.sessionCreationSchema,
   SecretRotation: hooks.rotationSchema,
   WebhookEndpointChanges: hooks.changesSchema,
   WebhookEndpointCreation: hooks.creationSchema,

@@ -4,6 +4,8 @@ import type { OpenApiDocument, Schema } from './document-types.js';
 import { type CheckFacts, checkPaths } from './operations/check-operations.js';
 import { jobPaths } from './operations/job-operations.js';
 import { publicPaths } from './operations/public-operations.js';
+import { pagePaths } from './operations/page-operations.js';
+import { sessionPaths } from './operations/session-operations.js';
 import { webhookPaths } from './operations/webhook-operations.js';
 import { createAnyError, sharedHeaders, tabulateErrors } from './responses.js';
 import { webhookMessages } from './webhook-messages.js';
@@ -37,6 +39,8 @@ export function createOpenApiDocument(facts: DocumentFacts): OpenApiDocument {
     paths: {
       ...checkPaths(facts),
       ...jobPaths(),
+      ...sessionPaths(),
+      ...pagePaths(facts),
       ...webhookPaths(),
       ...publicPaths(facts.pageAssets),
     },
@@ -61,9 +65,14 @@ ${tabulateErrors()}`;
 const tags = [
   { name: 'Checks', description: 'An image and its verdict.' },
   { name: 'Jobs', description: 'Checks whose caller does not wait for the verdict.' },
+  { name: 'Sessions', description: 'Send a person to a page that takes the photo.' },
+  {
+    name: 'Pages',
+    description: 'What the page of a session calls. The sid is the only credential.',
+  },
   {
     name: 'Webhooks',
-    description: 'Notifications at the end of a check, as in Standard Webhooks.',
+    description: 'Notifications at the end of a check or a session, as in Standard Webhooks.',
   },
   { name: 'Service', description: 'About this gateway; needs no credentials.' },
 ];

@@ -2,12 +2,16 @@ import {
   type CheckRecord,
   type CheckResult,
   createDelivery,
+  createSession,
   decideVerdict,
   type Delivery,
   recordAttempt,
+  type Session,
+  SESSION_FINISHED,
   type WebhookEndpoint,
 } from '@livegate/core/domain';
 import { presentJob, presentVerdict } from '../contract/present-check.js';
+import { presentCreatedSession, presentPageState, presentSession } from '../contract/sessions.js';
 import { presentDelivery, presentEndpoint } from '../contract/webhooks.js';
 import type { Example } from './document-types.js';
 
@@ -116,6 +120,52 @@ export const events: Record<string, Example> = Object.fromEntries(
     { value: { type, timestamp: job(status).finished_at, data: job(status) } },
   ]),
 );
+
+export const sessionId = 'Vx3kQ0aZr9TnB1cD5eF7gH2iJ4kL6mN8';
+
+const pendingSession: Session = createSession(
+  {
+    tenant: 'acme',
+    successUrl: 'https://shop.example/verified?order=4711',
+    cancelUrl: 'https://shop.example/cart',
+    maxTries: 3,
+    ttlMs: 24 * 60 * 60 * 1000,
+    reference: 'order-4711',
+    tellUser: false,
+    tenantRatePerMinute: 0,
+  },
+  { sid: sessionId, url: `${baseUrl}/sessions/${sessionId}`, now: createdAt },
+);
+const hintedSession: Session = { ...pendingSession, photos: 1, hint: 'face_too_close' };
+const finishedSession: Session = {
+  ...pendingSession,
+  status: 'FINISHED',
+  tries: 1,
+  photos: 2,
+  best: { spoofProbability: 0.02611, status: 'LOW' },
+  finishedAt: createdAt + 30_000,
+};
+const running = { checkId: exampleId, startedAt: createdAt, token: '' };
+const stateOf = (session: Session) => ({ value: presentPageState(session, createdAt) });
+
+export const sessions = {
+  created: { value: presentCreatedSession(pendingSession) },
+  pending: { value: presentSession(pendingSession) },
+  finished: { value: presentSession({ ...finishedSession, signals: ['file_upload'] }) },
+  deleted: { value: { sid: sessionId, deleted: true } },
+  freshState: stateOf(pendingSession),
+  hintState: stateOf(hintedSession),
+  finishedState: stateOf(finishedSession),
+  checkingState: stateOf({ ...pendingSession, photos: 1, running }),
+  canceled: { value: { cancel_redirect: 'https://shop.example/cart' } },
+  event: {
+    value: {
+      type: SESSION_FINISHED,
+      timestamp: new Date(createdAt + 30_000).toISOString(),
+      data: presentSession(finishedSession),
+    },
+  },
+} satisfies Record<string, Example>;
 
 export const testEvent: Example = {
   value: {

@@ -42,6 +42,10 @@ const headerDescriptions = {
     description: 'The URL of the job or the endpoint.',
     schema: { type: 'string', format: 'uri-reference' },
   },
+  'Permissions-Policy': {
+    description: 'Only the page itself may use the camera.',
+    schema: { type: 'string' },
+  },
   'Preference-Applied': {
     description: 'Which preferences were followed (RFC 7240).',
     schema: { type: 'string' },
@@ -58,6 +62,7 @@ const headerDescriptions = {
     example:
       'upload;dur=1.9, queue;dur=3.1, decode;dur=6.5, detect;dur=3.8, classify;dur=22, total;dur=38',
   },
+  Vary: { description: 'Which request headers change the answer.', schema: { type: 'string' } },
   'WWW-Authenticate': {
     description: 'The missing credentials. `x-api-key` is needed as well.',
     schema: { type: 'string' },
@@ -155,12 +160,13 @@ const present = (code: ErrorCode) =>
 /** The errors of one operation, by status, and `commonErrors` as the default. */
 export function errorResponses(
   codes: ErrorCode[],
-  sometimes: HeaderName[],
+  { sometimes, content = {} }: { sometimes: HeaderName[]; content?: Response['content'] },
 ): Record<string, Response | Reference> {
   const statuses = [...new Set(codes.map(statusOf))];
   const responses = statuses.map((status) => {
     const ofStatus = codes.filter((code) => statusOf(code) === status);
-    return [status, describeErrors(ofStatus, sometimes)];
+    const response = describeErrors(ofStatus, sometimes);
+    return [status, { ...response, content: { ...response.content, ...content } }];
   });
   const isOnlyCommon = !statuses.some((status) => status < 500);
   return {

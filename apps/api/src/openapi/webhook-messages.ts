@@ -1,6 +1,6 @@
 import { ref } from './component-schemas.js';
 import type { Operation, Parameter, PathItem, Response, Schema } from './document-types.js';
-import { events, testEvent } from './examples.js';
+import { events, sessions, testEvent } from './examples.js';
 
 const answer = (description: string): Response => ({ description, headers: {}, content: {} });
 
@@ -16,6 +16,13 @@ export function webhookMessages(): Record<string, PathItem> {
     'passive_liveness.completed': message('A check succeeded', 'succeeded'),
     'passive_liveness.failed': message('A check failed', 'failed'),
     'passive_liveness.canceled': message('A check was canceled', 'canceled'),
+    'passive_liveness_session.finished': {
+      post: describe('A hosted session is finished', {
+        operationId: 'onSessionFinished',
+        schema: ref('WebhookSessionEvent'),
+        examples: { finished: sessions.event },
+      }),
+    },
     'webhook.test': {
       post: describe('What `POST /v1/webhook-endpoints/{id}/test` sends', {
         operationId: 'onWebhookTest',

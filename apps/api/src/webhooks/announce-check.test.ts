@@ -26,11 +26,19 @@ async function setUp(record: CheckRecord | undefined, now = 5000) {
   const store = createFakeWebhookStore();
   const queue = createFakeWebhookQueue(store);
   const checks = { read: async () => record };
-  const announce = createAnnounceCheck({ checks, store, queue, now: () => now });
-  return { store, queue, announce: (check = {}) => announce({ ...facts, ...check }, 5000) };
+  const settled: CheckRecord[] = [];
+  const settleSession = async (ended: CheckRecord) => settled.push(ended);
+  const announce = createAnnounceCheck({ checks, settleSession, store, queue, now: () => now });
+  return {
+    store,
+    queue,
+    settled,
+    announce: (check = {}) => announce({ ...facts, ...check }, 5000),
+  };
 }
 
 const facts = { id: 'check', tenant: 'acme' };
+const settleSession = async () => undefined;
 
 describe('announcing a check', () => {
   it('creates a message with the job resource, whose links use the base URL of its caller', async () => {
@@ -67,6 +75,15 @@ describe('announcing a check', () => {
     }
   });
 
+  it('of a hosted session settles the session, and sends no message about the check', async () => {
+    const ofSession = { ...succeeded, sid: 'sid' };
+    const { store, queue, settled, announce } = await setUp(ofSession);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await announce();
+    expect(settled).toEqual([ofSession]);
+    expect(queue.jobs.size).toBe(0);
+  });
+
   it("also sends to the check's own webhook_url", async () => {
     const { queue, announce } = await setUp(succeeded);
     await announce({ webhookUrl: 'https://example.com/own' });
@@ -80,7 +97,7 @@ describe('announcing a check', () => {
     const queue = createFakeWebhookQueue(first.store);
     const checks = { read: async () => succeeded };
     const { store } = first;
-    const again = createAnnounceCheck({ checks, store, queue, now: () => 6000 });
+    const again = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
     await again(facts, 5000);
     expect(await store.listDeliveries('whe_1')).toHaveLength(1);
     expect(queue.jobs.size).toBe(1);
@@ -91,7 +108,7 @@ describe('announcing a check', () => {
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
     const checks = { read: async () => records.shift() };
-    const announce = createAnnounceCheck({ checks, store, queue, now: () => 6000 });
+    const announce = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
     await announce({ ...facts, webhookUrl: 'https://example.com/own' }, 5000);
     expect(records).toEqual([]);
     expect(await store.listDeliveries('whe_1')).toEqual([]);

@@ -4,6 +4,7 @@ import {
   deliveryIdOf,
   type DeliveryTarget,
   eventOf,
+  isFinished,
   type WebhookEventType,
 } from '@livegate/core/domain';
 import type { AnnouncedCheck, CheckQueue, WebhookQueue, WebhookStore } from '@livegate/core/ports';
@@ -14,11 +15,10 @@ const GIVE_UP_MS = 10 * 60_000;
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
 
-export interface AnnounceCheckDeps {
+export interface AnnounceCheckDeps extends AnnounceEventDeps {
   checks: Pick<CheckQueue, 'read'>;
-  store: WebhookStore;
-  queue: WebhookQueue;
-  now: () => number;
+  /** Ends the check of a hosted session, which announces its own end instead of the check's. */
+  settleSession: (ended: CheckRecord) => Promise<unknown>;
 }
 
 /** Resolves with the time of the next try if the check has not ended, else with `undefined`. */
@@ -29,40 +29,83 @@ export type AnnounceCheck = (
 
 /** Creates and queues a message for each receiver that subscribed to the check's event. */
 export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
-  const { checks, store, queue, now } = deps;
+  const { checks, now } = deps;
+  const announceEvent = createAnnounceEvent(deps);
   const deleteMessages = createDeleteMessages(deps);
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
     // Deleted or expired: there is nothing to announce.
     if (!record) return undefined;
-    const type = eventOf(record.status);
-    if (!type) return planNextTry(announcedAt, now());
-    const targets = await findTargets(check, type);
-    await Promise.all(targets.map((target) => addMessage(record, type, target)));
-    // The check may have been deleted meanwhile, before its messages existed.
-    if (!(await checks.read(check.id))) await deleteMessages(check);
+    if (!isFinished(record.status)) return planNextTry(announcedAt, now());
+    if (record.sid !== undefined) await deps.settleSession(record);
+    else await announce(record, check);
     return undefined;
   };
 
-  async function findTargets(
-    { tenant, webhookUrl }: AnnouncedCheck,
-    type: WebhookEventType,
-  ): Promise<DeliveryTarget[]> {
+  async function announce(record: CheckRecord, { webhookUrl }: AnnouncedCheck): Promise<void> {
+    const { id, tenant, status, finishedAt, baseUrl = '' } = record;
+    const type = eventOf(status);
+    if (!type) return;
+    await announceEvent({
+      source: id,
+      tenant,
+      type,
+      at: finishedAt ?? now(),
+      data: presentJob(record, baseUrl),
+      ...(webhookUrl !== undefined && { webhookUrl }),
+    });
+    // The check may have been deleted meanwhile, before its messages existed.
+    if (!(await checks.read(id))) {
+      await deleteMessages({ id, tenant, ...(webhookUrl !== undefined && { webhookUrl }) });
+    }
+  }
+}
+
+export interface AnnounceEventDeps {
+  store: WebhookStore;
+  queue: WebhookQueue;
+  now: () => number;
+}
+
+/** One thing that happened, and what is said about it. */
+export interface WebhookEvent {
+  /** The id of the check or the session: the same event of one source is sent once. */
+  source: string;
+  tenant: string;
+  type: WebhookEventType;
+  /** In milliseconds since the epoch. */
+  at: number;
+  data: object;
+  /** A receiver in addition to the tenant's endpoints. */
+  webhookUrl?: string;
+}
+
+export type AnnounceEvent = (event: WebhookEvent) => Promise<void>;
+
+/** Creates and queues a message for each receiver that subscribed to the event. */
+export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): AnnounceEvent {
+  return async (event) => {
+    const targets = await findTargets(event);
+    await Promise.all(targets.map((target) => addMessage(event, target)));
+  };
+
+  async function findTargets({ tenant, type, webhookUrl }: WebhookEvent) {
     const endpoints = await store.listEndpoints(tenant);
     const subscribed = endpoints.filter(({ enabled, events }) => enabled && events.includes(type));
-    const targets = subscribed.map(({ id }) => ({ endpointId: id }));
+    const targets: DeliveryTarget[] = subscribed.map(({ id }) => ({ endpointId: id }));
     return webhookUrl ? [...targets, { url: webhookUrl }] : targets;
   }
 
-  async function addMessage(record: CheckRecord, type: WebhookEventType, target: DeliveryTarget) {
-    const timestamp = new Date(record.finishedAt ?? now()).toISOString();
+  async function addMessage(event: WebhookEvent, target: DeliveryTarget): Promise<void> {
+    const { source, tenant, type, data } = event;
+    const timestamp = new Date(event.at).toISOString();
     const fresh = createDelivery({
-      id: deliveryIdOf(record.id, target),
-      tenant: record.tenant,
+      id: deliveryIdOf(source, target),
+      tenant,
       target,
       type,
-      payload: JSON.stringify({ type, timestamp, data: presentJob(record, record.baseUrl ?? '') }),
+      payload: JSON.stringify({ type, timestamp, data }),
       createdAt: now(),
     });
     const isNew = await store.addDelivery(fresh);

@@ -12,7 +12,10 @@ import type { Log } from '@livegate/core/telemetry';
 import type { WebhookRoutesDeps } from './delivery-routes.js';
 import { type AddressRange, createAddressGuard } from './address-guard.js';
 import {
+  type AnnounceCheckDeps,
+  type AnnounceEvent,
   createAnnounceCheck,
+  createAnnounceEvent,
   createDeleteMessages,
   type DeleteMessages,
 } from './announce-check.js';
@@ -43,6 +46,7 @@ export interface WebhooksDeps {
   backgroundRedis: Redis;
   keys: Keys;
   checks: Pick<CheckQueue, 'read'>;
+  settleSession: AnnounceCheckDeps['settleSession'];
   leases: Leases;
   rateLimiter: RateLimiter;
   log: Log;
@@ -59,6 +63,8 @@ export interface Webhooks {
   readBacklog: ReadBacklog;
   /** Queues the announcement of a check that this gateway canceled. */
   announce(check: AnnouncedCheck): Promise<void>;
+  /** Queues the messages about anything else. */
+  announceEvent: AnnounceEvent;
   delete: DeleteMessages;
   /** Takes no more jobs, and waits for running attempts: at most 15 s. */
   stop(): Promise<void>;
@@ -68,7 +74,7 @@ export interface Webhooks {
 
 /** The webhooks of one gateway: what its routes need, and the delivery of messages. */
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
-  const { redis, backgroundRedis, keys, checks, leases, rateLimiter, log } = deps;
+  const { redis, backgroundRedis, keys, checks, settleSession, leases, rateLimiter, log } = deps;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -83,7 +89,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   const deliveries = takeDeliveries(
     { redis: backgroundRedis, keys, leases, log },
     {
-      announce: createAnnounceCheck({ ...background, checks, now }),
+      announce: createAnnounceCheck({ ...background, checks, settleSession, now }),
       deliver: createDeliverMessage({ ...background, send, now, random: Math.random, log }),
       resume: createResumeDelivery(background),
     },
@@ -94,6 +100,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     hasEndpoints: createHasEndpoints(store),
     announce: (check) => queue.announce(check),
+    announceEvent: createAnnounceEvent({ store, queue, now }),
     delete: createDeleteMessages({ store, queue }),
     bullQueue: queue.bullQueue,
     readBacklog: queue.readBacklog,

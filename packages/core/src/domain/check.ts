@@ -33,6 +33,8 @@ export interface CheckJob {
   keySha256?: string;
   /** The gateway's URL as the caller used it, for the links in webhooks; see `baseUrlOf`. */
   baseUrl?: string;
+  /** The hosted session that this check is for. Its end is announced by the session alone. */
+  sid?: string;
   imageBytes: number;
 }
 
@@ -112,6 +114,8 @@ export interface CheckRecord {
   keySha256?: string;
   /** The gateway's URL as the caller used it, for the links in webhooks. */
   baseUrl?: string;
+  /** The hosted session that this check is for. */
+  sid?: string;
   /** Set once the check has ended. */
   outcome?: CheckOutcome;
 }

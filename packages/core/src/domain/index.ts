@@ -25,10 +25,44 @@ export {
   writeRefusal,
 } from './errors.js';
 export { type JpegHeader, type JpegSegment, walkJpeg } from './image/image-header-jpeg.js';
-export { type ImageHeader, imageKind, inspectHeader, type PngHeader } from './image/image-header.js';
-export { type ImageLimits, imageTooLarge, requireImageBytes, tooCostly } from './image/image-rules.js';
+export {
+  type ImageHeader,
+  imageKind,
+  inspectHeader,
+  type PngHeader,
+} from './image/image-header.js';
+export {
+  type ImageLimits,
+  imageTooLarge,
+  requireImageBytes,
+  tooCostly,
+} from './image/image-rules.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
 export { describeModels, type ModelFacts, type WorkerFacts } from './models.js';
+export {
+  addSignals,
+  beginPhoto,
+  createSession,
+  createSid,
+  isLost,
+  isSid,
+  MAX_PHOTOS,
+  requireOpen,
+  type Session,
+  type SessionHint,
+  type SessionStatus,
+  type SessionWishes,
+  settlePhoto,
+  triesLeft,
+  undoPhoto,
+} from './sessions/session.js';
+export { isOwnToken, issueToken } from './sessions/page-tokens.js';
+export {
+  type CaptureFacts,
+  findSignals,
+  type SessionSignal,
+  sessionSignals,
+} from './sessions/session-signals.js';
 export {
   type Assessment,
   type CutPoints,
@@ -55,10 +89,13 @@ export {
 export {
   activeSecrets,
   createWebhookSecret,
+  type CheckEventType,
+  checkEventTypes,
   disableEndpoint,
   enableEndpoint,
   eventOf,
   rotateSecrets,
+  SESSION_FINISHED,
   type WebhookEndpoint,
   type WebhookEventType,
   webhookEventTypes,

@@ -1,12 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { CheckStatus } from './check.js';
 
-/** The events that a webhook endpoint can subscribe to. */
-export const webhookEventTypes = [
+/** The events at the end of a check. */
+export const checkEventTypes = [
   'passive_liveness.completed',
   'passive_liveness.failed',
   'passive_liveness.canceled',
 ] as const;
+
+export type CheckEventType = (typeof checkEventTypes)[number];
+
+/** The event at the end of a hosted session. */
+export const SESSION_FINISHED = 'passive_liveness_session.finished';
+
+/** The events that a webhook endpoint can subscribe to. */
+export const webhookEventTypes = [...checkEventTypes, SESSION_FINISHED] as const;
 
 export type WebhookEventType = (typeof webhookEventTypes)[number];
 
@@ -72,11 +80,11 @@ export function enableEndpoint(endpoint: WebhookEndpoint): WebhookEndpoint {
 }
 
 /** The event for a check's final status; `undefined` for an unfinished check. */
-export function eventOf(status: CheckStatus): WebhookEventType | undefined {
+export function eventOf(status: CheckStatus): CheckEventType | undefined {
   return eventsOfStatus[status];
 }
 
-const eventsOfStatus: Partial<Record<CheckStatus, WebhookEventType>> = {
+const eventsOfStatus: Partial<Record<CheckStatus, CheckEventType>> = {
   succeeded: 'passive_liveness.completed',
   failed: 'passive_liveness.failed',
   canceled: 'passive_liveness.canceled',

@@ -30,6 +30,7 @@ export {
   REPLIES_BLOCK_MS,
 } from './checks/replies.js';
 export { readResult, type StoredResult, writeResult } from './checks/stored-outcome.js';
+export { createRedisSessionStore } from './sessions.js';
 export { createRedisWebhookQueue } from './webhook-queue.js';
 export { createRedisWebhookStore } from './webhook-store.js';
 export { createRedisWorkerRegistry } from './worker-registry.js';

@@ -20,6 +20,11 @@ export function createKeys(prefix: string) {
     idempotency: (tenant: string, keySha256: string) => `${prefix}:key:${tenant}:${keySha256}`,
     replies: (gatewayId: string) => `${prefix}:replies:${gatewayId}`,
     schema: `${prefix}:schema`,
+    session: (sid: string) => `${prefix}:session:${sid}`,
+    /** The session that sent an image first, by the image's keyed hash. */
+    sessionImage: (tenant: string, mac: string) => `${prefix}:session-image:${tenant}:${mac}`,
+    /** The key of a tenant's image hashes. */
+    sessionImageKey: (tenant: string) => `${prefix}:session-image-key:${tenant}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     rateLimit: `${prefix}:rate`,

@@ -7,6 +7,7 @@ import {
   createFakeReplies,
   createFakeWorkerRegistry,
 } from './port-fakes.js';
+import { createFakeSessionStore } from './session-fake.js';
 import {
   describeIdempotencyKeys,
   describeImageStore,
@@ -15,6 +16,7 @@ import {
 } from '../contracts/port-contracts.js';
 import { describeCheckQueue } from '../contracts/queue-contract.js';
 import { describeReplies } from '../contracts/reply-contract.js';
+import { describeSessionStore } from '../contracts/session-contract.js';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 
@@ -25,4 +27,5 @@ describe('the in-memory fakes fulfill the contracts of their ports', () => {
   describeReplies(async () => fake(createFakeReplies()));
   describeWorkerRegistry(async () => fake(createFakeWorkerRegistry()));
   describeRateLimiter(async () => fake(createFakeRateLimiter()));
+  describeSessionStore(async () => fake(createFakeSessionStore()));
 });

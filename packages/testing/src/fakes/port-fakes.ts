@@ -184,6 +184,7 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
     ...(status !== 'queued' && { startedAt: 1 }),
     ...(outcome && { finishedAt: 2 }),
     ...(job.baseUrl !== undefined && { baseUrl: job.baseUrl }),
+    ...(job.sid !== undefined && { sid: job.sid }),
     ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }

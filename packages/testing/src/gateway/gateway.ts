@@ -9,6 +9,7 @@ import {
   createFakeImageStore,
   createFakeRateLimiter,
   createFakeReplies,
+  createFakeSessionStore,
   createFakeWebhookQueue,
   createFakeWebhookStore,
   createFakeWorkerRegistry,
@@ -31,7 +32,11 @@ import { createServer, type ServerOptions } from '../../../../apps/api/src/gatew
 import { closeHttpServer, createHttpServer } from '../../../../apps/api/src/http/http-server.js';
 import { createUploadPermits } from '../../../../apps/api/src/http/upload/upload-permits.js';
 import { createAddressGuard } from '../../../../apps/api/src/webhooks/address-guard.js';
-import { createDeleteMessages } from '../../../../apps/api/src/webhooks/announce-check.js';
+import { openSessions } from '../../../../apps/api/src/sessions/open-sessions.js';
+import {
+  createAnnounceEvent,
+  createDeleteMessages,
+} from '../../../../apps/api/src/webhooks/announce-check.js';
 import {
   createAcceptWebhookUrl,
   createHasEndpoints,
@@ -46,6 +51,8 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   maxUploadBytesInFlight?: number;
   uploadTimeoutMs?: number;
   rateLimiter?: RateLimiter;
+  /** The clock of sessions, in milliseconds since the epoch. */
+  now?: () => number;
   /** Called with each log line. */
   onLog?: (line: string) => void;
 }
@@ -95,6 +102,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     },
     acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
     announce: webhookQueue.announce,
+    announceEvent: createAnnounceEvent({ store: webhookStore, queue: webhookQueue, now: Date.now }),
     delete: createDeleteMessages({ store: webhookStore, queue: webhookQueue }),
   };
 
@@ -124,6 +132,11 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     hasEndpoints: createHasEndpoints(webhookStore),
   };
   const cancelAndDelete = createCancelAndDelete({ queue, imageStore, idempotencyKeys, webhooks });
+  const sessions = createFakeSessionStore(outage);
+  const rateLimiter = options.rateLimiter ?? createFakeRateLimiter(outage);
+  const submitCheck = createSubmitCheck({ ...submitDeps, ...cancelAndDelete });
+  const now = options.now ?? Date.now;
+  const forSessions = { sessions, queue, webhooks, submitCheck, now, ...cancelAndDelete };
   const server = createHttpServer(
     createServer(
       {
@@ -131,18 +144,22 @@ export async function startGateway(options: GatewayTestOptions = {}) {
         waitLimitMs: 5000,
         rateLimitPerMinute: 0,
         publicUrl: undefined,
+        sessions: { keepMs: 60_000, frameAncestors: "'none'", requestsPerAddress: 0 },
         ...options,
       },
       {
         credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
-        rateLimiter: options.rateLimiter ?? createFakeRateLimiter(outage),
+        rateLimiter,
         admission,
         leases,
         uploads,
         queue,
         awaitCheck,
         webhooks,
-        submitCheck: createSubmitCheck({ ...submitDeps, ...cancelAndDelete }),
+        submitCheck,
+        sessions,
+        now,
+        ...openSessions(forSessions),
         ...cancelAndDelete,
         log,
         isClosing: () => false,
@@ -169,6 +186,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     uploads,
     leases,
     webhookStore,
+    sessions,
     finish,
     /** Connections that the server has open. */
     countConnections: promisify(server.getConnections.bind(server)),

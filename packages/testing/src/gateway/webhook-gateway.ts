@@ -103,6 +103,7 @@ export async function startWebhooks() {
           return checks.get(id);
         },
       },
+      settleSession: async () => undefined,
       leases,
       log: logTo((line) => {
         if (line.msg === 'webhook attempted') attempts.push({ status: line.status ?? '' });

@@ -5,8 +5,8 @@ import type { Request, Response } from 'express';
 
 export interface Upload {
   image: Uint8Array;
-  /** The `webhook_url`, as the caller wrote it. */
-  webhookUrl?: string;
+  /** The text fields that the route reads, as the caller wrote them; of equal names the last. */
+  fields: Record<string, string>;
 }
 
 export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;

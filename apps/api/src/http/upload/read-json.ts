@@ -15,11 +15,11 @@ export function createReadJson(limits: ImageLimits): ReadUpload {
     req.body = undefined;
     const { image, webhook_url: webhookUrl } = readMembers(text);
     if (image === undefined || image === null) throw new LivegateError('missing_image');
-    if (webhookUrl === undefined) return { image: decodeBase64(image) };
+    if (webhookUrl === undefined) return { image: decodeBase64(image), fields: {} };
     if (typeof webhookUrl !== 'string') {
       throw new LivegateError('invalid_request', { publicMessage: 'webhook_url must be a string' });
     }
-    return { image: decodeBase64(image), webhookUrl };
+    return { image: decodeBase64(image), fields: { webhook_url: webhookUrl } };
   };
 }
 

@@ -9,8 +9,11 @@ import { bodyTooLarge, maxBodyBytes } from './upload-permits.js';
 /** As in Go and Django. A part takes 10 µs to parse: 10 MB of tiny parts would take seconds. */
 const MAX_PARTS = 1000;
 
-/** Reads the part `image`, with or without a filename, and the text field `webhook_url`. */
-export function createReadMultipart(limits: ImageLimits): ReadUpload {
+/** Reads the part `image`, with or without a filename, and the text fields of these names. */
+export function createReadMultipart(
+  limits: ImageLimits,
+  fieldNames: readonly string[],
+): ReadUpload {
   const maxBytes = maxBodyBytes('multipart', limits.maxImageBytes);
 
   return async (req) => {
@@ -21,7 +24,7 @@ export function createReadMultipart(limits: ImageLimits): ReadUpload {
     body.on('error', fail);
     req.on('close', failIfCut);
     try {
-      const upload = collectParts(parser, mostImageBytes(req, limits), limits);
+      const upload = collectParts(parser, mostImageBytes(req, limits), { limits, fieldNames });
       body.pipe(parser);
       return await upload;
     } catch (error) {
@@ -59,11 +62,11 @@ function mostImageBytes(req: Request, { maxImageBytes }: ImageLimits): number {
 function collectParts(
   parser: BusboyInstance,
   maxBytes: number,
-  limits: ImageLimits,
+  { limits, fieldNames }: { limits: ImageLimits; fieldNames: readonly string[] },
 ): Promise<Upload> {
   return new Promise((resolve, reject) => {
     let image: ReturnType<typeof createByteCollector> | undefined;
-    let webhookUrl = '';
+    const fields: Record<string, string> = {};
     parser.on('file', (_name, file) => {
       // The parser fails as well, with the reason.
       file.on('error', () => undefined);
@@ -74,13 +77,13 @@ function collectParts(
       file.on('limit', () => reject(imageTooLarge(limits)));
     });
     parser.on('field', (name, value) => {
-      if (name === 'webhook_url') webhookUrl = value;
+      if (fieldNames.includes(name) && value) fields[name] = value;
     });
     parser.on('partsLimit', () => reject(tooManyParts()));
     parser.on('error', reject);
     parser.on('finish', () => {
       if (!image) return reject(new LivegateError('missing_image'));
-      resolve({ image: image.take(), ...(webhookUrl && { webhookUrl }) });
+      resolve({ image: image.take(), fields });
     });
   });
 }

@@ -25,16 +25,21 @@ export function uploadBytes(req: Request, limits: ImageLimits): number {
 
 /**
  * Reads the image of a request into memory: a multipart part or base64 in JSON, both named `image`.
- * Ignores file names, declared types, and other parts except `webhook_url`. The request does not refer
- * to the image afterwards, since its caller may wait much longer. Reserve `uploadBytes` before the call.
+ * Ignores file names, declared types, and other parts except the text fields of these names. The request
+ * does not refer to the image afterwards, since its caller may wait much longer. Reserve `uploadBytes`
+ * before the call.
  *
  * Throws `missing_image`, `too_many_images`, `empty_image`, `image_too_large`, `invalid_base64`,
  * `invalid_json`, `invalid_multipart`, `invalid_request` or `unsupported_media_type`, and an AbortError
  * when the response ends before the body does.
  */
-export function createReadUpload(limits: ImageLimits, leases: Leases): ReadUpload {
+export function createReadUpload(
+  limits: ImageLimits,
+  leases: Leases,
+  fieldNames: readonly string[] = ['webhook_url'],
+): ReadUpload {
   const read = {
-    multipart: createReadMultipart(limits),
+    multipart: createReadMultipart(limits, fieldNames),
     json: createReadJson(limits),
   };
 

@@ -7,16 +7,26 @@ export interface OperationFacts extends Omit<Operation, 'responses' | 'parameter
   parameters?: Parameter[];
   answers: Record<number, Response>;
   errors?: ErrorCode[];
+  /** Headers that errors may have in addition. */
+  errorHeaders?: HeaderName[];
+  /** Other forms of the same errors than JSON. */
+  errorContent?: Response['content'];
 }
 
 /** Adds what all operations have in common. */
 export function describeOperation(facts: OperationFacts): Operation {
-  const { answers, errors = [], parameters = [], ...rest } = facts;
+  const { answers, errors = [], parameters = [], errorHeaders = [], errorContent, ...rest } = facts;
   const mayPrefer = parameters.some(({ name }) => name === 'Prefer');
   return {
     ...rest,
     parameters: [...parameters, callerRequestId],
-    responses: { ...answers, ...errorResponses(errors, mayPrefer ? ['Preference-Applied'] : []) },
+    responses: {
+      ...answers,
+      ...errorResponses(errors, {
+        sometimes: mayPrefer ? ['Preference-Applied', ...errorHeaders] : errorHeaders,
+        ...(errorContent && { content: errorContent }),
+      }),
+    },
   };
 }
 

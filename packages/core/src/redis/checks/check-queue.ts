@@ -150,6 +150,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
     ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
     ...(job.data.baseUrl !== undefined && { baseUrl: job.data.baseUrl }),
+    ...(job.data.sid !== undefined && { sid: job.data.sid }),
     ...(outcome && { outcome }),
   };
 }
