@@ -116,7 +116,11 @@ const sendJson = (method: string, url: string, body: object = {}) =>
   });
 
 async function createEndpoint(gateway: string, url: string): Promise<string> {
-  const events = ['passive_liveness.completed', 'passive_liveness.failed'];
+  const events = [
+    'passive_liveness.completed',
+    'passive_liveness.failed',
+    'passive_liveness_session.finished',
+  ];
   const { body } = await sendJson('POST', `${gateway}/v1/webhook-endpoints`, { url, events });
   return String(body['id']);
 }
@@ -132,6 +136,22 @@ async function submitWithUrl(gateway: string, image: Buffer, webhookUrl: string)
   const response = await fetch(url, { method: 'POST', headers: credentials, body });
   await response.arrayBuffer();
   return response.headers.get('request-id') ?? '';
+}
+
+async function createSession(gateway: string): Promise<string> {
+  const path = `${gateway}/face/v1/passive-liveness-sessions`;
+  const { body } = await sendJson('POST', path, { success_url: 'https://shop.example/done' });
+  return String(body['sid']);
+}
+
+async function sendPhoto(gateway: string, sid: string, image: Buffer) {
+  const page = `${gateway}/sessions/${sid}`;
+  const { token } = (await (await fetch(`${page}/state`)).json()) as { token: string };
+  const body = new FormData();
+  body.set('token', token);
+  body.set('image', new Blob([Uint8Array.from(image)]));
+  const response = await fetch(`${page}/photo`, { method: 'POST', body });
+  return (await response.json()) as object;
 }
 
 async function listDeliveries(gateway: string, endpoint: string) {
@@ -155,11 +175,13 @@ async function fill({ a, b, images, client }: Product) {
     await submitWithUrl(a, images.scored, `${receiver}/500`),
     await submit(a, images.scored),
   ];
+  const finishedSession = await createSession(a);
+  expect(await sendPhoto(b, finishedSession, images.scored)).toMatchObject({ status: 'FINISHED' });
   const poll = { headers: { Prefer: 'wait=20' } };
   for (const id of ended) await ask(`${b}/v1/jobs/${id}`, poll);
   await expect
     .poll(async () => (await listDeliveries(a, accepting)).map(({ status }) => status), eventually)
-    .toEqual(ended.map(() => 'succeeded'));
+    .toEqual([...ended, finishedSession].map(() => 'succeeded'));
   await expect
     .poll(async () => (await listDeliveries(a, failing)).every((d) => d.attempts.length > 0), {
       ...eventually,
@@ -184,11 +206,16 @@ async function fill({ a, b, images, client }: Product) {
     await submit(b, images.scored, { 'Idempotency-Key': 'queued' }),
     await submit(b, images.scored),
   ];
+  const queuedSession = await createSession(b);
+  const photo = sendPhoto(a, queuedSession, images.scored);
+  const length = () => client.llen(`${prefix}:liveness:wait`);
+  await expect.poll(length, eventually).toBe(1);
   return {
     ended,
     running,
     queued,
-    answers,
+    sessions: [finishedSession, queuedSession],
+    answers: [...answers, photo],
     endpoints: [accepting, failing],
   };
 }
@@ -301,8 +328,8 @@ async function findUndocumentedTtls(client: Server) {
 it('every Redis key has its documented TTL, and no trace of a deleted check stays in Redis or its files', async () => {
   const product = await startProduct();
   const { a, b, client, gate } = product;
-  const { ended, running, queued, answers, endpoints } = await fill(product);
-  const ids = [...ended, ...running, ...queued];
+  const { ended, running, queued, sessions, answers, endpoints } = await fill(product);
+  const ids = [...ended, ...running, ...queued, ...sessions];
 
   expect(await findUndocumentedTtls(client)).toEqual([]);
   // Proves that the search below finds these traces where they exist.
@@ -339,6 +366,10 @@ it('every Redis key has its documented TTL, and no trace of a deleted check stay
   }
   for (const id of [...ended.slice(1), ...otherRunning, ...otherQueued]) {
     expect(await ask(`${a}/v1/jobs/${id}`, { method: 'DELETE' })).toMatchObject({ status: 200 });
+  }
+  for (const sid of sessions) {
+    const at = `${b}/face/v1/passive-liveness-sessions/${sid}`;
+    expect(await ask(at, { method: 'DELETE' })).toMatchObject({ status: 200 });
   }
   expect(await findUndocumentedTtls(client)).toEqual([]);
   gate.open();

@@ -35,7 +35,7 @@ let client: DocumentClient;
 beforeAll(async () => {
   product = await startDocumentedProduct();
   client = createDocumentClient(product);
-  await client.createEndpoint('completed', 'failed', 'canceled');
+  await client.createEndpoint('completed', 'failed', 'canceled', 'finished');
 }, 60_000);
 afterAll(() => product.stop());
 
@@ -139,7 +139,7 @@ describe('the errors of every operation are answered as documented', () => {
     const sent = { headers: authOf('fresh') };
     const send = () => client.call('sendTestWebhook', sent);
     while ((await send()).status !== 429);
-    for (const name of namesWith('rate_limited').filter((operation) => operation !== check)) {
+    for (const name of namesWith('rate_limited').filter((operation) => /Webhook/.test(operation))) {
       await expectError(name, 'rate_limited', sent);
     }
   });
@@ -189,6 +189,92 @@ describe('checkPassiveLiveness refuses as documented', () => {
     await client.call(check, { ...sent, body: form('') });
     await expectError(check, 'rate_limited', { ...sent, body: form('') });
   });
+});
+
+describe('sessions are refused as documented', () => {
+  const photo = 'sendSessionPhoto';
+
+  it.each<[ErrorCode, () => Sent | Promise<Sent>]>([
+    ['missing_image', () => ({ body: form() })],
+    ['too_many_images', () => ({ body: form('a', 'b') })],
+    ['empty_image', () => ({ body: form('') })],
+    ['invalid_image', () => ({ body: form('no image') })],
+    ['image_dimensions_exceeded', () => ({ body: form(pngBomb()) })],
+    ['invalid_multipart', () => ({ ...multipart, body: 'nothing' })],
+    ['image_too_large', () => ({ body: form(Buffer.alloc(11 * 1024 * 1024)) })],
+    ['unsupported_image_type', () => ({ body: form(unsupportedImages.gif) })],
+    ['unsupported_media_type', () => asJson({ image: '' })],
+    ['page_token_refused', async () => ({ body: form(await noFace()) })],
+  ])('a photo: %s', async (code, createRequest) => {
+    const sid = await client.createSession();
+    await expectError(photo, code, { ...(await createRequest()), params: { sid } });
+  });
+
+  const multipart = { headers: { 'content-type': 'multipart/form-data; boundary=x' } };
+
+  it('a creation: invalid_multipart', async () => {
+    await expectError('createSession', 'invalid_multipart', { ...multipart, body: 'nothing' });
+  });
+
+  it('a creation: rate_limited for a tenant over its rate limit', async () => {
+    const sent = { ...asJson({ success_url: 'https://shop.example/' }) };
+    const limited = { ...sent, headers: { ...sent.headers, ...authOf('limited') } };
+    await client.call('createSession', limited);
+    await expectError('createSession', 'rate_limited', limited);
+  });
+
+  it('every request of a page: rate_limited after too many of them', async () => {
+    const sent = { params: { sid: await client.createSession() } };
+    while ((await client.call('readSessionState', sent)).status !== 429);
+    for (const name of namesWith('rate_limited').filter((operation) => /Session/.test(operation))) {
+      if (name !== 'createSession') await expectError(name, 'rate_limited', sent);
+    }
+  });
+
+  it('a second photo: session_busy while the first one is checked', async () => {
+    const sid = await client.createSession();
+    const [first, second] = [
+      await client.createPhoto(sid, await selfie()),
+      await client.createPhoto(sid, await selfie()),
+    ];
+    freezeWorker();
+    const answer = client.call(photo, { params: { sid }, body: first });
+    const checking = async () =>
+      (await client.call('readSessionState', { params: { sid } })).body['checking'];
+    await expect.poll(checking, eventually).toBe(true);
+    await expectError(photo, 'session_busy', { params: { sid }, body: second });
+    product.thawWorker();
+    expect(await answer).toMatchObject({ status: 200, body: { status: 'FINISHED' } });
+  });
+
+  it('a photo and leaving: session_finished', async () => {
+    const sid = await client.createSession();
+    const body = await client.createPhoto(sid, await selfie());
+    await client.call(photo, { params: { sid }, body });
+    await expectError(photo, 'session_finished', { params: { sid }, body: form('a') });
+    await expectError('cancelSession', 'session_finished', { params: { sid } });
+  });
+
+  it('a photo: session_exhausted after 30 photos', async () => {
+    const sid = await client.createSession();
+    await change(sid, { photos: 30 });
+    await expectError(photo, 'session_exhausted', { params: { sid }, body: form('a') });
+  });
+
+  it('every request of a page: session_expired', async () => {
+    const sid = await client.createSession();
+    await change(sid, { expiresAt: Date.now() });
+    for (const name of namesWith('session_expired')) {
+      await expectError(name, 'session_expired', { params: { sid } });
+    }
+  });
+
+  /** Changes the stored session, instead of waiting a minute or sending 30 photos. */
+  async function change(sid: string, to: object): Promise<void> {
+    const key = product.keys.session(sid);
+    const session = JSON.parse((await product.client.get(key)) ?? '') as object;
+    await product.client.set(key, JSON.stringify({ ...session, ...to }), 'KEEPTTL');
+  }
 });
 
 describe('a waiting caller gets the documented answer', () => {
@@ -268,6 +354,9 @@ describe('broken HTTP is answered as documented', () => {
 describe('webhooks', () => {
   it('of every documented event type arrive with the documented headers and body', async () => {
     await client.createDelivery();
+    const sid = await client.createSession();
+    const body = await client.createPhoto(sid, await selfie());
+    await client.call('sendSessionPhoto', { params: { sid }, body });
     const { messages } = product.receiver;
     const types = Object.keys(document.webhooks);
     const received = () => [...new Set(messages.map(({ body }) => body.type))].toSorted();
@@ -322,7 +411,18 @@ describe('every operation that needs Redis answers', () => {
   /** The worker is frozen, so that a job stays in the queue. */
   async function paramsOf(name: string): Promise<Record<string, string>> {
     if (name.endsWith('Job')) return { id: await client.submitJob() };
+    if (name === 'deleteSession') return { sid: await holdPhoto() };
     return client.createParams(operationOf(name));
+  }
+
+  /** A session whose photo stays in the queue: to delete it, its check must be deleted. */
+  async function holdPhoto(): Promise<string> {
+    const sid = await client.createSession();
+    const body = await client.createPhoto(sid, await selfie());
+    client.call('sendSessionPhoto', { params: { sid }, body }).catch(() => undefined);
+    const list = `${product.keys.prefix}:liveness:wait`;
+    await expect.poll(() => product.client.llen(list), eventually).toBe(1);
+    return sid;
   }
 
   /** A request that the operation would accept. */

@@ -88,6 +88,17 @@ describe('the documented Redis user', () => {
     });
     await ask(`${api.url}/v1/jobs/${requestId}/cancel`, { method: 'POST' });
     await ask(`${api.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
+    const sessions = `${api.url}/face/v1/passive-liveness-sessions`;
+    const wishes = JSON.stringify({ success_url: 'https://example.com' });
+    const session = (await ask(sessions, { method: 'POST', headers, body: wishes })).body;
+    const page = `${api.url}/sessions/${String(session['sid'])}`;
+    const form = new FormData();
+    form.set('token', String((await ask(`${page}/state`)).body['token']));
+    form.set('image', new Blob([Uint8Array.from(photo)]));
+    expect(await fetch(`${page}/photo`, { method: 'POST', body: form })).toMatchObject({
+      status: 200,
+    });
+    await ask(`${sessions}/${String(session['sid'])}`, { method: 'DELETE' });
     expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
     expect(await readRefusals()).toEqual([]);
   });

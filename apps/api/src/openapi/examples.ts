@@ -123,6 +123,8 @@ export const events: Record<string, Example> = Object.fromEntries(
 
 export const sessionId = 'Vx3kQ0aZr9TnB1cD5eF7gH2iJ4kL6mN8';
 
+export const pageToken = 'RXhhbXBsZS10b2tl.c2lnbmF0dXJlLW9mLW5vdG';
+
 const pendingSession: Session = createSession(
   {
     tenant: 'acme',
@@ -146,7 +148,11 @@ const finishedSession: Session = {
   finishedAt: createdAt + 30_000,
 };
 const running = { checkId: exampleId, startedAt: createdAt, token: '' };
-const stateOf = (session: Session) => ({ value: presentPageState(session, createdAt) });
+/** The real token is random, and the document must be the same in every process. */
+function stateOf(session: Session): Example {
+  const state = presentPageState(session, createdAt);
+  return { value: { ...state, token: state.token && pageToken } };
+}
 
 export const sessions = {
   created: { value: presentCreatedSession(pendingSession) },

@@ -18,8 +18,8 @@ export interface PageLimits {
 /** Per minute, over all gateways. The keys cannot equal a tenant's: no tenant name has a colon. */
 export function createPageLimits(limiter: RateLimiter): PageLimits {
   return {
-    limitSession: (sid) => consume(limiter, `session:${sid}`, REQUESTS_PER_SESSION),
-    limitPhotos: (sid) => consume(limiter, `session-photos:${sid}`, PHOTOS_PER_SESSION),
+    limitSession: (sid) => consume(limiter, `session:${hash(sid)}`, REQUESTS_PER_SESSION),
+    limitPhotos: (sid) => consume(limiter, `session-photos:${hash(sid)}`, PHOTOS_PER_SESSION),
   };
 }
 
@@ -36,8 +36,7 @@ export function limitAddress(
   return async (req, _res, next) => {
     const network = networkOf(req, trustsProxies);
     if (network !== undefined) {
-      const hash = createHash('sha256').update(network).digest('base64url').slice(0, 22);
-      await consume(limiter, `session-address:${hash}`, perMinute);
+      await consume(limiter, `session-address:${hash(network)}`, perMinute);
     }
     next();
   };
@@ -50,6 +49,11 @@ function networkOf({ ip = '' }: Request, trustsProxies: boolean): string | undef
   if (!trustsProxies && address.range() !== 'unicast') return undefined;
   if (address.kind() === 'ipv4') return address.toString();
   return (address as ipaddr.IPv6).parts.slice(0, 4).join(':');
+}
+
+/** No key has a sid or an address, which would outlive a deleted session. */
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
 async function consume(limiter: RateLimiter, key: string, perMinute: number): Promise<void> {

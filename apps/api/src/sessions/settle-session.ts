@@ -1,6 +1,7 @@
 import {
   type CheckOutcome,
   isLost,
+  isStoreFailure,
   type Session,
   SESSION_FINISHED,
   settlePhoto,
@@ -64,7 +65,10 @@ export function createSettleSession(deps: SettleSessionDeps): SettleSession {
   }
 }
 
-/** The session with the outcome of a check that ended while nobody waited for it. */
+/**
+ * The session with the outcome of a check that ended while nobody waited for it. While Redis takes no
+ * writes, the session as it was: the next request settles it.
+ */
 export type RefreshSession = (session: Session) => Promise<Session | undefined>;
 
 export function createRefreshSession(
@@ -72,6 +76,15 @@ export function createRefreshSession(
   settleSession: SettleSession,
 ): RefreshSession {
   return async (session) => {
+    try {
+      return await refresh(session);
+    } catch (error) {
+      if (isStoreFailure(error)) return session;
+      throw error;
+    }
+  };
+
+  async function refresh(session: Session): Promise<Session | undefined> {
     const { sid, tenant, running } = session;
     if (!running) return session;
     const id = running.checkId;
@@ -80,5 +93,5 @@ export function createRefreshSession(
     if (check || !isLost(session, now())) return session;
     // Its gateway died before it queued the check.
     return sessions.update(sid, (latest) => undoPhoto(latest, id));
-  };
+  }
 }

@@ -64,6 +64,10 @@ function createSubmit({ limits, publicUrl }: TakePhotoOptions, deps: TakePhotoDe
   const readUpload = createReadUpload(limits, leases, photoFields);
 
   return async (req: Request, res: Response, session: Session): Promise<SubmittedCheck> => {
+    if (req.is('json')) {
+      const publicMessage = 'send multipart/form-data';
+      throw new LivegateError('unsupported_media_type', { publicMessage });
+    }
     // Both throw before the body is read.
     using place = admission.admit({ isAwaited: true });
     using permit = uploads.take(uploadBytes(req, limits), session.tenant);

@@ -37,6 +37,7 @@ const specificMessages = new Set<string>([
   'image_too_large',
   'invalid_image',
   'invalid_request',
+  'rate_limited',
   'unsupported_image_type',
   'unsupported_media_type',
   'webhook_url_refused',
@@ -67,15 +68,35 @@ export function asJson(body: unknown) {
   return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
+/** An id that nothing has. */
+function unknown(name: string): string {
+  return name === 'sid' ? randomUUID().replaceAll('-', '') : randomUUID();
+}
+
 export type DocumentClient = ReturnType<typeof createDocumentClient>;
 
 /** Calls operations of a running gateway by their ids, and creates the jobs and endpoints they need. */
 export function createDocumentClient(product: DocumentedProduct) {
-  return { send, call, submitJob, finishJob, createEndpoint, createDelivery, createParams, tidy };
+  return {
+    send,
+    call,
+    submitJob,
+    finishJob,
+    createEndpoint,
+    createSession,
+    createPhoto,
+    readToken,
+    createDelivery,
+    createParams,
+    tidy,
+  };
 
   async function send({ path, method }: { path: string; method: string }, sent: Sent = {}) {
     const { params = {}, headers = {}, body, baseUrl = product.api.url } = sent;
-    const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? randomUUID());
+    const filled = path.replaceAll(
+      /\{(\w+)\}/g,
+      (_, name: string) => params[name] ?? unknown(name),
+    );
     const response = await fetch(baseUrl + filled, {
       method: method.toUpperCase(),
       headers: { ...authOf('default-username'), ...headers },
@@ -112,11 +133,33 @@ export function createDocumentClient(product: DocumentedProduct) {
 
   /** Creates an endpoint at the receiver of `startDocumentedProduct`. */
   async function createEndpoint(...ends: string[]): Promise<string> {
-    const events = ends.map((end) => `passive_liveness.${end}`);
+    const events = ends.map((end) =>
+      end === 'finished' ? `passive_liveness_session.${end}` : `passive_liveness.${end}`,
+    );
     const sent = asJson({ url: product.receiver.url, events });
     const { status, body } = await call('createWebhookEndpoint', sent);
     expect(status).toBe(201);
     return String(body['id']);
+  }
+
+  /** With a `cancel_url`, so that every operation on it succeeds. */
+  async function createSession(more: object = {}): Promise<string> {
+    const urls = { success_url: 'https://shop.example/', cancel_url: 'https://shop.example/' };
+    const { status, body } = await call('createSession', asJson({ ...urls, ...more }));
+    expect(status).toBe(200);
+    return String(body['sid']);
+  }
+
+  /** The fields of a photo that the session accepts. */
+  async function createPhoto(sid: string, image: Buffer): Promise<FormData> {
+    const photo = form(image);
+    photo.set('token', await readToken(sid));
+    return photo;
+  }
+
+  async function readToken(sid: string): Promise<string> {
+    const { body } = await call('readSessionState', { params: { sid } });
+    return String(body['token']);
   }
 
   async function createDelivery() {
@@ -133,6 +176,7 @@ export function createDocumentClient(product: DocumentedProduct) {
     if (operation.operationId === 'replayWebhookDelivery') return createDelivery();
     if (path.includes('/webhook-endpoints/{id}')) return { id: await createEndpoint('canceled') };
     if (operation.operationId === 'cancelJob') return { id: await submitJob() };
+    if (path.includes('{sid}')) return { sid: await createSession() };
     if (path.includes('{asset}')) return { asset: pageAssets[0]! };
     return path.includes('{id}') ? { id: await finishJob() } : {};
   }

@@ -1,6 +1,6 @@
 import type { ErrorCode, ImageLimits } from '@livegate/core/domain';
 import type { MediaType, Paths } from '../document-types.js';
-import { sessions } from '../examples.js';
+import { pageToken, sessions } from '../examples.js';
 import { listHeaders } from '../responses.js';
 import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 import { sid } from './session-operations.js';
@@ -110,7 +110,7 @@ function sendPhoto({ maxImageBytes }: ImageLimits) {
 }
 
 const photoExample = {
-  token: 'RXhhbXBsZS10b2tlbi0.c2lnbmF0dXJlLW9mLW5vdGhpbmc',
+  token: pageToken,
   image: '@selfie.jpg',
   source: 'camera',
   frame_age_ms: 240,
