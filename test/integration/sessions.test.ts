@@ -677,7 +677,7 @@ describe('rates', () => {
     const read = () => ask('GET', `/sessions/${sid}/state`);
     for (let sent = 0; sent < 240; sent += 1) await read();
     expect((await read()).body).toEqual(errorBody(429, 'rate_limited'));
-  });
+  }, 60_000);
 
   it('limit one address behind a trusted proxy, whatever it asks for', async () => {
     const sessions = { keepMs: 60_000, frameAncestors: "'none'", requestsPerAddress: 2 };
