@@ -1,217 +1,194 @@
-// npm run check:data -- [folder]: measures the accuracy of the pipeline on labelled photos.
-// bootstrap.mjs has already installed and built, and changed to the repository's root.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+// npm run evaluate -- DATA: the error rates on labelled images. npm run calibrate -- DATA: a
+// calibration and cut points from them. bootstrap.mjs has already installed and built, and changed to
+// the repository's root.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { LivegateError } from '@livegate/core/domain';
-import { readWorkerConfig } from '@livegate/worker/config';
-import type { AssessedImage } from '@livegate/worker/inference/pipeline';
-import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
-import { formatTable } from '../format-table.js';
-import { prepareModels } from '../models/prepare-models.js';
-import { openPipeline } from '../open-pipeline.js';
-import { apcerAtBpcer, areaUnderCurve, equalErrorRate } from './measures.js';
+import { calibrate, type LogitSample } from './calibrate.js';
+import { compare, readEvaluation } from './compare.js';
+import { evaluate } from './evaluation.js';
+import type { Method } from './statistics/fit-calibration.js';
+import { openLocalScorer, openServerScorer, type Scorer, type ScorerFacts } from './open-scorer.js';
+import { type DataSet, readSamples } from './read-samples.js';
+import { type Judged, scoreSamples, takeGivenScores } from './score-samples.js';
+import { formatCalibration, formatComparison, formatEvaluation } from './results/format-results.js';
+import { writeEvaluation } from './results/write-evaluation.js';
 
-const expectedKinds: Record<string, string> = {
-  none: 'no_face',
-  one: 'scored',
-  many: 'too_many_faces',
-};
+const usage = `
+npm run evaluate -- DATA [options]                 error rates on labelled images
+npm run evaluate -- --compare A.json B.json        paired test of two evaluations
+npm run calibrate -- DATA [options]                a calibration and cut points
 
-const livenessHeader = [
-  '',
-  'attack',
-  'bona fide',
-  'no face',
-  'many',
-  'error',
-  'AUC',
-  'EER',
-  'APCER@5%',
-];
+DATA is a folder of SOURCE/{bona-fide,attack[/KIND]}/…, or a CSV file with the columns path and label,
+and optionally kind, source, score and any column to group by.
 
-const { positionals } = parseArgs({ allowPositionals: true });
-await checkData(positionals[0] ?? '../shared/data');
+--out FOLDER          where the results go; default .data/evaluations/NAME
+--url URL             judge with a running server, without /face/v1; not for calibrate
+--username, --password, --api-key   its credentials; default: those of development
+--concurrency N       images in work at once; default 1, so that latencies are those of one image
+--logits A,B          take the mean of these columns of the CSV file as logit, and run no model
+--moderate-from X, --high-from X    cut points for scores from the CSV file; default 0.4 and 0.7
+--replicates N        bootstrap replicates; default 2000
+--seed N              of the bootstrap; default 1
+--target-bpcer X      calibrate: BPCER at the cut point HIGH of the level "regular"; default 0.05
+--method NAME         calibrate: platt or isotonic; default: the better one on held-out sources`;
 
-/** `folder` contains images, detection.csv (path, faces) and liveness.csv (path, label, framing, source). */
-async function checkData(folder: string): Promise<void> {
-  const detectionRows = await readTable(join(folder, 'detection.csv'), ['path', 'faces']);
-  const livenessColumns = ['path', 'label', 'framing', 'source'] as const;
-  const livenessRows = await readTable(join(folder, 'liveness.csv'), livenessColumns);
-  const config = readWorkerConfig(process.env);
-  await prepareModels(config.LIVEGATE_MODELS_DIR, console.log);
-  const pipeline = await openPipeline(config);
-  const detection = await assessFiles(pipeline, folder, detectionRows);
-  const liveness = await assessFiles(pipeline, folder, livenessRows);
-  await pipeline.close();
-  console.log(describeDetection(detection));
-  console.log(describeLiveness(liveness));
-  console.log(describeSpeed(liveness));
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    help: { type: 'boolean', default: false },
+    compare: { type: 'boolean', default: false },
+    calibrate: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    url: { type: 'string' },
+    username: { type: 'string', default: 'default-username' },
+    password: { type: 'string', default: 'default-password' },
+    'api-key': { type: 'string', default: 'default-api-key' },
+    concurrency: { type: 'string', default: '1' },
+    logits: { type: 'string' },
+    'moderate-from': { type: 'string', default: '0.4' },
+    'high-from': { type: 'string', default: '0.7' },
+    replicates: { type: 'string', default: '2000' },
+    seed: { type: 'string', default: '1' },
+    'target-bpcer': { type: 'string', default: '0.05' },
+    method: { type: 'string' },
+  },
+});
+
+const say = (line: string) => console.error(line);
+
+await run();
+
+async function run(): Promise<void> {
+  const [first, second] = positionals;
+  if (options.help || !first) return console.log(usage.trim());
+  if (options.compare) return await runCompare(first, second);
+  if (options.calibrate) return await runCalibrate(first);
+  return await runEvaluate(first);
 }
 
-/** Reads a CSV file with a header and without quoting. Throws an Error if a column is missing. */
-async function readTable<Column extends string>(
-  path: string,
-  columns: readonly Column[],
-): Promise<Record<Column, string>[]> {
-  const [header = '', ...lines] = (await readFile(path, 'utf8')).trim().split(/\r?\n/);
-  const names = header.split(',');
-  const missing = columns.filter((column) => !names.includes(column));
-  if (missing.length > 0) throw new Error(`${path} has no column ${missing.join(', ')}`);
-  return lines.map((line) => {
-    const values = line.split(',');
-    const cells = columns.map((column) => [column, values[names.indexOf(column)] ?? '']);
-    return Object.fromEntries(cells) as Record<Column, string>;
+async function runEvaluate(path: string): Promise<void> {
+  const folder = await openFolder(path);
+  const data = await readData(path);
+  const { judged, system } = await judge(data, folder);
+  say('computing intervals …');
+  const evaluation = evaluate(judged, { data, system, bootstrap: readBootstrap() });
+  await writeEvaluation(evaluation, folder);
+  console.log(formatEvaluation(evaluation));
+  console.log(`\nWritten to ${folder}: evaluation.json, figures.csv, images.csv, report.html`);
+}
+
+async function runCompare(a: string, b: string | undefined): Promise<void> {
+  if (!b) throw new Error('--compare needs two files: A.json B.json');
+  const comparison = compare(await readEvaluation(a), await readEvaluation(b), readBootstrap());
+  console.log(formatComparison(comparison));
+  if (!options.out) return;
+  await mkdir(options.out, { recursive: true });
+  await writeFile(join(options.out, 'comparison.json'), toJson(comparison));
+}
+
+async function runCalibrate(path: string): Promise<void> {
+  if (options.url) throw new Error('calibrate needs unrounded logits: leave out --url');
+  const targetBpcer = readNumber('target-bpcer', { above: 0, max: 0.25 });
+  const method = readMethod();
+  const folder = await openFolder(path);
+  const data = await readData(path);
+  const { judged, system } = await judge(data, folder);
+  const file = calibrate(judged.flatMap(toLogitSample), {
+    targetBpcer,
+    ...(method && { method }),
+    bootstrap: readBootstrap(),
+    profile: system.profile,
+    model: system.model,
+    data: { name: data.name, date: new Date().toISOString().slice(0, 10) },
   });
+  const written = join(folder, 'calibration.json');
+  await writeFile(written, toJson(file));
+  console.log(formatCalibration(file));
+  console.log(`\nWritten to ${written}. A worker loads it from LIVEGATE_CALIBRATION_FILE.`);
 }
 
-/** A labelled row with the pipeline's outcome for its image. */
-type Assessed<Row> = Row & { outcome: AssessedImage | LivegateError };
+async function readData(path: string): Promise<DataSet> {
+  const data = await readSamples(path, options.logits?.split(','));
+  for (const note of data.notes) say(note);
+  return data;
+}
 
-/** Assesses one image at a time, so that the timings are those of a single image. */
-async function assessFiles<Row extends { path: string }>(
-  pipeline: ImageScheduler,
+async function openFolder(path: string): Promise<string> {
+  const name = basename(path, extname(path)) || 'data';
+  const folder = options.out ?? join('.data/evaluations', name);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/** By models, unless the data already have scores. */
+async function judge(
+  data: DataSet,
   folder: string,
-  rows: Row[],
-): Promise<Assessed<Row>[]> {
-  const assessed: Assessed<Row>[] = [];
-  for (const row of rows) {
-    const image = await readFile(join(folder, row.path));
-    assessed.push({ ...row, outcome: await pipeline.assess(image).catch(requireRefusal) });
+): Promise<{ judged: Judged[]; system: ScorerFacts }> {
+  if (data.samples.every(({ logit }) => logit !== undefined)) {
+    return { judged: takeGivenScores(data.samples), system: describeGivenScores(data) };
   }
-  return assessed;
+  const concurrency = readNumber('concurrency', { above: 0, max: 256 });
+  const scorer = await openScorer();
+  try {
+    const judged = await scoreSamples(data, scorer, { folder, concurrency, say });
+    return { judged, system: scorer.facts };
+  } finally {
+    await scorer.close();
+  }
 }
 
-function requireRefusal(error: unknown): LivegateError {
-  if (error instanceof LivegateError) return error;
-  throw error;
+async function openScorer(): Promise<Scorer> {
+  const { url, username, password } = options;
+  if (url) return await openServerScorer({ url, username, password, apiKey: options['api-key'] });
+  // A calibration is fitted to what the models say without one.
+  const uncalibrated = { ...process.env, LIVEGATE_CALIBRATION_FILE: '' };
+  return await openLocalScorer(options.calibrate ? uncalibrated : process.env);
 }
 
-/** `no_face`, `too_many_faces`, `scored`, or the code of the error. */
-function kindOf({ outcome }: Assessed<object>): string {
-  return outcome instanceof LivegateError ? outcome.code : outcome.assessment.kind;
-}
-
-/** P(spoof) of the scored images. */
-function spoofProbabilities(rows: Assessed<object>[]): number[] {
-  return rows.flatMap(({ outcome }) =>
-    !(outcome instanceof LivegateError) && outcome.assessment.kind === 'scored'
-      ? [outcome.assessment.spoofProbability]
-      : [],
-  );
-}
-
-type DetectionRow = Assessed<{ path: string; faces: string }>;
-
-/** How often the number of faces (none, one, many) is right. Ignores other labels and errors. */
-function describeDetection(rows: DetectionRow[]): string {
-  const judged = rows.filter((row) => row.faces in expectedKinds && isAssessed(row));
-  const lines = Object.keys(expectedKinds).map((faces) =>
-    countRight(
-      faces,
-      judged.filter((row) => row.faces === faces),
-    ),
-  );
-  const table = formatTable(
-    ['faces', 'images', 'right', 'share'],
-    [...lines, countRight('all', judged)],
-  );
-  const notes = rows.filter((row) => !isRight(row)).map(describeMiss);
-  return ['\nFace count', table, ...notes].join('\n');
-}
-
-function countRight(name: string, rows: DetectionRow[]): string[] {
-  const right = rows.filter(isRight).length;
-  return [name, `${rows.length}`, `${right}`, (right / rows.length).toFixed(3)];
-}
-
-function isRight(row: DetectionRow): boolean {
-  return kindOf(row) === expectedKinds[row.faces];
-}
-
-function isAssessed(row: DetectionRow): boolean {
-  return Object.values(expectedKinds).includes(kindOf(row));
-}
-
-function describeMiss(row: DetectionRow): string {
-  const counted = row.faces in expectedKinds && isAssessed(row) ? '' : ' (not counted)';
-  return `  ${row.path}: labelled ${row.faces}, found ${kindOf(row)}${counted}`;
-}
-
-type LivenessRow = Assessed<{ label: string; framing: string; source: string }>;
-
-/**
- * How well P(spoof) separates attack presentations from bona fide ones, per source, per framing and
- * for all. Images without exactly one face have no score and are only counted.
- */
-function describeLiveness(rows: LivenessRow[]): string {
-  const lines = [
-    ...describeGroups(rows, (row) => row.source),
-    ...describeGroups(rows, (row) => `all: ${row.framing}`),
-    describeGroup('all', rows),
-  ];
-  return [
-    '\nLiveness (rated: images with exactly one face; APCER@5% = APCER at BPCER <= 5 %)',
-    formatTable(livenessHeader, lines),
-    `macro AUC over sources with both kinds: ${macroAuc(rows).toFixed(3)}`,
-  ].join('\n');
-}
-
-function describeGroups(rows: LivenessRow[], nameOf: (row: LivenessRow) => string): string[][] {
-  const names = [...new Set(rows.map(nameOf))].toSorted();
-  return names.map((name) =>
-    describeGroup(
-      name,
-      rows.filter((row) => nameOf(row) === name),
-    ),
-  );
-}
-
-function describeGroup(name: string, rows: LivenessRow[]): string[] {
-  const count = (kind: string) => rows.filter((row) => kindOf(row) === kind).length;
-  const { attack, bonaFide } = splitScores(rows);
-  const faceCounts = [count('no_face'), count('too_many_faces')];
-  const errors = rows.length - count('scored') - faceCounts[0]! - faceCounts[1]!;
-  const counts = [attack.length, bonaFide.length, ...faceCounts, errors].map(String);
-  if (attack.length === 0 || bonaFide.length === 0) return [name, ...counts, '-', '-', '-'];
-  const rates = [
-    areaUnderCurve(attack, bonaFide),
-    equalErrorRate(attack, bonaFide),
-    apcerAtBpcer(attack, bonaFide, 0.05),
-  ];
-  return [name, ...counts, ...rates.map((rate) => rate.toFixed(3))];
-}
-
-function macroAuc(rows: LivenessRow[]): number {
-  const aucs = [...new Set(rows.map((row) => row.source))]
-    .map((source) => splitScores(rows.filter((row) => row.source === source)))
-    .filter(({ attack, bonaFide }) => attack.length > 0 && bonaFide.length > 0)
-    .map(({ attack, bonaFide }) => areaUnderCurve(attack, bonaFide));
-  return aucs.reduce((a, b) => a + b, 0) / aucs.length;
-}
-
-function splitScores(rows: LivenessRow[]): { attack: number[]; bonaFide: number[] } {
+function describeGivenScores({ name }: DataSet): ScorerFacts {
   return {
-    attack: spoofProbabilities(rows.filter((row) => row.label === 'attack')),
-    bonaFide: spoofProbabilities(rows.filter((row) => row.label === 'bona-fide')),
+    model: options.logits ? `mean of the logits ${options.logits}` : 'scores of the file',
+    profile: 'default',
+    cutPoints: {
+      moderate: readNumber('moderate-from', { above: 0, max: 1 }),
+      high: readNumber('high-from', { above: 0, max: 1 }),
+    },
+    where: name,
   };
 }
 
-/** Milliseconds per image inside this process, one image at a time. */
-function describeSpeed(rows: Assessed<object>[]): string {
-  const timings = rows.flatMap(({ outcome }) =>
-    outcome instanceof LivegateError ? [] : [outcome.timings],
-  );
-  const stages = {
-    decode: timings.map((t) => t.decodeMs),
-    detect: timings.map((t) => t.detectMs),
-    classify: timings.map((t) => t.classifyMs),
-    all: timings.map((t) => t.decodeMs + t.detectMs + t.classifyMs),
+function toLogitSample({ judgement, ...sample }: Judged): LogitSample[] {
+  const { path, label, source, species, groups, sha256 } = sample;
+  if (!label || judgement.logit === undefined) return [];
+  const framing = groups['framing'] ?? 'unspecified';
+  const { logit } = judgement;
+  return [{ path, label, source, species, framing, logit, ...(sha256 && { sha256 }) }];
+}
+
+function readBootstrap() {
+  return {
+    replicates: readNumber('replicates', { above: 99, max: 100_000 }),
+    seed: readNumber('seed', { above: -1, max: 2 ** 31 - 1 }),
   };
-  const lines = Object.entries(stages).map(([stage, ms]) => {
-    const sorted = ms.toSorted((a, b) => a - b);
-    const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(1);
-    return [stage, at(0.5), at(0.95)];
-  });
-  return ['\nSpeed, ms per image', formatTable(['stage', 'p50', 'p95'], lines)].join('\n');
+}
+
+type NumberOption =
+  'concurrency' | 'moderate-from' | 'high-from' | 'replicates' | 'seed' | 'target-bpcer';
+
+function readNumber(name: NumberOption, { above, max }: { above: number; max: number }): number {
+  const value = Number(options[name]);
+  if (value > above && value <= max) return value;
+  throw new Error(`--${name} must be above ${above} and at most ${max}`);
+}
+
+function readMethod(): Method | undefined {
+  const { method } = options;
+  if (method === undefined || method === 'platt' || method === 'isotonic') return method;
+  throw new Error('--method must be platt or isotonic');
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }

@@ -1,0 +1,251 @@
+// Chooses a calibration and cut points from labelled logits, and says how well they hold on sources
+// that they were not chosen on.
+import {
+  applyCalibration,
+  type Calibration,
+  crossValidate,
+  type Fit,
+  fits,
+  type LabelledLogit,
+  leaveOneSourceOut,
+  type Method,
+  sigmoid,
+} from './statistics/fit-calibration.js';
+import {
+  type BootstrapOptions,
+  drawWeights,
+  type Figure,
+  type Interval,
+  measureWithIntervals,
+  percentiles,
+  type Unit,
+} from './statistics/intervals.js';
+import {
+  lowestStep,
+  type Presentation,
+  rank,
+  type Ranked,
+  sweep,
+} from './statistics/score-curve.js';
+
+export const CALIBRATION_FORMAT = 'livegate-calibration/1';
+
+export const levels = ['soft', 'regular', 'hardened'] as const;
+export type Level = (typeof levels)[number];
+
+/** The largest BPCER at each cut point, as a multiple of the target. */
+const bpcerOfTarget: Record<Level, { moderate: number; high: number }> = {
+  soft: { moderate: 1, high: 0.2 },
+  regular: { moderate: 2, high: 1 },
+  hardened: { moderate: 4, high: 2 },
+};
+
+type Cut = 'moderate' | 'high';
+type CutPointSet = Record<Level, Record<Cut, number>>;
+
+/** What a worker loads from `LIVEGATE_CALIBRATION_FILE`. */
+export type CalibrationFile = {
+  format: typeof CALIBRATION_FORMAT;
+  profile: string;
+  /** As in the `Livegate-Model` header: a calibration holds for these models only. */
+  model: string;
+  cut_points: CutPointSet;
+  data: { name: string; date: string; sources: string[]; bona_fide: number; attacks: number };
+  figures: CalibrationFigures;
+} & Calibration;
+
+interface QualityFigures {
+  ece: Figure;
+  brier: Figure;
+  auc: Figure;
+  eer: Figure;
+}
+
+/** All of probabilities that a calibration gave which saw no image of the same source. */
+interface CalibrationFigures extends QualityFigures {
+  validation: 'leave one source out';
+  framing: Record<string, QualityFigures>;
+  /** The plain P(spoof), for comparison. */
+  uncalibrated: QualityFigures;
+  /** Brier score of each method: the lower one was chosen, unless one was asked for. */
+  brier_by_method: Record<Method, number | null>;
+  cut_points: Record<Level, Record<Cut, CutPointFigures>>;
+}
+
+interface CutPointFigures {
+  target_bpcer: number;
+  /** Of the cut point itself, when sources or images are drawn again. */
+  by_source: Interval | null;
+  by_image: Interval | null;
+  /** Of cut points chosen without the source that they are applied to. */
+  bpcer: Figure;
+  apcer: Figure;
+}
+
+export interface LogitSample extends LabelledLogit {
+  species: string;
+  framing: string;
+}
+
+export interface CalibrateOptions {
+  targetBpcer: number;
+  /** Absent: the method with the lower Brier score on held-out sources. */
+  method?: Method;
+  bootstrap: BootstrapOptions;
+  profile: string;
+  model: string;
+  data: { name: string; date: string };
+}
+
+export function calibrate(samples: LogitSample[], options: CalibrateOptions): CalibrationFile {
+  const held = {
+    platt: crossValidate(samples, fits.platt),
+    isotonic: crossValidate(samples, fits.isotonic),
+  };
+  const briers = { platt: brier(samples, held.platt), isotonic: brier(samples, held.isotonic) };
+  const method = options.method ?? (briers.isotonic < briers.platt ? 'isotonic' : 'platt');
+  const calibration = fits[method](samples);
+  const calibrated = samples.map(({ logit }) => applyCalibration(calibration, logit));
+  const ranked = rank(toPresentations(samples, calibrated));
+  const bonaFide = samples.filter(({ label }) => label === 'bona-fide').length;
+  return {
+    format: CALIBRATION_FORMAT,
+    profile: options.profile,
+    model: options.model,
+    ...calibration,
+    cut_points: proposeCutPoints(ranked, options.targetBpcer),
+    data: {
+      ...options.data,
+      sources: [...new Set(samples.map(({ source }) => source))].toSorted(),
+      bona_fide: bonaFide,
+      attacks: samples.length - bonaFide,
+    },
+    figures: {
+      validation: 'leave one source out',
+      ...qualityFigures(samples, held[method], options.bootstrap),
+      framing: byFraming(samples, held[method], options.bootstrap),
+      uncalibrated: qualityFigures(
+        samples,
+        samples.map(({ logit }) => sigmoid(logit)),
+        options.bootstrap,
+      ),
+      brier_by_method: briers,
+      cut_points: validateCutPoints(samples, ranked, { ...options, fit: fits[method] }),
+    },
+  };
+}
+
+function toPresentations(samples: LogitSample[], scores: number[]): Presentation[] {
+  return samples.map(({ label, species, source }, i) => ({
+    label,
+    species,
+    source,
+    score: scores[i]!,
+  }));
+}
+
+function brier(samples: LogitSample[], probabilities: number[]): number {
+  const squares = samples.map(
+    ({ label }, i) => (probabilities[i]! - (label === 'attack' ? 1 : 0)) ** 2,
+  );
+  return squares.reduce((a, b) => a + b, 0) / squares.length;
+}
+
+function qualityFigures(
+  samples: LogitSample[],
+  probabilities: number[],
+  bootstrap: BootstrapOptions,
+): QualityFigures {
+  const unused = { moderate: 0.5, high: 0.5 };
+  const presentations = toPresentations(samples, probabilities);
+  const { ece, brier: score, auc, eer } = measureWithIntervals(presentations, unused, bootstrap);
+  return { ece, brier: score, auc, eer };
+}
+
+function byFraming(
+  samples: LogitSample[],
+  probabilities: number[],
+  bootstrap: BootstrapOptions,
+): Record<string, QualityFigures> {
+  const framings = [...new Set(samples.map(({ framing }) => framing))].toSorted();
+  const measured = framings.map((framing) => {
+    const indices = samples.flatMap((sample, i) => (sample.framing === framing ? [i] : []));
+    const some = indices.map((i) => samples[i]!);
+    const scores = indices.map((i) => probabilities[i]!);
+    return [framing, qualityFigures(some, scores, bootstrap)] as const;
+  });
+  return Object.fromEntries(measured);
+}
+
+/** The lowest cut points that keep the BPCER of each level on these presentations. */
+export function proposeCutPoints(
+  ranked: Ranked,
+  targetBpcer: number,
+  weights: ArrayLike<number> = new Float64Array(ranked.presentations.length).fill(1),
+): CutPointSet {
+  const curve = sweep(ranked, weights);
+  const at = (share: number) =>
+    cutBelow(ranked, lowestStep(curve, Math.min(share * targetBpcer, 1)));
+  return mapLevels((level) => ({
+    moderate: at(bpcerOfTarget[level].moderate),
+    high: at(bpcerOfTarget[level].high),
+  }));
+}
+
+function mapLevels<Value>(toValue: (level: Level) => Value): Record<Level, Value> {
+  const entries = levels.map((level) => [level, toValue(level)]);
+  return Object.fromEntries(entries) as Record<Level, Value>;
+}
+
+/** Half-way between two neighbouring scores, so that the choice depends on neither one exactly. */
+function cutBelow({ thresholds }: Ranked, step: number): number {
+  const below = thresholds[step - 1] ?? 0;
+  const above = Math.min(thresholds[step]!, 1);
+  return Math.round(((below + above) / 2) * 1e5) / 1e5;
+}
+
+type ValidateOptions = CalibrateOptions & { fit: Fit };
+
+function validateCutPoints(
+  samples: LogitSample[],
+  ranked: Ranked,
+  { targetBpcer, bootstrap, fit }: ValidateOptions,
+): CalibrationFigures['cut_points'] {
+  const redraw = (unit: Unit) =>
+    drawWeights(ranked.presentations, unit, bootstrap)
+      // A draw of sources without bona fide images allows any cut point.
+      .filter((weights) => ranked.speciesOf.some((of, i) => of < 0 && weights[i]! > 0))
+      .map((weights) => proposeCutPoints(ranked, targetBpcer, weights));
+  const drawn = { source: redraw('source'), image: redraw('image') };
+  const cutOfSource = cutPointsByHeldOutSource(samples, targetBpcer, fit);
+  return mapLevels((level) => {
+    const figuresAt = (cut: Cut): CutPointFigures => {
+      // A decision is a score of 1 or 0, so that the rates and their intervals need no new code.
+      const decisions = samples.map(({ source, logit }) => {
+        const { calibration, cutPoints } = cutOfSource.get(source)!;
+        return applyCalibration(calibration, logit) >= cutPoints[level][cut] ? 1 : 0;
+      });
+      const half = { moderate: 0.5, high: 0.5 };
+      const rates = measureWithIntervals(toPresentations(samples, decisions), half, bootstrap);
+      return {
+        target_bpcer: bpcerOfTarget[level][cut] * targetBpcer,
+        by_source: percentiles(drawn.source.map((set) => set[level][cut])),
+        by_image: percentiles(drawn.image.map((set) => set[level][cut])),
+        bpcer: rates.bpcer_high,
+        apcer: rates.apcer_high,
+      };
+    };
+    return { moderate: figuresAt('moderate'), high: figuresAt('high') };
+  });
+}
+
+/** For each source, a calibration and cut points that were chosen without it. */
+function cutPointsByHeldOutSource(samples: LogitSample[], targetBpcer: number, fit: Fit) {
+  const chosen = leaveOneSourceOut(samples).map(({ heldOut, train }) => {
+    const calibration = fit(train);
+    const scores = train.map(({ logit }) => applyCalibration(calibration, logit));
+    const cutPoints = proposeCutPoints(rank(toPresentations(train, scores)), targetBpcer);
+    return [heldOut, { calibration, cutPoints }] as const;
+  });
+  return new Map(chosen);
+}

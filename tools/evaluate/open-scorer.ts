@@ -1,0 +1,186 @@
+// What judges the images: the worker's pipeline in this process, or a running server.
+import { type CutPoints, describeModels, LivegateError } from '@livegate/core/domain';
+import { readWorkerConfig } from '@livegate/worker/config';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { prepareModels } from '../models/prepare-models.js';
+import { openPipeline } from '../open-pipeline.js';
+import { toLogit } from './read-samples.js';
+
+/** What the system answered about one image. */
+export interface Judgement {
+  /** `scored`, `no_face`, `too_many_faces`, or the code of the error. */
+  outcome: string;
+  /** P(spoof), 0..1, of a scored image; a server rounds it to five decimals. */
+  score?: number;
+  /** log(P / (1 - P)) before any calibration. Absent from a server. */
+  logit?: number;
+  /** Codes of what makes the verdict weak. */
+  quality: string[];
+  /** Milliseconds until the answer, and of its stages. */
+  ms: number;
+  stages: Record<string, number>;
+}
+
+export interface ScorerFacts {
+  /** As in the `Livegate-Model` header. */
+  model: string;
+  profile: string;
+  cutPoints: CutPoints;
+  /** `in process`, or the server's URL. */
+  where: string;
+}
+
+export interface Scorer {
+  facts: ScorerFacts;
+  /** Rejects only when the evaluation cannot go on. */
+  judge(image: Uint8Array): Promise<Judgement>;
+  close(): Promise<void>;
+}
+
+/** What a pipeline may report besides the score; not every version does. */
+interface AssessmentDetails {
+  logit?: number;
+  quality?: { codes?: string[] };
+}
+
+/** Opens the worker's pipeline with these settings. */
+export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
+  const config = readWorkerConfig(env);
+  await prepareModels(config.LIVEGATE_MODELS_DIR, console.error);
+  const pipeline = await openPipeline(config);
+  return {
+    facts: {
+      model: describeModels(pipeline.models),
+      profile: env['LIVEGATE_PROFILE'] ?? 'default',
+      cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
+      where: 'in process',
+    },
+    async judge(image) {
+      const started = performance.now();
+      try {
+        const { assessment, timings } = await pipeline.assess(image);
+        const ms = performance.now() - started;
+        const { decodeMs: decode, detectMs: detect, classifyMs: classify } = timings;
+        const { quality, logit } = assessment as AssessmentDetails;
+        const score = assessment.kind === 'scored' ? assessment.spoofProbability : undefined;
+        return {
+          outcome: assessment.kind,
+          ...(score !== undefined && { score, logit: logit ?? toLogit(score) }),
+          quality: quality?.codes ?? [],
+          ms,
+          stages: { decode, detect, classify },
+        };
+      } catch (error) {
+        if (!(error instanceof LivegateError)) throw error;
+        return failed(error.code, performance.now() - started);
+      }
+    },
+    close: () => pipeline.close(),
+  };
+}
+
+function failed(outcome: string, ms: number): Judgement {
+  return { outcome, quality: [], ms, stages: {} };
+}
+
+export interface ServerOptions {
+  /** Without `/face/v1`. */
+  url: string;
+  username: string;
+  password: string;
+  apiKey: string;
+}
+
+/** Throws an Error if the server does not answer, or has two model sets during an upgrade. */
+export async function openServerScorer(options: ServerOptions): Promise<Scorer> {
+  const url = options.url.replace(/\/+$/, '');
+  const facts = await readServerFacts(url);
+  const basic = Buffer.from(`${options.username}:${options.password}`).toString('base64');
+  const headers = { authorization: `Basic ${basic}`, 'x-api-key': options.apiKey };
+  return {
+    facts,
+    async judge(image) {
+      const body = new FormData();
+      body.set('image', new Blob([Uint8Array.from(image)]), 'image');
+      const { response, ms } = await post(`${url}/face/v1/passive-liveness`, { headers, body });
+      const answer = (await response.json()) as Answer;
+      if (response.status === 401 || response.status === 403) {
+        throw new Error(`${url} refused the credentials: ${answer.error_message}`);
+      }
+      const model = response.headers.get('livegate-model');
+      if (model && model !== facts.model) {
+        throw new Error(`the server changed its model from ${facts.model} to ${model}`);
+      }
+      return readAnswer(answer, response.headers, ms);
+    },
+    close: async () => {},
+  };
+}
+
+interface Answer {
+  status: 'success' | 'failed';
+  result?: { spoof_percentage: number; status: string };
+  error_code?: string;
+  error_message?: string;
+}
+
+interface ModelSets {
+  model_sets?: { livegate_model: string; profile?: string; thresholds: CutPoints }[];
+}
+
+async function readServerFacts(url: string): Promise<ScorerFacts> {
+  const response = await reach(`${url}/v1/models`);
+  if (!response.ok)
+    throw new Error(`${url}/v1/models answered ${response.status}: is a worker up?`);
+  const { model_sets: sets = [] } = (await response.json()) as ModelSets;
+  const [set] = sets;
+  if (!set || sets.length > 1) throw new Error(`${url} has ${sets.length} model sets in force`);
+  return {
+    model: set.livegate_model,
+    profile: set.profile ?? 'default',
+    cutPoints: { moderate: set.thresholds.moderate, high: set.thresholds.high },
+    where: url,
+  };
+}
+
+async function reach(url: string, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (cause) {
+    throw new Error(`${url} does not answer; run the same command again to continue`, { cause });
+  }
+}
+
+const MAX_TRIES = 30;
+
+/** 429, 503 and 504 say nothing about the image: it is sent again after `Retry-After`. */
+async function post(url: string, init: RequestInit): Promise<{ response: Response; ms: number }> {
+  for (let tries = 1; ; tries++) {
+    const started = performance.now();
+    const response = await reach(url, { ...init, method: 'POST' });
+    const ms = performance.now() - started;
+    if (![429, 503, 504].includes(response.status)) return { response, ms };
+    await response.body?.cancel();
+    if (tries === MAX_TRIES) throw new Error(`${url} answered ${response.status} ${tries} times`);
+    await sleep(1000 * Number(response.headers.get('retry-after') ?? 1));
+  }
+}
+
+function readAnswer(
+  { status, result, error_code }: Answer,
+  headers: Headers,
+  ms: number,
+): Judgement {
+  if (!result) return failed(error_code ?? 'internal_error', ms);
+  const quality = headers.get('livegate-quality')?.split(/,\s*/) ?? [];
+  const rest = { quality, ms, stages: readServerTiming(headers.get('server-timing') ?? '') };
+  if (status === 'success') return { outcome: 'scored', score: result.spoof_percentage, ...rest };
+  const noFace = result.status === 'face not detected';
+  return { outcome: noFace ? 'no_face' : 'too_many_faces', ...rest };
+}
+
+/** `decode;dur=3.1, detect;dur=2` in milliseconds. */
+function readServerTiming(header: string): Record<string, number> {
+  const stages = [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)];
+  return Object.fromEntries(stages.map(([, name, ms]) => [name!, Number(ms)]));
+}

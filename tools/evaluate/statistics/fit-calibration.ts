@@ -1,0 +1,225 @@
+// Calibration: from the logit of the fused P(spoof) to a probability. Fitted on some sources and
+// checked on the others, never on images of the same source.
+import type { Label } from './score-curve.js';
+
+export interface LabelledLogit {
+  path: string;
+  source: string;
+  /** SHA-256 of the image, so that a copy in another source is found. */
+  sha256?: string;
+  label: Label;
+  /** log(P / (1 - P)) of the fused, uncalibrated P(spoof). */
+  logit: number;
+}
+
+export type Calibration =
+  | { method: 'platt'; platt: { slope: number; intercept: number } }
+  | { method: 'isotonic'; isotonic: { logits: number[]; probabilities: number[] } };
+
+export type Method = Calibration['method'];
+export type Fit = (train: readonly LabelledLogit[]) => Calibration;
+
+export const fits: Record<Method, Fit> = { platt: fitPlatt, isotonic: fitIsotonic };
+
+/** A worker computes the same. */
+export function applyCalibration(calibration: Calibration, logit: number): number {
+  if (calibration.method === 'platt') {
+    return sigmoid(calibration.platt.slope * logit + calibration.platt.intercept);
+  }
+  return interpolate(calibration.isotonic, logit);
+}
+
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
+}
+
+/** Straight lines between the knots; the first and last probability outside them. */
+function interpolate(knots: { logits: number[]; probabilities: number[] }, logit: number): number {
+  const { logits, probabilities } = knots;
+  const above = logits.findIndex((knot) => knot >= logit);
+  if (above === 0) return probabilities[0]!;
+  if (above < 0) return probabilities.at(-1)!;
+  const [x0, x1] = [logits[above - 1]!, logits[above]!];
+  const [y0, y1] = [probabilities[above - 1]!, probabilities[above]!];
+  return y0 + ((y1 - y0) * (logit - x0)) / (x1 - x0);
+}
+
+/**
+ * Platt scaling: logistic regression on the logit. As in Platt (1999), the targets are not 0 and 1
+ * but what n images of a class can support, so that separable data give a finite slope.
+ */
+export function fitPlatt(train: readonly LabelledLogit[]): Calibration {
+  const { attacks, bonaFides } = requireBothClasses(train);
+  const targets = { attack: (attacks + 1) / (attacks + 2), 'bona-fide': 1 / (bonaFides + 2) };
+  const points = train.map(({ logit, label }) => ({ x: logit, target: targets[label] }));
+  const [slope, intercept] = minimizeLogLoss(points);
+  if (slope <= 0) throw new Error('attacks do not score higher than bona fide images: no fit');
+  return { method: 'platt', platt: { slope, intercept } };
+}
+
+interface Point {
+  x: number;
+  target: number;
+}
+
+/** Newton's method with step halving; the loss is convex in both parameters. */
+function minimizeLogLoss(points: readonly Point[]): [slope: number, intercept: number] {
+  let at: [number, number] = [0, 0];
+  for (let round = 0; round < 100; round++) {
+    const step = newtonStep(points, at);
+    if (Math.hypot(...step) < 1e-13) return at;
+    const loss = logLoss(points, at);
+    let share = 1;
+    const moved = (): [number, number] => [at[0] - share * step[0], at[1] - share * step[1]];
+    while (share > 1e-12 && logLoss(points, moved()) > loss) share /= 2;
+    if (share <= 1e-12) return at;
+    at = moved();
+  }
+  return at;
+}
+
+function newtonStep(points: readonly Point[], [slope, intercept]: [number, number]) {
+  let [g0, g1, h00, h01, h11] = [0, 0, 0, 0, 0];
+  for (const { x, target } of points) {
+    const p = sigmoid(slope * x + intercept);
+    const w = p * (1 - p);
+    g0 += (p - target) * x;
+    g1 += p - target;
+    h00 += w * x * x;
+    h01 += w * x;
+    h11 += w;
+  }
+  const determinant = h00 * h11 - h01 * h01;
+  if (!(determinant > 0)) throw new Error('all logits are equal: there is nothing to fit');
+  return [(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant] as const;
+}
+
+function logLoss(points: readonly Point[], [slope, intercept]: [number, number]): number {
+  return points.reduce((sum, { x, target }) => {
+    const z = slope * x + intercept;
+    // log(1 + e^z) without overflow, minus the target's share.
+    return sum + Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - target * z;
+  }, 0);
+}
+
+/**
+ * The non-decreasing step function with the least squared error (pool adjacent violators). Each end
+ * of a step is a knot. Probabilities stay as far from 0 and 1 as Platt's targets do.
+ */
+export function fitIsotonic(train: readonly LabelledLogit[]): Calibration {
+  const { attacks, bonaFides } = requireBothClasses(train);
+  const knots = poolViolators(train);
+  const [low, high] = [1 / (bonaFides + 2), (attacks + 1) / (attacks + 2)];
+  const probabilities = knots.probabilities.map((p) => Math.min(Math.max(p, low), high));
+  return { method: 'isotonic', isotonic: { logits: knots.logits, probabilities } };
+}
+
+interface Block {
+  first: number;
+  last: number;
+  attacks: number;
+  count: number;
+}
+
+/** The unbounded fit, with equal logits pooled first. */
+export function poolViolators(train: readonly Pick<LabelledLogit, 'logit' | 'label'>[]) {
+  const blocks: Block[] = [];
+  for (const { logit, label } of train.toSorted((a, b) => a.logit - b.logit)) {
+    const attack = label === 'attack' ? 1 : 0;
+    const open = blocks.at(-1);
+    if (open?.last === logit && open.first === logit) {
+      open.attacks += attack;
+      open.count += 1;
+    } else {
+      blocks.push({ first: logit, last: logit, attacks: attack, count: 1 });
+    }
+  }
+  const pooled: Block[] = [];
+  for (const block of blocks) {
+    pooled.push(block);
+    while (pooled.length > 1 && violates(pooled.at(-2)!, pooled.at(-1)!)) {
+      const upper = pooled.pop()!;
+      const lower = pooled.at(-1)!;
+      lower.last = upper.last;
+      lower.attacks += upper.attacks;
+      lower.count += upper.count;
+    }
+  }
+  const ends = pooled.flatMap(({ first, last, attacks, count }) => {
+    const probability = attacks / count;
+    return first === last
+      ? [[first, probability]]
+      : [
+          [first, probability],
+          [last, probability],
+        ];
+  });
+  return { logits: ends.map(([x]) => x!), probabilities: ends.map(([, y]) => y!) };
+}
+
+/** Equal means are pooled too: one step, not two. */
+function violates(lower: Block, upper: Block): boolean {
+  return lower.attacks * upper.count >= upper.attacks * lower.count;
+}
+
+function requireBothClasses(train: readonly LabelledLogit[]) {
+  const attacks = train.filter(({ label }) => label === 'attack').length;
+  const bonaFides = train.length - attacks;
+  if (attacks > 0 && bonaFides > 0) return { attacks, bonaFides };
+  throw new Error(`a fit needs both classes, but has ${attacks} attacks, ${bonaFides} bona fide`);
+}
+
+export interface Fold<One> {
+  heldOut: string;
+  train: One[];
+  test: One[];
+}
+
+/** One fold per source: it is the test, and all others train. */
+export function leaveOneSourceOut<One extends { source: string }>(
+  all: readonly One[],
+): Fold<One>[] {
+  const sources = [...new Set(all.map(({ source }) => source))];
+  if (sources.length < 2) throw new Error('cross-validation needs at least two sources');
+  return sources.map((heldOut) => ({
+    heldOut,
+    train: all.filter(({ source }) => source !== heldOut),
+    test: all.filter(({ source }) => source === heldOut),
+  }));
+}
+
+/**
+ * P(spoof) of each image, in order, by a calibration that saw no image of its source. Throws an Error
+ * when a fold shares a source or an image, so that no other split gets through.
+ */
+export function crossValidate(
+  all: readonly LabelledLogit[],
+  fit: Fit,
+  split: typeof leaveOneSourceOut<LabelledLogit> = leaveOneSourceOut,
+): number[] {
+  const held = new Map<LabelledLogit, number>();
+  for (const fold of split(all)) {
+    requireDisjoint(fold);
+    const calibration = fit(fold.train);
+    for (const one of fold.test) held.set(one, applyCalibration(calibration, one.logit));
+  }
+  return all.map((one) => {
+    const probability = held.get(one);
+    if (probability === undefined) throw new Error(`${one.path} is in no fold`);
+    return probability;
+  });
+}
+
+function requireDisjoint({ heldOut, train, test }: Fold<LabelledLogit>): void {
+  const sources = new Set(train.map(({ source }) => source));
+  const hashes = new Map(train.map(({ sha256, path }) => [sha256, path]));
+  for (const { path, source, sha256 } of test) {
+    if (sources.has(source)) {
+      throw new Error(
+        `leak: source "${source}" is in the training and in the test of "${heldOut}"`,
+      );
+    }
+    const twin = sha256 === undefined ? undefined : hashes.get(sha256);
+    if (twin) throw new Error(`leak: ${path} is the same image as ${twin} of another source`);
+  }
+}
