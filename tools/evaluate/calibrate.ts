@@ -1,18 +1,18 @@
 // Chooses a calibration and cut points from labelled logits, and says how well they hold on sources
 // that they were not chosen on.
+import { crossValidate, leaveOneSourceOut } from './statistics/cross-validate.js';
 import {
   applyCalibration,
   type Calibration,
-  crossValidate,
   type Fit,
   fits,
   type LabelledLogit,
-  leaveOneSourceOut,
   type Method,
   sigmoid,
 } from './statistics/fit-calibration.js';
 import {
   type BootstrapOptions,
+  countSources,
   drawWeights,
   type Figure,
   type Interval,
@@ -21,27 +21,16 @@ import {
   type Unit,
 } from './statistics/intervals.js';
 import {
-  lowestStep,
-  type Presentation,
-  rank,
-  type Ranked,
-  sweep,
-} from './statistics/score-curve.js';
+  bpcerOfTarget,
+  type Cut,
+  type CutPointSet,
+  type Level,
+  mapLevels,
+  proposeCutPoints,
+} from './statistics/cut-points.js';
+import { type Presentation, rank, type Ranked } from './statistics/score-curve.js';
 
 export const CALIBRATION_FORMAT = 'livegate-calibration/1';
-
-export const levels = ['soft', 'regular', 'hardened'] as const;
-export type Level = (typeof levels)[number];
-
-/** The largest BPCER at each cut point, as a multiple of the target. */
-const bpcerOfTarget: Record<Level, { moderate: number; high: number }> = {
-  soft: { moderate: 1, high: 0.2 },
-  regular: { moderate: 2, high: 1 },
-  hardened: { moderate: 4, high: 2 },
-};
-
-type Cut = 'moderate' | 'high';
-type CutPointSet = Record<Level, Record<Cut, number>>;
 
 /** What a worker loads from `LIVEGATE_CALIBRATION_FILE`. */
 export type CalibrationFile = {
@@ -177,33 +166,6 @@ function byFraming(
   return Object.fromEntries(measured);
 }
 
-/** The lowest cut points that keep the BPCER of each level on these presentations. */
-export function proposeCutPoints(
-  ranked: Ranked,
-  targetBpcer: number,
-  weights: ArrayLike<number> = new Float64Array(ranked.presentations.length).fill(1),
-): CutPointSet {
-  const curve = sweep(ranked, weights);
-  const at = (share: number) =>
-    cutBelow(ranked, lowestStep(curve, Math.min(share * targetBpcer, 1)));
-  return mapLevels((level) => ({
-    moderate: at(bpcerOfTarget[level].moderate),
-    high: at(bpcerOfTarget[level].high),
-  }));
-}
-
-function mapLevels<Value>(toValue: (level: Level) => Value): Record<Level, Value> {
-  const entries = levels.map((level) => [level, toValue(level)]);
-  return Object.fromEntries(entries) as Record<Level, Value>;
-}
-
-/** Half-way between two neighbouring scores, so that the choice depends on neither one exactly. */
-function cutBelow({ thresholds }: Ranked, step: number): number {
-  const below = thresholds[step - 1] ?? 0;
-  const above = Math.min(thresholds[step]!, 1);
-  return Math.round(((below + above) / 2) * 1e5) / 1e5;
-}
-
 type ValidateOptions = CalibrateOptions & { fit: Fit };
 
 function validateCutPoints(
@@ -216,6 +178,7 @@ function validateCutPoints(
       // A draw of sources without bona fide images allows any cut point.
       .filter((weights) => ranked.speciesOf.some((of, i) => of < 0 && weights[i]! > 0))
       .map((weights) => proposeCutPoints(ranked, targetBpcer, weights));
+  const varies = countSources(ranked.presentations)['bona-fide'] > 1;
   const drawn = { source: redraw('source'), image: redraw('image') };
   const cutOfSource = cutPointsByHeldOutSource(samples, targetBpcer, fit);
   return mapLevels((level) => {
@@ -229,7 +192,7 @@ function validateCutPoints(
       const rates = measureWithIntervals(toPresentations(samples, decisions), half, bootstrap);
       return {
         target_bpcer: bpcerOfTarget[level][cut] * targetBpcer,
-        by_source: percentiles(drawn.source.map((set) => set[level][cut])),
+        by_source: varies ? percentiles(drawn.source.map((set) => set[level][cut])) : null,
         by_image: percentiles(drawn.image.map((set) => set[level][cut])),
         bpcer: rates.bpcer_high,
         apcer: rates.apcer_high,

@@ -38,8 +38,8 @@ export interface McNemar {
 
 /** Reads two `evaluation.json`. Throws an Error if one is of another format. */
 export async function readEvaluation(path: string): Promise<Evaluation> {
-  const evaluation = JSON.parse(await readFile(path, 'utf8')) as Evaluation;
-  if (evaluation.format === EVALUATION_FORMAT) return evaluation;
+  const evaluation = JSON.parse(await readFile(path, 'utf8')) as Partial<Evaluation>;
+  if (evaluation.format === EVALUATION_FORMAT) return evaluation as Evaluation;
   throw new Error(`${path} is not an evaluation.json of the format ${EVALUATION_FORMAT}`);
 }
 

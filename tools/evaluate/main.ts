@@ -68,11 +68,12 @@ async function run(): Promise<void> {
 }
 
 async function runEvaluate(path: string): Promise<void> {
+  const bootstrap = readBootstrap();
   const folder = await openFolder(path);
   const data = await readData(path);
   const { judged, system } = await judge(data, folder);
   say('computing intervals …');
-  const evaluation = evaluate(judged, { data, system, bootstrap: readBootstrap() });
+  const evaluation = evaluate(judged, { data, system, bootstrap });
   await writeEvaluation(evaluation, folder);
   console.log(formatEvaluation(evaluation));
   console.log(`\nWritten to ${folder}: evaluation.json, figures.csv, images.csv, report.html`);
@@ -91,13 +92,14 @@ async function runCalibrate(path: string): Promise<void> {
   if (options.url) throw new Error('calibrate needs unrounded logits: leave out --url');
   const targetBpcer = readNumber('target-bpcer', { above: 0, max: 0.25 });
   const method = readMethod();
+  const bootstrap = readBootstrap();
   const folder = await openFolder(path);
   const data = await readData(path);
   const { judged, system } = await judge(data, folder);
   const file = calibrate(judged.flatMap(toLogitSample), {
     targetBpcer,
     ...(method && { method }),
-    bootstrap: readBootstrap(),
+    bootstrap,
     profile: system.profile,
     model: system.model,
     data: { name: data.name, date: new Date().toISOString().slice(0, 10) },

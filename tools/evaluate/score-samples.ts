@@ -41,7 +41,7 @@ export async function scoreSamples(
   const journal = await openJournal(folder, { facts: scorer.facts, data: data.name });
   if (journal.known > 0) say(`continuing: ${journal.known} images were judged before`);
   const judged: Judged[] = [];
-  const progress = createProgress(data.samples.length);
+  const progress = createProgress(data.samples.length, say);
   let next = 0;
   await Promise.all(Array.from({ length: concurrency }, takeSamples));
   await journal.remove();
@@ -124,7 +124,7 @@ const BAR_WIDTH = 30;
  * A bar with the time left on a terminal; a line per tenth elsewhere. The time left follows from the
  * images judged in this run, not from those of the journal.
  */
-function createProgress(total: number) {
+function createProgress(total: number, say: (line: string) => void) {
   const started = performance.now();
   let done = 0;
   let judged = 0;
@@ -139,7 +139,7 @@ function createProgress(total: number) {
         const bar = '#'.repeat(filled).padEnd(BAR_WIDTH, '.');
         process.stderr.write(`\r[${bar}] ${line} \x1b[K${done === total ? '\n' : ''}`);
       } else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - 1)) / total)) {
-        process.stderr.write(`${line}\n`);
+        say(line);
       }
     },
   };

@@ -14,13 +14,14 @@ const BOTTOM = 46;
 
 export const seriesColors = ['var(--ink)', 'var(--series-1)', 'var(--series-2)', 'var(--series-3)'];
 
-/** The detection error trade-off, on the usual axes of normal deviates. */
+/** The detection error trade-off, on the usual axes of normal deviates. It needs both classes. */
 export function drawDetCurve(series: { name: string; curve: Curve }[]): string {
-  const ticks = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6];
+  const ticks = [0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6];
   const [low, high] = [normalDeviate(ticks[0]!), normalDeviate(ticks.at(-1)!)];
   const at = (rate: number) =>
     (normalDeviate(Math.min(Math.max(rate, ticks[0]!), ticks.at(-1)!)) - low) / (high - low);
-  const lines = series.map(({ curve }, i) => {
+  const drawn = series.filter(({ curve }) => last(curve.attack) > 0 && last(curve.bonaFide) > 0);
+  const lines = drawn.map(({ curve }, i) => {
     const points = Array.from(curve.attack, (missed, k) => {
       const bpcer = 1 - curve.bonaFide[k]! / last(curve.bonaFide);
       return `${x(at(bpcer))},${y(at(missed / last(curve.attack)))}`;

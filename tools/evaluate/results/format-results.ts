@@ -1,6 +1,7 @@
 // The results as text for the terminal: figures that a first look needs. The files have all of them.
 import { formatTable } from '../../format-table.js';
-import { type CalibrationFile, levels } from '../calibrate.js';
+import type { CalibrationFile } from '../calibrate.js';
+import { levels } from '../statistics/cut-points.js';
 import type { Comparison } from '../compare.js';
 import type { Evaluation, GroupFigures } from '../evaluation.js';
 import type { Figure, Interval } from '../statistics/intervals.js';
@@ -83,7 +84,7 @@ export function formatCalibration(file: CalibrationFile): string {
       const chosen = file.cut_points[level][cut].toFixed(3);
       const rates = [bpcer, apcer].map((rate) => `${show(rate)} (${range(rate.by_source)})`);
       const name = `${level} ${cut.toUpperCase()}`;
-      return [name, `${target_bpcer}`, chosen, range(by_source), range(by_image), ...rates];
+      return [name, target_bpcer.toFixed(3), chosen, range(by_source), range(by_image), ...rates];
     }),
   );
   return [

@@ -37,18 +37,18 @@ const style = `
   --line: #343b47; --attack: #fb8c4e; --bona-fide: #6fb0ff; --series-1: #6fb0ff; --series-2: #fb8c4e;
   --series-3: #5fd4c4; } }
 body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
-  max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 h3 { font-size: 1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt, small, figcaption { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; margin-bottom: 1rem; } small { display: block; white-space: nowrap; }
+.scroll { overflow-x: auto; margin-bottom: 1rem; } small { display: block; font-size: .72rem; white-space: nowrap; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .25rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
 th { font-weight: 600; } th:first-child { text-align: left; padding-left: 0; }
-tbody th { font-weight: 400; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 1rem; }
+tbody th { font-weight: 400; } .left td { text-align: left; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 1rem; }
 figure { margin: 0; } svg { width: 100%; } svg text { fill: var(--faint); font-size: 11px; }
 .grid { stroke: var(--line); stroke-width: .7; } .axis { stroke: var(--faint); }
 .guide, .mark { stroke: var(--faint); stroke-dasharray: 4 3; }

@@ -34,10 +34,9 @@ export function writeReport(evaluation: Evaluation): string {
     whole sources are drawn again, which says what other sources might give; by image, only images are.
     ${all.sources < 10 ? `With ${all.sources} sources the interval by source is itself rough.` : ''}</p>`,
     ...data.notes.map((note) => `<p>${escape(note)}.</p>`),
+    charts(evaluation),
     '<h2>Figures</h2>',
     figureTable(all),
-    '<h2>Charts</h2>',
-    charts(evaluation),
     '<h2>Groups</h2><p>Of scored images. Species are measured against all bona fide images.</p>',
     ...Object.entries(otherGroups).map(([column, values]) => groupTable(column, values)),
     '<h2>Images without a score</h2>',
@@ -65,7 +64,7 @@ function figureTable({ figures }: GroupFigures): string {
 }
 
 function charts({ images, groups, system }: Evaluation): string {
-  const framings = [...Object.entries(groups['framing'] ?? {})].slice(0, seriesColors.length - 1);
+  const framings = Object.entries(groups['framing'] ?? {}).slice(0, seriesColors.length - 1);
   const withBoth = framings.filter(
     ([, { scored }]) => scored.attack > 0 && scored['bona-fide'] > 0,
   );

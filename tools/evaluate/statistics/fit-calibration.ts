@@ -1,5 +1,7 @@
-// Calibration: from the logit of the fused P(spoof) to a probability. Fitted on some sources and
-// checked on the others, never on images of the same source.
+// Calibration: from the logit of the fused P(spoof) to a probability.
+//
+// Both classes weigh the same in a fit, whatever their numbers, so the result is P(spoof) at even odds.
+// Otherwise each source with a single class would shift the result by what it adds to that class.
 import type { Label } from './score-curve.js';
 
 export interface LabelledLogit {
@@ -49,9 +51,13 @@ function interpolate(knots: { logits: number[]; probabilities: number[] }, logit
  * but what n images of a class can support, so that separable data give a finite slope.
  */
 export function fitPlatt(train: readonly LabelledLogit[]): Calibration {
-  const { attacks, bonaFides } = requireBothClasses(train);
+  const { attacks, bonaFides, weightOf } = requireBothClasses(train);
   const targets = { attack: (attacks + 1) / (attacks + 2), 'bona-fide': 1 / (bonaFides + 2) };
-  const points = train.map(({ logit, label }) => ({ x: logit, target: targets[label] }));
+  const points = train.map(({ logit, label }) => ({
+    x: logit,
+    target: targets[label],
+    weight: weightOf[label],
+  }));
   const [slope, intercept] = minimizeLogLoss(points);
   if (slope <= 0) throw new Error('attacks do not score higher than bona fide images: no fit');
   return { method: 'platt', platt: { slope, intercept } };
@@ -60,19 +66,20 @@ export function fitPlatt(train: readonly LabelledLogit[]): Calibration {
 interface Point {
   x: number;
   target: number;
+  weight: number;
 }
 
-/** Newton's method with step halving; the loss is convex in both parameters. */
+/** Newton's method with step halving: the loss is convex in both parameters. */
 function minimizeLogLoss(points: readonly Point[]): [slope: number, intercept: number] {
   let at: [number, number] = [0, 0];
   for (let round = 0; round < 100; round++) {
     const step = newtonStep(points, at);
-    if (Math.hypot(...step) < 1e-13) return at;
+    if (Math.hypot(...step) < 1e-12) return at;
     const loss = logLoss(points, at);
     let share = 1;
     const moved = (): [number, number] => [at[0] - share * step[0], at[1] - share * step[1]];
-    while (share > 1e-12 && logLoss(points, moved()) > loss) share /= 2;
-    if (share <= 1e-12) return at;
+    // Close to the minimum the loss is flat within rounding, and a full step is right.
+    while (logLoss(points, moved()) > loss * (1 + 1e-12)) share /= 2;
     at = moved();
   }
   return at;
@@ -80,11 +87,11 @@ function minimizeLogLoss(points: readonly Point[]): [slope: number, intercept: n
 
 function newtonStep(points: readonly Point[], [slope, intercept]: [number, number]) {
   let [g0, g1, h00, h01, h11] = [0, 0, 0, 0, 0];
-  for (const { x, target } of points) {
+  for (const { x, target, weight } of points) {
     const p = sigmoid(slope * x + intercept);
-    const w = p * (1 - p);
-    g0 += (p - target) * x;
-    g1 += p - target;
+    const w = weight * p * (1 - p);
+    g0 += weight * (p - target) * x;
+    g1 += weight * (p - target);
     h00 += w * x * x;
     h01 += w * x;
     h11 += w;
@@ -95,10 +102,10 @@ function newtonStep(points: readonly Point[], [slope, intercept]: [number, numbe
 }
 
 function logLoss(points: readonly Point[], [slope, intercept]: [number, number]): number {
-  return points.reduce((sum, { x, target }) => {
+  return points.reduce((sum, { x, target, weight }) => {
     const z = slope * x + intercept;
     // log(1 + e^z) without overflow, minus the target's share.
-    return sum + Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - target * z;
+    return sum + weight * (Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - target * z);
   }, 0);
 }
 
@@ -107,8 +114,8 @@ function logLoss(points: readonly Point[], [slope, intercept]: [number, number])
  * of a step is a knot. Probabilities stay as far from 0 and 1 as Platt's targets do.
  */
 export function fitIsotonic(train: readonly LabelledLogit[]): Calibration {
-  const { attacks, bonaFides } = requireBothClasses(train);
-  const knots = poolViolators(train);
+  const { attacks, bonaFides, weightOf } = requireBothClasses(train);
+  const knots = poolViolators(train, weightOf);
   const [low, high] = [1 / (bonaFides + 2), (attacks + 1) / (attacks + 2)];
   const probabilities = knots.probabilities.map((p) => Math.min(Math.max(p, low), high));
   return { method: 'isotonic', isotonic: { logits: knots.logits, probabilities } };
@@ -118,20 +125,24 @@ interface Block {
   first: number;
   last: number;
   attacks: number;
-  count: number;
+  weight: number;
 }
 
 /** The unbounded fit, with equal logits pooled first. */
-export function poolViolators(train: readonly Pick<LabelledLogit, 'logit' | 'label'>[]) {
+export function poolViolators(
+  train: readonly Pick<LabelledLogit, 'logit' | 'label'>[],
+  weightOf: Record<Label, number>,
+) {
   const blocks: Block[] = [];
   for (const { logit, label } of train.toSorted((a, b) => a.logit - b.logit)) {
-    const attack = label === 'attack' ? 1 : 0;
+    const weight = weightOf[label];
+    const attack = label === 'attack' ? weight : 0;
     const open = blocks.at(-1);
     if (open?.last === logit && open.first === logit) {
       open.attacks += attack;
-      open.count += 1;
+      open.weight += weight;
     } else {
-      blocks.push({ first: logit, last: logit, attacks: attack, count: 1 });
+      blocks.push({ first: logit, last: logit, attacks: attack, weight });
     }
   }
   const pooled: Block[] = [];
@@ -142,11 +153,11 @@ export function poolViolators(train: readonly Pick<LabelledLogit, 'logit' | 'lab
       const lower = pooled.at(-1)!;
       lower.last = upper.last;
       lower.attacks += upper.attacks;
-      lower.count += upper.count;
+      lower.weight += upper.weight;
     }
   }
-  const ends = pooled.flatMap(({ first, last, attacks, count }) => {
-    const probability = attacks / count;
+  const ends = pooled.flatMap(({ first, last, attacks, weight }) => {
+    const probability = attacks / weight;
     return first === last
       ? [[first, probability]]
       : [
@@ -159,67 +170,19 @@ export function poolViolators(train: readonly Pick<LabelledLogit, 'logit' | 'lab
 
 /** Equal means are pooled too: one step, not two. */
 function violates(lower: Block, upper: Block): boolean {
-  return lower.attacks * upper.count >= upper.attacks * lower.count;
+  return lower.attacks * upper.weight >= upper.attacks * lower.weight;
 }
 
 function requireBothClasses(train: readonly LabelledLogit[]) {
   const attacks = train.filter(({ label }) => label === 'attack').length;
   const bonaFides = train.length - attacks;
-  if (attacks > 0 && bonaFides > 0) return { attacks, bonaFides };
+  if (attacks > 0 && bonaFides > 0) {
+    const half = train.length / 2;
+    return {
+      attacks,
+      bonaFides,
+      weightOf: { attack: half / attacks, 'bona-fide': half / bonaFides },
+    };
+  }
   throw new Error(`a fit needs both classes, but has ${attacks} attacks, ${bonaFides} bona fide`);
-}
-
-export interface Fold<One> {
-  heldOut: string;
-  train: One[];
-  test: One[];
-}
-
-/** One fold per source: it is the test, and all others train. */
-export function leaveOneSourceOut<One extends { source: string }>(
-  all: readonly One[],
-): Fold<One>[] {
-  const sources = [...new Set(all.map(({ source }) => source))];
-  if (sources.length < 2) throw new Error('cross-validation needs at least two sources');
-  return sources.map((heldOut) => ({
-    heldOut,
-    train: all.filter(({ source }) => source !== heldOut),
-    test: all.filter(({ source }) => source === heldOut),
-  }));
-}
-
-/**
- * P(spoof) of each image, in order, by a calibration that saw no image of its source. Throws an Error
- * when a fold shares a source or an image, so that no other split gets through.
- */
-export function crossValidate(
-  all: readonly LabelledLogit[],
-  fit: Fit,
-  split: typeof leaveOneSourceOut<LabelledLogit> = leaveOneSourceOut,
-): number[] {
-  const held = new Map<LabelledLogit, number>();
-  for (const fold of split(all)) {
-    requireDisjoint(fold);
-    const calibration = fit(fold.train);
-    for (const one of fold.test) held.set(one, applyCalibration(calibration, one.logit));
-  }
-  return all.map((one) => {
-    const probability = held.get(one);
-    if (probability === undefined) throw new Error(`${one.path} is in no fold`);
-    return probability;
-  });
-}
-
-function requireDisjoint({ heldOut, train, test }: Fold<LabelledLogit>): void {
-  const sources = new Set(train.map(({ source }) => source));
-  const hashes = new Map(train.map(({ sha256, path }) => [sha256, path]));
-  for (const { path, source, sha256 } of test) {
-    if (sources.has(source)) {
-      throw new Error(
-        `leak: source "${source}" is in the training and in the test of "${heldOut}"`,
-      );
-    }
-    const twin = sha256 === undefined ? undefined : hashes.get(sha256);
-    if (twin) throw new Error(`leak: ${path} is the same image as ${twin} of another source`);
-  }
 }

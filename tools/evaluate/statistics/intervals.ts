@@ -3,7 +3,7 @@ import type { CutPoints } from '@livegate/core/domain';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { measure, type MeasureName, measureNames, type Measures, measures } from './measures.js';
-import { type Presentation, rank } from './score-curve.js';
+import { type Label, type Presentation, rank } from './score-curve.js';
 
 /** The bounds of a 95 % interval. */
 export type Interval = [low: number, high: number];
@@ -11,7 +11,7 @@ export type Interval = [low: number, high: number];
 export interface Figure {
   /** `null` where the presentations do not define the measure. */
   value: number | null;
-  /** Whole sources are drawn: what another set of sources might give. `null` with one source. */
+  /** Whole sources are drawn: what others might give. `null` if a class comes from one source. */
   by_source: Interval | null;
   /** Images are drawn within each class: what other images of the same sources might give. */
   by_image: Interval | null;
@@ -39,16 +39,37 @@ export function measureWithIntervals(
     drawWeights(presentations, unit, options).map((weights) => measure(ranked, cutPoints, weights));
   const bySource = replicate('source');
   const byImage = replicate('image');
+  const sources = countSources(presentations);
   const sizes = countClasses(presentations);
   return mapMeasures((name) => {
     const widen = widenExtremes(plain[name], sizes[classOf(name) ?? 'none']);
     return {
       value: finite(plain[name]),
-      by_source: widen(percentiles(bySource.map((one) => one[name]))),
+      by_source: hasSources(name, sources)
+        ? widen(percentiles(bySource.map((one) => one[name])))
+        : null,
       by_image: widen(percentiles(byImage.map((one) => one[name]))),
     };
   });
 }
+
+/** How many sources have each class. */
+export function countSources(presentations: readonly Presentation[]): Record<Label, number> {
+  const sourcesOf = (wanted: Label) =>
+    new Set(presentations.flatMap(({ label, source }) => (label === wanted ? [source] : [])));
+  return { attack: sourcesOf('attack').size, 'bona-fide': sourcesOf('bona-fide').size };
+}
+
+/** Whether each class that decides the measure comes from two sources; one cannot vary. */
+function hasSources(name: MeasureName, sources: Record<Label, number>): boolean {
+  const of = atFixedCutPoint.test(name) ? classOf(name) : undefined;
+  if (of === 'bona-fide') return sources['bona-fide'] > 1;
+  if (of) return sources.attack > 1;
+  return sources.attack > 1 && sources['bona-fide'] > 1;
+}
+
+/** A rate of one class at a cut point that does not depend on the other class, or of failures. */
+const atFixedCutPoint = /_moderate$|_high$|nrr$|_failure$/;
 
 function classOf(name: MeasureName) {
   const measured: { name: string; of?: 'attack' | 'bona-fide' | 'species' } = measures[name];
@@ -180,16 +201,18 @@ export function comparePaired(
     return mapMeasures((name) => ofB[name] - ofA[name]);
   };
   const plain = differ();
+  const sources = countSources(a);
   const bySource = drawWeights(a, 'source', options).map(differ);
   const byImage = drawWeights(a, 'image', options).map(differ);
   return mapMeasures((name) => {
-    const sources = bySource.map((one) => one[name]);
-    const images = byImage.map((one) => one[name]);
+    const ofSources = hasSources(name, sources) ? bySource.map((one) => one[name]) : [];
+    const ofImages = byImage.map((one) => one[name]);
+    const by_source = percentiles(ofSources);
     return {
       value: finite(plain[name]),
-      by_source: percentiles(sources),
-      by_image: percentiles(images),
-      p: finite(signP(percentiles(sources) ? sources : images)),
+      by_source,
+      by_image: percentiles(ofImages),
+      p: finite(signP(by_source ? ofSources : ofImages)),
     };
   });
 }

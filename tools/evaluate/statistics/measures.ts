@@ -140,7 +140,7 @@ interface At {
   counts: Counts;
 }
 
-function atCutPoint<Cut extends 'moderate' | 'high'>(cut: Cut, curve: Curve, { step, counts }: At) {
+function atCutPoint(cut: 'moderate' | 'high', curve: Curve, { step, counts }: At) {
   const missed = curve.attack[step]!;
   const passed = curve.bonaFide[step]!;
   const attacks = last(curve.attack);

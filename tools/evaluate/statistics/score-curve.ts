@@ -37,7 +37,7 @@ export function rank(presentations: readonly Presentation[]): Ranked {
     }
   }
   const scores = presentations.flatMap(({ score }) => (score === undefined ? [] : [score]));
-  const thresholds = Float64Array.from([...new Set(scores)].concat(Infinity)).sort();
+  const thresholds = Float64Array.from([...new Set(scores), Infinity]).toSorted();
   const stepOf = new Map(Array.from(thresholds, (score, step) => [score, step]));
   const attacks = presentations.filter(({ label }) => label === 'attack');
   const species = [...new Set(attacks.map((attack) => attack.species))].toSorted();
