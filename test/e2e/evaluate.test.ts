@@ -50,12 +50,13 @@ describe('npm run evaluate', () => {
     const server = await evaluate('server', '--url', inject('url'), '--concurrency', '4');
     expect(server.system).toEqual({ ...local.system, where: inject('url') });
     expect(server.images).toHaveLength(11);
-    const describeImages = ({ images }: Evaluation) =>
-      images.map(({ path, outcome, score }) => ({ path, outcome, score: score?.toFixed(4) }));
-    const [gif, ...others] = describeImages(local).toReversed();
-    expect(describeImages(server).toReversed().slice(1)).toEqual(others);
     // Only the gateway knows the types that it does not take.
-    expect(gif!.outcome).toBe('invalid_image');
+    const describeImages = ({ images }: Evaluation) =>
+      images
+        .filter(({ path }) => !path.endsWith('.gif'))
+        .map(({ path, outcome, score }) => ({ path, outcome, score: score?.toFixed(4) }));
+    expect(describeImages(server)).toEqual(describeImages(local));
+    expect(local.outcomes.attack).toEqual({ scored: 4, no_face: 1, invalid_image: 1 });
     expect(server.outcomes).toEqual({
       attack: { scored: 4, no_face: 1, unsupported_image_type: 1 },
       'bona-fide': { scored: 4, too_many_faces: 1 },

@@ -43,16 +43,25 @@ interface AssessmentDetails {
   quality?: { codes?: string[] };
 }
 
+interface PipelineDetails {
+  profile?: string;
+  cutPoints?: CutPoints;
+}
+
 /** Opens the worker's pipeline with these settings. */
 export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
   const config = readWorkerConfig(env);
   await prepareModels(config.LIVEGATE_MODELS_DIR, console.error);
   const pipeline = await openPipeline(config);
+  const { profile, cutPoints } = pipeline as PipelineDetails;
   return {
     facts: {
       model: describeModels(pipeline.models),
-      profile: env['LIVEGATE_PROFILE'] ?? 'default',
-      cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
+      profile: profile ?? 'default',
+      cutPoints: cutPoints ?? {
+        moderate: config.LIVEGATE_MODERATE_FROM,
+        high: config.LIVEGATE_HIGH_FROM,
+      },
       where: 'in process',
     },
     async judge(image) {

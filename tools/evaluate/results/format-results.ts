@@ -87,11 +87,16 @@ export function formatCalibration(file: CalibrationFile): string {
       return [name, target_bpcer.toFixed(3), chosen, range(by_source), range(by_image), ...rates];
     }),
   );
+  const gain = figures.uncalibrated.brier.value! - figures.brier.value!;
   return [
     `${data.attacks} attacks, ${data.bona_fide} bona fide images, ${data.sources.length} sources`,
     `method: ${file.method}; ${JSON.stringify(file.method === 'platt' ? file.platt : file.isotonic)}`,
     '\nEach source judged by a calibration that was fitted without it',
     formatTable(['', 'ECE', 'Brier', 'AUC', 'EER'], quality),
+    gain > 0
+      ? 'On held-out sources the calibration is closer to a probability than the plain score.'
+      : 'On held-out sources the calibration is NO better than the plain score: these sources differ ' +
+        'too much, or are too few. Do not use it before you have more.',
     '\nCut points with 95 % intervals; BPCER and APCER on sources that they were not chosen on',
     formatTable(['', 'aim', 'cut', 'by source', 'by image', 'BPCER', 'APCER'], cuts),
   ].join('\n');
