@@ -60,7 +60,7 @@ async function readTree(folder: string): Promise<DataSet> {
     throw new Error(`${folder} has no image in SOURCE/bona-fide or SOURCE/attack[/KIND]`);
   }
   const outside = files.length - samples.length;
-  const note = `${outside} images are not in SOURCE/bona-fide or SOURCE/attack and are left out`;
+  const note = `left out, not in SOURCE/bona-fide or SOURCE/attack: ${outside}`;
   return { name: folder, folder, samples, notes: outside > 0 ? [note] : [] };
 }
 
@@ -112,7 +112,7 @@ async function readTables(
   }
   const used = samples.filter(({ label, faces }) => label ?? faces);
   const unused = samples.length - used.length;
-  if (unused > 0) notes.push(`${unused} rows have no label, nor none, one or many faces: left out`);
+  if (unused > 0) notes.push(`left out, without a label or a count of faces: ${unused}`);
   const paths = new Set(samples.map((sample) => sample.path));
   if (paths.size < samples.length) throw new Error(`${path} names an image twice`);
   const folder = dirname(tables[0]!);

@@ -64,9 +64,7 @@ describe('the folder form', () => {
         groups: {},
       },
     ]);
-    expect(notes).toEqual([
-      '1 images are not in SOURCE/bona-fide or SOURCE/attack and are left out',
-    ]);
+    expect(notes).toEqual(['left out, not in SOURCE/bona-fide or SOURCE/attack: 1']);
   });
 
   it('says what it expects when it finds nothing', async () => {

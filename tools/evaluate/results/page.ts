@@ -48,8 +48,8 @@ th, td { padding: .25rem .55rem; border-bottom: 1px solid var(--line); text-alig
   vertical-align: top; }
 th { font-weight: 600; } th:first-child { text-align: left; padding-left: 0; }
 tbody th { font-weight: 400; } .left td { text-align: left; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 1rem; }
-figure { margin: 0; } svg { width: 100%; } svg text { fill: var(--faint); font-size: 11px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 1rem; }
+figure { margin: 0; } svg { width: 100%; } svg text { fill: var(--faint); font-size: 13px; }
 .grid { stroke: var(--line); stroke-width: .7; } .axis { stroke: var(--faint); }
 .guide, .mark { stroke: var(--faint); stroke-dasharray: 4 3; }
 .whisker { stroke: var(--series-1); stroke-width: 1.5; }`;

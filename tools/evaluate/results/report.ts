@@ -37,7 +37,8 @@ export function writeReport(evaluation: Evaluation): string {
     charts(evaluation),
     '<h2>Figures</h2>',
     figureTable(all),
-    '<h2>Groups</h2><p>Of scored images. Species are measured against all bona fide images.</p>',
+    `<h2>Groups</h2><p>Of scored images. Species are measured against all bona fide images. Small: the
+    interval by source where there is one, else by image.</p>`,
     ...Object.entries(otherGroups).map(([column, values]) => groupTable(column, values)),
     '<h2>Images without a score</h2>',
     outcomeTable(evaluation),
@@ -184,7 +185,9 @@ function latencyTable({ latency }: Evaluation): string[] {
 
 function withInterval({ value, by_source, by_image }: Figure): string {
   const interval = by_source ?? by_image;
-  return interval ? `${digits(value)} <small>${range(interval)}</small>` : digits(value);
+  if (!interval) return digits(value);
+  const [low, high] = interval.map((bound) => bound.toFixed(2));
+  return `${digits(value)} <small>${low} – ${high}</small>`;
 }
 
 function digits(value: number | null): string {
