@@ -140,15 +140,21 @@ const tenImages = Object.fromEntries(
 );
 
 describe('scoring', () => {
-  it('continues a killed run where it stopped, even after half a line', async () => {
-    const data = await readSamples(await write(tenImages));
-    let left = 4;
-    const dying = createTextScorer(() => {
+  /** Dies at the image after `count` others. */
+  function createDyingScorer(count: number): Scorer {
+    let left = count;
+    return createTextScorer(() => {
       if (left-- === 0) throw new Error('killed');
     });
-    await expect(scoreSamples(data, dying, options())).rejects.toThrow('killed');
+  }
+
+  it('continues a run that was killed twice, in the middle of a line', async () => {
+    const data = await readSamples(await write(tenImages));
+    const dieAfter = (count: number) => scoreSamples(data, createDyingScorer(count), options());
+    await expect(dieAfter(2)).rejects.toThrow('killed');
     const [journal] = await readdir(join(folder, 'out'));
     await writeFile(join(folder, 'out', journal!), '{"path":"s/att', { flag: 'a' });
+    await expect(dieAfter(2)).rejects.toThrow('killed');
 
     const seen: string[] = [];
     const judged = await scoreSamples(
@@ -168,24 +174,16 @@ describe('scoring', () => {
   it('judges an image again that changed after a killed run', async () => {
     const root = await write(tenImages);
     const data = await readSamples(root);
-    let left = 9;
-    const dying = createTextScorer(() => {
-      if (left-- === 0) throw new Error('killed');
-    });
-    await expect(scoreSamples(data, dying, options())).rejects.toThrow('killed');
-    await writeFile(join(root, 's/attack/1.jpg'), '0.123');
+    await expect(scoreSamples(data, createDyingScorer(9), options())).rejects.toThrow('killed');
+    await writeFile(join(root, 's/attack/1.jpg'), '0.7');
     const judged = await scoreSamples(data, createTextScorer(), options());
     const changed = judged.find(({ path }) => path === 's/attack/1.jpg');
-    expect(changed!.judgement.score).toBe(0.123);
+    expect(changed!.judgement.score).toBe(0.7);
   });
 
   it('takes no answer of another model from the journal', async () => {
     const data = await readSamples(await write(tenImages));
-    let left = 4;
-    const dying = createTextScorer(() => {
-      if (left-- === 0) throw new Error('killed');
-    });
-    await expect(scoreSamples(data, dying, options())).rejects.toThrow('killed');
+    await expect(scoreSamples(data, createDyingScorer(4), options())).rejects.toThrow('killed');
     const seen: string[] = [];
     const other = createTextScorer((text) => seen.push(text));
     other.facts = { ...facts, model: 'm/2+11111111' };
