@@ -94,7 +94,7 @@ function countsFailures(name: MeasureName): boolean {
 }
 
 function describeSystem({ system, date }: Evaluation): string {
-  return `${system.model} (${system.profile}, ${system.where}, ${date})`;
+  return `${system.model} (${system.profile}, ${system.where}, settings ${system.settings ?? 'unknown'}, ${date})`;
 }
 
 function matchImages(a: Evaluation, b: Evaluation): ImagePair[] {

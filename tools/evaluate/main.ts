@@ -27,7 +27,7 @@ and optionally kind, source, score and any column to group by.
 --username, --password, --api-key   its credentials; default: those of development
 --concurrency N       images in work at once; default 1, so that latencies are those of one image
 --logits A,B          take the mean of these columns of the CSV file as logit, and run no model
---moderate-from X, --high-from X    cut points for scores from the CSV file; default 0.4 and 0.7
+--moderate-from X, --high-from X    cut points for scores from the CSV file; default 0.45 and 0.6
 --replicates N        bootstrap replicates; default 2000
 --seed N              of the bootstrap; default 1
 --target-bpcer X      calibrate: BPCER at the cut point HIGH of the level "regular"; default 0.05
@@ -46,8 +46,8 @@ const { values: options, positionals } = parseArgs({
     'api-key': { type: 'string', default: 'default-api-key' },
     concurrency: { type: 'string', default: '1' },
     logits: { type: 'string' },
-    'moderate-from': { type: 'string', default: '0.4' },
-    'high-from': { type: 'string', default: '0.7' },
+    'moderate-from': { type: 'string', default: '0.45' },
+    'high-from': { type: 'string', default: '0.6' },
     replicates: { type: 'string', default: '2000' },
     seed: { type: 'string', default: '1' },
     'target-bpcer': { type: 'string', default: '0.05' },

@@ -1,6 +1,9 @@
 // What judges the images: the worker's pipeline in this process, or a running server.
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type CutPoints, describeModels, LivegateError } from '@livegate/core/domain';
-import { readWorkerConfig } from '@livegate/worker/config';
+import { readWorkerConfig, type WorkerConfig } from '@livegate/worker/config';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareModels } from '../models/prepare-models.js';
 import { openPipeline } from '../open-pipeline.js';
@@ -28,6 +31,8 @@ export interface ScorerFacts {
   cutPoints: CutPoints;
   /** `in process`, or the server's URL. */
   where: string;
+  /** Short hash of the models' description and the rules for faces. Unknown of a server. */
+  settings?: string;
 }
 
 export interface Scorer {
@@ -63,6 +68,7 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
         high: config.LIVEGATE_HIGH_FROM,
       },
       where: 'in process',
+      settings: await hashSettings(config),
     },
     async judge(image) {
       const started = performance.now();
@@ -86,6 +92,16 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
     },
     close: () => pipeline.close(),
   };
+}
+
+/** The names of models do not tell how views are cropped, averaged and calibrated; this does. */
+async function hashSettings(config: WorkerConfig): Promise<string> {
+  const folder = config.LIVEGATE_MODELS_DIR;
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  const rules = [config.LIVEGATE_FACE_SCORE_THRESHOLD, config.LIVEGATE_MIN_FACE_RATIO];
+  const all = JSON.stringify([names, texts, rules]);
+  return createHash('sha256').update(all).digest('hex').slice(0, 8);
 }
 
 function failed(outcome: string, ms: number): Judgement {

@@ -22,7 +22,10 @@ export function writeReport(evaluation: Evaluation): string {
         'Data',
         `${data.name}: ${all.presented.attack} attacks, ${all.presented['bona-fide']} bona fide, ${all.sources} sources`,
       ],
-      ['System', `${system.model}; profile ${system.profile}; ${system.where}`],
+      [
+        'System',
+        `${system.model}; profile ${system.profile}; ${system.where}${system.settings ? `; settings ${system.settings}` : ''}`,
+      ],
       [
         'Cut points',
         `MODERATE from ${system.cutPoints.moderate}, HIGH from ${system.cutPoints.high}`,

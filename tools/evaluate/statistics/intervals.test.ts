@@ -52,7 +52,7 @@ describe('bootstrap draws', () => {
 describe('intervals', () => {
   it('by image have the width of a binomial share', () => {
     const images = source('a', 100, { missed: 20 });
-    const { apcer_high } = measureWithIntervals(images, cutPoints, { replicates: 4000, seed: 1 });
+    const { apcer_high } = measureWithIntervals(images, cutPoints, { replicates: 1000, seed: 1 });
     expect(apcer_high.value).toBe(0.2);
     // 1.96 * sqrt(0.2 * 0.8 / 100) = 0.078 on each side.
     expect(apcer_high.by_image![0]).toBeCloseTo(0.122, 1);
@@ -61,7 +61,7 @@ describe('intervals', () => {
 
   it('by source are wider than by image where sources differ', () => {
     const images = [source('a', 50), source('b', 50, { missed: 25 }), source('c', 50)].flat();
-    const many = { replicates: 3000, seed: 1 };
+    const many = { replicates: 1500, seed: 1 };
     const { apcer_high } = measureWithIntervals(images, cutPoints, many);
     // All three draws are b in 1 of 27 replicates, which is more than 2.5 %.
     expect(apcer_high.by_source).toEqual([0, expect.closeTo(0.5, 9)]);
