@@ -173,6 +173,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
         };
       },
     },
+    audit: { record: async () => undefined },
     cutPoints: { moderate: 0.4, high: 0.7 },
   });
   const lives = { imageTtlSeconds: 60, resultTtlSeconds: 60 };

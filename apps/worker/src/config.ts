@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { oneSlotRule, redisConfig } from '@livegate/core/redis';
 import {
@@ -6,11 +6,13 @@ import {
   fraction,
   integer,
   milliseconds,
+  parsedBy,
   readConfig,
   sharedConfig,
 } from '@livegate/core/runtime';
 import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
+import { parseAuditKey } from './jobs/audit/audit-chain.js';
 import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
 import type { SchedulerConfig } from './scheduling/schedule-images.js';
@@ -37,12 +39,17 @@ export const workerConfigSchema = z.object({
   LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
   LIVEGATE_MODERATE_FROM: fraction().default(0.45),
   LIVEGATE_HIGH_FROM: fraction().default(0.6),
+  LIVEGATE_AUDIT: z.enum(['off', 'file', 'stream']).default('off'),
+  LIVEGATE_AUDIT_DIR: z.string().default('.data/audit'),
+  LIVEGATE_AUDIT_STREAM_MAX_LINES: integer(1000).default(100_000),
+  LIVEGATE_AUDIT_KEY_FILE: z.string().optional(),
+  LIVEGATE_AUDIT_REQUIRED: z.stringbool().default(true),
 });
 
 export type WorkerConfig = z.output<typeof workerConfigSchema>;
 
 export function readWorkerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
-  return readConfig(workerConfigSchema, env, [...workerConfigRules, preparedModels]);
+  return readConfig(workerConfigSchema, env, [...workerConfigRules, preparedModels, auditKey]);
 }
 
 const keys = workerConfigSchema.shape;
@@ -74,6 +81,10 @@ const preparedModels = z.object({
       context.addIssue({ code: 'custom', message });
     }
   }),
+});
+
+const auditKey = z.object({
+  LIVEGATE_AUDIT_KEY_FILE: parsedBy((file) => parseAuditKey(readFileSync(file))).optional(),
 });
 
 /** On a GPU, a batch of two takes little longer than one image; on a CPU, twice as long. */

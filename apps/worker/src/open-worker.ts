@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { READABLE_JOB_VERSIONS } from '@livegate/core/domain';
+import { type CutPoints, READABLE_JOB_VERSIONS } from '@livegate/core/domain';
 import {
   connectForBackground,
   createKeys,
@@ -15,6 +15,7 @@ import {
 import { untilAborted } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
 import type { WorkerConfig } from './config.js';
+import { type Audit, openAudit } from './jobs/audit/open-audit.js';
 import { createCheckImage } from './jobs/check-image.js';
 import { finishCheck } from './jobs/finish-check.js';
 import { startHeartbeat } from './jobs/heartbeat.js';
@@ -36,48 +37,67 @@ export async function openWorker(
   config: WorkerConfig,
   { scheduler, stopping, log }: OpenWorkerDeps,
 ) {
-  const store = await openStore(config, stopping, log);
-  const cutPoints = { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM };
-  const jobs = takeJobs(
-    {
-      ...store,
-      concurrency: scheduler.concurrency,
-      jobVersions: READABLE_JOB_VERSIONS,
-      imageTtlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
-      resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
-      log,
-    },
-    {
-      checkImage: createCheckImage({ ...store, scheduler, cutPoints }),
-      announce: store.announce,
-      finish: (ended) => finishCheck(ended, { ...store, log }),
-      forget: store.cancellations.forget,
-    },
-  );
-
   const { models, executionProvider, layout, concurrency } = scheduler;
   const facts = {
     id: createWorkerId(),
     jobVersions: READABLE_JOB_VERSIONS,
     models,
     executionProvider,
-    cutPoints,
+    cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
   };
+  const store = await openStore(config, stopping, log);
+  const audit = await openAudit(config, { ...store, worker: facts.id, models, log }).catch(
+    async (error: unknown) => {
+      await store.close();
+      throw error;
+    },
+  );
+  const jobs = takeChecks(config, { ...store, ...facts, scheduler, audit, log });
   const heartbeat = startHeartbeat(store.registry, facts, log);
   return {
     /** Logged when the worker is ready. */
     facts: { ...facts, layout, concurrency },
     /** Settles when the first registration has succeeded or failed. */
     registered: heartbeat.first,
-    /** Why this worker receives no checks, or why Redis may lose some. */
-    findProblem: () => (heartbeat.isRegistered() ? store.settings.findProblem() : NOT_REGISTERED),
+    /** Why this worker receives no checks, or why a check may be lost or fail. */
+    findProblem: () =>
+      heartbeat.isRegistered()
+        ? (store.settings.findProblem() ?? audit.findProblem())
+        : NOT_REGISTERED,
     async close() {
       await heartbeat.close();
       scheduler.drain();
       await jobs.close();
+      await audit.close();
       await store.close();
     },
   };
+}
+
+interface CheckDeps extends Awaited<ReturnType<typeof openStore>> {
+  scheduler: ImageScheduler;
+  audit: Audit;
+  cutPoints: CutPoints;
+  log: Log;
+}
+
+function takeChecks(config: WorkerConfig, deps: CheckDeps) {
+  const { scheduler, announce, cancellations } = deps;
+  return takeJobs(
+    {
+      ...deps,
+      concurrency: scheduler.concurrency,
+      jobVersions: READABLE_JOB_VERSIONS,
+      imageTtlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
+      resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
+    },
+    {
+      checkImage: createCheckImage(deps),
+      announce,
+      finish: (ended) => finishCheck(ended, deps),
+      forget: cancellations.forget,
+    },
+  );
 }
 
 /** Connects, and waits until Redis answers and its settings are safe, before a check is taken. */

@@ -142,6 +142,15 @@ export interface WorkerRegistry {
   list(): Promise<WorkerFacts[]>;
 }
 
+/** Where the lines of one audit chain go. Each line is JSON without a line break. */
+export interface AuditSink {
+  /** Appends all lines or, if it rejects, none. They are as safe as the store can make them. */
+  append(lines: string[]): Promise<void>;
+  /** Removes a chain without lines. */
+  discard(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Counts the requests of each tenant, or of another key with a colon, across all gateways. */
 export interface RateLimiter {
   /** Throws `rate_limited` with the seconds until the window ends. 0 per minute means no limit. */

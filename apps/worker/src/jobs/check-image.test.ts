@@ -7,6 +7,7 @@ import {
 } from '@livegate/testing';
 import { describe, expect, it, vi } from 'vitest';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
+import type { EndingCheck } from './audit/audited-check.js';
 import { createCheckImage, LargeImagesBusy } from './check-image.js';
 
 /** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
@@ -35,6 +36,7 @@ function setUp(images: Record<string, number>) {
   const assessed: number[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
   const beforeRead: (() => Promise<unknown>)[] = [];
+  const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
   const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
@@ -55,6 +57,7 @@ function setUp(images: Record<string, number>) {
       },
     },
     cutPoints: { moderate: 0.4, high: 0.7 },
+    audit: { record },
   });
   const run = async (...ids: string[]) => {
     for (const [id, byte] of Object.entries(images)) {
@@ -63,11 +66,13 @@ function setUp(images: Record<string, number>) {
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ id, takenAt: 0, beforeResult }).catch((error: unknown) => error),
+        checkImage({ id, tenant: 'acme', takenAt: 0, beforeResult }).catch(
+          (error: unknown) => error,
+        ),
       ),
     );
   };
-  return { run, queue, imageStore, assessed, reads, duringRun, beforeRead, beforeResult };
+  return { run, queue, imageStore, assessed, reads, duringRun, beforeRead, beforeResult, record };
 }
 
 describe('check image', () => {
@@ -153,5 +158,41 @@ describe('check image', () => {
     const { run, queue, duringRun } = setUp({ a: 10, b: 20 });
     duringRun.push(() => queue.cancel('a'));
     expect(await run('a', 'b')).toMatchObject([{ code: 'canceled' }, { verdict: {} }]);
+  });
+
+  it('gives no result until its audit record is written, and none without the record', async () => {
+    const { run, record, queue } = setUp({ a: 10, b: 20 });
+    await queue.add('b', exampleJob);
+    record.mockImplementation(async ({ id }) => {
+      if (id === 'b') throw new Error('ENOSPC');
+    });
+    expect(await run('a', 'b')).toMatchObject([{ verdict: {} }, { message: 'ENOSPC' }]);
+    expect(record.mock.calls[0]).toMatchObject([
+      {
+        id: 'a',
+        tenant: 'acme',
+        image: Uint8Array.of(10),
+        end: { assessment: { kind: 'scored' } },
+      },
+    ]);
+  });
+
+  it('records refusals, with the image if there is one', async () => {
+    const { run, record } = setUp({ bad: 255 });
+    await run('bad', 'gone');
+    const records = record.mock.calls.map(([{ id, image, end }]) => ({ id, image, end }));
+    expect(records).toMatchObject([
+      { id: 'gone', image: undefined, end: { code: 'image_expired' } },
+      { id: 'bad', image: Uint8Array.of(255), end: { code: 'invalid_image' } },
+    ]);
+  });
+
+  it('records nothing of a check that was cancelled before or while it ran', async () => {
+    const { run, queue, duringRun, record } = setUp({ a: 10, b: 20 });
+    await queue.add('b', exampleJob);
+    await queue.cancel('b');
+    duringRun.push(() => queue.cancel('a'));
+    await run('a', 'b');
+    expect(record).not.toHaveBeenCalled();
   });
 });

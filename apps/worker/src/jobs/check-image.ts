@@ -1,4 +1,5 @@
 import {
+  asRefusal,
   type CheckResult,
   type CutPoints,
   decideVerdict,
@@ -9,11 +10,13 @@ import {
 import type { Cancellations, ImageStore } from '@livegate/core/ports';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
+import type { Audit } from './audit/open-audit.js';
 import { coalesceLookups } from './coalesce-lookups.js';
 
 /** A check that this worker has taken from the queue. */
 export interface TakenCheck {
   id: string;
+  tenant: string;
   /** `performance.now()` when it was taken. */
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
@@ -27,6 +30,8 @@ export interface CheckImageDeps {
   cancellations: Cancellations;
   scheduler: Pick<ImageScheduler, 'assess' | 'isLarge' | 'models' | 'concurrency'>;
   cutPoints: CutPoints;
+  /** Awaited before a check ends by a verdict or by a refusal. */
+  audit: Pick<Audit, 'record'>;
 }
 
 /** Large images hold their share of this worker's jobs: a later attempt at the check may succeed. */
@@ -39,7 +44,7 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
  * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `LargeImagesBusy`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
-  const { imageStore, cancellations, scheduler, cutPoints } = deps;
+  const { imageStore, cancellations, scheduler, cutPoints, audit } = deps;
   const model = describeModels(scheduler.models);
   const stages = createObserveStages();
   const assess = createAssess(scheduler);
@@ -48,13 +53,18 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     refuseCanceled(ids, await cancellations.find(ids)),
   );
 
-  return async ({ id, takenAt, beforeRun, beforeResult }) => {
-    const image = await stages.around('claim', () => claimImage(id));
-    const { assessment, timings } = await assess(image, beforeRun);
-    // A check that was cancelled during its run must not get a result.
-    await Promise.all([requireWanted(id), beforeResult()]);
+  return async (check) => {
+    const { id, takenAt, beforeRun, beforeResult } = check;
+    const refuse = createRefuse(check, audit);
+    const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
+    const assessed = await assess(image, beforeRun).catch(refuse(image));
+    const { assessment, timings } = assessed;
+    const verdict = decideVerdict(assessment, cutPoints);
+    // A check that was cancelled during its run must not get a result, nor a record of one.
+    const recorded = requireWanted(id).then(() => audit.record({ ...check, image, end: assessed }));
+    await Promise.all([recorded, beforeResult()]);
     return {
-      verdict: decideVerdict(assessment, cutPoints),
+      verdict,
       model,
       timings: {
         decodeMs: roundMs(timings.decodeMs),
@@ -75,6 +85,16 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
       return image ?? new LivegateError('image_expired');
     });
   }
+}
+
+/** Records a refusal of the image before it is thrown on. */
+function createRefuse(check: TakenCheck, audit: CheckImageDeps['audit']) {
+  return (image?: Uint8Array) =>
+    async (error: unknown): Promise<never> => {
+      const end = asRefusal(error);
+      if (end && end.code !== 'canceled') await audit.record({ ...check, image, end });
+      throw error;
+    };
 }
 
 /**

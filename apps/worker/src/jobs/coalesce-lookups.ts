@@ -5,10 +5,10 @@ const MAX_IDS = 64;
  * Finds what belongs to each id, in the order of the ids. An `Error` rejects the look-up of that
  * id.
  */
-export type FindAll<Found> = (ids: string[]) => Promise<(Found | Error)[]>;
+export type FindAll<Found, Id = string> = (ids: Id[]) => Promise<(Found | Error)[]>;
 
-interface Lookup<Found> {
-  id: string;
+interface Lookup<Found, Id> {
+  id: Id;
   resolve(found: Found): void;
   reject(error: unknown): void;
 }
@@ -18,8 +18,10 @@ interface Lookup<Found> {
  * the ids that arrive meanwhile share the next one. A failed round trip rejects all of its
  * look-ups.
  */
-export function coalesceLookups<Found>(findAll: FindAll<Found>): (id: string) => Promise<Found> {
-  const waiting: Lookup<Found>[] = [];
+export function coalesceLookups<Found, Id = string>(
+  findAll: FindAll<Found, Id>,
+): (id: Id) => Promise<Found> {
+  const waiting: Lookup<Found, Id>[] = [];
   let isInFlight = false;
 
   return (id) =>
@@ -38,7 +40,10 @@ export function coalesceLookups<Found>(findAll: FindAll<Found>): (id: string) =>
   }
 }
 
-async function answer<Found>(lookups: Lookup<Found>[], findAll: FindAll<Found>): Promise<void> {
+async function answer<Found, Id>(
+  lookups: Lookup<Found, Id>[],
+  findAll: FindAll<Found, Id>,
+): Promise<void> {
   try {
     const found = await findAll(lookups.map(({ id }) => id));
     for (const [i, { resolve, reject }] of lookups.entries()) {

@@ -183,7 +183,9 @@ export async function runCheck(
   try {
     requireHarmless(job);
     const isolation = job.stalledCounter > 0 && { beforeRun: () => markRunAlone(job) };
-    const check = { id, takenAt: performance.now(), beforeResult: announce, ...isolation };
+    const { tenant } = job.data;
+    const takenAt = performance.now();
+    const check = { id, tenant, takenAt, beforeResult: announce, ...isolation };
     return await deps.checkImage(check);
   } catch (error) {
     if (isRequeued(error)) throw error;

@@ -69,6 +69,7 @@ export {
   decideVerdict,
   type FaceCountFailure,
   type ScoredFace,
+  type SpoofStatus,
   type Verdict,
   type ViewScore,
 } from './verdict.js';

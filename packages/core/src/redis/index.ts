@@ -1,3 +1,10 @@
+export {
+  openRedisAuditSink,
+  readAuditStream,
+  readLatestAuditLine,
+  type StreamedLine,
+  replaceStreamedLine,
+} from './audit-stream.js';
 export { createRedisCancellations } from './checks/cancellations.js';
 export {
   type BullQueue,

@@ -28,6 +28,10 @@ export function createKeys(prefix: string) {
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     rateLimit: `${prefix}:rate`,
+    /** Stream of audit lines, one an entry, of all workers. */
+    audit: `${prefix}:audit`,
+    /** The number of lines that one chain has in it. */
+    auditChain: (chain: string) => `${prefix}:audit:${chain}`,
     /** Hash of one tenant's endpoints, by id. */
     webhookEndpoints: (tenant: string) => `${prefix}:webhook-endpoints:${tenant}`,
     webhookSecrets: (tenant: string) => `${prefix}:webhook-secrets:${tenant}`,
