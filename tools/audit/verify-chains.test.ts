@@ -6,7 +6,7 @@ import {
   startChain,
 } from '@livegate/worker/jobs/audit/audit-chain';
 import { exampleAuditedCheck } from '@livegate/testing/audit';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditSource } from './read-audit.js';
 import { type VerifyOptions, verifyChains } from './verify-chains.js';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type {
+  AuditSink,
   IdempotencyKeys,
   ImageStore,
   RateLimiter,
@@ -146,6 +147,22 @@ export function describeRateLimiter(create: CreatePort<RateLimiter>): void {
       const limiter = await openPort(create);
       await limiter.consume('acme', 0);
       await expect(limiter.consume('acme', 0)).resolves.toBeUndefined();
+    });
+  });
+}
+
+export interface ReadableAuditSink extends AuditSink {
+  /** All lines that it has. */
+  lines(): Promise<string[]>;
+}
+
+export function describeAuditSink(name: string, create: CreatePort<ReadableAuditSink>): void {
+  describe(`AuditSink: ${name}`, () => {
+    it('keeps all lines in order', async () => {
+      const sink = await openPort(create);
+      await sink.append(['a']);
+      await sink.append(['b "quoted"', 'c é']);
+      expect(await sink.lines()).toEqual(['a', 'b "quoted"', 'c é']);
     });
   });
 }
