@@ -95,6 +95,7 @@ async function startProduct(collector: string) {
   const ports = [await findFreePort(), await findFreePort()] as const;
   const env = createEnv({
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
+    LIVEGATE_AUDIT: 'stream',
     // Long enough for the second check to join the batch of the first.
     LIVEGATE_LINGER_MS: '20000',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,

@@ -58,13 +58,17 @@ describe('an invalid configuration is refused', () => {
       LIVEGATE_ENGINES: 'many',
       LIVEGATE_MODERATE_FROM: '0.9',
       LIVEGATE_MODELS_DIR: '/nowhere',
+      LIVEGATE_AUDIT: 'yes',
+      LIVEGATE_AUDIT_KEY_FILE: '/dev/null',
     };
     expect(problemsOf(readWorkerConfig, env)).toEqual([
       line('REDIS_URL', 'expected redis:'),
       line('LIVEGATE_ENGINES', 'auto'),
+      line('LIVEGATE_AUDIT', '"off"'),
       line('LIVEGATE_MODERATE_FROM', 'LIVEGATE_HIGH_FROM'),
       ...telemetryProblems,
       line('LIVEGATE_MODELS_DIR', '/nowhere/manifest.json.*npm run models'),
+      line('LIVEGATE_AUDIT_KEY_FILE', 'has 0 bytes, expected at least 32'),
     ]);
   });
 

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
+import { measureAudit } from './parts/audit.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureCurve } from './parts/curve.js';
 import { measureFeed } from './parts/feed.js';
@@ -36,6 +37,7 @@ const parts: Record<string, Part> = {
   uploads: measureUploads,
   curve: measureCurve,
   memory: measureMemory,
+  audit: measureAudit,
 };
 
 const { values: options, positionals } = parseArgs({
