@@ -104,10 +104,10 @@ async function startProduct(collector: string) {
     OTEL_METRIC_EXPORT_INTERVAL: '500',
     OTEL_BSP_SCHEDULE_DELAY: '600000',
   });
-  const [api, worker] = await Promise.all([
-    startApi({ ...env, OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[0]}` }),
-    startWorker({ ...env, OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[1]}` }),
-  ]);
+  const api = await startApi({ ...env, OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[0]}` });
+  // An answer with an `error_type`, which the alerts need.
+  await untilReady(api.url, 503);
+  const worker = await startWorker({ ...env, OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[1]}` });
   closers.push(() => Promise.all([api.stop('SIGKILL'), worker.stop('SIGKILL')]));
   await untilReady(api.url);
   return { api, worker, ports };
