@@ -66,7 +66,7 @@ async function toRequest(name: string, type: string, value: unknown): Promise<Ex
   if (type === 'application/json') return { name, sent: asJson(value) };
   const { image = '', ...fields } = value as Record<string, string>;
   const body = form(await files[image]!());
-  for (const [field, text] of Object.entries(fields)) body.set(field, String(text));
+  for (const [field, text] of Object.entries(fields)) body.set(field, text);
   return { name, sent: { body } };
 }
 

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
@@ -154,12 +154,10 @@ describe('a session over two gateways', () => {
 
   it('is settled and announced once when the gateway dies that queued its photo', async () => {
     const messages: { type: string; data: { sid: string } }[] = [];
-    const receiver = createServer((req, res) => {
-      void json(req).then((body) => {
-        messages.push(body as (typeof messages)[number]);
-        res.end('{}');
-      });
-    }).listen(0, '127.0.0.1');
+    const receive = async (req: IncomingMessage) =>
+      messages.push((await json(req)) as (typeof messages)[number]);
+    const receiver = createServer((req, res) => void receive(req).then(() => res.end('{}')));
+    receiver.listen(0, '127.0.0.1');
     onTestFinished(() => void receiver.close());
     await once(receiver, 'listening');
     const env = createEnv({ LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1' });
@@ -189,7 +187,7 @@ describe('a session over two gateways', () => {
     const page = `${surviving.url}/sessions/${sid}`;
     expect(await readState(page)).toMatchObject({ checking: true });
     await dying.stop('SIGKILL');
-    await expect(photo).rejects.toThrow();
+    await expect(photo).rejects.toThrow('fetch failed');
     ownWorker.child.kill('SIGCONT');
 
     // Nobody reads the session: the announcement of the check settles it.

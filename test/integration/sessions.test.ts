@@ -371,7 +371,7 @@ describe('a photo', () => {
   ])('that is refused with %s costs nothing', async (code, status, image) => {
     const { create, sendPhoto, readState } = await open();
     const { sid } = await create();
-    const { token = '' } = (await readState(sid)) as { token: string };
+    const { token } = (await readState(sid)) as { token: string };
     expect((await sendPhoto(sid, { token }, Buffer.from(image))).body).toEqual(
       errorBody(status, code),
     );

@@ -111,12 +111,10 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
   app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
 
-  app.use(sessionRoutes(options, deps));
-  app.use(pageRoutes(options, deps));
-
-  const { publicUrl } = options;
+  app.use(sessionRoutes(options, deps), pageRoutes(options, deps));
   const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
-  app.use(webhookRoutes({ ...deps.webhooks.routes, publicUrl }, forWebhooks));
+  const forRoutes = { ...deps.webhooks.routes, publicUrl: options.publicUrl };
+  app.use(webhookRoutes(forRoutes, forWebhooks));
 
   const forOperators = authenticatePage(deps.credentials, 'queue-board');
   if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);
