@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { LivegateError } from '@livegate/core/domain';
 import type { Redis } from '@livegate/core/redis';
-import { exampleWorker } from '@livegate/testing';
+import { exampleWorker, noShadow } from '@livegate/testing';
 import { Redis as Server } from 'ioredis';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
@@ -77,17 +77,20 @@ function createGate() {
 
 function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>): ImageScheduler {
   return {
-    models: exampleWorker.models,
+    modelSets: () => ({ current: exampleWorker }),
     executionProvider: 'cpu',
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
     concurrency: 4,
     isLarge: () => false,
+    shadow: noShadow,
+    use: async () => false,
     async assess(bytes) {
       if (images.refused.equals(bytes)) throw new LivegateError('invalid_image');
       if (images.broken.equals(bytes)) throw new Error('broken');
       if (images.held.equals(bytes)) await gate.opened;
       const timings = { decodeMs: 1, detectMs: 2, classifyMs: 3 };
-      return { assessment: { kind: 'scored', spoofProbability: score, views: [] }, timings };
+      const assessment = { kind: 'scored' as const, spoofProbability: score, views: [] };
+      return { assessment, modelSet: exampleWorker, timings };
     },
     drain: () => undefined,
     longestRunMs: () => 0,

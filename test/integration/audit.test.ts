@@ -150,7 +150,7 @@ describe('the audit of real checks', () => {
         tenant: 'acme',
         image: { bytes: images.low.length },
         outcome: { status: 'LOW', views: [{ logit: expect.any(Number) }, {}] },
-        models: pipeline.models,
+        models: pipeline.modelSets().current.models,
         timings: { worker_ms: expect.any(Number) },
       });
       const stored = await product.outcomeOf('low');

@@ -6,7 +6,7 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
 } from '@livegate/core/redis';
-import { exampleWorker } from '@livegate/testing';
+import { exampleWorker, noShadow } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -164,17 +164,17 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
     scheduler: {
       isLarge: () => false,
       concurrency: 1,
-      models: exampleWorker.models,
+      shadow: noShadow,
       async assess() {
         runs += 1;
         return {
           assessment: { kind: 'scored', spoofProbability: 0.1, views: [] },
+          modelSet: exampleWorker,
           timings: { decodeMs: 1, detectMs: 1, classifyMs: 1 },
         };
       },
     },
     audit: { record: async () => undefined },
-    cutPoints: { moderate: 0.4, high: 0.7 },
   });
   const lives = { imageTtlSeconds: 60, resultTtlSeconds: 60 };
   const options = { ...lives, concurrency: 1, jobVersions: [JOB_VERSION], log: silentLog };

@@ -150,7 +150,11 @@ test('a custom manifest fuses the logits of its classifiers by weight', async ()
   );
   const logit = (p: number) => Math.log(p / (1 - p));
   expect(logit(score!) - logit(ofOurs!)).toBeCloseTo(1, 6);
-  expect(own.models.map(({ name }) => name)).toEqual(['fr-detect', 'fr-liveness', 'alarmist']);
+  expect(own.modelSets().current.models.map(({ name }) => name)).toEqual([
+    'fr-detect',
+    'fr-liveness',
+    'alarmist',
+  ]);
 });
 
 test('the pipeline returns the duration of each stage', async () => {

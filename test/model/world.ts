@@ -1,7 +1,7 @@
 import { type CheckOutcome, LivegateError, readRefusal } from '@livegate/core/domain';
 import type { ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleWorker } from '@livegate/testing';
+import { exampleWorker, noShadow } from '@livegate/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -10,6 +10,7 @@ import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
 import type { AssessedImage } from '../../apps/worker/src/inference/pipeline.js';
+import type { ImageScheduler } from '../../apps/worker/src/scheduling/schedule-images.js';
 import type { Store, Taken } from './store.js';
 
 /** How the engine ends a run. */
@@ -92,13 +93,11 @@ export function createWorld(store: Store) {
 
   function startRun(taken: Taken, { scheduler, end }: HeldEngine): Run {
     const { job } = taken;
-    const cutPoints = { moderate: 0.4, high: 0.7 };
     const checkImage = createCheckImage({
       imageStore,
       cancellations: queue,
       scheduler,
       audit: { record: async () => undefined },
-      cutPoints,
     });
     const attempt = runCheck(job, { checkImage, announce: nothing }, log).then(
       (result) => ({ result }),
@@ -142,12 +141,12 @@ function createHeldEngine(atOnce?: RunEnd) {
   let held: ((how: RunEnd) => void) | undefined;
   const timings = { decodeMs: 1, detectMs: 1, classifyMs: 1 };
 
-  const assess = async ([byte = 0]: Uint8Array, beforeAlone?: () => Promise<void>) => {
+  const assess: ImageScheduler['assess'] = async ([byte = 0], { beforeAlone } = {}) => {
     await beforeAlone?.();
     return new Promise<AssessedImage>((resolve, reject) => {
       held = (how) => {
         const assessment = { kind: 'scored' as const, spoofProbability: byte / 100, views: [] };
-        if (how === 'verdict') resolve({ assessment, timings });
+        if (how === 'verdict') resolve({ assessment, modelSet: exampleWorker, timings });
         else if (how === 'refusal') reject(new LivegateError('invalid_image'));
         else reject(new Error('a fault of ours'));
       };
@@ -158,14 +157,9 @@ function createHeldEngine(atOnce?: RunEnd) {
   return {
     scheduler: {
       isLarge: () => false,
-      models: exampleWorker.models,
-      executionProvider: 'cpu',
-      layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
       concurrency: 1,
       assess,
-      drain: () => undefined,
-      longestRunMs: () => 0,
-      close: nothing,
+      shadow: noShadow,
     },
     isHeld: () => held !== undefined,
     end: (how: RunEnd) => held?.(how),

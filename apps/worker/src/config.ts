@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { parseAuditKey } from './jobs/audit/audit-chain.js';
 import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
+import { type RolloutSettings, startingRollout } from './models/rollout.js';
 import type { SchedulerConfig } from './scheduling/schedule-images.js';
 
 /**
@@ -28,6 +29,11 @@ export const workerConfigSchema = z.object({
   ...redisConfig,
   LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
   LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
+  LIVEGATE_PROFILE: z.string().optional(),
+  LIVEGATE_CANARY_PROFILE: z.string().optional(),
+  LIVEGATE_CANARY_SHARE: fraction().default(0.05),
+  LIVEGATE_SHADOW_PROFILE: z.string().optional(),
+  LIVEGATE_SHADOW_SHARE: fraction().default(0.1),
   LIVEGATE_EXECUTION_PROVIDER: z.enum(executionProviders).default('cpu'),
   LIVEGATE_DEVICES: integer(1).default(1),
   LIVEGATE_ENGINES: orAuto(integer(1)),
@@ -90,10 +96,27 @@ const auditKey = z.object({
 /** On a GPU, a batch of two takes little longer than one image; on a CPU, twice as long. */
 const LINGER_MS = { cpu: 0, accelerator: 3 };
 
-export function toSchedulerConfig(config: WorkerConfig): SchedulerConfig {
+/** The model sets that the environment names. */
+export function toRolloutSettings(config: WorkerConfig): RolloutSettings {
+  const toTrial = (profile: string | undefined, share: number) =>
+    profile === undefined ? undefined : { profile, share };
+  return {
+    profile: config.LIVEGATE_PROFILE,
+    canary: toTrial(config.LIVEGATE_CANARY_PROFILE, config.LIVEGATE_CANARY_SHARE),
+    shadow: toTrial(config.LIVEGATE_SHADOW_PROFILE, config.LIVEGATE_SHADOW_SHARE),
+  };
+}
+
+/** `rollout` is what to start with; by default, the profile of the environment without trials. */
+export function toSchedulerConfig(
+  config: WorkerConfig,
+  rollout = startingRollout({ profile: config.LIVEGATE_PROFILE }),
+): SchedulerConfig {
   const onCpu = config.LIVEGATE_EXECUTION_PROVIDER === 'cpu';
   return {
     modelsDir: config.LIVEGATE_MODELS_DIR,
+    rollout,
+    cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
     maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
     faceScoreThreshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
     minFaceRatio: config.LIVEGATE_MIN_FACE_RATIO,

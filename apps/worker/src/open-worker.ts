@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { type CutPoints, READABLE_JOB_VERSIONS } from '@livegate/core/domain';
+import { READABLE_JOB_VERSIONS, type WorkerFacts } from '@livegate/core/domain';
 import {
   connectForBackground,
   createKeys,
@@ -37,26 +37,26 @@ export async function openWorker(
   config: WorkerConfig,
   { scheduler, stopping, log }: OpenWorkerDeps,
 ) {
-  const { models, executionProvider, layout, concurrency } = scheduler;
-  const facts = {
-    id: createWorkerId(),
-    jobVersions: READABLE_JOB_VERSIONS,
-    models,
-    executionProvider,
-    cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
-  };
+  const { layout, concurrency } = scheduler;
+  const id = createWorkerId();
+  const readFacts = createReadFacts(id, scheduler);
   const store = await openStore(config, stopping, log);
-  const audit = await openAudit(config, { ...store, worker: facts.id, models, log }).catch(
-    async (error: unknown) => {
-      await store.close();
-      throw error;
-    },
-  );
-  const jobs = takeChecks(config, { ...store, ...facts, scheduler, audit, log });
-  const heartbeat = startHeartbeat(store.registry, facts, log);
+  const audit = await openAudit(config, {
+    ...store,
+    worker: id,
+    currentSet: () => scheduler.modelSets().current,
+    log,
+  }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const jobs = takeChecks(config, { ...store, scheduler, audit, log });
+  const heartbeat = startHeartbeat(store.registry, readFacts, log);
   return {
     /** Logged when the worker is ready. */
-    facts: { ...facts, layout, concurrency },
+    facts: { ...readFacts(), layout, concurrency },
+    /** Tells the gateways at once that the models have changed. */
+    announce: heartbeat.announce,
     /** Settles when the first registration has succeeded or failed. */
     registered: heartbeat.first,
     /** Why this worker receives no checks, or why a check may be lost or fail. */
@@ -77,7 +77,6 @@ export async function openWorker(
 interface CheckDeps extends Awaited<ReturnType<typeof openStore>> {
   scheduler: ImageScheduler;
   audit: Audit;
-  cutPoints: CutPoints;
   log: Log;
 }
 
@@ -94,10 +93,26 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
     {
       checkImage: createCheckImage(deps),
       announce,
-      finish: (ended) => finishCheck(ended, deps),
+      async finish(ended) {
+        const outcome = await finishCheck(ended, deps);
+        scheduler.shadow.ended(ended.id, outcome);
+        return outcome;
+      },
       forget: cancellations.forget,
     },
   );
+}
+
+/** The worker's registration, with the models that it uses at the time of the call. */
+function createReadFacts(
+  id: string,
+  { executionProvider, modelSets }: ImageScheduler,
+): () => WorkerFacts {
+  return () => {
+    const { current, canary } = modelSets();
+    const fixed = { id, jobVersions: READABLE_JOB_VERSIONS, executionProvider };
+    return { ...fixed, ...current, ...(canary && { canary }) };
+  };
 }
 
 /** Connects, and waits until Redis answers and its settings are safe, before a check is taken. */

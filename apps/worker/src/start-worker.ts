@@ -3,10 +3,13 @@ import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
 import {
   readWorkerConfig,
   SHUTDOWN_GRACE_MS,
+  toRolloutSettings,
   toSchedulerConfig,
   type WorkerConfig,
 } from './config.js';
 import { type HealthDeps, serveHealth } from './health.js';
+import { followRollout } from './models/follow-rollout.js';
+import { readRollout, type Rollout, startingRollout } from './models/rollout.js';
 import { NOT_REGISTERED, openWorker } from './open-worker.js';
 import { openScheduler, type ImageScheduler } from './scheduling/schedule-images.js';
 
@@ -28,18 +31,48 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   // Models first: a worker without models must not take jobs. A worker that cannot replace an
   // engine exits, and BullMQ requeues its jobs.
   const onLost = () => process.exit(1);
-  scheduler = await openScheduler(toSchedulerConfig(config), { log, onLost });
+  const file = await readRollout(config.LIVEGATE_MODELS_DIR);
+  const rollout = startingRollout(toRolloutSettings(config), file);
+  scheduler = await openScheduler(toSchedulerConfig(config, rollout), { log, onLost });
   shutdown.add(scheduler.close);
   problem = () => NOT_REGISTERED;
   const worker = await openWorker(config, { scheduler, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   problem = worker.findProblem;
+  shutdown.add(followModels(config, { scheduler, worker, file, log }));
   // Not awaited: it waits for Redis, and the shutdown waits for the start.
   void reportReady(worker, shutdown.signal, log);
 }
 
+interface FollowDeps {
+  scheduler: ImageScheduler;
+  worker: OpenWorker;
+  /** The rollout file that the worker started with. */
+  file: Rollout | undefined;
+  log: Log;
+}
+
+/** Swaps the models when the rollout file changes or at SIGHUP, until the returned closer runs. */
+function followModels(config: WorkerConfig, { scheduler, worker, file, log }: FollowDeps) {
+  const settings = toRolloutSettings(config);
+  const options = { modelsDir: config.LIVEGATE_MODELS_DIR, settings, file, log };
+  const follower = followRollout(options, async (rollout) => {
+    const hasSwitched = await scheduler.use(rollout);
+    if (hasSwitched) await worker.announce();
+    return hasSwitched;
+  });
+  const onHangup = () => void follower.reload('SIGHUP');
+  process.on('SIGHUP', onHangup);
+  return () => {
+    process.off('SIGHUP', onHangup);
+    follower.close();
+  };
+}
+
+type OpenWorker = Awaited<ReturnType<typeof openWorker>>;
+
 async function reportReady(
-  { registered, facts }: Awaited<ReturnType<typeof openWorker>>,
+  { registered, facts }: OpenWorker,
   stopping: AbortSignal,
   log: Log,
 ): Promise<void> {

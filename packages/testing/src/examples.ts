@@ -55,3 +55,6 @@ export const exampleWorker: WorkerFacts = {
   executionProvider: 'cpu',
   cutPoints: { moderate: 0.4, high: 0.7 },
 };
+
+/** For a scheduler without a shadow model. */
+export const noShadow = { offer: () => undefined, ended: () => undefined };

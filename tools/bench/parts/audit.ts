@@ -60,9 +60,9 @@ async function measureRecords(bench: Bench, atOnce: number, env: Record<string, 
   const log = createLog('worker', 'fatal');
   const redis = connectForBackground({ url: config.REDIS_URL, name: 'bench' }, log);
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
-  const { models } = bench.pipeline;
+  const currentSet = () => bench.pipeline.modelSets().current;
   const worker = `bench-${crypto.randomUUID()}`;
-  const audit = await openAudit(config, { worker, models, redis, keys, log });
+  const audit = await openAudit(config, { worker, currentSet, redis, keys, log });
   const image = bench.photos.selfie;
   const end = await bench.pipeline.assess(image);
   const check = { id: crypto.randomUUID(), tenant: 'bench', takenAt: 0, image, end };

@@ -8,27 +8,32 @@ import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
-import { type ImageScheduler, planBatches } from '@livegate/worker/scheduling/schedule-images';
+import { planBatches } from '@livegate/worker/scheduling/model-set';
+import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
+const config = readWorkerConfig(process.env);
+const modelSet = {
+  models: (await loadModels(config.LIVEGATE_MODELS_DIR)).facts,
+  cutPoints: { moderate: 0.4, high: 0.7 },
+};
 const answer: AssessedImage = {
   assessment: { kind: 'scored', spoofProbability: 0.1, views: [] },
+  modelSet,
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };
-const config = readWorkerConfig(process.env);
 const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
 
 await runUntilShutdown(async (shutdown) => {
   shutdown.configure({ log, graceMs: 20_000 });
-  const scheduler = await createDouble();
+  const scheduler = createDouble();
   shutdown.add(scheduler.close);
   const worker = await openWorker(config, { scheduler, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   void worker.registered.then(() => log.info(worker.facts, 'ready'));
 });
 
-async function createDouble(): Promise<ImageScheduler> {
-  const { facts } = await loadModels(config.LIVEGATE_MODELS_DIR);
+function createDouble(): ImageScheduler {
   const engine = new Worker(new URL('./double-engine.js', import.meta.url));
   const layout = { engines: 1, intraOpThreads: 1, maxBatch };
   // The rules of an accelerator, without lingering: these queues always have a full batch.
@@ -44,12 +49,14 @@ async function createDouble(): Promise<ImageScheduler> {
     return images.map(() => answer);
   }, rules);
   return {
-    models: facts,
+    modelSets: () => ({ current: modelSet }),
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    assess: batcher.submit,
+    assess: (image) => batcher.submit(image),
     isLarge: () => false,
+    shadow: { offer: () => undefined, ended: () => undefined },
+    use: async () => false,
     drain: batcher.drain,
     longestRunMs: () => 0,
     close: async () => void (await engine.terminate()),

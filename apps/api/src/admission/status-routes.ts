@@ -1,4 +1,9 @@
-import { describeModels, LivegateError, type WorkerFacts } from '@livegate/core/domain';
+import {
+  describeModels,
+  LivegateError,
+  type ModelSetFacts,
+  type WorkerFacts,
+} from '@livegate/core/domain';
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import type { modelSetsSchema } from '../contract/answer-schemas.js';
@@ -20,26 +25,27 @@ export function readyz(admission: Admission, isClosing: () => boolean): RequestH
 
 /**
  * Lists the models of the live workers, and the thresholds of LOW, MODERATE and HIGH. One entry per
- * distinct set: there are two only during a rolling upgrade.
+ * distinct set that answers checks: there are several only while models change, or with a canary.
  */
 export function listModels(admission: Admission): RequestHandler {
   return (_req, res) => {
     const workers = admission.view()?.workers ?? [];
     if (workers.length === 0) throw new LivegateError('unavailable');
-    const sets = new Map(workers.map((worker) => [JSON.stringify(present(worker)), worker]));
-    const answer: ModelSets = { model_sets: [...sets.values()].map(present) };
+    const sets = workers.flatMap(presentSets).map((set) => [JSON.stringify(set), set] as const);
+    const answer: ModelSets = { model_sets: [...new Map(sets).values()] };
     res.json(answer);
   };
 }
 
 type ModelSets = z.output<typeof modelSetsSchema>;
 
-function present(worker: WorkerFacts): ModelSets['model_sets'][number] {
-  const { models, cutPoints, executionProvider } = worker;
-  return {
-    livegate_model: describeModels(models),
-    thresholds: { moderate: cutPoints.moderate, high: cutPoints.high },
-    execution_provider: executionProvider,
-    models,
-  };
+function presentSets({ executionProvider, canary, ...current }: WorkerFacts) {
+  return [current, ...(canary ? [canary] : [])].map(
+    ({ models, cutPoints }: ModelSetFacts): ModelSets['model_sets'][number] => ({
+      livegate_model: describeModels(models),
+      thresholds: { moderate: cutPoints.moderate, high: cutPoints.high },
+      execution_provider: executionProvider,
+      models,
+    }),
+  );
 }

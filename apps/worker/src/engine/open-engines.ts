@@ -16,6 +16,8 @@ export interface EnginesConfig extends Omit<
   layout: LayoutSettings;
   /** Number of accelerators over which the engines are spread. */
   devices: number;
+  /** Opens one engine after another, so that the engines of another model set keep their cores. */
+  oneByOne?: boolean;
 }
 
 export interface Engines {
@@ -35,7 +37,8 @@ export type OpenEngines = (config: EnginesConfig, deps: SupervisorDeps) => Promi
 const MEASURE_MS = 200;
 
 /** Opens and warms up the engines. Rejects with the reason when a model cannot be opened. */
-export const openEngines: OpenEngines = async ({ layout: settings, devices, ...spec }, deps) => {
+export const openEngines: OpenEngines = async (config, deps) => {
+  const { layout: settings, devices, oneByOne = false, ...spec } = config;
   const machine = { executionProvider: spec.executionProvider, cpus: countCpus(), devices };
   const open = (index: number, layout: Pick<EngineSpec, 'intraOpThreads' | 'maxBatch'>) =>
     openEngine({ ...spec, ...layout, deviceId: index % devices });
@@ -44,7 +47,7 @@ export const openEngines: OpenEngines = async ({ layout: settings, devices, ...s
     settings,
     machine,
     async ({ engines: count, intraOpThreads }) => {
-      const engines = await repeat(count, (index) => open(index, { intraOpThreads }));
+      const engines = await openAll(count, (index) => open(index, { intraOpThreads }));
       return {
         measure: (batch) => measureRate(engines, batch),
         close: () => closeAll(engines),
@@ -61,9 +64,10 @@ export const openEngines: OpenEngines = async ({ layout: settings, devices, ...s
     }
     return engine;
   };
-  const engines = await repeat(layout.engines, (index) =>
-    superviseEngine(() => openWarm(index), deps),
-  );
+  const superviseWarm = (index: number) => superviseEngine(() => openWarm(index), deps);
+  const engines = oneByOne
+    ? await openInTurn(layout.engines, superviseWarm)
+    : await openAll(layout.engines, superviseWarm);
 
   return {
     layout,
@@ -78,11 +82,37 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
   return engines.toSorted((a, b) => a.runs() - b.runs() || b.runMs() - a.runMs())[0]!;
 }
 
-function repeat<Result>(count: number, make: (index: number) => Promise<Result>) {
-  return Promise.all(Array.from({ length: count }, (_, index) => make(index)));
+type Closable = Pick<Engine, 'close'>;
+
+/** Opens all at the same time. If one fails, closes the others and rejects with its reason. */
+async function openAll<Opened extends Closable>(
+  count: number,
+  open: (index: number) => Promise<Opened>,
+): Promise<Opened[]> {
+  const ended = await Promise.allSettled(Array.from({ length: count }, (_, i) => open(i)));
+  const opened = ended.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+  const failed = ended.find((end) => end.status === 'rejected');
+  if (!failed) return opened;
+  await closeAll(opened);
+  throw failed.reason;
 }
 
-async function closeAll(engines: Pick<Engine, 'close'>[]): Promise<void> {
+/** The same, one after another. */
+async function openInTurn<Opened extends Closable>(
+  count: number,
+  open: (index: number) => Promise<Opened>,
+): Promise<Opened[]> {
+  const opened: Opened[] = [];
+  try {
+    while (opened.length < count) opened.push(await open(opened.length));
+    return opened;
+  } catch (error) {
+    await closeAll(opened);
+    throw error;
+  }
+}
+
+async function closeAll(engines: Closable[]): Promise<void> {
   await Promise.all(engines.map((engine) => engine.close()));
 }
 

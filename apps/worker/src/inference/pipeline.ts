@@ -1,4 +1,4 @@
-import type { Assessment, ImageHeader } from '@livegate/core/domain';
+import type { Assessment, ImageHeader, ModelSetFacts } from '@livegate/core/domain';
 import type { DecodeImage } from './decode/decode-image.js';
 import { detectFaces, type FaceDetector } from './detect-faces.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
@@ -17,11 +17,13 @@ export interface AssessImageDeps {
    * Waits for a batch, transfers its pixels to an engine's thread, and resolves to this picture's
    * share of what `assessPictures` returns there.
    */
-  assessInBatch(picture: Picture): Promise<AssessedPicture>;
+  assessInBatch(picture: Picture): Promise<AssessedBySet>;
 }
 
 export interface AssessedImage {
   assessment: Assessment;
+  /** The models that made the assessment, with the cut points for its verdict. */
+  modelSet: ModelSetFacts;
   /** In milliseconds. `detectMs` and `classifyMs` are those of the whole batch. */
   timings: { decodeMs: number; detectMs: number; classifyMs: number };
 }
@@ -32,8 +34,8 @@ export async function assessImage(
   { decode, assessInBatch }: AssessImageDeps,
 ): Promise<AssessedImage> {
   const decoded = await timed(() => decode(bytes, header));
-  const { assessment, timings } = await assessInBatch(decoded.result);
-  return { assessment, timings: { decodeMs: decoded.ms, ...timings } };
+  const { timings, ...assessed } = await assessInBatch(decoded.result);
+  return { ...assessed, timings: { decodeMs: decoded.ms, ...timings } };
 }
 
 /** The open models of an engine, and its rules for faces. */
@@ -48,6 +50,11 @@ export interface AssessedPicture {
   assessment: Assessment;
   /** Milliseconds of the whole batch: each picture waits for all of them. */
   timings: { detectMs: number; classifyMs: number };
+}
+
+/** What an engine answers about a picture, with the model set that the engine belongs to. */
+export interface AssessedBySet extends AssessedPicture {
+  modelSet: ModelSetFacts;
 }
 
 /** Engine thread: detects faces in a batch, chooses one face a picture, classifies the chosen ones. */

@@ -4,6 +4,7 @@ import {
   createFakeImageStore,
   exampleJob,
   exampleWorker,
+  noShadow,
 } from '@livegate/testing';
 import { describe, expect, it, vi } from 'vitest';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
@@ -12,7 +13,7 @@ import { createCheckImage, LargeImagesBusy } from './check-image.js';
 
 /** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
 const scheduler: ImageScheduler = {
-  models: exampleWorker.models,
+  modelSets: () => ({ current: exampleWorker }),
   executionProvider: 'cpu',
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
   concurrency: 4,
@@ -21,9 +22,12 @@ const scheduler: ImageScheduler = {
     if (first === 255) throw new LivegateError('invalid_image');
     return {
       assessment: { kind: 'scored', spoofProbability: first / 100, views: [] },
+      modelSet: exampleWorker,
       timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
     };
   },
+  shadow: noShadow,
+  use: async () => false,
   drain: () => undefined,
   longestRunMs: () => 0,
   close: async () => undefined,
@@ -56,7 +60,6 @@ function setUp(images: Record<string, number>) {
         return scheduler.assess(image);
       },
     },
-    cutPoints: { moderate: 0.4, high: 0.7 },
     audit: { record },
   });
   const run = async (...ids: string[]) => {

@@ -1,7 +1,6 @@
 import {
   asRefusal,
   type CheckResult,
-  type CutPoints,
   decideVerdict,
   describeModels,
   LivegateError,
@@ -28,8 +27,7 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
-  scheduler: Pick<ImageScheduler, 'assess' | 'isLarge' | 'models' | 'concurrency'>;
-  cutPoints: CutPoints;
+  scheduler: Pick<ImageScheduler, 'assess' | 'isLarge' | 'concurrency' | 'shadow'>;
   /** Awaited before a check ends by a verdict or by a refusal. */
   audit: Pick<Audit, 'record'>;
 }
@@ -44,8 +42,7 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
  * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `LargeImagesBusy`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
-  const { imageStore, cancellations, scheduler, cutPoints, audit } = deps;
-  const model = describeModels(scheduler.models);
+  const { imageStore, cancellations, scheduler, audit } = deps;
   const stages = createObserveStages();
   const assess = createAssess(scheduler);
   const claimImage = coalesceLookups(claimImages);
@@ -57,15 +54,17 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     const { id, takenAt, beforeRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
-    const assessed = await assess(image, beforeRun).catch(refuse(image));
-    const { assessment, timings } = assessed;
-    const verdict = decideVerdict(assessment, cutPoints);
+    const run = { checkId: id, beforeAlone: beforeRun };
+    const assessed = await assess(image, run).catch(refuse(image));
+    const { assessment, modelSet, timings } = assessed;
+    const verdict = decideVerdict(assessment, modelSet.cutPoints);
     // A check that was cancelled during its run must not get a result, nor a record of one.
     const recorded = requireWanted(id).then(() => audit.record({ ...check, image, end: assessed }));
     await Promise.all([recorded, beforeResult()]);
+    scheduler.shadow.offer({ id, image, verdict, modelSet });
     return {
       verdict,
-      model,
+      model: describeModels(modelSet.models),
       timings: {
         decodeMs: roundMs(timings.decodeMs),
         detectMs: roundMs(timings.detectMs),
@@ -108,11 +107,11 @@ function createAssess({
 }: CheckImageDeps['scheduler']): ImageScheduler['assess'] {
   const maxLarge = Math.max(1, Math.floor(concurrency / 2));
   let large = 0;
-  return async (image, beforeRun) => {
-    if (!isLarge(image)) return await assess(image, beforeRun);
+  return async (image, options) => {
+    if (!isLarge(image)) return await assess(image, options);
     if (large >= maxLarge) throw new LargeImagesBusy();
     large += 1;
-    return await assess(image, beforeRun).finally(() => (large -= 1));
+    return await assess(image, options).finally(() => (large -= 1));
   };
 }
 

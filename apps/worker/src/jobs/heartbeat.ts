@@ -12,13 +12,13 @@ const UNREGISTER_MS = 1000;
  */
 const INTERVAL_MS = (REGISTRATION_TTL_SECONDS * 1000) / 3;
 
-/** Renews this worker's registration until it is closed. */
-export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log: Log) {
+/** Renews this worker's registration, with its present facts, until it is closed. */
+export function startHeartbeat(registry: WorkerRegistry, facts: () => WorkerFacts, log: Log) {
   let expiresAt = 0;
   const register = async () => {
     const nextExpiry = performance.now() + REGISTRATION_TTL_SECONDS * 1000;
     try {
-      await registry.register(facts);
+      await registry.register(facts());
       expiresAt = nextExpiry;
     } catch (error) {
       log.warn({ err: error }, 'worker registration failed');
@@ -29,6 +29,8 @@ export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log
   return {
     /** Settles when the first registration has succeeded or failed. */
     first,
+    /** Registers at once, because the facts have changed. */
+    announce: register,
     /** Whether the registration is current; without one, no gateway counts this worker. */
     isRegistered: () => performance.now() < expiresAt,
     async close() {
@@ -36,7 +38,7 @@ export function startHeartbeat(registry: WorkerRegistry, facts: WorkerFacts, log
       expiresAt = 0;
       // If Redis is unreachable, the registration expires a few seconds later.
       await Promise.race([
-        registry.unregister(facts.id),
+        registry.unregister(facts().id),
         sleep(UNREGISTER_MS, null, { ref: false }),
       ]);
     },

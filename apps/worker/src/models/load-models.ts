@@ -13,9 +13,12 @@ export interface LoadedModels {
   facts: ModelFacts[];
 }
 
-/** Reads a prepared folder. Throws an Error that names the first missing or changed file. */
-export async function loadModels(modelsDir: string): Promise<LoadedModels> {
-  const path = join(modelsDir, MANIFEST_FILE);
+/**
+ * Reads the models of a profile from a prepared folder. Throws an Error that names the first
+ * missing or changed file.
+ */
+export async function loadModels(modelsDir: string, profile = 'default'): Promise<LoadedModels> {
+  const path = join(modelsDir, profile === 'default' ? MANIFEST_FILE : `${profile}.json`);
   const manifest = parseManifest((await readModelFile(path)).toString('utf8'), path);
   return {
     detector: await loadModel(modelsDir, manifest.detector),

@@ -5,7 +5,8 @@ import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
 import type { Picture } from '../inference/picture.js';
-import { openScheduler, planBatches } from './schedule-images.js';
+import { planBatches } from './model-set.js';
+import { openScheduler } from './schedule-images.js';
 
 const timings = { detectMs: 1, classifyMs: 2 };
 const modelsDir = await preparedModels();
@@ -32,6 +33,8 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
   const scheduler = await openScheduler(
     {
       modelsDir,
+      rollout: { profile: 'default' },
+      cutPoints: { moderate: 0.4, high: 0.7 },
       maxImagePixels: 1e6,
       lingerMs: 1000,
       runAhead: false,
@@ -45,7 +48,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
     { open: async () => engines, log: { warn } as unknown as Log, onLost: expect.unreachable },
   );
   const scoreOf = async (width: number, alone?: () => Promise<void>) => {
-    const { assessment } = await scheduler.assess(await imageOf(width), alone);
+    const { assessment } = await scheduler.assess(await imageOf(width), { beforeAlone: alone });
     return assessment.kind === 'scored' ? assessment.spoofProbability : assessment.kind;
   };
   return { scheduler, runs, warn, scoreOf };

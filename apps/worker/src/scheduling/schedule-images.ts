@@ -1,63 +1,56 @@
 import { setFlagsFromString } from 'node:v8';
-import { inspectHeader, type ModelFacts } from '@livegate/core/domain';
+import { inspectHeader, type ModelSetFacts } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
-import { context, type Context } from '@opentelemetry/api';
 import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
 import { EngineCrash } from '../engine/open-engine.js';
-import { type Engines, type EnginesConfig, openEngines } from '../engine/open-engines.js';
-import type { SupervisorDeps } from '../engine/supervise-engine.js';
-import { createDecodeImage, isDecodedApart } from '../inference/decode/decode-image.js';
+import {
+  createDecodeImage,
+  type DecodeImage,
+  isDecodedApart,
+} from '../inference/decode/decode-image.js';
 import { setUpLibvips } from '../inference/decode/decode-pixels.js';
 import type { Picture } from '../inference/picture.js';
-import { type AssessedImage, assessImage, type AssessImageDeps } from '../inference/pipeline.js';
-import { loadModels } from '../models/load-models.js';
-import {
-  createObserveRuns,
-  createObserveStages,
-  type ObserveRuns,
-} from '../telemetry/observe-runs.js';
-import { type BatchRules, createBatcher } from './batcher.js';
+import { type AssessedImage, assessImage } from '../inference/pipeline.js';
+import type { Rollout } from '../models/rollout.js';
+import { createObserveStages } from '../telemetry/observe-runs.js';
 import { createDecodeBudget } from './decode-budget.js';
+import type { ModelSet } from './model-set.js';
+import { CanaryFailure, type ModelSets, type ModelSetsDeps, openModelSets } from './model-sets.js';
+import type { RolesConfig } from './open-roles.js';
+import { createLoad, createShadowChecks, type ShadowChecks } from './shadow-checks.js';
 
-export interface SchedulerConfig extends Omit<EnginesConfig, 'models'>, BatchSettings {
-  /** A prepared folder: `manifest.json` and the files it names. */
-  modelsDir: string;
+export interface SchedulerConfig extends RolesConfig {
+  /** The profiles to start with. */
+  rollout: Rollout;
   /** Largest accepted picture, width times height. */
   maxImagePixels: number;
 }
 
-export interface BatchSettings {
-  /** How long a decoded image may wait for a fuller batch while an engine is idle. */
-  lingerMs: number;
-  /** Whether each engine has a full batch queued in its thread while it runs another. */
-  runAhead: boolean;
-  /** Images in work at once. Default: two full batches for each engine, three with `runAhead`. */
-  concurrency?: number | undefined;
-}
-
-/** A decoded image, as it waits in the batcher. */
-export interface QueuedImage {
-  picture: Picture;
-  /** The active trace of its check. */
-  check: Context;
-  /** `performance.now()` when it was decoded. */
-  queuedAt: number;
+/** How an image is assessed. */
+export interface AssessOptions {
+  /** The id of its check, which decides whether the canary assesses the image. */
+  checkId?: string;
+  /** No other image is in work during this one; awaited before the image is decoded. */
+  beforeAlone?: (() => Promise<void>) | undefined;
 }
 
 export interface ImageScheduler {
-  models: ModelFacts[];
+  /** The model sets that answer checks now: the current one, and the canary. */
+  modelSets(): { current: ModelSetFacts; canary?: ModelSetFacts };
   executionProvider: string;
   layout: EngineLayout;
   /** How many calls of `assess` may be pending at once. */
   concurrency: number;
   /**
    * Assesses a JPEG or PNG file, in one batch with other images. Rejects with the LivegateError of
-   * an image that is refused. With `beforeAlone`, no other image is in work during this one, and
-   * `beforeAlone` is awaited before the image is decoded.
+   * an image that is refused.
    */
-  assess(image: Uint8Array, beforeAlone?: () => Promise<void>): Promise<AssessedImage>;
+  assess(image: Uint8Array, options?: AssessOptions): Promise<AssessedImage>;
   /** Whether it is decoded in a process of its own, for seconds. Throws as `assess` rejects. */
   isLarge(image: Uint8Array): boolean;
+  shadow: ShadowChecks;
+  /** Switches to other models: see `ModelSets`. */
+  use(rollout: Rollout): Promise<boolean>;
   /** From now on no image waits for a fuller batch. */
   drain(): void;
   /** Milliseconds since the start of the longest present run; 0 without a run. */
@@ -69,74 +62,80 @@ export interface ImageScheduler {
  * Throws an Error when a model is missing or changed, or the execution provider is not available.
  */
 export async function openScheduler(
-  { modelsDir, maxImagePixels, ...config }: SchedulerConfig,
-  { open = openEngines, ...deps }: SupervisorDeps & { open?: typeof openEngines },
+  { maxImagePixels, ...config }: SchedulerConfig,
+  deps: ModelSetsDeps,
 ): Promise<ImageScheduler> {
   setUpLibvips();
   limitFullCollections();
-  const { facts, ...models } = await loadModels(modelsDir);
-  const engines = await open({ ...config, models }, deps);
-  const { layout } = engines;
-  const runs = createObserveRuns(engines);
-  const runImages = (queued: QueuedImage[]) => runBatch(queued, { engines, runs, ...deps });
-  const rules = planBatches(layout, config);
-  const batcher = createBatcher(runImages, rules);
-  const budget = createDecodeBudget();
-  const stages: AssessImageDeps = {
-    decode: createTracedDecode(),
-    assessInBatch: (picture) =>
-      batcher.submit({ picture, check: context.active(), queuedAt: performance.now() }),
-  };
+  const sets = await openModelSets(config, deps);
+  const { layout, capacity } = sets.roles().current;
+  const { assess, assessByShadow } = createAssess(sets, { maxImagePixels, log: deps.log });
+  const load = createLoad(() => sets.roles().current.layout.engines);
+  const isLarge = (bytes: Uint8Array) => isDecodedApart(inspectHeader(bytes, maxImagePixels));
 
   return {
-    models: facts,
+    modelSets() {
+      const { current, canary } = sets.roles();
+      return { current: current.facts, ...(canary && { canary: canary.set.facts }) };
+    },
     executionProvider: config.executionProvider,
     layout,
-    concurrency: rules.capacity,
-    async assess(bytes, beforeAlone) {
-      const header = inspectHeader(bytes, maxImagePixels);
-      const run = () => assessImage({ bytes, header }, stages);
-      if (beforeAlone) return await budget.runAlone(() => beforeAlone().then(run));
-      try {
-        return await budget.run(header, run);
-      } catch (error) {
-        if (!(error instanceof EngineCrash)) throw error;
-        // This image may have crashed the engine: a second crash must not take other images with
-        // it.
-        return await budget.runAlone(run);
-      }
-    },
-    isLarge: (bytes) => isDecodedApart(inspectHeader(bytes, maxImagePixels)),
-    drain: batcher.drain,
-    longestRunMs: engines.longestRunMs,
-    close: engines.close,
+    concurrency: capacity,
+    assess: (bytes, options = {}) => load.during(() => assess(bytes, options)),
+    isLarge,
+    shadow: createShadowChecks({ ...sets, ...load, isLarge, assess: assessByShadow }),
+    use: sets.use,
+    drain: sets.drain,
+    longestRunMs: sets.longestRunMs,
+    close: sets.close,
   };
 }
 
-function createTracedDecode(): AssessImageDeps['decode'] {
-  const stages = createObserveStages();
-  const decode = createDecodeImage(countCpus());
-  return (bytes, header) => stages.around('decode', () => decode(bytes, header));
-}
-
-/** How many images a batch may contain, and how many may wait and run at once. */
-export function planBatches(
-  { engines, maxBatch }: EngineLayout,
-  { lingerMs, runAhead, concurrency }: BatchSettings,
-): BatchRules {
-  const maxAhead = runAhead ? engines : 0;
-  const capacity = concurrency ?? (2 * engines + maxAhead) * maxBatch;
-  return { maxBatch, maxRuns: engines, maxAhead, lingerMs, capacity };
-}
-
-async function runBatch(
-  queued: QueuedImage[],
-  { engines, runs, log }: { engines: Engines; runs: ObserveRuns; log: Log },
+/** Both share the memory for decodes, so that an image that must run alone waits for the shadow. */
+function createAssess(
+  sets: ModelSets,
+  { maxImagePixels, log }: { maxImagePixels: number; log: Log },
 ) {
-  const pictures = queued.map(({ picture }) => picture);
-  const { answers, broken } = await runs.around(queued, () => engines.assess(pictures));
-  if (broken) log.warn({ err: broken, images: queued.length }, 'batch failed, retried per image');
-  return answers;
+  const budget = createDecodeBudget();
+  const decode = createDecodeImage(countCpus());
+  const tracedDecode = createTracedDecode(decode);
+
+  async function assess(
+    bytes: Uint8Array,
+    { checkId, beforeAlone }: AssessOptions,
+  ): Promise<AssessedImage> {
+    const header = inspectHeader(bytes, maxImagePixels);
+    const runFor = (id?: string) => {
+      const assessInBatch = (picture: Picture) => sets.assess(picture, id);
+      return assessImage({ bytes, header }, { decode: tracedDecode, assessInBatch });
+    };
+    if (beforeAlone) return await budget.runAlone(() => beforeAlone().then(() => runFor()));
+    try {
+      return await budget.run(header, () => runFor(checkId));
+    } catch (error) {
+      const canaryFailed = error instanceof CanaryFailure;
+      if ((canaryFailed ? error.cause : error) instanceof EngineCrash) {
+        // This image may have crashed the engine: a second crash must not take others with it.
+        return await budget.runAlone(() => runFor());
+      }
+      if (!canaryFailed) throw error;
+      log.warn({ err: error }, 'canary failed, image assessed by the current models');
+      return await assess(bytes, {});
+    }
+  }
+
+  async function assessByShadow(bytes: Uint8Array, set: ModelSet): Promise<AssessedImage> {
+    const header = inspectHeader(bytes, maxImagePixels);
+    const stages = { decode, assessInBatch: set.assess };
+    return await budget.run(header, () => assessImage({ bytes, header }, stages));
+  }
+
+  return { assess, assessByShadow };
+}
+
+function createTracedDecode(decode: DecodeImage): DecodeImage {
+  const stages = createObserveStages();
+  return (bytes, header) => stages.around('decode', () => decode(bytes, header));
 }
 
 /**

@@ -17,7 +17,6 @@ import {
   TraceFlags,
 } from '@opentelemetry/api';
 import type { AssessedRun } from '../engine/open-engine.js';
-import type { Engines } from '../engine/open-engines.js';
 import type { AssessedPicture } from '../inference/pipeline.js';
 
 /** What telemetry needs of an image in a batch. */
@@ -33,8 +32,8 @@ export interface ObserveRuns {
   around(images: TracedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
 }
 
-/** Observes the engines from the main thread: their own threads have no telemetry. */
-export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunMs'>): ObserveRuns {
+/** Observes runs from the main thread: the threads of the engines have no telemetry. */
+export function createObserveRuns(): ObserveRuns {
   const stages = createObserveStages();
   const batchSize = createBatchSizeHistogram('livegate.batch.size', 'Images in one run.');
   const linger = createSecondsHistogram('livegate.batch.linger.duration', {
@@ -47,7 +46,6 @@ export function createObserveRuns(engines: Pick<Engines, 'layout' | 'longestRunM
     unit: 's',
   });
   busy.add(0);
-  observeEngines(engines);
 
   return {
     around(images, run) {
@@ -79,14 +77,21 @@ function measureStages({ answers, broken }: AssessedRun, stages: ObserveStages):
   }
 }
 
-function observeEngines({ layout, longestRunMs }: Pick<Engines, 'layout' | 'longestRunMs'>): void {
+/** The engines of the current model set, which a swap replaces. */
+export interface ObservedEngines {
+  countEngines(): number;
+  /** Milliseconds since the start of the longest present run; 0 without a run. */
+  longestRunMs(): number;
+}
+
+export function observeEngines({ countEngines, longestRunMs }: ObservedEngines): void {
   const meter = getMeter();
   meter
     .createObservableGauge('livegate.engine.count', {
-      description: 'Engines of this worker; each runs one batch at a time.',
+      description: 'Engines of the current models; each runs one batch at a time.',
       unit: '{engine}',
     })
-    .addCallback((observe) => observe.observe(layout.engines));
+    .addCallback((observe) => observe.observe(countEngines()));
   meter
     .createObservableGauge('livegate.engine.run.age', {
       description: 'Time since the longest present run began; 0 without a run.',

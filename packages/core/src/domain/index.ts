@@ -38,7 +38,7 @@ export {
   tooCostly,
 } from './image/image-rules.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
-export { describeModels, type ModelFacts, type WorkerFacts } from './models.js';
+export { describeModels, type ModelFacts, type ModelSetFacts, type WorkerFacts } from './models.js';
 export {
   addSignals,
   beginPhoto,

@@ -9,15 +9,21 @@ export interface ModelFacts {
   task: 'detect' | 'classify';
 }
 
-/** What a worker's registration says about it. */
-export interface WorkerFacts {
+/** Models that judge images together, and the cut points for their scores. */
+export interface ModelSetFacts {
+  models: ModelFacts[];
+  cutPoints: CutPoints;
+}
+
+/** What a worker's registration says about it: its current model set, and more. */
+export interface WorkerFacts extends ModelSetFacts {
   id: string;
   /** Versions of the jobs that it reads. */
   jobVersions: readonly number[];
-  models: ModelFacts[];
   /** The ONNX Runtime execution provider in use. */
   executionProvider: string;
-  cutPoints: CutPoints;
+  /** The model set that answers a share of the checks; absent without a canary. */
+  canary?: ModelSetFacts;
 }
 
 /** The models behind an answer: `name/version+hash`, comma-separated. */

@@ -4,6 +4,8 @@ import { preparedModels } from './prepared-models.js';
 /** One engine on the CPU with batches of one image. Nothing is `auto`, so that nothing is measured. */
 export const schedulerConfig: SchedulerConfig = {
   modelsDir: await preparedModels(),
+  rollout: { profile: 'default' },
+  cutPoints: { moderate: 0.4, high: 0.7 },
   maxImagePixels: 52_000_000,
   faceScoreThreshold: 0.9,
   minFaceRatio: 0.25,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { ModelFacts } from '@livegate/core/domain';
+import type { ModelSetFacts } from '@livegate/core/domain';
 import {
   type Keys,
   openRedisAuditSink,
@@ -20,7 +20,8 @@ const { version } = require('../../../package.json') as { version: string };
 
 export interface AuditDeps {
   worker: string;
-  models: ModelFacts[];
+  /** The set that answers checks now; a check that was assessed has its own. */
+  currentSet(): ModelSetFacts;
   redis: Redis;
   keys: Keys;
   log: Log;
@@ -34,14 +35,14 @@ export interface Audit extends Pick<AuditTrail, 'findProblem' | 'close'> {
 /** Opens the audit that is configured; without one, records nothing. Throws if it cannot be written. */
 export async function openAudit(config: WorkerConfig, deps: AuditDeps): Promise<Audit> {
   if (config.LIVEGATE_AUDIT === 'off') return noAudit;
-  const { worker, models, log } = deps;
+  const { worker, currentSet, log } = deps;
   const keyFile = config.LIVEGATE_AUDIT_KEY_FILE;
-  const constants = describeConstants(config, models);
+  const { models, cutPoints } = currentSet();
   const options = {
     worker,
     key: keyFile === undefined ? undefined : parseAuditKey(readFileSync(keyFile)),
     isRequired: config.LIVEGATE_AUDIT_REQUIRED,
-    facts: { version, models, cut_points: constants.cut_points },
+    facts: { version, models, cut_points: cutPoints },
   };
   const destination =
     config.LIVEGATE_AUDIT === 'file' ? toFolder(config.LIVEGATE_AUDIT_DIR) : toStream(config, deps);
@@ -51,7 +52,10 @@ export async function openAudit(config: WorkerConfig, deps: AuditDeps): Promise<
     log,
   });
   return {
-    record: (check) => trail.record(describeCheck(check, constants)),
+    record(check) {
+      const modelSet = 'assessment' in check.end ? check.end.modelSet : currentSet();
+      return trail.record(describeCheck(check, describeConstants(config, modelSet)));
+    },
     findProblem: trail.findProblem,
     close: trail.close,
   };
@@ -63,11 +67,14 @@ const noAudit: Audit = {
   close: async () => undefined,
 };
 
-function describeConstants(config: WorkerConfig, models: ModelFacts[]): AuditConstants {
+function describeConstants(
+  config: WorkerConfig,
+  { models, cutPoints }: ModelSetFacts,
+): AuditConstants {
   return {
     version,
     models,
-    cut_points: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
+    cut_points: cutPoints,
     settings: {
       execution_provider: config.LIVEGATE_EXECUTION_PROVIDER,
       face_score_threshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
