@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -51,23 +52,47 @@ export function killServices(services: Service[]): void {
   }
 }
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const signals = ['SIGINT', 'SIGTERM'] as const;
 
 // npm forwards a terminal's Ctrl-C to its child, which has got the signal from the terminal already.
 const echoMs = 500;
 
-/** Resolves at the first signal to stop, and calls `force` at every later one. */
-export function untilInterrupted(force: (signal: NodeJS.Signals) => void): Promise<NodeJS.Signals> {
+export interface SignalActions {
+  /** Called at every signal to stop but the first. */
+  force(): void;
+  /** Called at a SIGHUP that somebody has sent; without it, that is a signal to stop. */
+  reload?(): void;
+}
+
+/** Resolves at the first signal to stop. The SIGHUP of a terminal that closes is one. */
+export function untilInterrupted({ force, reload }: SignalActions): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstAtMs: number | undefined;
     const onSignal = (signal: NodeJS.Signals): void => {
       const isEcho = firstAtMs !== undefined && performance.now() - firstAtMs < echoMs;
-      if (firstAtMs !== undefined && !isEcho) force(signal);
+      if (firstAtMs !== undefined && !isEcho) force();
       firstAtMs ??= performance.now();
       resolve(signal);
     };
     for (const signal of signals) process.on(signal, onSignal);
+    process.on('SIGHUP', () => (reload && !hasLostTerminal() ? reload() : onSignal('SIGHUP')));
   });
+}
+
+const hadTerminal = hasTerminal();
+
+/** The kernel takes the terminal from a process before it sends the SIGHUP. */
+function hasLostTerminal(): boolean {
+  return process.platform === 'win32' || (hadTerminal && !hasTerminal());
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const pollMs = 200;

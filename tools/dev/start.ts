@@ -24,6 +24,8 @@ const readyWithinMs = 180_000;
 const graceMs = 30_000;
 const samplePath = resolve('.data/samples/selfie.jpg');
 
+const isWatching = process.argv.includes('--watch');
+
 const say = (line: string) => console.log(line);
 
 process.exit(await start());
@@ -42,7 +44,10 @@ async function start(): Promise<number> {
   if (!existsSync(samplePath)) await writeSamplePhoto(samplePath);
 
   const services: Service[] = [];
-  const interrupted = untilInterrupted(() => killServices(services));
+  const interrupted = untilInterrupted({
+    force: () => killServices(services),
+    reload: () => reloadModels(services),
+  });
   const dataDir = resolve('.data/redis');
   const redis = await findOrStartRedis({ dataDir, url: process.env['REDIS_URL'], say });
   const images = redis.gone ? await startImageRedis() : undefined;
@@ -59,6 +64,13 @@ async function start(): Promise<number> {
     await images?.stop();
     await redis.stop();
   }
+}
+
+/** The worker reads its models again. */
+function reloadModels(services: Service[]): void {
+  // Under `--watch` the service is a watcher, which the signal would end.
+  if (isWatching) return say('SIGHUP: npm run models -- use PROFILE swaps the models under watch');
+  services.find(({ name }) => name === 'worker')?.process.kill('SIGHUP');
 }
 
 /** Allows webhooks to this machine, unless other machines may call the API or this is production. */
@@ -81,8 +93,7 @@ function readPort(): number {
 }
 
 function startServices(env: NodeJS.ProcessEnv): Service[] {
-  const watch = process.argv.includes('--watch');
-  const nodeArgs = watch ? ['--watch', '--watch-preserve-output'] : [];
+  const nodeArgs = isWatching ? ['--watch', '--watch-preserve-output'] : [];
   const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
     startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { ...env, ...own });
   // Both processes serve Prometheus metrics, so each needs its own port.
@@ -92,7 +103,7 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
     startApp('worker', { OTEL_EXPORTER_PROMETHEUS_PORT: `${scrapePort + 1}` }),
   ];
   const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
-  return watch ? [...services, startService('compiler', tsc, env)] : services;
+  return isWatching ? [...services, startService('compiler', tsc, env)] : services;
 }
 
 /**

@@ -27,7 +27,7 @@ async function test(args: string[]): Promise<number> {
   await prepareModels(modelsDir, say);
 
   const services: Service[] = [];
-  const interrupted = untilInterrupted(() => killServices(services));
+  const interrupted = untilInterrupted({ force: () => killServices(services) });
   const dataDir = await mkdtemp(join(tmpdir(), 'livegate-test-'));
   const redis = await startOwnRedis({ dataDir, say });
   try {

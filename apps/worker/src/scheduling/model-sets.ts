@@ -120,7 +120,7 @@ function createModelSets(current: ModelSet, deps: CreateDeps): ModelSets {
   /** A crashed engine of this set could not be replaced. */
   function drop(set: ModelSet): void {
     if (set === roles.current) return onLost();
-    log.error({ profile: set.profile }, 'model trial ended: an engine cannot be replaced');
+    log.error({ profile: set.profile }, 'model set dropped: an engine cannot be replaced');
     roles = withoutTrial(roles, set);
   }
 }
