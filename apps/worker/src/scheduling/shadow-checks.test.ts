@@ -1,0 +1,99 @@
+import { expect, test, vi } from 'vitest';
+import type { AssessedImage } from '../inference/pipeline.js';
+import type { ModelSet } from './model-set.js';
+import { type AnsweredCheck, createLoad, createShadowChecks } from './shadow-checks.js';
+
+const facts = { models: [], cutPoints: { moderate: 0.4, high: 0.7 } };
+const current = { facts } as unknown as ModelSet;
+const shadow = { set: current, share: 1 };
+const verdict = { kind: 'scored', spoofProbability: 0.1, status: 'LOW' } as const;
+const MB = 1024 * 1024;
+
+/** A shadow that notes the first byte of each image that it judges. */
+function setUp({ untilIdle = () => Promise.resolve() } = {}) {
+  const judged: number[] = [];
+  const checks = createShadowChecks({
+    roles: () => ({ current, shadow }),
+    untilIdle,
+    isLarge: (image) => image[0] === 255,
+    async assess([first = 0]) {
+      judged.push(first);
+      return { assessment: { kind: 'no_face' } } as AssessedImage;
+    },
+  });
+  const offer = (byte: number, change: Partial<AnsweredCheck> = {}) =>
+    checks.offer({
+      id: `${byte}`,
+      image: Uint8Array.of(byte),
+      verdict,
+      modelSet: facts,
+      ...change,
+    });
+  const settle = () => new Promise(setImmediate);
+  return { ...checks, offer, judged, settle };
+}
+
+test('a check is judged only after it has ended', async () => {
+  const { offer, ended, judged, settle } = setUp();
+  offer(1);
+  offer(2);
+  ended('2', 'kept');
+  await settle();
+  expect(judged).toEqual([2]);
+  ended('1', 'kept');
+  await settle();
+  expect(judged).toEqual([2, 1]);
+});
+
+test('a check that was deleted while it ran is never judged', async () => {
+  const { offer, ended, judged, settle } = setUp();
+  offer(1);
+  ended('1', 'deleted');
+  ended('1', 'kept');
+  await settle();
+  expect(judged).toEqual([]);
+});
+
+test('answers of other models than the current ones, and large images, are left out', async () => {
+  const { offer, ended, judged, settle } = setUp();
+  offer(1, { modelSet: { ...facts } });
+  offer(255);
+  for (const id of ['1', '255']) ended(id, 'kept');
+  await settle();
+  expect(judged).toEqual([]);
+});
+
+test('checks wait for an idle engine, and the oldest are dropped when their images fill 32 MB', async () => {
+  let idle = () => {};
+  const untilIdle = vi.fn(() => new Promise<void>((resolve) => (idle = resolve)));
+  const { offer, ended, judged, settle } = setUp({ untilIdle });
+  for (const byte of [1, 2, 3, 4, 5]) {
+    offer(byte, { image: new Uint8Array(10 * MB).fill(byte) });
+    ended(`${byte}`, 'kept');
+  }
+  await settle();
+  expect(judged).toEqual([]);
+  for (let i = 0; i < 5; i++) {
+    idle();
+    await settle();
+  }
+  expect(judged).toEqual([3, 4, 5]);
+});
+
+test('an engine is idle while fewer images are in work than there are engines', async () => {
+  const load = createLoad(() => 2);
+  const ends: (() => void)[] = [];
+  const start = () => load.during(() => new Promise<void>((resolve) => ends.push(resolve)));
+  const first = start();
+  await load.untilIdle();
+  const second = start();
+  let isIdle = false;
+  const idle = load.untilIdle().then(() => (isIdle = true));
+  await new Promise(setImmediate);
+  expect(isIdle).toBe(false);
+  ends.shift()!();
+  await first;
+  await idle;
+  ends.shift()!();
+  await second;
+});
