@@ -74,6 +74,10 @@ async function record(): Promise<Recorded> {
   const countAttempts = () => api.log.filter((line) => line['msg'] === 'webhook attempted').length;
   await vi.waitUntil(() => countAttempts() === 2, pollOptions);
   await vi.waitUntil(() => otlp.metricNames().has('livegate.queue.depth'), pollOptions);
+  await vi.waitUntil(async () => /answer="LOW",shadow="LOW".*} 2\n/.test(await scrape(ports[1])), {
+    timeout: 30_000,
+    interval: 200,
+  });
   const scrapes = await Promise.all(ports.map(scrape));
   // OTEL_BSP_SCHEDULE_DELAY makes the processes send their spans when they stop.
   expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
@@ -98,6 +102,9 @@ async function startProduct(collector: string) {
     LIVEGATE_AUDIT: 'stream',
     // Long enough for the second check to join the batch of the first.
     LIVEGATE_LINGER_MS: '20000',
+    // It agrees with the answers.
+    LIVEGATE_SHADOW_PROFILE: 'default',
+    LIVEGATE_SHADOW_SHARE: '1',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     OTEL_METRICS_EXPORTER: 'otlp,prometheus',
@@ -291,6 +298,14 @@ describe('metrics', () => {
     expect(api).toMatch(/livegate_queue_depth\{state="waiting",.*\} 0\n/);
     expect(api).toMatch(/livegate_ready\{.*\} 1\n/);
     expect(worker).toMatch(/livegate_verdicts_total\{verdict="LOW",.*\} 2\n/);
+    expect(worker).toMatch(
+      /livegate_model_assessments_total\{role="current",status="LOW",.*\} 2\n/,
+    );
+    expect(worker).toMatch(/livegate_model_set\{role="shadow",profile="default",.*\} 1\n/);
+    expect(worker).toMatch(/livegate_shadow_checks_total\{agreement="same",.*\} 2\n/);
+    expect(worker).toMatch(/livegate_shadow_score_difference_count\{.*\} 2\n/);
+    // The shadow's runs are not among the batches.
+    expect(worker).toMatch(/livegate_batch_size_count\{.*\} 1\n/);
     expect(worker).toMatch(/livegate_batch_size_bucket\{.*le="1"\} 0\n/);
     expect(worker).toMatch(/livegate_batch_size_bucket\{.*le="2"\} 1\n/);
     expect(worker).toMatch(/livegate_queue_wait_duration_seconds_count\{.*\} 2\n/);

@@ -12,6 +12,7 @@ import { measureCurve } from './parts/curve.js';
 import { measureFeed } from './parts/feed.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
+import { measureSwap } from './parts/swap.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
 import { measureGpuLike, measureQueueMemory, measurePriorities } from './parts/queue.js';
@@ -36,6 +37,7 @@ const parts: Record<string, Part> = {
   records: measureRecords,
   uploads: measureUploads,
   curve: measureCurve,
+  swap: measureSwap,
   memory: measureMemory,
   audit: measureAudit,
 };
