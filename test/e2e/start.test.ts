@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ async function npmStart(overrides: Record<string, string> = {}) {
   await expect.poll(() => printed, { timeout: 60_000 }).toContain('curl ');
   const curl = /^ *(curl .*)$/m.exec(printed)?.[1] ?? '';
   const pids = [...printed.matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
-  return { npm, port, curl, pids: [...new Set(pids)] };
+  return { npm, port, curl, pids: [...new Set(pids)], printed: () => printed };
 }
 
 async function stop(npm: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -108,6 +108,24 @@ it.skipIf(hasOtherRedis)(
     expect(redisRecords.map((path) => existsSync(path))).toEqual([false, false]);
   },
 );
+
+/** The program that npm runs: npm itself ends at a SIGHUP, and does not pass it on. */
+function findProgram(npm: ChildProcess): number {
+  const listing = execFileSync('ps', ['-eo', 'pid=,pgid=,args='], { encoding: 'utf8' });
+  const line = listing
+    .split('\n')
+    .map((each) => each.trim().split(/\s+/))
+    .find(([, group, ...args]) => group === `${npm.pid}` && args.at(-2)?.endsWith('bootstrap.mjs'));
+  return Number(line?.[0]);
+}
+
+it('npm start passes SIGHUP on to its worker, which reads the models again', async () => {
+  const { npm, printed } = await npmStart();
+  process.kill(findProgram(npm), 'SIGHUP');
+  await expect.poll(printed, { timeout: 20_000 }).toContain('models unchanged');
+  expect(npm.exitCode).toBeNull();
+  await stop(npm, 'SIGTERM');
+});
 
 it('npm start answers all waiting callers before it stops on SIGTERM', async () => {
   // The default. Without it, a connection whose request is still on its way would be closed.

@@ -301,6 +301,31 @@ describe('paths and methods', () => {
     });
   });
 
+  it('/v1/models lists a canary, which answers checks too', async () => {
+    const [detector, classifier] = exampleWorker.models;
+    const canary = {
+      models: [detector!, { ...classifier!, version: '0.0.2' }],
+      cutPoints: { moderate: 0.2, high: 0.5 },
+    };
+    const { url } = await startGateway({
+      workers: [
+        { ...exampleWorker, canary },
+        { ...exampleWorker, id: 'worker-2', canary },
+      ],
+    });
+    const response = await fetch(`${url}/v1/models`);
+    expect(await response.json()).toMatchObject({
+      model_sets: [
+        { livegate_model: exampleResult.model, thresholds: { high: 0.7 } },
+        {
+          livegate_model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.2+89abcdef',
+          thresholds: { moderate: 0.2, high: 0.5 },
+          execution_provider: 'cpu',
+        },
+      ],
+    });
+  });
+
   it('/v1/models is 503 while no worker is alive', async () => {
     const { url } = await startGateway({ workers: [] });
     expect((await fetch(`${url}/v1/models`)).status).toBe(503);
