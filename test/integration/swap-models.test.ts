@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { describeModels } from '@livegate/core/domain';
 import { followRollout } from '@livegate/worker/models/follow-rollout';
 import { readRollout, type Rollout, ROLLOUT_FILE } from '@livegate/worker/models/rollout';
@@ -17,6 +18,7 @@ import {
   unprovable,
 } from '@livegate/testing/models/tiny-profiles';
 import { silentLog } from '@livegate/testing/redis/sandbox';
+import { pino } from 'pino';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -30,13 +32,17 @@ const red = await sharp({ create: { width: 32, height: 32, channels: 3, backgrou
 async function setUp(change: Partial<WorkerOptions> = {}) {
   const profiles = await createTinyProfiles({ default: byRed, next: byGreen, unprovable });
   onTestFinished(profiles.remove);
-  const layout = { engines: 2, intraOpThreads: 1, maxBatch: 2 };
-  const product = await startRunningWorker({ modelsDir: profiles.modelsDir, layout, ...change });
+  const warnings: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line) => warnings.push(line) });
+  // Two images run and two wait for an engine, as soon as four callers send checks.
+  const layout = { engines: 2, intraOpThreads: 1, maxBatch: 1 };
+  const fixed = { modelsDir: profiles.modelsDir, layout, log };
+  const product = await startRunningWorker({ ...fixed, ...change });
   onTestFinished(product.close);
   const { registry, scheduler } = product;
   const current = () => describeModels(scheduler.modelSets().current.models);
   const announced = async () => (await registry.list()).map(({ models }) => describeModels(models));
-  return { ...product, profiles, current, announced };
+  return { ...product, profiles, warnings, current, announced };
 }
 
 /** Which models answered, and what: an answer that mixes two sets would show here. */
@@ -49,7 +55,7 @@ function summarize({ outcome }: Answer): string {
 
 describe('a swap under load', () => {
   it('loses no check, answers each by the old or the new models, and later ones by the new', async () => {
-    const { startLoad, scheduler, announced, current } = await setUp();
+    const { startLoad, scheduler, announced, current, warnings } = await setUp();
     const load = startLoad(red, 6);
     await vi.waitUntil(() => load.answers.length > 50, pollOptions);
     expect(await scheduler.use({ profile: 'next' })).toBe(true);
@@ -60,12 +66,14 @@ describe('a swap under load', () => {
     const later = answers.filter(({ submittedAt }) => submittedAt > swappedAt);
     expect(new Set(answers.map(summarize))).toEqual(new Set(['red: LOW', 'green: HIGH']));
     expect(new Set(later.map(summarize))).toEqual(new Set(['green: HIGH']));
+    // Such as that an engine was closed with an image in it, which then runs again.
+    expect(warnings).toEqual([]);
     expect(current()).toContain('tiny-liveness/green');
     await expect.poll(announced, pollOptions).toEqual([current()]);
   });
 
   it('back and forth and back again loses no check', async () => {
-    const { startLoad, scheduler } = await setUp();
+    const { startLoad, scheduler, warnings } = await setUp();
     const load = startLoad(red, 6);
     for (const profile of ['next', 'default', 'next', 'default']) {
       expect(await scheduler.use({ profile })).toBe(true);
@@ -77,6 +85,21 @@ describe('a swap under load', () => {
     expect(new Set(answers.map(summarize))).toEqual(new Set(['red: LOW', 'green: HIGH']));
     const later = answers.filter(({ submittedAt }) => submittedAt > swappedAt);
     expect(new Set(later.map(summarize))).toEqual(new Set(['red: LOW']));
+    expect(warnings).toEqual([]);
+  });
+
+  it('lets an image whose engine crashes meanwhile run again by the new models', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    onTestFinished(() => void process.off('worker', note));
+    const layout = { engines: 1, intraOpThreads: 1, maxBatch: 1 };
+    const { check, scheduler } = await setUp({ layout });
+    const [thread] = threads;
+    thread!.postMessage = () => {
+      void scheduler.use({ profile: 'next' }).then(() => thread!.terminate());
+    };
+    expect(summarize(await check(red))).toBe('green: HIGH');
   });
 
   it('announces the new models to the gateways at once', async () => {

@@ -7,7 +7,7 @@ import {
   createTinyProfiles,
   onlyBlack,
 } from '@livegate/testing/models/tiny-profiles';
-import { collectMetrics } from '@livegate/testing/product/read-metrics';
+import { collectMetrics } from './collect-metrics.js';
 import { pino } from 'pino';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
