@@ -55,14 +55,18 @@ export async function openRoles(
   };
   const openTrial = async (role: 'canary' | 'shadow', trial?: Trial) => {
     const wanted = plans[role];
-    if (!wanted || !trial) return {};
-    const set = await openOrKeep(role, wanted, present[role]?.set);
-    return { [role]: { set, share: trial.share } };
+    if (!wanted || !trial) return undefined;
+    return { set: await openOrKeep(role, wanted, present[role]?.set), share: trial.share };
   };
   try {
     const current = await openOrKeep('current', plans.current, present.current);
-    const trials = [await openTrial('canary', canary), await openTrial('shadow', shadow)];
-    return { current, ...Object.assign({}, ...trials) };
+    const canarySet = await openTrial('canary', canary);
+    const shadowSet = await openTrial('shadow', shadow);
+    return {
+      current,
+      ...(canarySet && { canary: canarySet }),
+      ...(shadowSet && { shadow: shadowSet }),
+    };
   } catch (error) {
     await Promise.all(opened.map((set) => set.close()));
     throw error;

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { inspectHeader, type ModelSetFacts } from '@livegate/core/domain';
+import { limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
 import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
 import { EngineCrash } from '../engine/open-engine.js';
@@ -91,6 +92,9 @@ export async function openScheduler(
   };
 }
 
+/** After it, a shadow that hangs keeps no image from running alone, in milliseconds. */
+const SHADOW_LIMIT_MS = 10_000;
+
 /** Both share the memory for decodes, so that an image that must run alone waits for the shadow. */
 function createAssess(
   sets: ModelSets,
@@ -127,7 +131,8 @@ function createAssess(
   async function assessByShadow(bytes: Uint8Array, set: ModelSet): Promise<AssessedImage> {
     const header = inspectHeader(bytes, maxImagePixels);
     const stages = { decode, assessInBatch: set.assess };
-    return await budget.run(header, () => assessImage({ bytes, header }, stages));
+    const run = () => limitTime(SHADOW_LIMIT_MS, assessImage({ bytes, header }, stages));
+    return await budget.run(header, run);
   }
 
   return { assess, assessByShadow };

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { AssessedImage } from '../inference/pipeline.js';
 import type { ModelSet } from './model-set.js';
 import { type AnsweredCheck, createLoad, createShadowChecks } from './shadow-checks.js';
@@ -65,7 +65,7 @@ test('answers of other models than the current ones, and large images, are left 
 
 test('checks wait for an idle engine, and the oldest are dropped when their images fill 32 MB', async () => {
   let idle = () => {};
-  const untilIdle = vi.fn(() => new Promise<void>((resolve) => (idle = resolve)));
+  const untilIdle = () => new Promise<void>((resolve) => (idle = resolve));
   const { offer, ended, judged, settle } = setUp({ untilIdle });
   for (const byte of [1, 2, 3, 4, 5]) {
     offer(byte, { image: new Uint8Array(10 * MB).fill(byte) });
@@ -78,6 +78,27 @@ test('checks wait for an idle engine, and the oldest are dropped when their imag
     await settle();
   }
   expect(judged).toEqual([3, 4, 5]);
+});
+
+test('a check that has waited for 10 s is dropped at the next end of a check', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let idle = () => {};
+  const { offer, ended, judged, settle } = setUp({
+    untilIdle: () => new Promise<void>((resolve) => (idle = resolve)),
+  });
+  offer(1);
+  ended('1', 'kept');
+  vi.advanceTimersByTime(9000);
+  offer(2);
+  ended('2', 'kept');
+  vi.advanceTimersByTime(1000);
+  ended('of another share', 'kept');
+  for (let i = 0; i < 2; i++) {
+    idle();
+    await settle();
+  }
+  expect(judged).toEqual([2]);
 });
 
 test('an engine is idle while fewer images are in work than there are engines', async () => {

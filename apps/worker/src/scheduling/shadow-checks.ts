@@ -32,8 +32,8 @@ export interface ShadowDeps {
 
 /**
  * Judges a share of the answered checks once more by the shadow, one at a time, and counts whether
- * it agrees. Nothing waits for the shadow: it runs while an engine is idle, and when images arrive
- * faster than that, the oldest ones are dropped. Images, scores and errors stay in memory.
+ * it agrees. Nothing waits for the shadow: it runs while an engine is idle. When images arrive faster
+ * than that, the oldest ones are dropped. Images, scores and errors stay in memory.
  */
 export function createShadowChecks(deps: ShadowDeps): ShadowChecks {
   const { roles, untilIdle, isLarge, assess } = deps;
@@ -51,6 +51,7 @@ export function createShadowChecks(deps: ShadowDeps): ShadowChecks {
       offers.add(check, () => observed.missed('busy'));
     },
     ended(id, outcome) {
+      offers.removeOld(() => observed.missed('busy'));
       if (outcome === 'deleted') offers.remove(id);
       else offers.release(id);
       if (!isRunning) void runAll();
@@ -82,10 +83,12 @@ export function createShadowChecks(deps: ShadowDeps): ShadowChecks {
 
 /** Most bytes of images that wait for the shadow: three of the largest uploads, or 200 selfies. */
 const MAX_BYTES = 32 * 1024 * 1024;
+/** Longest wait of an image, in milliseconds: its check may be deleted meanwhile. */
+const MAX_WAIT_MS = 10_000;
 
 /** The checks that wait for the shadow, oldest first. */
 function createOffers() {
-  const offered = new Map<string, AnsweredCheck>();
+  const offered = new Map<string, AnsweredCheck & { sinceMs: number }>();
   const released = new Set<string>();
   let bytes = 0;
 
@@ -99,10 +102,18 @@ function createOffers() {
     /** Calls `dropped` for each older check whose room this one takes. */
     add(check: AnsweredCheck, dropped: () => void): void {
       remove(check.id);
-      offered.set(check.id, check);
+      offered.set(check.id, { ...check, sinceMs: performance.now() });
       bytes += check.image.length;
       for (const id of offered.keys()) {
         if (bytes <= MAX_BYTES) return;
+        remove(id);
+        dropped();
+      }
+    },
+    /** Calls `dropped` for each check that has waited for too long. */
+    removeOld(dropped: () => void): void {
+      for (const [id, { sinceMs }] of offered) {
+        if (performance.now() - sinceMs < MAX_WAIT_MS) return;
         remove(id);
         dropped();
       }
