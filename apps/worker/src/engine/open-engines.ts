@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Picture } from '../inference/picture.js';
 import {
   chooseLayout,
@@ -16,7 +17,7 @@ export interface EnginesConfig extends Omit<
   layout: LayoutSettings;
   /** Number of accelerators over which the engines are spread. */
   devices: number;
-  /** Opens one engine after another, so that the engines of another model set keep their cores. */
+  /** Opens one engine after another, with rests: the engines of another set use the same cores. */
   oneByOne?: boolean;
 }
 
@@ -54,10 +55,11 @@ export const openEngines: OpenEngines = async (config, deps) => {
       };
     },
   );
+  const pace = oneByOne ? restAfter : start;
   const openWarm = async (index: number) => {
-    const engine = await open(index, layout);
+    const engine = await pace(() => open(index, layout));
     try {
-      await engine.warmUp(layout.maxBatch);
+      await pace(() => engine.warmUp(layout.maxBatch));
     } catch (error) {
       await engine.close();
       throw error;
@@ -80,6 +82,21 @@ export const openEngines: OpenEngines = async (config, deps) => {
 /** An idle engine, or else the one with the fewest runs whose present run is the longest. */
 function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
   return engines.toSorted((a, b) => a.runs() - b.runs() || b.runMs() - a.runMs())[0]!;
+}
+
+/** Longest rest, in milliseconds: an accelerator may take minutes for a step, and few cores. */
+const MAX_REST_MS = 500;
+
+/** Rests for as long as the step took, so that it takes half a core on average. */
+async function restAfter<Result>(step: () => Promise<Result>): Promise<Result> {
+  const started = performance.now();
+  const result = await step();
+  await sleep(Math.min(performance.now() - started, MAX_REST_MS));
+  return result;
+}
+
+function start<Result>(step: () => Promise<Result>): Promise<Result> {
+  return step();
 }
 
 type Closable = Pick<Engine, 'close'>;
