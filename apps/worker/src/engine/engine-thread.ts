@@ -4,7 +4,7 @@ import { reuseBatch, type TakeBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { type ModelSession, openSession } from '../models/open-session.js';
 import type { EngineReply, EngineRequest, EngineSpec } from './open-engine.js';
-import { isolateFailures, listRunSizes, padRunFor, proveModels } from './stage-runs.js';
+import { isolateFailures, listRunSizes, padRunFor, practise, proveModels } from './stage-runs.js';
 
 const port = parentPort!;
 const spec = workerData as EngineSpec;
@@ -49,6 +49,7 @@ async function answer(request: EngineRequest): Promise<EngineReply> {
   }
   if (request.kind === 'close') await close();
   else if (request.kind === 'warmUp') await warmUp(request.images);
+  else if (request.kind === 'practise') await practise(stages);
   else await rehearse(request.images);
   return { kind: 'done' };
 }

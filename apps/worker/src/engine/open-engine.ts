@@ -21,6 +21,8 @@ export interface Engine {
    * output differs from its manifest.
    */
   warmUp(images: number): Promise<void>;
+  /** Runs the whole path once on a picture of its own, so that V8 optimizes it. */
+  practise(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,9 @@ export const openEngine: OpenEngine = async (spec) => {
     },
     async warmUp(images) {
       await ask({ kind: 'warmUp', images });
+    },
+    async practise() {
+      await ask({ kind: 'practise' });
     },
     async close() {
       await ask({ kind: 'close' });
@@ -107,6 +112,7 @@ export type EngineRequest =
   | { kind: 'assess'; pictures: Picture[] }
   | { kind: 'rehearse'; images: number }
   | { kind: 'warmUp'; images: number }
+  | { kind: 'practise' }
   | { kind: 'close' };
 
 export interface AssessedRun {

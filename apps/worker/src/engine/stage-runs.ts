@@ -43,24 +43,36 @@ export function listRunSizes(count: number, padRun: PadRun): number[] {
   return [...new Set(Array.from({ length: count }, (_, i) => padRun(count - i)))];
 }
 
-/** Side of the test pictures, in pixels. */
-const SIDE = 64;
 /**
- * So small that all views are inside the picture, where views that differ only in their fill run
- * once.
+ * A black square, in pixels. The face is so small that all views are inside the picture, where views
+ * that differ only in their fill run once.
  */
-const FACE = { left: 29, top: 28, right: 35, bottom: 36 };
+const PROOF = { side: 64, face: { left: 29, top: 28, right: 35, bottom: 36 } };
+/** As large as a selfie, with views beyond its edge: all loops over pixels run. */
+const PRACTICE = { side: 640, face: { left: 200, top: 40, right: 480, bottom: 400 } };
 
 /**
  * Runs detection and classification once on this number of black pictures. Throws an Error that
  * names the first model whose output differs from its manifest.
  */
 export async function proveModels(stages: Stages, images: number): Promise<void> {
-  const picture = { width: SIDE, height: SIDE, pixels: new Uint8Array(3 * SIDE * SIDE) };
-  const faces = Array.from({ length: images }, () => ({ picture, face: FACE }));
+  await runStages(stages, { ...PROOF, images });
+}
+
+/** Runs them on one picture of a selfie's size. */
+export async function practise(stages: Stages): Promise<void> {
+  await runStages(stages, { ...PRACTICE, images: 1 });
+}
+
+async function runStages(
+  stages: Stages,
+  { side, face, images }: typeof PROOF & { images: number },
+): Promise<void> {
+  const picture = { width: side, height: side, pixels: new Uint8Array(3 * side * side) };
+  const faces = Array.from({ length: images }, () => ({ picture, face }));
   await detectFaces(
     stages.detector,
-    faces.map((face) => face.picture),
+    faces.map((each) => each.picture),
   );
   await classifyFaces(stages.classifiers, faces);
 }

@@ -16,6 +16,7 @@ function createEngines(crashes: number) {
       },
       rehearse: async () => undefined,
       warmUp: async () => undefined,
+      practise: async () => undefined,
       close: async () => undefined,
     };
   };
