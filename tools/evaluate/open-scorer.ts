@@ -48,25 +48,17 @@ interface AssessmentDetails {
   quality?: { codes?: string[] };
 }
 
-interface PipelineDetails {
-  profile?: string;
-  cutPoints?: CutPoints;
-}
-
 /** Opens the worker's pipeline with these settings. */
 export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
   const config = readWorkerConfig(env);
   await prepareModels(config.LIVEGATE_MODELS_DIR, console.error);
   const pipeline = await openPipeline(config);
-  const { profile, cutPoints } = pipeline as PipelineDetails;
+  const { profile, models, cutPoints } = pipeline.modelSets().current;
   return {
     facts: {
-      model: describeModels(pipeline.models),
+      model: describeModels(models),
       profile: profile ?? 'default',
-      cutPoints: cutPoints ?? {
-        moderate: config.LIVEGATE_MODERATE_FROM,
-        high: config.LIVEGATE_HIGH_FROM,
-      },
+      cutPoints,
       where: 'in process',
       settings: await hashSettings(config),
     },

@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { parseAuditKey } from './jobs/audit/audit-chain.js';
 import { MANIFEST_FILE } from './models/model-manifest.js';
 import { executionProviders } from './models/open-session.js';
-import { type RolloutSettings, startingRollout } from './models/rollout.js';
+import type { Rollout, RolloutSettings } from './models/rollout.js';
 import type { SchedulerConfig } from './scheduling/schedule-images.js';
 
 /**
@@ -107,11 +107,8 @@ export function toRolloutSettings(config: WorkerConfig): RolloutSettings {
   };
 }
 
-/** `rollout` is what to start with; by default, the profile of the environment without trials. */
-export function toSchedulerConfig(
-  config: WorkerConfig,
-  rollout = startingRollout({ profile: config.LIVEGATE_PROFILE }),
-): SchedulerConfig {
+/** `rollout` is what to start with. */
+export function toSchedulerConfig(config: WorkerConfig, rollout: Rollout): SchedulerConfig {
   const onCpu = config.LIVEGATE_EXECUTION_PROVIDER === 'cpu';
   return {
     modelsDir: config.LIVEGATE_MODELS_DIR,

@@ -59,6 +59,7 @@ async function decode(jpeg: Buffer): Promise<Picture> {
 async function openAll({ env, modelsDir, layout }: Bench): Promise<Engine[]> {
   const { faceScoreThreshold, minFaceRatio, executionProvider, devices } = toSchedulerConfig(
     readWorkerConfig({ ...process.env, ...env }),
+    { profile: 'default' },
   );
   const models = await loadModels(modelsDir);
   const { intraOpThreads, maxBatch } = layout;

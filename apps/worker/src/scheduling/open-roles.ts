@@ -90,6 +90,6 @@ export async function plan(
   { modelsDir, cutPoints, ...config }: RolesConfig,
 ): Promise<ModelSetConfig> {
   const models = await loadModels(modelsDir, profile);
-  const facts = { models: models.facts, cutPoints };
+  const facts = { profile, models: models.facts, cutPoints };
   return { ...config, profile, models, facts, layout, oneByOne: true };
 }

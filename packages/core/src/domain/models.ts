@@ -11,6 +11,8 @@ export interface ModelFacts {
 
 /** Models that judge images together, and the cut points for their scores. */
 export interface ModelSetFacts {
+  /** Its name in the model catalogue; workers of the first release do not say it. */
+  profile?: string;
   models: ModelFacts[];
   cutPoints: CutPoints;
 }
