@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { LivegateError } from '@livegate/core/domain';
+import { type Assessment, LivegateError } from '@livegate/core/domain';
 import type { Redis } from '@livegate/core/redis';
 import { exampleWorker, noShadow } from '@livegate/testing';
 import { Redis as Server } from 'ioredis';
@@ -89,7 +89,12 @@ function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>):
       if (images.broken.equals(bytes)) throw new Error('broken');
       if (images.held.equals(bytes)) await gate.opened;
       const timings = { decodeMs: 1, detectMs: 2, classifyMs: 3 };
-      const assessment = { kind: 'scored' as const, spoofProbability: score, views: [] };
+      const assessment: Assessment = {
+        kind: 'scored',
+        spoofProbability: score,
+        views: [],
+        rotation: 0,
+      };
       return { assessment, modelSet: exampleWorker, timings };
     },
     drain: () => undefined,

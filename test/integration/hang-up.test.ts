@@ -168,7 +168,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
       async assess() {
         runs += 1;
         return {
-          assessment: { kind: 'scored', spoofProbability: 0.1, views: [] },
+          assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0 },
           modelSet: exampleWorker,
           timings: { decodeMs: 1, detectMs: 1, classifyMs: 1 },
         };

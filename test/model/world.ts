@@ -1,4 +1,9 @@
-import { type CheckOutcome, LivegateError, readRefusal } from '@livegate/core/domain';
+import {
+  type Assessment,
+  type CheckOutcome,
+  LivegateError,
+  readRefusal,
+} from '@livegate/core/domain';
 import type { ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import { exampleWorker, noShadow } from '@livegate/testing';
@@ -145,7 +150,12 @@ function createHeldEngine(atOnce?: RunEnd) {
     await beforeAlone?.();
     return new Promise<AssessedImage>((resolve, reject) => {
       held = (how) => {
-        const assessment = { kind: 'scored' as const, spoofProbability: byte / 100, views: [] };
+        const assessment: Assessment = {
+          kind: 'scored',
+          spoofProbability: byte / 100,
+          views: [],
+          rotation: 0,
+        };
         if (how === 'verdict') resolve({ assessment, modelSet: exampleWorker, timings });
         else if (how === 'refusal') reject(new LivegateError('invalid_image'));
         else reject(new Error('a fault of ours'));

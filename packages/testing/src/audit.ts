@@ -15,6 +15,7 @@ export function exampleAuditedCheck(change: Partial<AuditedCheck> = {}): Audited
       spoof_percentage: 0.02611,
       spoof_probability: 0.026114,
       views: [{ model: 'fr-liveness/0.0.1', view: '2.0 reflect', logit: -3.618 }],
+      rotation: 0,
     },
     version: '0.1.0',
     models: [{ name: 'fr-liveness', version: '0.0.1', sha256: 'cd'.repeat(32), task: 'classify' }],

@@ -18,7 +18,7 @@ const modelSet = {
   cutPoints: { moderate: 0.4, high: 0.7 },
 };
 const answer: AssessedImage = {
-  assessment: { kind: 'scored', spoofProbability: 0.1, views: [] },
+  assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0 },
   modelSet,
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };

@@ -1,7 +1,14 @@
 import type { Detector } from '../models/model-manifest.js';
 import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
-import { type Box, type Face, type Picture, readOutput, type TakeBatch } from './picture.js';
+import {
+  type Box,
+  type Face,
+  type ImageTensor,
+  type Picture,
+  readOutput,
+  type TakeBatch,
+} from './picture.js';
 
 export interface FaceDetector {
   model: Detector;
@@ -25,7 +32,7 @@ export async function detectFaces(detector: FaceDetector, pictures: Picture[]): 
   const first = await runDetector(detector, pictures, 0);
   const missed = pictures.filter((_, i) => first[i]!.length === 0);
   const second = await runDetector(detector, missed, SECOND_PASS_PADDING);
-  return first.map((faces) => (faces.length > 0 ? faces : second.shift()!.filter(isUpright)));
+  return first.map((faces) => (faces.length > 0 ? faces : second.shift()!.filter(isTall)));
 }
 
 /**
@@ -33,32 +40,48 @@ export async function detectFaces(detector: FaceDetector, pictures: Picture[]): 
  * but their boxes are as wide as they are high. In the development images, 34 of the 35 close-up
  * faces that the second pass found had higher boxes, and neither of the two round objects.
  */
-function isUpright({ box }: Face): boolean {
+export function isTall({ box }: Pick<Face, 'box'>): boolean {
   return box.right - box.left < box.bottom - box.top;
 }
 
 async function runDetector(
-  { model, session, takeBatch, scoreThreshold }: FaceDetector,
+  detector: FaceDetector,
   pictures: Picture[],
   padding: number,
 ): Promise<Face[][]> {
-  if (pictures.length === 0) return [];
-  const { input } = model;
-  const { batch, images } = takeBatch(pictures.length);
-  const placements = pictures.map((picture) => placeInFrame(picture, input, padding));
-  for (const [i, tensor] of images.entries()) letterbox(pictures[i]!, placements[i]!, tensor);
-  const { scores, boxes } = readOutputs(
-    await session.run(batch, pictures.length),
-    pictures.length,
-    model,
+  const frame = detector.model.input;
+  const placements = pictures.map((picture) => placeInFrame(picture, frame, padding));
+  const found = await detectInFrames(
+    detector,
+    pictures.map((picture, i) => (tensor) => letterbox(picture, placements[i]!, tensor)),
   );
-  return pictures.map((picture, i) => {
+  return pictures.map((picture, i) =>
+    found[i]!.map(({ score, box }) => ({
+      score,
+      box: toPictureBox(box, placements[i]!, { frame, picture }),
+    })),
+  );
+}
+
+/** Draws one image of the detector. The tensor has the values of an earlier run. */
+export type DrawFrame = (tensor: ImageTensor) => void;
+
+/**
+ * The faces of each drawn image, highest score first, all in one run. The boxes are in fractions of
+ * the image, 0..1.
+ */
+export async function detectInFrames(
+  { model, session, takeBatch, scoreThreshold }: FaceDetector,
+  frames: DrawFrame[],
+): Promise<Face[][]> {
+  if (frames.length === 0) return [];
+  const { batch, images } = takeBatch(frames.length);
+  for (const [i, draw] of frames.entries()) draw(images[i]!);
+  const { scores, boxes } = readOutputs(await session.run(batch, frames.length), frames.length, model);
+  return frames.map((_, i) => {
     const candidates = readCandidates(scores[i]!, boxes[i]!, scoreThreshold);
     for (const candidate of candidates) requireArea(candidate, model);
-    return suppressOverlaps(candidates).map(({ score, box }) => ({
-      score,
-      box: toPictureBox(box, placements[i]!, { frame: input, picture }),
-    }));
+    return suppressOverlaps(candidates);
   });
 }
 

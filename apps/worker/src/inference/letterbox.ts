@@ -1,4 +1,6 @@
+import type { Rotation } from '@livegate/core/domain';
 import { type Box, type ImageTensor, type Picture, planesOf, type Size } from './picture.js';
+import { axesOf, type PictureAxis } from './turn-picture.js';
 
 /** The area of the detector's frame that shows the picture, in pixels of the frame. */
 export interface Placement extends Size {
@@ -30,17 +32,33 @@ export function placeInFrame(picture: Size, frame: Size, padding: number): Place
 const ACROSS = [1 / 8, 3 / 8, 5 / 8, 7 / 8];
 const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 
-/**
- * Draws the picture into the tensor, on black. Each pixel is the mean of four sample points in the
- * area of the picture that it covers, or in one source pixel if that is larger. No two points of
- * this rotated grid share a row or a column, so edges look nearly as if the whole area were
- * averaged, for four reads instead of dozens.
- */
+/** Draws the picture into the tensor, on black. */
 export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
+  clearFrame(tensor);
+  drawPicture(picture, placement, tensor);
+}
+
+/** Fills the tensor with black. */
+export function clearFrame(tensor: ImageTensor): void {
+  for (const { values, subtract, multiply } of planesOf(tensor)) {
+    values.fill((0 - subtract) * multiply);
+  }
+}
+
+/**
+ * Draws the picture, turned clockwise by `rotation`, into the area of the tensor. Each pixel is the
+ * mean of four sample points in the area of the picture that it covers, or in one source pixel if
+ * that is larger. No two points of this rotated grid share a row or a column, so edges look nearly
+ * as if the whole area were averaged, for four reads instead of dozens.
+ */
+export function drawPicture(
+  picture: Picture,
+  placement: Placement,
+  tensor: ImageTensor,
+  rotation: Rotation = 0,
+): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
-    const black = (0 - subtract) * multiply;
-    values.fill(black);
-    return { values, black, ofPoint: multiply / ACROSS.length };
+    return { values, black: (0 - subtract) * multiply, ofPoint: multiply / ACROSS.length };
   });
   // Separate variables, because they make the inner loop faster.
   const [
@@ -48,9 +66,10 @@ export function letterbox(picture: Picture, placement: Placement, tensor: ImageT
     { values: greens, black: noGreen, ofPoint: ofGreen },
     { values: blues, black: noBlue, ofPoint: ofBlue },
   ] = planes as [FramePlane, FramePlane, FramePlane];
-  const { pixels, width, height } = picture;
-  const columns = placePoints(ACROSS, placement.width, { length: width, stride: 3 });
-  const rows = placePoints(DOWN, placement.height, { length: height, stride: 3 * width });
+  const { pixels } = picture;
+  const axes = axesOf(picture, rotation);
+  const columns = placePoints(ACROSS, placement.width, axes.columns);
+  const rows = placePoints(DOWN, placement.height, axes.rows);
   for (let y = 0; y < placement.height; y++) {
     const rowA = rows[4 * y]!;
     const rowB = rows[4 * y + 1]!;
@@ -83,7 +102,7 @@ interface FramePlane {
 function placePoints(
   positions: number[],
   count: number,
-  { length, stride }: { length: number; stride: number },
+  { length, stride, start }: PictureAxis,
 ): Int32Array {
   const step = length / count;
   const spread = Math.max(1, step);
@@ -91,7 +110,7 @@ function placePoints(
   for (let i = 0; i < points.length; i++) {
     const middle = (Math.floor(i / positions.length) + 0.5) * step;
     const pixel = Math.floor(middle + (positions[i % positions.length]! - 0.5) * spread);
-    points[i] = stride * Math.min(Math.max(pixel, 0), length - 1);
+    points[i] = start + stride * Math.min(Math.max(pixel, 0), length - 1);
   }
   return points;
 }

@@ -1,11 +1,12 @@
 import type { Assessment, ImageHeader, ModelSetFacts } from '@livegate/core/domain';
 import type { DecodeImage } from './decode/decode-image.js';
-import { detectFaces, type FaceDetector } from './detect-faces.js';
+import type { FaceDetector } from './detect-faces.js';
+import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
 import { classifyFaces, type SpoofClassifier } from './score-faces.js';
 
 /**
- * The path of one image: decode ▶ (batch) ▶ detect ▶ choose ▶ classify.
+ * The path of one image: decode ▶ (batch) ▶ detect, upright ▶ choose ▶ classify.
  *
  * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
  * each image, and `assessPictures` runs in an engine's thread for a whole batch.
@@ -62,15 +63,19 @@ export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
-  const detect = await timed(() => detectFaces(detector, pictures));
-  const choices = detect.result.map((faces) => chooseFace(faces, minFaceRatio));
-  const chosen = choices.flatMap((choice, i) =>
-    choice.kind === 'one' ? [{ picture: pictures[i]!, face: choice.box }] : [],
+  const detect = await timed(() => detectUpright(detector, pictures));
+  const choices = detect.result.map(({ faces, ...upright }) => ({
+    ...upright,
+    ...chooseFace(faces, minFaceRatio),
+  }));
+  const chosen = choices.flatMap((choice) =>
+    choice.kind === 'one' ? [{ picture: choice.picture, face: choice.box }] : [],
   );
   const classify = await timed(() => classifyFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
-  return choices.map((choice) => ({
-    assessment: choice.kind === 'one' ? { kind: 'scored', ...classify.result.shift()! } : choice,
+  return choices.map(({ kind, rotation }) => ({
+    assessment:
+      kind === 'one' ? { kind: 'scored', rotation, ...classify.result.shift()! } : { kind },
     timings,
   }));
 }

@@ -21,7 +21,7 @@ const scheduler: ImageScheduler = {
   async assess([first = 0]) {
     if (first === 255) throw new LivegateError('invalid_image');
     return {
-      assessment: { kind: 'scored', spoofProbability: first / 100, views: [] },
+      assessment: { kind: 'scored', spoofProbability: first / 100, views: [], rotation: 0 },
       modelSet: exampleWorker,
       timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
     };

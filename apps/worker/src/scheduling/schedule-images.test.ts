@@ -20,7 +20,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       const widths = pictures.map(({ width }) => width);
       runs.push(widths);
       const answers = widths.map((width) => ({
-        assessment: { kind: 'scored' as const, spoofProbability: width / 100, views: [] },
+        assessment: { kind: 'scored' as const, spoofProbability: width / 100, views: [], rotation: 0 as const },
         timings,
       }));
       return { answers, runMs: 3, ...beforeRun(widths) };

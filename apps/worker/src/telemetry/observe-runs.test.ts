@@ -28,7 +28,7 @@ const finished = (name: string) => exporter.getFinishedSpans().filter((span) => 
 
 const timings = { detectMs: 20, classifyMs: 30 };
 const scored = {
-  assessment: { kind: 'scored' as const, spoofProbability: 0.5, views: [] },
+  assessment: { kind: 'scored' as const, spoofProbability: 0.5, views: [], rotation: 0 as const },
   timings,
 };
 const noFace = { assessment: { kind: 'no_face' }, timings } as const;

@@ -68,6 +68,7 @@ export {
   type CutPoints,
   decideVerdict,
   type FaceCountFailure,
+  type Rotation,
   type ScoredFace,
   type SpoofStatus,
   type Verdict,

@@ -6,6 +6,7 @@ export type Assessment = ScoredFace | { kind: FaceCountFailure };
 export interface ScoredFace extends Score {
   /** What the score was made of. */
   views: ViewScore[];
+  rotation: Rotation;
 }
 
 /** All that a verdict depends on. */
@@ -24,6 +25,9 @@ export interface ViewScore {
   /** log(P(spoof) / P(live)), before any calibration. */
   logit: number;
 }
+
+/** Degrees clockwise by which a picture was turned before it was scored; 0 for most. */
+export type Rotation = 0 | 90 | 180 | 270;
 
 /** The P(spoof) from which a verdict is MODERATE or HIGH; 0 <= moderate <= high <= 1. */
 export interface CutPoints {
