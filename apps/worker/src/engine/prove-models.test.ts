@@ -40,6 +40,7 @@ test('models that match their manifest pass, and assess a picture', async () => 
   const [assessed] = await assessPictures(stages, [picture]);
   expect(assessed?.assessment).toEqual({
     kind: 'scored',
+    rotation: 0,
     spoofProbability: expect.closeTo(0.8, 5) as number,
     views: [
       {

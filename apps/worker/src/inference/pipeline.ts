@@ -3,10 +3,11 @@ import type { DecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
+import { removeSurround } from './remove-surround.js';
 import { classifyFaces, type SpoofClassifier } from './score-faces.js';
 
 /**
- * The path of one image: decode ▶ (batch) ▶ detect, upright ▶ choose ▶ classify.
+ * The path of one image: decode ▶ (batch) ▶ remove surround ▶ detect upright ▶ choose ▶ classify.
  *
  * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
  * each image, and `assessPictures` runs in an engine's thread for a whole batch.
@@ -63,7 +64,7 @@ export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
-  const detect = await timed(() => detectUpright(detector, pictures));
+  const detect = await timed(() => detectUpright(detector, pictures.map(removeSurround)));
   const choices = detect.result.map(({ faces, ...upright }) => ({
     ...upright,
     ...chooseFace(faces, minFaceRatio),

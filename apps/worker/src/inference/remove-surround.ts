@@ -1,0 +1,246 @@
+import type { Picture, Size } from './picture.js';
+
+/*
+ * A photo on a canvas of one color, straight (the bars of a player or a screenshot) or tilted. The
+ * surround is not a scene, and a tilted one makes the classifier miss attacks: see
+ * docs/explanation/accuracy.md. The content is cut out and put straight:
+ *
+ *   corners of one color? ▶ trace the content's edge ▶ fit a rectangle ▶ cut it out
+ *
+ * Nearly all pictures leave at the first step, after four pixels.
+ */
+
+/**
+ * The content of a picture that is a rectangle on a surround of one color; other pictures as they
+ * are. A wall behind a person stays: what is before it is not a rectangle.
+ */
+export function removeSurround(picture: Picture): Picture {
+  const color = cornerColor(picture);
+  if (!color) return picture;
+  const content = fitRectangle(traceContent(picture, color), picture);
+  if (!content) return picture;
+  return content.tilt === 0 ? cutStraight(picture, content) : cutTilted(picture, content);
+}
+
+type Color = [red: number, green: number, blue: number];
+
+/** Most levels (0..255) by which a channel of the surround differs: JPEG is not exact. */
+const MAX_NOISE = 20;
+
+/** The mean of the four corner pixels, unless one of them differs from it. */
+function cornerColor(picture: Picture): Color | undefined {
+  const { width, height, pixels } = picture;
+  const last = 3 * (width * height - 1);
+  const corners = [0, 3 * (width - 1), last - 3 * (width - 1), last];
+  const color = [0, 1, 2].map(
+    (channel) => corners.reduce((sum, at) => sum + pixels[at + channel]!, 0) / 4,
+  ) as Color;
+  return corners.every((at) => isColor(pixels, at, color)) ? color : undefined;
+}
+
+function isColor(pixels: Uint8Array, at: number, [red, green, blue]: Color): boolean {
+  return (
+    Math.abs(pixels[at]! - red) <= MAX_NOISE &&
+    Math.abs(pixels[at + 1]! - green) <= MAX_NOISE &&
+    Math.abs(pixels[at + 2]! - blue) <= MAX_NOISE
+  );
+}
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** How many rows and how many columns are traced. */
+const TRACES = 32;
+
+/** Most steps along a line before the edge is near; the last one is then refined to a pixel. */
+const STEPS = 400;
+
+/** The first and the last point of the content in evenly spaced rows and columns. */
+function traceContent({ width, height, pixels }: Picture, color: Color): Point[] {
+  const isContent = (at: number) => !isColor(pixels, at, color);
+  const across = { length: width, stride: 3 };
+  const down = { length: height, stride: 3 * width };
+  const rows = spread(height).flatMap((row) =>
+    endsOf(across, (at) => isContent(at + row * down.stride)).map((x) => ({ x, y: row + 0.5 })),
+  );
+  const columns = spread(width).flatMap((column) =>
+    endsOf(down, (at) => isContent(at + column * across.stride)).map((y) => {
+      return { x: column + 0.5, y };
+    }),
+  );
+  return [...rows, ...columns];
+}
+
+function spread(length: number): number[] {
+  return Array.from({ length: TRACES }, (_, i) => Math.floor(((i + 0.5) * length) / TRACES));
+}
+
+/** Where the content starts and ends along a line, in pixels; nothing for a line without content. */
+function endsOf(
+  { length, stride }: { length: number; stride: number },
+  isContent: (at: number) => boolean,
+): number[] {
+  const step = Math.ceil(length / STEPS);
+  let first = 0;
+  while (first < length && !isContent(first * stride)) first += step;
+  if (first >= length) return [];
+  while (first > 0 && isContent((first - 1) * stride)) first--;
+  let last = length;
+  while (!isContent((last - 1) * stride)) last = Math.max(last - step, first + 1);
+  while (last < length && isContent(last * stride)) last++;
+  return [first, last];
+}
+
+/** A rectangle in pixels of the picture. */
+interface Rectangle extends Size {
+  /** Its center. */
+  x: number;
+  y: number;
+  /** Degrees clockwise by which it is turned, from -45 to 45. */
+  tilt: number;
+}
+
+/** Share of the traced points that are on the rectangle's sides. */
+const MIN_ON_SIDES = 0.9;
+
+/** Shortest side of a content that is cut out, in pixels. */
+const MIN_SIDE = 48;
+
+/** A tilt up to this, in degrees, is a straight rectangle with noise on its edge. */
+const MAX_STRAIGHT = 0.5;
+
+/**
+ * The rectangle that has the points on its sides. Points on the picture's own edge are not traced
+ * from an edge of the content, but the rectangle contains them.
+ */
+function fitRectangle(points: Point[], picture: Size): Rectangle | undefined {
+  const edge = points.filter(
+    ({ x, y }) => x > 1 && y > 1 && x < picture.width - 1 && y < picture.height - 1,
+  );
+  if (edge.length < TRACES / 2) return undefined;
+  const misfit = (tilt: number) => {
+    const distance = distanceToSides(boundsAt(points, tilt), tilt);
+    return edge.reduce((sum, point) => sum + distance(point), 0);
+  };
+  const coarse = leastOf(angles(-45, 45, 3), misfit);
+  const closer = leastOf(angles(coarse - 3, coarse + 3, 0.5), misfit);
+  const fine = leastOf(angles(closer - 0.5, closer + 0.5, 0.1), misfit);
+  const tilt = Math.abs(fine) <= MAX_STRAIGHT ? 0 : fine;
+  const bounds = boundsAt(points, tilt);
+  const tolerance = 1.5 + 0.006 * Math.max(picture.width, picture.height);
+  const onSides = edge.map(distanceToSides(bounds, tilt)).filter((d) => d <= tolerance);
+  if (onSides.length < MIN_ON_SIDES * edge.length) return undefined;
+  const width = bounds.right - bounds.left;
+  const height = bounds.bottom - bounds.top;
+  if (Math.min(width, height) < MIN_SIDE) return undefined;
+  const middle = { x: (bounds.left + bounds.right) / 2, y: (bounds.top + bounds.bottom) / 2 };
+  return { ...turn(middle, tilt), width, height, tilt };
+}
+
+function angles(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.round((to - from) / step) + 1 }, (_, i) => from + i * step);
+}
+
+function leastOf(values: number[], cost: (value: number) => number): number {
+  const costs = values.map(cost);
+  return values[costs.indexOf(Math.min(...costs))]!;
+}
+
+/** The point turned clockwise around the origin, by degrees. */
+function turn({ x, y }: Point, degrees: number): Point {
+  const [sin, cos] = sinCos(degrees);
+  return { x: cos * x - sin * y, y: sin * x + cos * y };
+}
+
+function sinCos(degrees: number): [sin: number, cos: number] {
+  const radians = (degrees * Math.PI) / 180;
+  return [Math.sin(radians), Math.cos(radians)];
+}
+
+interface Bounds {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** The bounds of the points on axes that are turned clockwise by `tilt`. */
+function boundsAt(points: Point[], tilt: number): Bounds {
+  const [sin, cos] = sinCos(tilt);
+  const bounds = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  for (const point of points) {
+    const x = cos * point.x + sin * point.y;
+    const y = cos * point.y - sin * point.x;
+    bounds.left = Math.min(bounds.left, x);
+    bounds.right = Math.max(bounds.right, x);
+    bounds.top = Math.min(bounds.top, y);
+    bounds.bottom = Math.max(bounds.bottom, y);
+  }
+  return bounds;
+}
+
+function distanceToSides({ left, top, right, bottom }: Bounds, tilt: number) {
+  const [sin, cos] = sinCos(tilt);
+  return (point: Point): number => {
+    const x = cos * point.x + sin * point.y;
+    const y = cos * point.y - sin * point.x;
+    return Math.min(x - left, right - x, y - top, bottom - y);
+  };
+}
+
+function cutStraight(picture: Picture, content: Rectangle): Picture {
+  const left = Math.max(0, Math.round(content.x - content.width / 2));
+  const top = Math.max(0, Math.round(content.y - content.height / 2));
+  const width = Math.min(picture.width - left, Math.round(content.width));
+  const height = Math.min(picture.height - top, Math.round(content.height));
+  const pixels = new Uint8Array(3 * width * height);
+  for (let row = 0; row < height; row++) {
+    const from = 3 * ((top + row) * picture.width + left);
+    pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * width * row);
+  }
+  return { pixels, width, height };
+}
+
+/** Pixels at each side of a tilted content that are mixed with the surround. */
+const MIXED = 2;
+
+/** Turns the content straight, with bilinear interpolation. Beyond the picture, its edge repeats. */
+function cutTilted(picture: Picture, content: Rectangle): Picture {
+  const width = Math.round(content.width) - 2 * MIXED;
+  const height = Math.round(content.height) - 2 * MIXED;
+  const pixels = new Uint8Array(3 * width * height);
+  const step = turn({ x: 1, y: 0 }, content.tilt);
+  let at = 0;
+  for (let row = 0; row < height; row++) {
+    const start = turn({ x: (1 - width) / 2, y: row + (1 - height) / 2 }, content.tilt);
+    let x = content.x + start.x - 0.5;
+    let y = content.y + start.y - 0.5;
+    for (let column = 0; column < width; column++, at += 3, x += step.x, y += step.y) {
+      blend(picture, { x, y }, pixels, at);
+    }
+  }
+  return { pixels, width, height };
+}
+
+/** Writes the color at a point, where the center of the first pixel is 0, 0. */
+function blend(
+  { pixels, width, height }: Picture,
+  { x, y }: Point,
+  out: Uint8Array,
+  at: number,
+): void {
+  const insideX = Math.min(Math.max(x, 0), width - 1);
+  const insideY = Math.min(Math.max(y, 0), height - 1);
+  const [column, row] = [Math.floor(insideX), Math.floor(insideY)];
+  const [right, down] = [column < width - 1 ? 3 : 0, row < height - 1 ? 3 * width : 0];
+  const [ofRight, ofLower] = [insideX - column, insideY - row];
+  const from = 3 * (row * width + column);
+  for (let channel = from; channel < from + 3; channel++) {
+    const upper = pixels[channel]! * (1 - ofRight) + pixels[channel + right]! * ofRight;
+    const lower =
+      pixels[channel + down]! * (1 - ofRight) + pixels[channel + down + right]! * ofRight;
+    out[at + channel - from] = upper * (1 - ofLower) + lower * ofLower + 0.5;
+  }
+}
