@@ -40,7 +40,7 @@ export async function detectFaces(detector: FaceDetector, pictures: Picture[]): 
  * but their boxes are as wide as they are high. In the development images, 34 of the 35 close-up
  * faces that the second pass found had higher boxes, and neither of the two round objects.
  */
-export function isTall({ box }: Pick<Face, 'box'>): boolean {
+function isTall({ box }: Pick<Face, 'box'>): boolean {
   return box.right - box.left < box.bottom - box.top;
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { ModelInput } from '../models/model-manifest.js';
-import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
+import { clearFrame, drawPicture, letterbox, placeInFrame, toPictureBox } from './letterbox.js';
 import { allocateBatch, type Size } from './picture.js';
+import { turnPicture } from './turn-picture.js';
 
 const frame = { width: 320, height: 240 };
 
@@ -109,3 +110,25 @@ test('an enlarged picture mixes neighboring pixels', () => {
   expect(row.toSorted((a, b) => a - b)).toEqual(row);
   expect(new Set(row).size).toBeGreaterThan(2);
 });
+
+test.each([90, 180, 270] as const)(
+  'drawPicture turned by %d degrees draws exactly what the turned picture would be',
+  (rotation) => {
+    const input: ModelInput = {
+      name: 'input',
+      ...frame,
+      channels: 'RGB',
+      subtract: [127, 127, 127],
+      multiply: [1 / 128, 1 / 128, 1 / 128],
+    };
+    const [width, height] = [37, 23];
+    const pixels = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i * 89 + 7) % 256);
+    const turned = turnPicture({ pixels, width, height }, rotation);
+    const placement = placeInFrame(turned, frame, 0.1);
+    const [expected, drawn] = allocateBatch(input, 2).images;
+    letterbox(turned, placement, expected!);
+    clearFrame(drawn!);
+    drawPicture({ pixels, width, height }, placement, drawn!, rotation);
+    expect(drawn!.values).toEqual(expected!.values);
+  },
+);

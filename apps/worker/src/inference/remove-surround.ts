@@ -17,15 +17,21 @@ import type { Picture, Size } from './picture.js';
 export function removeSurround(picture: Picture): Picture {
   const color = cornerColor(picture);
   if (!color) return picture;
-  const content = fitRectangle(traceContent(picture, color), picture);
-  if (!content) return picture;
-  return content.tilt === 0 ? cutStraight(picture, content) : cutTilted(picture, content);
+  for (const noise of NOISE) {
+    const content = fitRectangle(traceContent(picture, color, noise), picture);
+    if (content?.tilt === 0) return cutStraight(picture, content);
+    if (content) return cutTilted(picture, content);
+  }
+  return picture;
 }
 
 type Color = [red: number, green: number, blue: number];
 
-/** Most levels (0..255) by which a channel of the surround differs: JPEG is not exact. */
-const MAX_NOISE = 20;
+/**
+ * Levels (0..255) by which a channel of the surround may differ, tried in this order. JPEG adds some
+ * near the content's edge; a dark photo on black has an edge of only a few.
+ */
+const NOISE = [20, 8, 3];
 
 /** The mean of the four corner pixels, unless one of them differs from it. */
 function cornerColor(picture: Picture): Color | undefined {
@@ -35,14 +41,19 @@ function cornerColor(picture: Picture): Color | undefined {
   const color = [0, 1, 2].map(
     (channel) => corners.reduce((sum, at) => sum + pixels[at + channel]!, 0) / 4,
   ) as Color;
-  return corners.every((at) => isColor(pixels, at, color)) ? color : undefined;
+  return corners.every((at) => isColor(pixels, at, color, NOISE[0]!)) ? color : undefined;
 }
 
-function isColor(pixels: Uint8Array, at: number, [red, green, blue]: Color): boolean {
+function isColor(
+  pixels: Uint8Array,
+  at: number,
+  [red, green, blue]: Color,
+  noise: number,
+): boolean {
   return (
-    Math.abs(pixels[at]! - red) <= MAX_NOISE &&
-    Math.abs(pixels[at + 1]! - green) <= MAX_NOISE &&
-    Math.abs(pixels[at + 2]! - blue) <= MAX_NOISE
+    Math.abs(pixels[at]! - red) <= noise &&
+    Math.abs(pixels[at + 1]! - green) <= noise &&
+    Math.abs(pixels[at + 2]! - blue) <= noise
   );
 }
 
@@ -58,8 +69,8 @@ const TRACES = 32;
 const STEPS = 400;
 
 /** The first and the last point of the content in evenly spaced rows and columns. */
-function traceContent({ width, height, pixels }: Picture, color: Color): Point[] {
-  const isContent = (at: number) => !isColor(pixels, at, color);
+function traceContent({ width, height, pixels }: Picture, color: Color, noise: number): Point[] {
+  const isContent = (at: number) => !isColor(pixels, at, color, noise);
   const across = { length: width, stride: 3 };
   const down = { length: height, stride: 3 * width };
   const rows = spread(height).flatMap((row) =>
@@ -103,7 +114,7 @@ interface Rectangle extends Size {
 }
 
 /** Share of the traced points that are on the rectangle's sides. */
-const MIN_ON_SIDES = 0.9;
+const MIN_ON_SIDES = 0.8;
 
 /** Shortest side of a content that is cut out, in pixels. */
 const MIN_SIDE = 48;
@@ -120,16 +131,16 @@ function fitRectangle(points: Point[], picture: Size): Rectangle | undefined {
     ({ x, y }) => x > 1 && y > 1 && x < picture.width - 1 && y < picture.height - 1,
   );
   if (edge.length < TRACES / 2) return undefined;
-  const misfit = (tilt: number) => {
+  const tolerance = 1.5 + 0.006 * Math.max(picture.width, picture.height);
+  const misfit = (most: number) => (tilt: number) => {
     const distance = distanceToSides(boundsAt(points, tilt), tilt);
-    return edge.reduce((sum, point) => sum + distance(point), 0);
+    return edge.reduce((sum, point) => sum + Math.min(distance(point), most), 0);
   };
-  const coarse = leastOf(angles(-45, 45, 3), misfit);
-  const closer = leastOf(angles(coarse - 3, coarse + 3, 0.5), misfit);
-  const fine = leastOf(angles(closer - 0.5, closer + 0.5, 0.1), misfit);
+  const coarse = leastOf(angles(-45, 45, 3), misfit(10 * tolerance));
+  const closer = leastOf(angles(coarse - 3, coarse + 3, 0.5), misfit(3 * tolerance));
+  const fine = leastOf(angles(closer - 0.5, closer + 0.5, 0.1), misfit(tolerance));
   const tilt = Math.abs(fine) <= MAX_STRAIGHT ? 0 : fine;
   const bounds = boundsAt(points, tilt);
-  const tolerance = 1.5 + 0.006 * Math.max(picture.width, picture.height);
   const onSides = edge.map(distanceToSides(bounds, tilt)).filter((d) => d <= tolerance);
   if (onSides.length < MIN_ON_SIDES * edge.length) return undefined;
   const width = bounds.right - bounds.left;

@@ -1,0 +1,97 @@
+import { inspectHeader, type Rotation } from '@livegate/core/domain';
+import { type FaceName, face, faceNames, noFace } from '@livegate/testing/images/photos';
+import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { loadModels } from '../models/load-models.js';
+import { openSession } from '../models/open-session.js';
+import { createDecodeImage } from './decode/decode-image.js';
+import type { FaceDetector } from './detect-faces.js';
+import { detectUpright } from './detect-upright.js';
+import { type Picture, reuseBatch } from './picture.js';
+import { turnPicture } from './turn-picture.js';
+
+const decodeImage = createDecodeImage(1);
+const { detector: model } = await loadModels(await preparedModels());
+const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
+const session = await openSession(model, cpu);
+afterAll(() => session.close());
+
+/** The number of images in each run of the detector. */
+const runs: number[] = [];
+beforeEach(() => void runs.splice(0));
+const detector: FaceDetector = {
+  model,
+  session: {
+    ...session,
+    run: (batch) => {
+      runs.push(batch.length / (3 * model.input.width * model.input.height));
+      return session.run(batch);
+    },
+  },
+  takeBatch: reuseBatch(model.input),
+  scoreThreshold: 0.9,
+};
+
+async function decode(bytes: Buffer): Promise<Picture> {
+  return await decodeImage(bytes, inspectHeader(bytes, 4_000_000));
+}
+
+const pictures = Object.fromEntries(
+  await Promise.all(faceNames.map(async (name) => [name, await decode(await face(name))] as const)),
+) as Record<FaceName, Picture>;
+
+/** The rotation that undoes another one. */
+function undo(rotation: Rotation): Rotation {
+  return ((360 - rotation) % 360) as Rotation;
+}
+
+test.each([90, 180, 270] as const)(
+  'every face that was turned by %d degrees is turned back and found where it was',
+  async (rotation) => {
+    const upright = await detectUpright(detector, Object.values(pictures));
+    const turned = await detectUpright(
+      detector,
+      Object.values(pictures).map((picture) => turnPicture(picture, rotation)),
+    );
+    expect(turned.map((found) => found.rotation)).toEqual(faceNames.map(() => undo(rotation)));
+    // Pixels are turned exactly, so nothing may differ.
+    expect(turned.map(({ picture, faces }) => ({ picture, faces }))).toEqual(
+      upright.map(({ picture, faces }) => ({ picture, faces })),
+    );
+  },
+);
+
+test('an upright photo costs one image of one detector run, and is not copied', async () => {
+  const photo = pictures['photo 1 left'];
+  const [found] = await detectUpright(detector, [photo]);
+  expect(runs).toEqual([1]);
+  expect(found?.rotation).toBe(0);
+  expect(found?.picture).toBe(photo);
+});
+
+test('the doubtful pictures of a batch share one more run, and those to turn another', async () => {
+  const photo = pictures['photo 1 left'];
+  const onItsSide = turnPicture(pictures['photo 3 left'], 90);
+  const onItsHead = turnPicture(pictures['photo 4 left'], 180);
+  const empty = await decode(await noFace());
+  await detectUpright(detector, [photo, onItsSide, empty, onItsHead]);
+  const [first, ...later] = runs;
+  expect(first).toBe(4);
+  // Padded pictures without a face, the orientations of three pictures, two turned ones.
+  expect(later.slice(-2)).toEqual([3, 2]);
+  expect(later.length).toBeLessThanOrEqual(3);
+});
+
+test('a picture beside a turned one gets exactly the faces that it gets alone', async () => {
+  const photo = pictures['photo 1 left'];
+  const onItsSide = turnPicture(pictures['photo 3 left'], 270);
+  const together = await detectUpright(detector, [onItsSide, photo, onItsSide]);
+  const [alone] = await detectUpright(detector, [photo]);
+  const [turnedAlone] = await detectUpright(detector, [onItsSide]);
+  expect(together).toEqual([turnedAlone, alone, turnedAlone]);
+});
+
+test('a picture without a face is not turned', async () => {
+  const picture = await decode(await noFace());
+  expect(await detectUpright(detector, [picture])).toEqual([{ picture, rotation: 0, faces: [] }]);
+});

@@ -1,0 +1,99 @@
+import { inspectHeader } from '@livegate/core/domain';
+import * as photos from '@livegate/testing/images/photos';
+import {
+  personBeforeWall,
+  tilted,
+  tiltedInPlace,
+  withBars,
+} from '@livegate/testing/images/surrounds';
+import { describe, expect, test } from 'vitest';
+import { createDecodeImage } from './decode/decode-image.js';
+import type { Picture } from './picture.js';
+import { removeSurround } from './remove-surround.js';
+
+const decodeImage = createDecodeImage(1);
+
+async function decode(bytes: Buffer): Promise<Picture> {
+  return await decodeImage(bytes, inspectHeader(bytes, 4_000_000));
+}
+
+const photo = await photos.face('photo 3 left');
+const original = await decode(photo);
+
+/** Mean difference of two pictures in their common middle, in levels of 0..255. */
+function differenceOf(a: Picture, b: Picture): number {
+  const [width, height] = [Math.min(a.width, b.width), Math.min(a.height, b.height)];
+  const at = (picture: Picture, x: number, y: number) => {
+    const column = x + Math.round((picture.width - width) / 2);
+    return 3 * ((y + Math.round((picture.height - height) / 2)) * picture.width + column);
+  };
+  let sum = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      sum += Math.abs(a.pixels[at(a, x, y) + 1]! - b.pixels[at(b, x, y) + 1]!);
+    }
+  }
+  return sum / (width * height);
+}
+
+function expectSize(found: Picture, { width, height }: Picture, tolerance: number): void {
+  expect(Math.abs(found.width - width)).toBeLessThanOrEqual(tolerance);
+  expect(Math.abs(found.height - height)).toBeLessThanOrEqual(tolerance);
+}
+
+describe.each(['black', 'white', 'gray', '#336699'])('removeSurround of %s', (color) => {
+  test.each([
+    { left: 200, right: 200 },
+    { top: 150, bottom: 90 },
+    { left: 60, right: 60, top: 300, bottom: 300 },
+  ])('cuts off the bars %j', async (sides) => {
+    const content = removeSurround(await decode(await withBars(photo, color, sides)));
+    expectSize(content, original, 8);
+    expect(differenceOf(content, original)).toBeLessThan(8);
+  });
+
+  test.each([15, -15, 30, -30, 44, 7])('puts a photo straight that is tilted by %d', async (by) => {
+    const content = removeSurround(await decode(await tilted(photo, by, color)));
+    expectSize(content, original, 12);
+    expect(differenceOf(content, original)).toBeLessThan(8);
+  });
+
+  test.each([15, -30, 40])('puts it straight when its corners are cut off: %d', async (by) => {
+    const content = removeSurround(await decode(await tiltedInPlace(photo, by, color)));
+    // The corners are lost, so only the middle is compared.
+    const middle = differenceOf(centerOf(content), centerOf(original));
+    expect(middle).toBeLessThan(10);
+  });
+});
+
+function centerOf({ pixels, width, height }: Picture): Picture {
+  const side = 300;
+  const [left, top] = [Math.round((width - side) / 2), Math.round((height - side) / 2)];
+  const rows = Array.from({ length: side }, (_, y) => {
+    const from = 3 * ((top + y) * width + left);
+    return pixels.subarray(from, from + 3 * side);
+  });
+  return { pixels: Uint8Array.from(rows.flatMap((row) => [...row])), width: side, height: side };
+}
+
+test('removeSurround returns photos without a surround as they are', async () => {
+  for (const image of [...(await photos.faces()), await photos.groupPhoto()]) {
+    const picture = await decode(image);
+    expect(removeSurround(picture)).toBe(picture);
+  }
+});
+
+test.each(['white', 'black', '#8aa'])(
+  'removeSurround leaves a person before a wall of %s',
+  async (wall) => {
+    const picture = await decode(await personBeforeWall(wall));
+    expect(removeSurround(picture)).toBe(picture);
+  },
+);
+
+test('removeSurround leaves a round object on black, and a picture of one color', async () => {
+  for (const image of [await photos.roundThing(), (await photos.greySquare()).jpeg]) {
+    const picture = await decode(image);
+    expect(removeSurround(picture)).toBe(picture);
+  }
+});
