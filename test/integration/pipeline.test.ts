@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { MANIFEST_FILE, parseManifest } from '@livegate/worker/models/model-manifest';
 import { openScheduler, type SchedulerConfig } from '@livegate/worker/scheduling/schedule-images';
+import sharp from 'sharp';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import * as odd from '@livegate/testing/images/odd-images';
 import {
@@ -14,6 +15,7 @@ import {
   selfie,
   tightCrop,
 } from '@livegate/testing/images/photos';
+import { tilted, withBars } from '@livegate/testing/images/surrounds';
 import { countProcesses } from '@livegate/testing/models/decode-processes';
 import { schedulerConfig } from '@livegate/testing/models/scheduler-config';
 import { silentLog } from '@livegate/testing/redis/sandbox';
@@ -90,6 +92,29 @@ test('the eight EXIF orientations of a photo score the same within 0.001', async
   const images = await Promise.all(odd.orientations.map((o) => odd.oriented(photo, o)));
   const scores = await Promise.all(images.map((image) => scoreOf(image)));
   expect(Math.max(...scores) - Math.min(...scores)).toBeLessThan(0.001);
+});
+
+test.each([90, 180, 270] as const)(
+  'a selfie that lies turned by %d degrees, without EXIF, scores as upright and is reported',
+  async (degrees) => {
+    const photo = await sharp(await selfie())
+      .png()
+      .toBuffer();
+    const turned = await sharp(photo).rotate(degrees).png().toBuffer();
+    const { assessment } = await pipeline.assess(turned);
+    expect(assessment).toEqual({
+      ...(await pipeline.assess(photo)).assessment,
+      rotation: 360 - degrees,
+    });
+  },
+);
+
+test('a selfie between bars, or tilted on white, scores LOW like the photo alone', async () => {
+  const photo = await selfie();
+  const bars = await withBars(photo, 'black', { left: 200, right: 200 });
+  for (const image of [bars, await tilted(photo, 20, 'white')]) {
+    expect(await scoreOf(image)).toBeLessThan(0.05);
+  }
 });
 
 test('CMYK, grayscale, alpha and 16-bit images are scored, and LOW like the photo', async () => {

@@ -66,7 +66,7 @@ interface Point {
 const TRACES = 32;
 
 /** Most steps along a line before the edge is near; the last one is then refined to a pixel. */
-const STEPS = 400;
+const STEPS = 128;
 
 /** The first and the last point of the content in evenly spaced rows and columns. */
 function traceContent({ width, height, pixels }: Picture, color: Color, noise: number): Point[] {
