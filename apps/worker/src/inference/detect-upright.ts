@@ -88,11 +88,11 @@ async function turnUpright(
       return { ...candidate, picture: turnPicture(picture, candidate.rotation), of: i };
     }),
   );
-  const faces = await detectFaces(
+  const facesOfTurned = await detectFaces(
     detector,
     turned.map(({ picture }) => picture),
   );
-  const seen = turned.map((candidate, i) => ({ ...candidate, faces: faces[i]! }));
+  const seen = turned.map((candidate, i) => ({ ...candidate, faces: facesOfTurned[i]! }));
   return doubtful.map((given, i) => {
     const logOdds = candidates[i]!.find(({ rotation }) => rotation === 0)?.logOdds ?? 0;
     const all = [{ ...given, logOdds }, ...seen.filter(({ of }) => of === i)];
@@ -126,6 +126,9 @@ const LEAST_SCORE = 0.95;
 /** How many orientations of a picture are looked at in full size. */
 const MOST_CANDIDATES = 2;
 
+/** Log-odds below the best orientation from which another one is not looked at in full size. */
+const CLOSE = 2;
+
 /**
  * The orientations in which each picture has an upright face, the best ones first. The detector
  * sees all four orientations in one image. That costs a quarter of four images, and tells them
@@ -148,7 +151,11 @@ async function compareOrientations(
       const face = upright.find(({ box }) => rotationAt(box, frame) === rotation);
       return face ? [{ rotation, logOdds: toLogOdds(face.score) }] : [];
     });
-    return best.toSorted((a, b) => b.logOdds - a.logOdds).slice(0, MOST_CANDIDATES);
+    const most = Math.max(...best.map(({ logOdds }) => logOdds));
+    return best
+      .filter(({ logOdds }) => logOdds > most - CLOSE)
+      .toSorted((a, b) => b.logOdds - a.logOdds)
+      .slice(0, MOST_CANDIDATES);
   });
 }
 
@@ -157,7 +164,7 @@ function drawOrientations(picture: Picture, frame: Size): DrawFrame {
     clearFrame(tensor);
     for (const [cell, rotation] of ROTATIONS.entries()) {
       const placement = placeInCell(turnedSize(picture, rotation), frame, cell);
-      drawPicture(picture, placement, tensor, rotation);
+      drawPicture({ picture, rotation }, placement, tensor);
     }
   };
 }

@@ -128,7 +128,7 @@ test.each([90, 180, 270] as const)(
     const [expected, drawn] = allocateBatch(input, 2).images;
     letterbox(turned, placement, expected!);
     clearFrame(drawn!);
-    drawPicture({ pixels, width, height }, placement, drawn!, rotation);
+    drawPicture({ picture: { pixels, width, height }, rotation }, placement, drawn!);
     expect(drawn!.values).toEqual(expected!.values);
   },
 );

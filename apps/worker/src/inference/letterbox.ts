@@ -35,7 +35,7 @@ const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 /** Draws the picture into the tensor, on black. */
 export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
   clearFrame(tensor);
-  drawPicture(picture, placement, tensor);
+  drawPicture({ picture, rotation: 0 }, placement, tensor);
 }
 
 /** Fills the tensor with black. */
@@ -52,10 +52,9 @@ export function clearFrame(tensor: ImageTensor): void {
  * as if the whole area were averaged, for four reads instead of dozens.
  */
 export function drawPicture(
-  picture: Picture,
+  { picture, rotation }: { picture: Picture; rotation: Rotation },
   placement: Placement,
   tensor: ImageTensor,
-  rotation: Rotation = 0,
 ): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
     return { values, black: (0 - subtract) * multiply, ofPoint: multiply / ACROSS.length };

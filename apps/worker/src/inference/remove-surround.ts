@@ -1,3 +1,4 @@
+import { cutRectangle, type Point, type Rectangle, sinCos, turn } from './cut-rectangle.js';
 import type { Picture, Size } from './picture.js';
 
 /*
@@ -18,14 +19,19 @@ export function removeSurround(picture: Picture): Picture {
   const color = cornerColor(picture);
   if (!color) return picture;
   for (const noise of NOISE) {
-    const content = fitRectangle(traceContent(picture, color, noise), picture);
-    if (content?.tilt === 0) return cutStraight(picture, content);
-    if (content) return cutTilted(picture, content);
+    const content = fitRectangle(traceContent(picture, { color, noise }), picture);
+    if (content) return cutRectangle(picture, content);
   }
   return picture;
 }
 
 type Color = [red: number, green: number, blue: number];
+
+interface Surround {
+  color: Color;
+  /** Levels (0..255) by which a channel may differ. */
+  noise: number;
+}
 
 /**
  * Levels (0..255) by which a channel of the surround may differ, tried in this order. JPEG adds some
@@ -41,25 +47,18 @@ function cornerColor(picture: Picture): Color | undefined {
   const color = [0, 1, 2].map(
     (channel) => corners.reduce((sum, at) => sum + pixels[at + channel]!, 0) / 4,
   ) as Color;
-  return corners.every((at) => isColor(pixels, at, color, NOISE[0]!)) ? color : undefined;
+  return corners.every((at) => isColor(pixels, at, { color, noise: NOISE[0]! }))
+    ? color
+    : undefined;
 }
 
-function isColor(
-  pixels: Uint8Array,
-  at: number,
-  [red, green, blue]: Color,
-  noise: number,
-): boolean {
+function isColor(pixels: Uint8Array, at: number, { color, noise }: Surround): boolean {
+  const [red, green, blue] = color;
   return (
     Math.abs(pixels[at]! - red) <= noise &&
     Math.abs(pixels[at + 1]! - green) <= noise &&
     Math.abs(pixels[at + 2]! - blue) <= noise
   );
-}
-
-interface Point {
-  x: number;
-  y: number;
 }
 
 /** How many rows and how many columns are traced. */
@@ -69,8 +68,8 @@ const TRACES = 32;
 const STEPS = 128;
 
 /** The first and the last point of the content in evenly spaced rows and columns. */
-function traceContent({ width, height, pixels }: Picture, color: Color, noise: number): Point[] {
-  const isContent = (at: number) => !isColor(pixels, at, color, noise);
+function traceContent({ width, height, pixels }: Picture, surround: Surround): Point[] {
+  const isContent = (at: number) => !isColor(pixels, at, surround);
   const across = { length: width, stride: 3 };
   const down = { length: height, stride: 3 * width };
   const rows = spread(height).flatMap((row) =>
@@ -104,15 +103,6 @@ function endsOf(
   return [first, last];
 }
 
-/** A rectangle in pixels of the picture. */
-interface Rectangle extends Size {
-  /** Its center. */
-  x: number;
-  y: number;
-  /** Degrees clockwise by which it is turned, from -45 to 45. */
-  tilt: number;
-}
-
 /** Share of the traced points that are on the rectangle's sides. */
 const MIN_ON_SIDES = 0.8;
 
@@ -132,10 +122,8 @@ function fitRectangle(points: Point[], picture: Size): Rectangle | undefined {
   );
   if (edge.length < TRACES / 2) return undefined;
   const tolerance = 1.5 + 0.006 * Math.max(picture.width, picture.height);
-  const misfit = (most: number) => (tilt: number) => {
-    const distance = distanceToSides(boundsAt(points, tilt), tilt);
-    return edge.reduce((sum, point) => sum + Math.min(distance(point), most), 0);
-  };
+  const misfit = (most: number) => (tilt: number) =>
+    sumDistances(edge, { bounds: boundsAt(points, tilt), tilt, most });
   const coarse = leastOf(angles(-45, 45, 3), misfit(10 * tolerance));
   const closer = leastOf(angles(coarse - 3, coarse + 3, 0.5), misfit(3 * tolerance));
   const fine = leastOf(angles(closer - 0.5, closer + 0.5, 0.1), misfit(tolerance));
@@ -157,17 +145,6 @@ function angles(from: number, to: number, step: number): number[] {
 function leastOf(values: number[], cost: (value: number) => number): number {
   const costs = values.map(cost);
   return values[costs.indexOf(Math.min(...costs))]!;
-}
-
-/** The point turned clockwise around the origin, by degrees. */
-function turn({ x, y }: Point, degrees: number): Point {
-  const [sin, cos] = sinCos(degrees);
-  return { x: cos * x - sin * y, y: sin * x + cos * y };
-}
-
-function sinCos(degrees: number): [sin: number, cos: number] {
-  const radians = (degrees * Math.PI) / 180;
-  return [Math.sin(radians), Math.cos(radians)];
 }
 
 interface Bounds {
@@ -201,57 +178,13 @@ function distanceToSides({ left, top, right, bottom }: Bounds, tilt: number) {
   };
 }
 
-function cutStraight(picture: Picture, content: Rectangle): Picture {
-  const left = Math.max(0, Math.round(content.x - content.width / 2));
-  const top = Math.max(0, Math.round(content.y - content.height / 2));
-  const width = Math.min(picture.width - left, Math.round(content.width));
-  const height = Math.min(picture.height - top, Math.round(content.height));
-  const pixels = new Uint8Array(3 * width * height);
-  for (let row = 0; row < height; row++) {
-    const from = 3 * ((top + row) * picture.width + left);
-    pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * width * row);
-  }
-  return { pixels, width, height };
-}
-
-/** Pixels at each side of a tilted content that are mixed with the surround. */
-const MIXED = 2;
-
-/** Turns the content straight, with bilinear interpolation. Beyond the picture, its edge repeats. */
-function cutTilted(picture: Picture, content: Rectangle): Picture {
-  const width = Math.round(content.width) - 2 * MIXED;
-  const height = Math.round(content.height) - 2 * MIXED;
-  const pixels = new Uint8Array(3 * width * height);
-  const step = turn({ x: 1, y: 0 }, content.tilt);
-  let at = 0;
-  for (let row = 0; row < height; row++) {
-    const start = turn({ x: (1 - width) / 2, y: row + (1 - height) / 2 }, content.tilt);
-    let x = content.x + start.x - 0.5;
-    let y = content.y + start.y - 0.5;
-    for (let column = 0; column < width; column++, at += 3, x += step.x, y += step.y) {
-      blend(picture, { x, y }, pixels, at);
-    }
-  }
-  return { pixels, width, height };
-}
-
-/** Writes the color at a point, where the center of the first pixel is 0, 0. */
-function blend(
-  { pixels, width, height }: Picture,
-  { x, y }: Point,
-  out: Uint8Array,
-  at: number,
-): void {
-  const insideX = Math.min(Math.max(x, 0), width - 1);
-  const insideY = Math.min(Math.max(y, 0), height - 1);
-  const [column, row] = [Math.floor(insideX), Math.floor(insideY)];
-  const [right, down] = [column < width - 1 ? 3 : 0, row < height - 1 ? 3 * width : 0];
-  const [ofRight, ofLower] = [insideX - column, insideY - row];
-  const from = 3 * (row * width + column);
-  for (let channel = from; channel < from + 3; channel++) {
-    const upper = pixels[channel]! * (1 - ofRight) + pixels[channel + right]! * ofRight;
-    const lower =
-      pixels[channel + down]! * (1 - ofRight) + pixels[channel + down + right]! * ofRight;
-    out[at + channel - from] = upper * (1 - ofLower) + lower * ofLower + 0.5;
-  }
+/** The sum of the points' distances to the nearest side, each at most `most`. */
+function sumDistances(
+  points: Point[],
+  { bounds, tilt, most }: { bounds: Bounds; tilt: number; most: number },
+): number {
+  const distance = distanceToSides(bounds, tilt);
+  let sum = 0;
+  for (const point of points) sum += Math.min(distance(point), most);
+  return sum;
 }
