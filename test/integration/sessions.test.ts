@@ -13,6 +13,7 @@ import {
   type GatewayTestOptions,
   startGateway,
 } from '@livegate/testing/gateway/gateway';
+import { connectRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 import { describe, expect, it } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
@@ -785,6 +786,21 @@ it('no log line has a whole sid, a reference or a verdict', async () => {
   await expect.poll(() => lines.join('\n')).toContain(collection);
   expect(lines.join('\n')).toContain(`/sessions/${sid.slice(0, 6)}…/photo`);
   expect(lines.join('\n')).not.toMatch(new RegExp(`${sid}|4711|LOW|0\\.026`));
+});
+
+it('a browser that hangs up in the middle of a photo leaves nothing held, and costs nothing', async () => {
+  const { create, readState, leases, uploads, port } = await open();
+  const { sid } = await create();
+  const client = connectRaw(port);
+  const type = 'Content-Type: multipart/form-data; boundary=x';
+  const head = [`POST /sessions/${sid}/photo HTTP/1.1`, 'Host: a', type, 'Content-Length: 1000'];
+  client.send(`${head.join('\r\n')}\r\n\r\n--x\r\n`);
+  await expect.poll(() => leases.held()).toMatchObject({ parser: 1, upload_permit: 1 });
+  client.reset();
+  const count = () => Object.values(leases.held()).reduce((sum, held) => sum + held);
+  await expect.poll(count).toBe(0);
+  expect(uploads.bytesInFlight).toBe(0);
+  expect(await readState(sid)).toMatchObject({ photos_left: 30, tries_left: 3 });
 });
 
 it('nothing is held once the sessions are over', async () => {
