@@ -88,9 +88,10 @@ async function turnUpright(
       return { ...candidate, picture: turnPicture(picture, candidate.rotation), of: i };
     }),
   );
-  const facesOfTurned = await detectFaces(
+  const facesOfTurned = await detectInRuns(
     detector,
     turned.map(({ picture }) => picture),
+    doubtful.length,
   );
   const seen = turned.map((candidate, i) => ({ ...candidate, faces: facesOfTurned[i]! }));
   return doubtful.map((given, i) => {
@@ -99,6 +100,17 @@ async function turnUpright(
     const { picture, rotation, faces } = all.reduce((a, b) => (support(b) > support(a) ? b : a));
     return { picture, rotation, faces };
   });
+}
+
+/** At most `most` pictures a run: an accelerator searches its algorithms again for a larger tensor. */
+async function detectInRuns(
+  detector: FaceDetector,
+  pictures: Picture[],
+  most: number,
+): Promise<Face[][]> {
+  if (pictures.length === 0) return [];
+  const faces = await detectFaces(detector, pictures.slice(0, most));
+  return [...faces, ...(await detectInRuns(detector, pictures.slice(most), most))];
 }
 
 /** How much speaks for an orientation: both looks at it, unless its best face lies on its side. */
