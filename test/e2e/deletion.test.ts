@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Assessment, LivegateError } from '@livegate/core/domain';
 import type { Redis } from '@livegate/core/redis';
-import { exampleWorker, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
 import { Redis as Server } from 'ioredis';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
@@ -94,6 +94,7 @@ function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>):
         spoofProbability: score,
         views: [],
         rotation: 0,
+        quality: exampleQuality,
       };
       return { assessment, modelSet: exampleWorker, timings };
     },

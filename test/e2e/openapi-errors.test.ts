@@ -6,6 +6,7 @@ import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
 import { pngBomb } from '@livegate/testing/images/odd-images';
 import { noFace, selfie } from '@livegate/testing/images/photos';
+import { weakPhotoCodes, weakSelfie } from '@livegate/testing/images/weak-photos';
 import type { CheckedAnswer } from '@livegate/testing/product/document-checker';
 import {
   asJson,
@@ -144,6 +145,11 @@ describe('the errors of every operation are answered as documented', () => {
     }
   });
 
+  it('readJob: invalid_quality_policy for an unknown policy', async () => {
+    const headers = { 'livegate-quality': 'strict' };
+    await expectError('readJob', 'invalid_quality_policy', { headers });
+  });
+
   it('cancelJob: already_finished for a finished job', async () => {
     const id = await client.finishJob();
     await expectError('cancelJob', 'already_finished', { params: { id } });
@@ -165,6 +171,7 @@ describe('checkPassiveLiveness refuses as documented', () => {
     ['unsupported_image_type', () => ({ body: form(unsupportedImages.gif) })],
     ['unsupported_media_type', () => ({ body: 'text' })],
     ['invalid_idempotency_key', () => ({ headers: { 'idempotency-key': 'a b' }, body: form('a') })],
+    ['invalid_quality_policy', () => ({ headers: quality('strict'), body: form('a') })],
     ['webhook_url_refused', () => withWebhook('ftp://127.0.0.1')],
     ['webhook_secret_missing', () => withWebhook(product.receiver.url)],
   ];
@@ -173,6 +180,13 @@ describe('checkPassiveLiveness refuses as documented', () => {
   async function withWebhook(url: string): Promise<Sent> {
     return asJson({ image: (await selfie()).toString('base64'), webhook_url: url });
   }
+
+  const quality = (policy: string) => ({ 'livegate-quality': policy });
+
+  it.each(weakPhotoCodes)('%s for a caller that enforces quality', async (code) => {
+    const sent = { headers: quality('enforce'), body: form(await weakSelfie(code)) };
+    await expectError(check, code, sent);
+  });
 
   it.each(refusals)('%s', async (code, create) => {
     await expectError(check, code, await create());
@@ -328,8 +342,9 @@ describe('broken HTTP is answered as documented', () => {
   const raw = (...lines: string[]) => sendRaw(port(product.api.url), [head(...lines)]);
 
   it('bad_request for a path that cannot be decoded', async () => {
-    const answer = await client.send({ path: '/v1/jobs/%zz', method: 'GET' });
-    expectDocumented('readJob', 'bad_request', answer);
+    const send = (method: string) => client.send({ path: '/v1/jobs/%zz', method });
+    expectDocumented('readJob', 'bad_request', await send('GET'));
+    expectDocumented('deleteJob', 'bad_request', await send('DELETE'));
   });
 
   it('unsupported_expectation for an unknown Expect header', async () => {
@@ -442,9 +457,10 @@ describe('the tests above', () => {
     );
     const all = [...own, ...commonErrors.map((code) => `any ${code}`)];
     // Needs a Redis that becomes full between two commands; with a full one it answers "unavailable".
-    const unprovoked = ['sendTestWebhook overloaded'];
+    // No image is turned yet before it is judged.
+    const unprovoked = [`${check} image_rotated`, 'sendTestWebhook overloaded'];
     expect(all.filter((error) => !provoked.has(error))).toEqual(unprovoked);
     const codes = new Set([...provoked].map((error) => error.split(' ')[1]));
-    expect(codes).toEqual(new Set(Object.keys(errorMessages)));
+    expect(codes.add('image_rotated')).toEqual(new Set(Object.keys(errorMessages)));
   });
 });

@@ -6,7 +6,7 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
 } from '@livegate/core/redis';
-import { exampleWorker, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -168,7 +168,13 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
       async assess() {
         runs += 1;
         return {
-          assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0 },
+          assessment: {
+            kind: 'scored',
+            spoofProbability: 0.1,
+            views: [],
+            rotation: 0,
+            quality: exampleQuality,
+          },
           modelSet: exampleWorker,
           timings: { decodeMs: 1, detectMs: 1, classifyMs: 1 },
         };

@@ -6,7 +6,7 @@ import {
 } from '@livegate/core/domain';
 import type { ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleWorker, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -155,6 +155,7 @@ function createHeldEngine(atOnce?: RunEnd) {
           spoofProbability: byte / 100,
           views: [],
           rotation: 0,
+          quality: exampleQuality,
         };
         if (how === 'verdict') resolve({ assessment, modelSet: exampleWorker, timings });
         else if (how === 'refusal') reject(new LivegateError('invalid_image'));

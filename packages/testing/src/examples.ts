@@ -4,6 +4,7 @@ import {
   createSession,
   createSid,
   JOB_VERSION,
+  type Quality,
   type Session,
   type SessionWishes,
   type WorkerFacts,
@@ -20,6 +21,23 @@ export const exampleResult: CheckResult = {
   verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
   model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22, workerMs: 33 },
+};
+
+/** Of a good picture. `exampleResult` has none, like the results of earlier versions. */
+export const exampleQuality: Quality = {
+  codes: [],
+  face: { left: 0.3, top: 0.2, width: 0.4, height: 0.5 },
+  measures: {
+    inside: 0.9,
+    margin: 0.8,
+    facePixels: 237,
+    offset: 0.03,
+    lightest: 154,
+    white: 0,
+    blur: 0.0137,
+    turn: -0.1,
+    rotation: 0,
+  },
 };
 
 /** The HTTP body of `exampleResult`. */

@@ -1,6 +1,7 @@
 // A real worker with a fake engine: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A batch takes RUN_MS plus
 // ITEM_MS per image, in its own thread as on a GPU. Images are not read.
 import { Worker } from 'node:worker_threads';
+import type { Quality } from '@livegate/core/domain';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
@@ -17,8 +18,24 @@ const modelSet = {
   models: (await loadModels(config.LIVEGATE_MODELS_DIR)).facts,
   cutPoints: { moderate: 0.4, high: 0.7 },
 };
+/** As large in Redis as that of a real picture. */
+const quality: Quality = {
+  codes: [],
+  face: { left: 0.3132, top: 0.2311, width: 0.3781, height: 0.4912 },
+  measures: {
+    inside: 0.9011,
+    margin: 0.8106,
+    facePixels: 237,
+    offset: 0.0333,
+    lightest: 154,
+    white: 0,
+    blur: 0.0137,
+    turn: -0.1045,
+    rotation: 0,
+  },
+};
 const answer: AssessedImage = {
-  assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0 },
+  assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0, quality },
   modelSet,
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };

@@ -1,9 +1,17 @@
-import { canMove, type CheckRecord, isFinished, LivegateError } from '@livegate/core/domain';
+import {
+  canMove,
+  type CheckRecord,
+  isFinished,
+  LivegateError,
+  type QualityPolicy,
+  strongestPolicy,
+} from '@livegate/core/domain';
 import type { CheckQueue } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
 import { readPreference } from '../contract/preference.js';
 import { presentJob } from '../contract/present-check.js';
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
+import { readQualityPolicy, setQualityHeader } from '../contract/present-quality.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
 import type { AwaitCheck } from './await-check.js';
@@ -22,27 +30,37 @@ export interface JobRoutesDeps {
   deleteCheck: DeleteCheck;
 }
 
+interface ReadJob {
+  record: CheckRecord;
+  /** Of this request and its credential. */
+  policy: QualityPolicy;
+  publicUrl: string | undefined;
+}
+
 const jobId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The handlers of `/v1/jobs/{id}`: read (with a long poll), cancel, delete. */
 export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) {
   const { queue, awaitCheck, cancelCheck, deleteCheck } = deps;
+  const { publicUrl } = options;
 
   const read: RequestHandler = async (req, res) => {
     const { waitMs } = readPreference(req, options.waitLimitMs);
+    const policy = readQualityPolicy(req, res.locals.credential.quality);
     const record = await findOwn(req, res);
-    if (waitMs === undefined) return sendJob(req, res, record);
+    if (waitMs === undefined) return sendJob(req, res, { record, policy, publicUrl });
     const latest = await awaitCheck(record.id, { waitMs, closed: signalClose(res) });
     res.set('Preference-Applied', `wait=${Math.floor(waitMs / 1000)}`);
     // It may have been deleted while we waited.
-    sendJob(req, res, requireOwn(latest, res));
+    sendJob(req, res, { record: requireOwn(latest, res), policy, publicUrl });
   };
 
   const cancel: RequestHandler = async (req, res) => {
     const record = await findOwn(req, res);
     const canceled = canMove(record.status, 'canceled') && (await cancelCheck(record));
     if (!canceled) throw new LivegateError('already_finished');
-    sendJob(req, res, await findOwn(req, res));
+    // Without a verdict, so no policy applies.
+    sendJob(req, res, { record: await findOwn(req, res), policy: 'header', publicUrl });
   };
 
   const remove: RequestHandler = async (req, res) => {
@@ -65,10 +83,14 @@ export function createJobRoutes(options: JobRoutesOptions, deps: JobRoutesDeps) 
     if (!record || !isOwn || record.sid !== undefined) throw new LivegateError('not_found');
     return record;
   }
+}
 
-  function sendJob(req: Request, res: Response, record: CheckRecord): void {
-    if (!isFinished(record.status)) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
-    res.locals.outcome = record.status;
-    res.json(presentJob(record, baseUrlOf(req, options.publicUrl)));
-  }
+function sendJob(req: Request, res: Response, { record, policy, publicUrl }: ReadJob): void {
+  if (!isFinished(record.status)) res.set('Retry-After', String(RETRY_AFTER_SECONDS));
+  // A reader may demand more than the request that made the check, and never less.
+  const applied = strongestPolicy(record.qualityPolicy, policy);
+  const job = presentJob(record, baseUrlOf(req, publicUrl), applied);
+  res.locals.outcome = job.status;
+  setQualityHeader(res, record.outcome);
+  res.json(job);
 }

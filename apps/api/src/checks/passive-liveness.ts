@@ -3,6 +3,7 @@ import {
   type ImageLimits,
   type Leases,
   LivegateError,
+  type QualityPolicy,
 } from '@livegate/core/domain';
 import type { CheckQueue } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
@@ -11,6 +12,7 @@ import type { Admission } from '../admission/admission.js';
 import { presentPreference, readPreference, waitOf } from '../contract/preference.js';
 import { jobUrl, presentCheck, presentJob } from '../contract/present-check.js';
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
+import { readQualityPolicy, setQualityHeader } from '../contract/present-quality.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
 import { inspectImage } from '../http/upload/inspect-image.js';
@@ -44,7 +46,8 @@ export function checkPassiveLiveness(
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
     const waitMs = waitOf(preference, waitLimitMs);
-    using check = await submit(req, res, waitMs > 0);
+    const qualityPolicy = readQualityPolicy(req, res.locals.credential.quality);
+    using check = await submit(req, res, { isAwaited: waitMs > 0, qualityPolicy });
     const { id } = check;
     const submittedAt = performance.now();
     // With an idempotency key, this may be the check of an earlier request.
@@ -59,20 +62,22 @@ export function checkPassiveLiveness(
     const isJobAsked = preference.respondAsync && waitMs === 0;
     const outcome =
       !isJobAsked && (await traceWork('await outcome', () => check.awaitOutcome(wait)));
-    if (outcome) return presentCheck(res, outcome, submittedAt);
+    if (outcome) return presentCheck(res, outcome, { qualityPolicy, submittedAt });
     if (closed.aborted && waitMs > 0) return check.abandon();
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
-    if (preference.respondAsync) return presentAccepted(res, await queue.read(id), baseUrl);
+    if (preference.respondAsync) {
+      return presentAccepted(res, await queue.read(id), { baseUrl, qualityPolicy });
+    }
     throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
   };
 
   /** Throws `unavailable` or `overloaded` before the body is read. */
-  async function submit(req: Request, res: Response, isAwaited: boolean): Promise<SubmittedCheck> {
-    using place = admission.admit({ isAwaited });
+  async function submit(req: Request, res: Response, wanted: Wanted): Promise<SubmittedCheck> {
+    using place = admission.admit(wanted);
     using permit = uploads.take(uploadBytes(req, limits), res.locals.credential.tenant);
     // Not kept past this function: the image must not stay in memory while the caller waits.
-    const submission = await traceWork('read upload', () => readSubmission(req, res, isAwaited));
+    const submission = await traceWork('read upload', () => readSubmission(req, res, wanted));
     permit.shrinkTo(submission.image.length);
     const submitted = await submitCheck(submission);
     place.queued();
@@ -81,19 +86,24 @@ export function checkPassiveLiveness(
 }
 
 /** 202 with the job. */
-function presentAccepted(res: Response, record: CheckRecord | undefined, baseUrl: string): void {
+function presentAccepted(
+  res: Response,
+  record: CheckRecord | undefined,
+  { baseUrl, qualityPolicy }: { baseUrl: string; qualityPolicy: QualityPolicy },
+): void {
   // Deleted since it was submitted.
   if (!record) throw new LivegateError('canceled');
-  res.locals.outcome = record.status;
+  const job = presentJob(record, baseUrl, qualityPolicy);
+  res.locals.outcome = job.status;
+  setQualityHeader(res, record.outcome);
   res.status(202).set('Retry-After', String(RETRY_AFTER_SECONDS));
-  res.json(presentJob(record, baseUrl));
+  res.json(job);
 }
 
-export type ReadSubmission = (
-  req: Request,
-  res: Response,
-  isAwaited: boolean,
-) => Promise<Submission>;
+/** What the headers of a request ask for. */
+export type Wanted = Pick<Submission, 'isAwaited' | 'qualityPolicy'>;
+
+export type ReadSubmission = (req: Request, res: Response, wanted: Wanted) => Promise<Submission>;
 
 export interface ReadSubmissionDeps {
   publicUrl: string | undefined;
@@ -108,7 +118,7 @@ export function createReadSubmission(
 ): ReadSubmission {
   const readUpload = createReadUpload(limits, leases);
 
-  return async (req, res, isAwaited) => {
+  return async (req, res, wanted) => {
     const { requestId, credential } = res.locals;
     const idempotencyKey = readIdempotencyKey(req);
     const { image, fields } = await readUpload(req, res);
@@ -119,7 +129,7 @@ export function createReadSubmission(
       id: requestId,
       tenant: credential.tenant,
       image,
-      isAwaited,
+      ...wanted,
       baseUrl: baseUrlOf(req, publicUrl),
       ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),

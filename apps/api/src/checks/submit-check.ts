@@ -6,6 +6,7 @@ import {
   type CheckRecord,
   JOB_VERSION,
   LivegateError,
+  type QualityPolicy,
 } from '@livegate/core/domain';
 import type {
   CheckQueue,
@@ -25,6 +26,8 @@ export interface Submission {
   image: Uint8Array;
   /** Whether the caller waits for the outcome, so that the worker must reply to this gateway. */
   isAwaited: boolean;
+  /** How the caller wants to hear of a weak image; absent for `header`. */
+  qualityPolicy?: QualityPolicy;
   webhookUrl?: string;
   /** The URL at which the caller reached this gateway. */
   baseUrl: string;
@@ -124,7 +127,7 @@ async function enqueue(
 }
 
 function describeJob(submission: Submission | KeyedSubmission, { replies }: SubmitCheckDeps) {
-  const { tenant, image, isAwaited, webhookUrl, baseUrl, sid } = submission;
+  const { tenant, image, isAwaited, qualityPolicy, webhookUrl, baseUrl, sid } = submission;
   return {
     version: JOB_VERSION,
     tenant,
@@ -133,6 +136,8 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
     ...(isAwaited && { replyTo: replies.address }),
     ...(webhookUrl !== undefined && { webhookUrl }),
     ...(sid !== undefined && { sid }),
+    // An older worker ignores it, and older gateways show the verdict.
+    ...(qualityPolicy && qualityPolicy !== 'header' && { qualityPolicy }),
     ...('keySha256' in submission && { keySha256: submission.keySha256 }),
   };
 }

@@ -1,4 +1,10 @@
-import { type CheckStatus, type ErrorCode, errorMessages } from '@livegate/core/domain';
+import {
+  type CheckStatus,
+  type ErrorCode,
+  errorMessages,
+  type QualityCode,
+  qualityCodes,
+} from '@livegate/core/domain';
 import { z } from 'zod';
 
 // The single source of what the routes answer: types are inferred from these schemas, and the OpenAPI
@@ -6,6 +12,47 @@ import { z } from 'zod';
 
 /** RFC 3339, in UTC. */
 export const timeSchema = z.iso.datetime();
+
+const shareSchema = z.number().describe('A share of the picture; beyond 0..1 outside of it.');
+
+export const qualitySchema = z
+  .object({
+    codes: z
+      .array(z.enum(qualityCodes as [QualityCode, ...QualityCode[]]))
+      .describe(
+        'What makes the verdict weak, the most useful hint first; empty for a good picture.',
+      ),
+    face: z
+      .object({ left: shareSchema, top: shareSchema, width: shareSchema, height: shareSchema })
+      .describe('The face box in the upright picture, as shares of its width and height.'),
+    measures: z.object({
+      inside: z
+        .number()
+        .min(0)
+        .max(1)
+        .describe('The share of the square of 2.7 faces that is inside the picture.'),
+      margin: z
+        .number()
+        .describe('The least distance of the face box from an edge of the picture, in faces.'),
+      face_pixels: z.int().min(1).describe('The longer side of the face box, in decoded pixels.'),
+      offset: z
+        .number()
+        .min(0)
+        .describe("The distance of the face from the picture's center, as a share of its sides."),
+      lightest: z.number().min(0).max(255).describe('95 % of the face is darker than this luma.'),
+      white: z.number().min(0).max(1).describe('The share of the face that is overexposed.'),
+      blur: z.number().min(0).describe('The standard deviation of the blur, in faces.'),
+      turn: z
+        .number()
+        .min(-2)
+        .max(2)
+        .describe('How much more symmetrical the face is about a turned axis than an upright one.'),
+      rotation: z
+        .union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)])
+        .describe('By how many degrees clockwise the picture was turned before it was judged.'),
+    }),
+  })
+  .describe('About the picture of the face. A face is the longer side of its box.');
 
 export const verdictSchema = z
   .discriminatedUnion('status', [
@@ -21,6 +68,9 @@ export const verdictSchema = z
               'the face. It is not calibrated: 0.3 does not mean that 3 of 10 such images are spoofs.',
           ),
         status: z.enum(['LOW', 'MODERATE', 'HIGH']),
+        quality: qualitySchema
+          .optional()
+          .describe('For a caller that asked with `Livegate-Quality: report`.'),
       }),
     }),
     z.object({
@@ -79,7 +129,10 @@ export const jobSchema = z
       .describe('Of a failed or canceled job.'),
     links: z.object({ self: linkSchema, cancel: linkSchema.optional() }),
   })
-  .describe('One check. A job whose image has no face, or several, has succeeded.');
+  .describe(
+    'One check. A job whose image has no face, or several, has succeeded; one whose weak image its ' +
+      'caller refuses by `Livegate-Quality: enforce` has failed.',
+  );
 
 export const deletionSchema = z.object({ id: z.string(), deleted: z.literal(true) });
 

@@ -2,9 +2,13 @@ import {
   type CheckOutcome,
   type CheckRecord,
   type CheckResult,
+  enforceQuality,
+  enforceQualityOf,
   errorMessages,
   isFinished,
   LivegateError,
+  type Quality,
+  type QualityPolicy,
   type Refusal,
   roundMs,
   type Verdict,
@@ -12,14 +16,24 @@ import {
 import type { Response } from 'express';
 import type { z } from 'zod';
 import type { jobSchema, verdictSchema } from './answer-schemas.js';
+import { presentQuality, setQualityHeader } from './present-quality.js';
 
-/**
- * Answers with the verdict, or throws the error that the check ended with. `submittedAt` is the
- * `performance.now()` at which the check was submitted, after its upload was read.
- */
-export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: number): void {
+export interface CheckPresentation {
+  qualityPolicy: QualityPolicy;
+  /** `performance.now()` when the check was submitted, after its upload was read. */
+  submittedAt: number;
+}
+
+/** Answers with the verdict, or throws the error that the check ended with. */
+export function presentCheck(
+  res: Response,
+  stored: CheckOutcome,
+  { qualityPolicy, submittedAt }: CheckPresentation,
+): void {
+  setQualityHeader(res, stored);
+  const outcome = enforceQuality(stored, qualityPolicy);
   if ('error' in outcome) throw toError(outcome);
-  const { verdict, model } = outcome.result;
+  const { model } = outcome.result;
   const { receivedAt } = res.locals;
   const now = performance.now();
   const stages = listStages(outcome.result, {
@@ -28,7 +42,7 @@ export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: 
     totalMs: now - receivedAt,
   });
   res.locals.outcome = 'verdict';
-  const body = presentVerdict(verdict);
+  const body = presentResult(outcome.result, qualityPolicy);
   res.locals.verdict = body.result.status;
   res.locals.timings = stages;
   res.set('Livegate-Model', model);
@@ -36,14 +50,26 @@ export function presentCheck(res: Response, outcome: CheckOutcome, submittedAt: 
   res.json(body);
 }
 
+function presentResult({ verdict, quality }: CheckResult, policy: QualityPolicy) {
+  return presentVerdict(verdict, policy === 'report' ? quality : undefined);
+}
+
 /**
- * The body of the GLAIR API. HIGH is a "success" because a face was scored, and an image without a
+ * The body of the GLAIR API, with `quality` in addition if it is given. HIGH is a "success" because a face was scored, and an image without a
  * score has the highest one, so that a caller who compares only numbers rejects it.
  */
-export function presentVerdict(verdict: Verdict): z.output<typeof verdictSchema> {
+export function presentVerdict(
+  verdict: Verdict,
+  quality?: Quality,
+): z.output<typeof verdictSchema> {
   if (verdict.kind === 'scored') {
     const { spoofProbability, status } = verdict;
-    return { status: 'success', result: { spoof_percentage: spoofProbability, status } };
+    const result = {
+      spoof_percentage: spoofProbability,
+      status,
+      ...(quality && { quality: presentQuality(quality) }),
+    };
+    return { status: 'success', result };
   }
   const reasons = {
     no_face: 'face not detected',
@@ -81,7 +107,12 @@ function presentStage([stage, ms]: [string, number]): string {
 export type JobResource = z.output<typeof jobSchema>;
 
 /** `baseUrl` is the URL at which callers reach this service. */
-export function presentJob(record: CheckRecord, baseUrl: string): JobResource {
+export function presentJob(
+  stored: CheckRecord,
+  baseUrl: string,
+  policy: QualityPolicy = 'header',
+): JobResource {
+  const record = enforceQualityOf(stored, policy);
   const { id, status, outcome } = record;
   const self = jobUrl(id, baseUrl);
   return {
@@ -90,7 +121,7 @@ export function presentJob(record: CheckRecord, baseUrl: string): JobResource {
     created_at: presentTime(record.createdAt),
     started_at: record.startedAt === undefined ? null : presentTime(record.startedAt),
     finished_at: record.finishedAt === undefined ? null : presentTime(record.finishedAt),
-    ...(outcome && 'result' in outcome && { result: presentVerdict(outcome.result.verdict) }),
+    ...(outcome && 'result' in outcome && { result: presentResult(outcome.result, policy) }),
     ...(outcome &&
       'error' in outcome && {
         error: {

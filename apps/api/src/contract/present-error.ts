@@ -1,4 +1,9 @@
-import { type ErrorCode, LivegateError } from '@livegate/core/domain';
+import {
+  type ErrorCode,
+  LivegateError,
+  type QualityCode,
+  qualityCodes,
+} from '@livegate/core/domain';
 import type { z } from 'zod';
 import { ACCESS_DISALLOWED, type errorSchema } from './answer-schemas.js';
 
@@ -43,7 +48,13 @@ export function statusOf(code: ErrorCode): number {
   return statuses[code];
 }
 
+const weakImages = Object.fromEntries(qualityCodes.map((code) => [code, 400])) as Record<
+  QualityCode,
+  number
+>;
+
 const statuses: Record<ErrorCode, number> = {
+  ...weakImages,
   bad_request: 400,
   empty_image: 400,
   image_dimensions_exceeded: 400,
@@ -52,6 +63,7 @@ const statuses: Record<ErrorCode, number> = {
   invalid_image: 400,
   invalid_json: 400,
   invalid_multipart: 400,
+  invalid_quality_policy: 400,
   invalid_request: 400,
   missing_image: 400,
   too_many_images: 400,

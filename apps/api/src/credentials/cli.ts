@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import type { QualityPolicy } from '@livegate/core/domain';
 import {
   type Credential,
   hashSecret,
@@ -14,6 +15,9 @@ import {
 const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once
     --permission NAME     grant only this permission, instead of all of a tenant's; repeatable
+    --quality POLICY      for weak images, at least: header (the default), report or enforce
+  set --username NAME --quality POLICY
+                          change that policy of an existing credential
   list                    list the credentials, without their secrets
   revoke --username NAME  remove one
 The file is --file PATH, else LIVEGATE_CREDENTIALS_FILE, else ./credentials.json. A running
@@ -28,27 +32,37 @@ export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv):
       tenant: { type: 'string' },
       permission: { type: 'string', multiple: true, default: [...tenantPermissions] },
       username: { type: 'string' },
+      quality: { type: 'string' },
       file: { type: 'string', default: env['LIVEGATE_CREDENTIALS_FILE'] ?? 'credentials.json' },
     },
   });
-  const { file, tenant, username, permission } = values;
+  const { file, tenant, username, permission, quality } = values;
   const credentials = existsSync(file) ? await readCredentialFile(file) : [];
 
   const [command] = positionals;
   if (command === 'create' && tenant) {
-    return create(file, credentials, { tenant, permissions: permission as Permission[] });
+    const permissions = permission as Permission[];
+    return create(file, credentials, { tenant, permissions, ...withQuality(quality) });
+  }
+  if (command === 'set' && username && quality) {
+    return setQuality(file, credentials, { username, ...withQuality(quality) });
   }
   if (command === 'revoke' && username) return revoke(file, credentials, username);
   if (command === 'list') return credentials.map(describe).join('\n') || `${file} is empty`;
   throw new Error(USAGE);
 }
 
-type NewCredential = Pick<Credential, 'tenant' | 'permissions'>;
+/** The policy as the file has it. `requireCredentials` refuses an unknown one. */
+function withQuality(quality: string | undefined): Pick<Credential, 'quality'> {
+  return quality === undefined ? {} : { quality: quality as QualityPolicy };
+}
+
+type NewCredential = Pick<Credential, 'tenant' | 'permissions' | 'quality'>;
 
 async function create(
   file: string,
   credentials: Credential[],
-  { tenant, permissions }: NewCredential,
+  { tenant, ...granted }: NewCredential,
 ): Promise<string> {
   const username = `${tenant}-${randomBytes(4).toString('hex')}`;
   const password = createSecret();
@@ -58,7 +72,7 @@ async function create(
     username,
     password_sha256: hashSecret(password),
     api_key_sha256: hashSecret(apiKey),
-    permissions,
+    ...granted,
     created_at: new Date().toISOString(),
   };
   await writeCredentialFile(file, [...credentials, credential]);
@@ -68,9 +82,26 @@ async function create(
   x-api-key  ${apiKey}`;
 }
 
+async function setQuality(
+  file: string,
+  credentials: Credential[],
+  changed: Pick<Credential, 'username' | 'quality'>,
+): Promise<string> {
+  const { username, quality } = changed;
+  requireKnown(credentials, username, file);
+  const updated = credentials.map((old) => (old.username === username ? { ...old, quality } : old));
+  await writeCredentialFile(file, updated);
+  return `${username} now has the quality policy ${quality}.`;
+}
+
+function requireKnown(credentials: Credential[], username: string, file: string): void {
+  const isKnown = credentials.some((credential) => credential.username === username);
+  if (!isKnown) throw new Error(`${file} has no ${username}`);
+}
+
 async function revoke(file: string, credentials: Credential[], username: string): Promise<string> {
+  requireKnown(credentials, username, file);
   const remaining = credentials.filter((credential) => credential.username !== username);
-  if (remaining.length === credentials.length) throw new Error(`${file} has no ${username}`);
   await writeCredentialFile(file, remaining);
   return `${username} was removed from ${file}.`;
 }
@@ -87,6 +118,11 @@ function createSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-function describe({ tenant, username, created_at }: Credential): string {
-  return `${username}  tenant ${tenant}${created_at ? `, created ${created_at}` : ''}`;
+function describe({ tenant, username, quality, created_at }: Credential): string {
+  const facts = [
+    `tenant ${tenant}`,
+    ...(quality ? [`quality ${quality}`] : []),
+    ...(created_at ? [`created ${created_at}`] : []),
+  ];
+  return `${username}  ${facts.join(', ')}`;
 }

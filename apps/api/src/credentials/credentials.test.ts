@@ -47,6 +47,20 @@ describe('the credentials CLI', () => {
     expect((await stat(file)).mode & 0o077).toBe(0);
   });
 
+  it('sets the quality policy of a new and of an existing credential, and lists it', async () => {
+    const file = await createFile();
+    const { username } = await create(file, 'acme', '--quality', 'report');
+    const policyInFile = async () => (await openBook(file)).find(username)?.quality;
+    expect(await policyInFile()).toBe('report');
+    const set = (...args: string[]) => runCredentialsCli(['set', '--file', file, ...args], {});
+    await set('--username', username, '--quality', 'enforce');
+    expect(await policyInFile()).toBe('enforce');
+    expect(await runCredentialsCli(['list', '--file', file], {})).toContain('quality enforce');
+    await expect(set('--username', username, '--quality', 'strict')).rejects.toThrow(/quality/);
+    await expect(set('--username', 'nobody', '--quality', 'report')).rejects.toThrow(/nobody/);
+    expect(await policyInFile()).toBe('enforce');
+  });
+
   it('lists credentials without secrets, and revokes a single one', async () => {
     const file = await createFile();
     const first = await create(file, 'acme');

@@ -15,6 +15,7 @@ const answered = {
   NotReady: answers.notReadySchema,
   OpenApiDocument: answers.documentSchema,
   PageState: sessions.pageStateSchema,
+  Quality: answers.qualitySchema,
   Ready: answers.readySchema,
   Session: sessions.sessionSchema,
   SessionCancellation: sessions.cancellationSchema,

@@ -3,6 +3,8 @@ import {
   type ErrorDetails,
   errorMessages,
   LivegateError,
+  qualityCodes,
+  qualityPolicies,
 } from '@livegate/core/domain';
 import { presentError, statusOf } from '../contract/present-error.js';
 import { json } from './component-schemas.js';
@@ -37,6 +39,12 @@ const headerDescriptions = {
     description: 'The models behind the answer: name/version+hash, comma-separated.',
     schema: { type: 'string' },
     example: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+  },
+  'Livegate-Quality': {
+    description:
+      'What makes the verdict weak, comma-separated, the most useful hint first; absent for a good picture.',
+    schema: { type: 'string' },
+    example: 'face_too_close, image_too_blurry',
   },
   Location: {
     description: 'The URL of the job or the endpoint.',
@@ -129,6 +137,17 @@ export function prefer(description: string, ...examples: string[]): Parameter {
   };
 }
 
+export const livegateQuality: Parameter = {
+  name: 'Livegate-Quality',
+  in: 'header',
+  description:
+    'What to do about a weak image. `header`: only name its codes in the response header of this ' +
+    'name. `report`: add `result.quality` to the body. `enforce`: refuse it, with the first code as ' +
+    '`error_code` and a hint for the person as `error_message`. The stronger of this header and ' +
+    "the credential's own setting applies.",
+  schema: { type: 'string', enum: [...qualityPolicies], examples: ['report', 'enforce'] },
+};
+
 /** Errors with a more specific message than their code's own, or with a time to retry. */
 const exampleDetails: Partial<Record<ErrorCode, ErrorDetails>> = {
   image_dimensions_exceeded: { publicMessage: 'the image has more than 52000000 pixels' },
@@ -189,12 +208,13 @@ export function createAnyError(): Response {
 
 function describeErrors(codes: ErrorCode[], sometimes: HeaderName[]): Response {
   const headers = codes.map((code) => Object.keys(present(code).headers) as HeaderName[]);
+  const isOfWeakImages = qualityCodes.some((code) => codes.includes(code));
   const always = headers.reduce((common, some) => common.filter((name) => some.includes(name)));
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
     headers: listHeaders({
       always: codes.includes('timeout') ? [...always, 'Location'] : always,
-      sometimes,
+      sometimes: isOfWeakImages ? [...sometimes, 'Livegate-Quality'] : sometimes,
     }),
     content: json('ErrorBody', exampleErrors(codes)),
   };

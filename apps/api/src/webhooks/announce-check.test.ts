@@ -3,6 +3,7 @@ import {
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleEndpoint,
+  exampleQuality,
   exampleResult,
 } from '@livegate/testing';
 import { describe, expect, it } from 'vitest';
@@ -82,6 +83,35 @@ describe('announcing a check', () => {
     await announce();
     expect(settled).toEqual([ofSession]);
     expect(queue.jobs.size).toBe(0);
+  });
+
+  it('announces a check with a weak image as failed if its caller enforces quality', async () => {
+    const quality = { ...exampleQuality, codes: ['face_too_small' as const] };
+    const outcome = { result: { ...exampleResult, quality } };
+    const { store, announce } = await setUp({ ...succeeded, outcome, qualityPolicy: 'enforce' });
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await announce();
+    const [delivery] = await store.listDeliveries('whe_1');
+    expect(JSON.parse(delivery?.payload ?? '')).toMatchObject({
+      type: 'passive_liveness.failed',
+      data: {
+        status: 'failed',
+        error: { error_code: 'face_too_small', error_message: 'move a little closer' },
+      },
+    });
+    expect(delivery?.payload).not.toContain('spoof_percentage');
+  });
+
+  it('adds the quality to the message of a check whose caller asked for a report', async () => {
+    const outcome = { result: { ...exampleResult, quality: exampleQuality } };
+    const { store, announce } = await setUp({ ...succeeded, outcome, qualityPolicy: 'report' });
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await announce();
+    const [delivery] = await store.listDeliveries('whe_1');
+    expect(JSON.parse(delivery?.payload ?? '')).toMatchObject({
+      type: 'passive_liveness.completed',
+      data: { result: { result: { quality: { codes: [] } } } },
+    });
   });
 
   it("also sends to the check's own webhook_url", async () => {

@@ -3,6 +3,7 @@ import {
   createDelivery,
   deliveryIdOf,
   type DeliveryTarget,
+  enforceQualityOf,
   eventOf,
   isFinished,
   type WebhookEventType,
@@ -44,15 +45,15 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
   };
 
   async function announce(record: CheckRecord, { webhookUrl }: AnnouncedCheck): Promise<void> {
-    const { id, tenant, status, finishedAt, baseUrl = '' } = record;
-    const type = eventOf(status);
+    const { id, tenant, finishedAt, baseUrl = '', qualityPolicy = 'header' } = record;
+    const type = eventOf(enforceQualityOf(record, qualityPolicy).status);
     if (!type) return;
     await announceEvent({
       source: id,
       tenant,
       type,
       at: finishedAt ?? now(),
-      data: presentJob(record, baseUrl),
+      data: presentJob(record, baseUrl, qualityPolicy),
       ...(webhookUrl !== undefined && { webhookUrl }),
     });
     // The check may have been deleted meanwhile, before its messages existed.

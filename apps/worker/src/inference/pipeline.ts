@@ -3,11 +3,14 @@ import type { DecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
+import { measureQuality } from './quality/measure-quality.js';
 import { removeSurround } from './remove-surround.js';
 import { classifyFaces, type SpoofClassifier } from './score-faces.js';
 
 /**
- * The path of one image: decode ▶ (batch) ▶ remove surround ▶ detect upright ▶ choose ▶ classify.
+ * The path of one image:
+ *
+ *     decode ▶ (batch) ▶ remove surround ▶ detect upright ▶ choose ▶ classify, measure quality
  *
  * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
  * each image, and `assessPictures` runs in an engine's thread for a whole batch.
@@ -59,7 +62,10 @@ export interface AssessedBySet extends AssessedPicture {
   modelSet: ModelSetFacts;
 }
 
-/** Engine thread: detects faces in a batch, chooses one face a picture, classifies the chosen ones. */
+/**
+ * Engine thread: detects faces in a batch, chooses one face a picture, classifies the chosen ones and
+ * measures the quality of their pictures.
+ */
 export async function assessPictures(
   { detector, classifiers, minFaceRatio }: Stages,
   pictures: Picture[],
@@ -74,11 +80,13 @@ export async function assessPictures(
   );
   const classify = await timed(() => classifyFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
-  return choices.map(({ kind, rotation }) => ({
-    assessment:
-      kind === 'one' ? { kind: 'scored', rotation, ...classify.result.shift()! } : { kind },
-    timings,
-  }));
+  return choices.map((choice) => {
+    if (choice.kind !== 'one') return { assessment: { kind: choice.kind }, timings };
+    const { picture, box, rotation } = choice;
+    const quality = measureQuality(picture, box, rotation);
+    const score = classify.result.shift()!;
+    return { assessment: { kind: 'scored', rotation, quality, ...score }, timings };
+  });
 }
 
 async function timed<Result>(work: () => Promise<Result>): Promise<{ result: Result; ms: number }> {

@@ -4,6 +4,7 @@ import {
   createFakeImageStore,
   exampleJob,
   exampleWorker,
+  exampleQuality,
   noShadow,
 } from '@livegate/testing';
 import { describe, expect, it, vi } from 'vitest';
@@ -21,7 +22,13 @@ const scheduler: ImageScheduler = {
   async assess([first = 0]) {
     if (first === 255) throw new LivegateError('invalid_image');
     return {
-      assessment: { kind: 'scored', spoofProbability: first / 100, views: [], rotation: 0 },
+      assessment: {
+        kind: 'scored',
+        spoofProbability: first / 100,
+        views: [],
+        rotation: 0,
+        quality: exampleQuality,
+      },
       modelSet: exampleWorker,
       timings: { decodeMs: 1, detectMs: 2, classifyMs: 3 },
     };

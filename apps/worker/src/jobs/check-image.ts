@@ -1,5 +1,6 @@
 import {
   asRefusal,
+  type Assessment,
   type CheckResult,
   decideVerdict,
   describeModels,
@@ -65,6 +66,7 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     return {
       verdict,
       model: describeModels(modelSet.models),
+      ...qualityOf(assessment),
       timings: {
         decodeMs: roundMs(timings.decodeMs),
         detectMs: roundMs(timings.detectMs),
@@ -94,6 +96,10 @@ function createRefuse(check: TakenCheck, audit: CheckImageDeps['audit']) {
       if (end && end.code !== 'canceled') await audit.record({ ...check, image, end });
       throw error;
     };
+}
+
+function qualityOf(assessment: Assessment): Pick<CheckResult, 'quality'> {
+  return assessment.kind === 'scored' ? { quality: assessment.quality } : {};
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Log } from '@livegate/core/telemetry';
 import sharp from 'sharp';
+import { exampleQuality } from '@livegate/testing';
 import { expect, test, vi } from 'vitest';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
@@ -20,7 +21,13 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       const widths = pictures.map(({ width }) => width);
       runs.push(widths);
       const answers = widths.map((width) => ({
-        assessment: { kind: 'scored' as const, spoofProbability: width / 100, views: [], rotation: 0 as const },
+        assessment: {
+          kind: 'scored' as const,
+          spoofProbability: width / 100,
+          views: [],
+          rotation: 0 as const,
+          quality: exampleQuality,
+        },
         timings,
       }));
       return { answers, runMs: 3, ...beforeRun(widths) };

@@ -1,4 +1,4 @@
-import type { CheckOutcome, ErrorCode } from '@livegate/core/domain';
+import { type CheckOutcome, type ErrorCode, qualityCodes } from '@livegate/core/domain';
 import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
   continueJobsTrace,
@@ -57,7 +57,8 @@ export function createObserveChecks(): ObserveChecks {
     stalled: createCountStall(CHECK_QUEUE),
     ended(outcome) {
       if ('error' in outcome) return count.failures({ reason: outcome.error });
-      const { verdict } = outcome.result;
+      const { verdict, quality } = outcome.result;
+      for (const code of quality?.codes ?? []) count.qualityCodes({ code });
       if (verdict.kind === 'scored') count.verdicts({ verdict: verdict.status });
       else count.faceCounts({ reason: verdict.kind });
     },
@@ -75,6 +76,11 @@ function createCounts() {
       description: 'Images that were not scored, as they show no face or several.',
       unit: '{image}',
       cases: faceCounts.map((reason) => ({ reason })),
+    }),
+    qualityCodes: createCount('livegate.quality.codes', {
+      description: 'Scored faces whose picture is weak, by what makes it weak.',
+      unit: '{face}',
+      cases: qualityCodes.map((code) => ({ code })),
     }),
     failures: createCount('livegate.check.failures', {
       description: 'Checks that ended without an answer about the image.',

@@ -1,3 +1,4 @@
+import { exampleQuality } from '@livegate/testing';
 import { context, type Context, ROOT_CONTEXT, trace, TraceFlags } from '@opentelemetry/api';
 import { tracing } from '@opentelemetry/sdk-node';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -28,7 +29,13 @@ const finished = (name: string) => exporter.getFinishedSpans().filter((span) => 
 
 const timings = { detectMs: 20, classifyMs: 30 };
 const scored = {
-  assessment: { kind: 'scored' as const, spoofProbability: 0.5, views: [], rotation: 0 as const },
+  assessment: {
+    kind: 'scored' as const,
+    spoofProbability: 0.5,
+    views: [],
+    rotation: 0 as const,
+    quality: exampleQuality,
+  },
   timings,
 };
 const noFace = { assessment: { kind: 'no_face' }, timings } as const;

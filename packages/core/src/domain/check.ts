@@ -1,4 +1,5 @@
 import type { Refusal } from './errors.js';
+import type { Quality, QualityPolicy } from './quality.js';
 import type { Verdict } from './verdict.js';
 
 /**
@@ -36,6 +37,8 @@ export interface CheckJob {
   /** The hosted session that this check is for. Its end is announced by the session alone. */
   sid?: string;
   imageBytes: number;
+  /** How its caller wants to hear of a weak image; absent for `header`. */
+  qualityPolicy?: QualityPolicy;
 }
 
 /** How long the stages of one check took, in milliseconds. */
@@ -58,6 +61,8 @@ export interface CheckResult {
   /** Name, version and short hash of the models used: the `Livegate-Model` header. */
   model: string;
   timings: StageTimings;
+  /** Of the face that was scored. Results of versions before 0.2 have none. */
+  quality?: Quality;
 }
 
 /** How a check ended: with a verdict, or with the reason why there is none. */
@@ -116,6 +121,25 @@ export interface CheckRecord {
   baseUrl?: string;
   /** The hosted session that this check is for. */
   sid?: string;
+  /** How its caller wants to hear of a weak image; absent for `header`. */
+  qualityPolicy?: QualityPolicy;
   /** Set once the check has ended. */
   outcome?: CheckOutcome;
+}
+
+/**
+ * The outcome as a caller with this policy gets it: `enforce` turns the verdict on a weak image into
+ * a refusal with the first code. The stored outcome stays the same.
+ */
+export function enforceQuality(outcome: CheckOutcome, policy: QualityPolicy): CheckOutcome {
+  if (policy !== 'enforce' || 'error' in outcome) return outcome;
+  const [first] = outcome.result.quality?.codes ?? [];
+  return first ? { error: first } : outcome;
+}
+
+/** The check as a caller with this policy gets it: a refused one has `failed`. */
+export function enforceQualityOf(check: CheckRecord, policy: QualityPolicy): CheckRecord {
+  if (!check.outcome) return check;
+  const outcome = enforceQuality(check.outcome, policy);
+  return outcome === check.outcome ? check : { ...check, status: 'failed', outcome };
 }

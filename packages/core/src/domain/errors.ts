@@ -1,3 +1,5 @@
+import { qualityHints } from './quality.js';
+
 /**
  * Every way a request can be refused or fail: the stable `error_code` and the public
  * `error_message`.
@@ -7,6 +9,7 @@
  * image that may be valid, but is not decoded, gets a message of its own under `invalid_image`.
  */
 export const errorMessages = {
+  ...qualityHints,
   already_finished: 'the check has already ended',
   bad_request: 'the request is not valid HTTP',
   canceled: 'the check was canceled',
@@ -23,6 +26,7 @@ export const errorMessages = {
   invalid_image: 'enter valid format image for captured image',
   invalid_json: 'the request body is not valid JSON',
   invalid_multipart: 'the request body is not valid multipart/form-data',
+  invalid_quality_policy: 'Livegate-Quality is "header", "report" or "enforce"',
   invalid_request: 'the request body is not as documented',
   method_not_allowed: 'this path does not support this method',
   missing_image: 'send one image, as a file part or a JSON member named "image"',

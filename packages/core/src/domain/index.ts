@@ -5,6 +5,8 @@ export {
   type CheckRecord,
   type CheckResult,
   type CheckStatus,
+  enforceQuality,
+  enforceQualityOf,
   isFinished,
   JOB_VERSION,
   type JobState,
@@ -39,6 +41,19 @@ export {
 } from './image/image-rules.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
 export { describeModels, type ModelFacts, type ModelSetFacts, type WorkerFacts } from './models.js';
+export {
+  type FacePlace,
+  judgeQuality,
+  type Quality,
+  type QualityCode,
+  qualityCodes,
+  qualityHints,
+  qualityLimits,
+  type QualityMeasures,
+  qualityPolicies,
+  type QualityPolicy,
+  strongestPolicy,
+} from './quality.js';
 export {
   addSignals,
   beginPhoto,

@@ -1,4 +1,5 @@
 import { LivegateError } from './errors.js';
+import type { Quality } from './quality.js';
 
 /** The models' findings about one image. */
 export type Assessment = ScoredFace | { kind: FaceCountFailure };
@@ -7,6 +8,8 @@ export interface ScoredFace extends Score {
   /** What the score was made of. */
   views: ViewScore[];
   rotation: Rotation;
+  /** Of the picture of the face. */
+  quality: Quality;
 }
 
 /** All that a verdict depends on. */

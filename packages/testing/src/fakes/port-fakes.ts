@@ -185,6 +185,7 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
     ...(outcome && { finishedAt: 2 }),
     ...(job.baseUrl !== undefined && { baseUrl: job.baseUrl }),
     ...(job.sid !== undefined && { sid: job.sid }),
+    ...(job.qualityPolicy !== undefined && { qualityPolicy: job.qualityPolicy }),
     ...(status === 'canceled' ? { outcome: { error: 'canceled' } } : outcome && { outcome }),
   };
 }

@@ -1,7 +1,7 @@
-import type { ErrorCode, ImageLimits } from '@livegate/core/domain';
+import { type ErrorCode, type ImageLimits, qualityCodes } from '@livegate/core/domain';
 import type { MediaType, Paths, Schema } from '../document-types.js';
 import { greySquare, jobs, verdicts } from '../examples.js';
-import { idempotencyKey, prefer } from '../responses.js';
+import { idempotencyKey, livegateQuality, prefer } from '../responses.js';
 import {
   bothCredentials,
   credentialErrors,
@@ -29,7 +29,7 @@ export function checkPaths({ limits, waitLimitMs, body }: CheckFacts): Paths {
       'Waits for the verdict, unless you prefer a job. Requires the permission `passive-liveness`, ' +
       `and \`webhook-url\` to send a \`webhook_url\`. ${otherForms[body]}`,
     security: bothCredentials,
-    parameters: [preferences(waitLimitMs), idempotencyKey],
+    parameters: [preferences(waitLimitMs), idempotencyKey, livegateQuality],
     requestBody: {
       required: true,
       description: describeImage(limits) + (body === 'multipart' ? exampleFiles : ''),
@@ -40,12 +40,13 @@ export function checkPaths({ limits, waitLimitMs, body }: CheckFacts): Paths {
         schema: 'Verdict',
         examples: verdicts,
         always: ['Livegate-Model', 'Server-Timing'],
-        sometimes: ['Preference-Applied'],
+        sometimes: ['Livegate-Quality', 'Preference-Applied'],
       }),
       202: jsonAnswer('The job, for a caller who prefers `respond-async`.', {
         schema: 'Job',
         examples: jobs('queued', 'processing'),
         always: ['Location', 'Preference-Applied', 'Retry-After'],
+        sometimes: ['Livegate-Quality'],
       }),
     },
     errors: checkErrors,
@@ -64,8 +65,10 @@ const checkErrors: ErrorCode[] = [
   'invalid_multipart',
   'invalid_request',
   'invalid_idempotency_key',
+  'invalid_quality_policy',
   'webhook_url_refused',
   'webhook_secret_missing',
+  ...qualityCodes,
   ...credentialErrors,
   'canceled',
   'image_too_large',

@@ -1,6 +1,6 @@
 import type { Parameter, Paths } from '../document-types.js';
 import { exampleId, jobs } from '../examples.js';
-import { prefer } from '../responses.js';
+import { livegateQuality, prefer } from '../responses.js';
 import {
   bothCredentials,
   credentialErrors,
@@ -34,15 +34,20 @@ function readJob() {
     operationId: 'readJob',
     summary: 'Read a job, or wait for its end',
     description: 'A job is visible to its own tenant only, until its result expires.',
-    parameters: [id, prefer('`wait=n`: answer when the job ends, or after n seconds.', 'wait=10')],
+    parameters: [
+      id,
+      prefer('`wait=n`: answer when the job ends, or after n seconds.', 'wait=10'),
+      livegateQuality,
+    ],
     answers: {
       200: jsonAnswer('The current job. With `Retry-After` while it has not ended.', {
         schema: 'Job',
         examples: jobs('queued', 'processing', 'succeeded', 'failed', 'canceled'),
-        sometimes: ['Preference-Applied', 'Retry-After'],
+        sometimes: ['Livegate-Quality', 'Preference-Applied', 'Retry-After'],
       }),
     },
-    errors: [...readErrors],
+    // A 400 of its own replaces the default, which has `bad_request`.
+    errors: ['bad_request', 'invalid_quality_policy', ...readErrors],
   });
 }
 

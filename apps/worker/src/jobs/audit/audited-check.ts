@@ -6,6 +6,8 @@ import {
   type FaceCountFailure,
   type LivegateError,
   type ModelFacts,
+  type Quality,
+  type QualityMeasures,
   roundMs,
   type ScoredFace,
   type SpoofStatus,
@@ -65,7 +67,12 @@ export type AuditedOutcome =
   | { kind: 'refused'; error: ErrorCode; message: string };
 
 /** What else the models found: the logit of each view, and more. */
-type ScoreDetails = Omit<ScoredFace, 'kind' | 'spoofProbability'>;
+type ScoreDetails = Omit<ScoredFace, 'kind' | 'spoofProbability' | 'quality'> & {
+  /** Without the face box, which no record has. */
+  quality: Pick<Quality, 'codes'> & { measures: AuditedMeasures };
+};
+
+type AuditedMeasures = Omit<QualityMeasures, 'facePixels'> & { face_pixels: number };
 
 /** The form of a record, as far as a replay reads it. Later versions may add fields. */
 export const auditedCheckSchema = z.looseObject({
@@ -132,12 +139,14 @@ export function describeOutcome(
   }
   const verdict = decideVerdict(end.assessment, cutPoints);
   if (verdict.kind !== 'scored') return { kind: verdict.kind };
-  const { kind, spoofProbability, ...details } = end.assessment as ScoredFace;
+  const { kind, spoofProbability, quality, ...details } = end.assessment as ScoredFace;
+  const { facePixels, ...measures } = quality.measures;
   return {
     kind,
     status: verdict.status,
     spoof_percentage: verdict.spoofProbability,
     spoof_probability: spoofProbability,
+    quality: { codes: quality.codes, measures: { ...measures, face_pixels: facePixels } },
     ...details,
   };
 }

@@ -222,7 +222,7 @@ const faceCountHints = {
 
 /** The first quality code: sessions enforce the quality of a picture, also of one that scores LOW. */
 function weaknessOf(result: CheckResult): string | undefined {
-  return (result as { quality?: { codes: string[] } }).quality?.codes[0];
+  return result.quality?.codes[0];
 }
 
 function lower(best: SessionVerdict | undefined, next: SessionVerdict): SessionVerdict {

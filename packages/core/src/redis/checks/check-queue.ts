@@ -151,6 +151,7 @@ function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean)
     ...(job.finishedOn && { finishedAt: job.finishedOn }),
     ...(job.data.baseUrl !== undefined && { baseUrl: job.data.baseUrl }),
     ...(job.data.sid !== undefined && { sid: job.data.sid }),
+    ...(job.data.qualityPolicy !== undefined && { qualityPolicy: job.data.qualityPolicy }),
     ...(outcome && { outcome }),
   };
 }

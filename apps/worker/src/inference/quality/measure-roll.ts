@@ -1,0 +1,134 @@
+import { type FaceGrid, GRID, smoothen } from './face-grid.js';
+
+/** Cells along each side of the coarser grid on which symmetry is judged: eyes, nose and mouth. */
+const SIDE = GRID / 2;
+const CENTER = (SIDE - 1) / 2;
+/** In cells: the square around the face without its corners, which show hair and background. */
+const RADIUS = 16.5;
+/** Tried tilts of the face's axis in degrees, and distances of the axis from the center in cells. */
+const MAX_TILT = 50;
+const TILT_STEP = 5;
+const MAX_SHIFT = 2;
+/** An axis within this tilt counts as upright, one from `TURNED_FROM` on as turned. */
+const UPRIGHT_UP_TO = 15;
+const TURNED_FROM = 20;
+
+/**
+ * How much more symmetrical the face is about a turned axis than about an upright one: -2..2, about
+ * -0.1 for an upright face, above 0.06 for one that is turned by 30 degrees or more.
+ *
+ * A face is the mirror image of itself about its axis, also with a beard or glasses, and gradients
+ * show that even if one side is in shadow. The detector finds no eyes, whose line would be the roll.
+ */
+export function measureRoll({ luma }: FaceGrid): number {
+  const gradients = readGradients(halve(luma));
+  let upright = -Infinity;
+  let turned = -Infinity;
+  for (const axis of (axes ??= createAxes())) {
+    const symmetry = Math.max(...axis.shifts.map((pairs) => compare(gradients, axis, pairs)));
+    if (Math.abs(axis.tilt) <= UPRIGHT_UP_TO) upright = Math.max(upright, symmetry);
+    if (Math.abs(axis.tilt) >= TURNED_FROM) turned = Math.max(turned, symmetry);
+  }
+  return turned - upright;
+}
+
+interface Axis {
+  /** In degrees; positive is clockwise. */
+  tilt: number;
+  /** The reflection of a gradient: (x, y) becomes (-cos x - sin y, -sin x + cos y). */
+  cos: number;
+  sin: number;
+  /** For each shift of the axis, the indexes of each cell and of its mirror image, in turn. */
+  shifts: Int16Array[];
+}
+
+/** Made at the first use, and the same for every face. */
+let axes: Axis[] | undefined;
+
+function createAxes(): Axis[] {
+  const tilts = steps(MAX_TILT, TILT_STEP);
+  return tilts.map((tilt) => {
+    const angle = (tilt * Math.PI) / 180;
+    const normal = { x: Math.cos(angle), y: Math.sin(angle) };
+    return {
+      tilt,
+      cos: Math.cos(2 * angle),
+      sin: Math.sin(2 * angle),
+      shifts: steps(MAX_SHIFT, 1).map((shift) => pairCells(normal, shift)),
+    };
+  });
+}
+
+function steps(max: number, step: number): number[] {
+  return Array.from({ length: (2 * max) / step + 1 }, (_, i) => i * step - max);
+}
+
+/** Pairs each cell on one side of the axis with the nearest cell to its mirror image. */
+function pairCells(normal: { x: number; y: number }, shift: number): Int16Array {
+  const pairs: number[] = [];
+  for (let y = 1; y < SIDE - 1; y++) {
+    for (let x = 1; x < SIDE - 1; x++) {
+      const [right, down] = [x - CENTER, y - CENTER];
+      const distance = right * normal.x + down * normal.y - shift;
+      const mirroredX = Math.round(x - 2 * distance * normal.x);
+      const mirroredY = Math.round(y - 2 * distance * normal.y);
+      const isPaired = distance >= 1 && Math.hypot(right, down) <= RADIUS;
+      if (!isPaired || !isInner(mirroredX) || !isInner(mirroredY)) continue;
+      pairs.push(y * SIDE + x, mirroredY * SIDE + mirroredX);
+    }
+  }
+  return Int16Array.from(pairs);
+}
+
+function isInner(at: number): boolean {
+  return at >= 1 && at < SIDE - 1;
+}
+
+/** [SIDE, SIDE]: the mean of 2x2 cells, smoothed. */
+function halve(luma: Float32Array): Float32Array {
+  const half = new Float32Array(SIDE * SIDE);
+  for (let i = 0; i < half.length; i++) {
+    const at = 2 * GRID * Math.floor(i / SIDE) + 2 * (i % SIDE);
+    half[i] = (luma[at]! + luma[at + 1]! + luma[at + GRID]! + luma[at + GRID + 1]!) / 4;
+  }
+  return half;
+}
+
+/** [SIDE, SIDE] each; `energy` is the squared length. */
+interface Gradients {
+  x: Float32Array;
+  y: Float32Array;
+  energy: Float32Array;
+}
+
+/** The square root of each gradient's length, so that one hard edge does not outweigh the rest. */
+function readGradients(half: Float32Array): Gradients {
+  const x = new Float32Array(half.length);
+  const y = new Float32Array(half.length);
+  const energy = new Float32Array(half.length);
+  const smooth = smoothen(half, SIDE);
+  for (let i = SIDE + 1; i < half.length - SIDE - 1; i++) {
+    const right = smooth[i + 1]! - smooth[i - 1]!;
+    const down = smooth[i + SIDE]! - smooth[i - SIDE]!;
+    // Half a level is added, so that noise on a flat area stays small.
+    const scale = 1 / Math.sqrt(Math.sqrt(right * right + down * down) + 0.5);
+    x[i] = scale * right;
+    y[i] = scale * down;
+    energy[i] = x[i]! ** 2 + y[i]! ** 2;
+  }
+  return { x, y, energy };
+}
+
+/** How well the cells match their mirror images, -1..1: 1 for a perfect reflection. */
+function compare({ x, y, energy }: Gradients, { cos, sin }: Axis, pairs: Int16Array): number {
+  let matching = 0;
+  let total = 0;
+  for (let pair = 0; pair < pairs.length; pair += 2) {
+    const a = pairs[pair]!;
+    const b = pairs[pair + 1]!;
+    matching -= x[a]! * (cos * x[b]! + sin * y[b]!) + y[a]! * (sin * x[b]! - cos * y[b]!);
+    total += energy[a]! + energy[b]!;
+  }
+  // A flat grid has no direction: it is as symmetrical about one axis as about another.
+  return total > 0 ? (2 * matching) / total : 0;
+}
