@@ -100,9 +100,7 @@ async function replayCheck(
   const recorded = describe(check.outcome);
   if (!followsFromScore(check)) return { state: 'contradictory', recorded, replayed: '' };
   if (path === undefined) return { state: 'no image', recorded, replayed: '' };
-  const [theirs, ours] = [check.models, pipeline.modelSets().current.models].map(
-    describeFiles,
-  );
+  const [theirs, ours] = [check.models, pipeline.modelSets().current.models].map(describeFiles);
   if (theirs !== ours) return { state: 'other models', recorded: theirs!, replayed: ours! };
   const end = await pipeline.assess(await readFile(path)).catch(requireRefusal);
   const outcome = describeOutcome(end, check.cut_points);
