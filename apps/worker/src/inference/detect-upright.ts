@@ -31,10 +31,16 @@ export async function detectUpright(
   return given.map((seen) => upright[doubtful.indexOf(seen)] ?? seen);
 }
 
-/** A face lower than this share of its width lies on its side: 179 of 181 upright ones are higher. */
+/**
+ * A face lower than this share of its width may lie on its side. Of the faces in development photos
+ * that do not fill their picture, 156 of 157 upright ones are higher, and 7 of 207 on their side.
+ */
 const UPRIGHT_HEIGHT = 1.2;
 
-/** Least score of the best face in an upright picture: 97 % of the development photos reach it. */
+/**
+ * Least score of the best face in an upright picture. Of the same faces, 154 of 157 upright ones
+ * reach it, and 24 of 116 upside down.
+ */
 const SURE = 0.999;
 
 /**
