@@ -1,8 +1,9 @@
+import { qualityCodes } from '@livegate/core/domain';
 import { openScheduler } from '@livegate/worker/scheduling/schedule-images';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { face, type FaceName, noFace, selfie } from '@livegate/testing/images/photos';
-import { weakPhotoCodes, weakSelfie } from '@livegate/testing/images/weak-photos';
+import { tiltPhoto, weakSelfie } from '@livegate/testing/images/weak-photos';
 import { schedulerConfig } from '@livegate/testing/models/scheduler-config';
 import { silentLog } from '@livegate/testing/redis/sandbox';
 
@@ -54,11 +55,11 @@ describe('a good photo', () => {
 });
 
 describe('a weak photo', () => {
-  it.each(weakPhotoCodes)('is told, and its first code is %s', async (code) => {
+  it.each(qualityCodes)('is told, and its first code is %s', async (code) => {
     expect((await qualityOf(await weakSelfie(code))).codes[0]).toBe(code);
   });
 
-  it.each(weakPhotoCodes.filter((code) => code !== 'face_too_small'))(
+  it.each(qualityCodes.filter((code) => code !== 'face_too_small'))(
     'has the same first code at another resolution: %s',
     async (code) => {
       const photo = await weakSelfie(code);
@@ -69,7 +70,7 @@ describe('a weak photo', () => {
   );
 });
 
-// A tilted head, blur and bad light in grades; tools/quality.ts does the same with other photos.
+// A tilted head, blur and bad light in grades; tools/quality does the same with other photos.
 describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (name) => {
   const decoded = async () =>
     sharp(
@@ -110,6 +111,15 @@ describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (n
   ])('%f stops of overexposure are told: %s', async (stops, isTold) => {
     const codes = await codesOf((await decoded()).linear(2 ** (stops / 2.2), 0));
     expect(codes.includes('image_too_bright')).toBe(isTold);
+  });
+
+  it.each([
+    [-40, true],
+    [0, false],
+    [40, true],
+  ])('a head tilted by %i degrees is told: %s', async (degrees, isTold) => {
+    const { codes } = await qualityOf(await tiltPhoto(await face(name), degrees));
+    expect(codes.includes('face_turned')).toBe(isTold);
   });
 
   it.each([

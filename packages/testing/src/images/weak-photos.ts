@@ -8,29 +8,42 @@ const HEIGHT = 704;
 const FACE = 237;
 
 /** How the selfie is made weak. The first code of the picture is the one named here. */
-const degrade: Record<Exclude<QualityCode, 'image_rotated'>, (photo: Sharp) => Sharp> = {
+const degrade: Record<QualityCode, (photo: Sharp) => Sharp | Promise<Sharp>> = {
+  image_rotated: (photo) => photo.rotate(90),
   face_too_close: (photo) => photo.extract({ left: 110, top: 130, width: 350, height: 350 }),
-  // Half of the width is gone, and its mirror image is put in place of the background.
   face_cropped: (photo) => photo.extract({ left: 240, top: 0, width: WIDTH - 240, height: HEIGHT }),
   face_too_small: (photo) => photo.resize({ width: Math.round((28 / FACE) * WIDTH) }),
-  face_turned: (photo) => photo.rotate(40, { background: 'gray' }),
+  face_turned: async (photo) => sharp(await tiltPhoto(await photo.png().toBuffer(), 40)),
   image_too_dark: (photo) => photo.linear(0.25, 0),
   image_too_bright: (photo) => photo.linear(2.6, 0),
   image_too_blurry: (photo) => photo.blur(0.035 * FACE),
   face_off_center: (photo) => photo.extend({ right: 1500, extendWith: 'copy' }),
 };
 
-export type WeakPhotoCode = keyof typeof degrade;
-
-export const weakPhotoCodes = Object.keys(degrade) as WeakPhotoCode[];
-
 /** The selfie, degraded so that this is its first quality code, as JPEG. */
-export async function weakSelfie(code: WeakPhotoCode): Promise<Buffer> {
+export async function weakSelfie(code: QualityCode): Promise<Buffer> {
   // Decoded before: sharp has an order of its own for the steps of one pipeline.
   const photo = sharp(
     await sharp(await selfie())
       .png()
       .toBuffer(),
   );
-  return degrade[code](photo).jpeg({ quality: 92 }).toBuffer();
+  const weak = await degrade[code](photo);
+  return weak.jpeg({ quality: 92 }).toBuffer();
+}
+
+/**
+ * Rotates a photo and cuts out its old size, as a tilted camera would. Its edges are repeated outwards
+ * before: a flat surround would be cut off, and the photo put straight.
+ */
+export async function tiltPhoto(photo: Buffer, degrees: number): Promise<Buffer> {
+  const { width, height } = await sharp(photo).metadata();
+  const side = Math.round(Math.hypot(width, height));
+  const [x, y] = [Math.ceil((side - width) / 2), Math.ceil((side - height) / 2)];
+  const wide = sharp(photo).extend({ left: x, right: x, top: y, bottom: y, extendWith: 'copy' });
+  const rotated = sharp(await wide.png().toBuffer()).rotate(degrees);
+  const { data, info } = await rotated.png().toBuffer({ resolveWithObject: true });
+  const left = Math.round((info.width - width) / 2);
+  const top = Math.round((info.height - height) / 2);
+  return sharp(data).extract({ left, top, width, height }).jpeg({ quality: 92 }).toBuffer();
 }
