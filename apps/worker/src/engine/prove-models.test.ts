@@ -1,3 +1,4 @@
+import type { Quality } from '@livegate/core/domain';
 import { expect, onTestFinished, test } from 'vitest';
 import type { TinyNode } from '@livegate/testing/models/tiny-model';
 import {
@@ -41,6 +42,7 @@ test('models that match their manifest pass, and assess a picture', async () => 
   expect(assessed?.assessment).toEqual({
     kind: 'scored',
     rotation: 0,
+    quality: expect.objectContaining({ codes: expect.any(Array) as string[] }) as Quality,
     spoofProbability: expect.closeTo(0.8, 5) as number,
     views: [
       {
