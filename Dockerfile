@@ -20,8 +20,11 @@ COPY models models
 COPY packages packages
 COPY apps apps
 COPY tools tools
-# Downloads the models, verifies their hashes (models/manifest.json) and writes them to .data/models.
-RUN npm run models
+# Downloads the models of the profile, verifies their hashes (models/catalogue.json) and writes them to
+# .data/models.
+ARG LIVEGATE_PROFILE=default
+ARG LIVEGATE_MODELS_MIRROR
+RUN npm run models -- use "$LIVEGATE_PROFILE"
 # A new volume gets the owner of the folder it is mounted over: `credentials` in docker-compose.yml.
 RUN mkdir -p .data/etc/livegate
 

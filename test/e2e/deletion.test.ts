@@ -92,6 +92,7 @@ function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>):
       const assessment: Assessment = {
         kind: 'scored',
         spoofProbability: score,
+        logit: 0,
         views: [],
         rotation: 0,
         quality: exampleQuality,

@@ -287,7 +287,14 @@ describe('paths and methods', () => {
 
   it('/v1/models lists each set of models once, with thresholds, without credentials', async () => {
     const twin = { ...exampleWorker, id: 'worker-2' };
-    const upgraded = { ...exampleWorker, id: 'worker-3', cutPoints: { moderate: 0.3, high: 0.6 } };
+    const calibration = { method: 'platt' as const, data: { name: 'ours' }, figures: { ece: 0.1 } };
+    const upgraded = {
+      ...exampleWorker,
+      id: 'worker-3',
+      profile: 'accurate',
+      cutPoints: { moderate: 0.3, high: 0.6 },
+      calibration,
+    };
     const { url } = await startGateway({ workers: [exampleWorker, twin, upgraded] });
     const response = await fetch(`${url}/v1/models`);
     expect(response.status).toBe(200);
@@ -299,6 +306,7 @@ describe('paths and methods', () => {
       execution_provider: 'cpu',
       models: exampleWorker.models,
     });
+    expect(body.model_sets[1]).toMatchObject({ profile: 'accurate', calibration });
   });
 
   it('/v1/models lists a canary, which answers checks too', async () => {

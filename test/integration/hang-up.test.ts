@@ -171,6 +171,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
           assessment: {
             kind: 'scored',
             spoofProbability: 0.1,
+            logit: 0,
             views: [],
             rotation: 0,
             quality: exampleQuality,

@@ -25,27 +25,28 @@ function draw(background: string): Promise<Buffer> {
     .toBuffer();
 }
 
-const output = { name: 'output', values: 'probabilities', liveClass: 3 } as const;
+const classes = ['live' as const, 'spoof' as const];
+const output = { name: 'output', values: 'probabilities' as const, classes };
 const input = { width: 4, height: 4, channels: 'RGB', subtract: 0, multiply: 1 } as const;
 
 test.each<[string, TinyPipeline, string]>([
   [
-    'a live class that is not one of the classes',
-    { classifier: { manifest: { output } } },
-    'model tiny-liveness: output "output" has 3 classes of probabilities, too few for liveClass 3',
+    'another number of classes',
+    { classifier: { entry: { output } } },
+    'model tiny-liveness: output "output" has 3 classes, the catalogue names 2',
   ],
   [
     'an input with another name',
-    { classifier: { manifest: { input: { ...input, name: 'data' } as never } } },
+    { classifier: { entry: { input: { ...input, name: 'data' } as never } } },
     'model tiny-liveness does not take one input "data" of float32 [any batch, 3, 4, 4], ' +
       'its inputs are: "input" of float32 [batch, 3, 4, 4]',
   ],
   [
     'an input with another size',
-    { detector: { manifest: { input: { ...input, name: 'input', width: 8 } as never } } },
+    { detector: { entry: { input: { ...input, name: 'input', width: 8 } as never } } },
     'model tiny-detect does not take one input "input" of float32 [any batch, 3, 4, 8]',
   ],
-])('a worker with %s in its manifest does not start, and says why', async (_, given, reason) => {
+])('a worker with %s in its catalogue does not start, and says why', async (_, given, reason) => {
   await expect(open(given)).rejects.toThrow(reason);
 });
 

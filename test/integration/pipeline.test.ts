@@ -1,8 +1,8 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { MANIFEST_FILE, parseManifest } from '@livegate/worker/models/model-manifest';
+import { readCatalogue } from '@livegate/worker/models/load-models';
 import { openScheduler, type SchedulerConfig } from '@livegate/worker/scheduling/schedule-images';
 import sharp from 'sharp';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
@@ -154,34 +154,33 @@ test('the largest images are decoded one at a time, and selfies do not wait for 
   expect(most).toBe(1);
 }, 60_000);
 
-test('a custom manifest fuses the logits of its classifiers by weight', async () => {
+test('a profile of own.json fuses the logits of its classifiers by weight', async () => {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-own-'));
   onTestFinished(() => rm(modelsDir, { recursive: true }));
   await cp(config.modelsDir, modelsDir, { recursive: true });
-  const path = join(modelsDir, MANIFEST_FILE);
-  const manifest = parseManifest(await readFile(path, 'utf8'), path);
-  const [ours] = manifest.classifiers;
+  const { models, profiles } = await readCatalogue(modelsDir);
+  const { calibration: _, ...profile } = profiles['default']!;
+  const [ours] = profile.classifiers;
   // The default classifier, and one whose logit is 4 higher.
-  const { slope, intercept } = ours!.calibration;
-  const alarmist = {
-    ...ours!,
-    name: 'alarmist',
-    calibration: { slope, intercept: intercept + 4 },
+  const alarmist = { ...ours!, model: 'alarmist', platt: { slope: 1, intercept: 4 } };
+  const own = {
+    format: 'livegate-catalogue/1',
+    models: { alarmist: models['fr-liveness'] },
+    profiles: { two: { ...profile, classifiers: [{ ...ours!, weight: 3 }, alarmist] } },
   };
-  const classifiers = [{ ...ours!, weight: 3 }, alarmist];
-  await writeFile(path, JSON.stringify({ ...manifest, classifiers }));
+  await writeFile(join(modelsDir, 'own.json'), JSON.stringify(own));
 
-  const { own } = await open({ modelsDir });
-  const [score, ofOurs] = await Promise.all(
-    [own, pipeline].map(async (each) => scoreOf(await selfie(), each)),
+  const { own: two } = await open({ modelsDir, rollout: { profile: 'two' } });
+  const [fused, alone] = await Promise.all(
+    [two, pipeline].map(async ({ assess }) => (await assess(await selfie())).assessment),
   );
-  const logit = (p: number) => Math.log(p / (1 - p));
-  expect(logit(score!) - logit(ofOurs!)).toBeCloseTo(1, 6);
-  expect(own.modelSets().current.models.map(({ name }) => name)).toEqual([
-    'fr-detect',
-    'fr-liveness',
-    'alarmist',
-  ]);
+  if (fused?.kind !== 'scored' || alone?.kind !== 'scored') throw new Error('not scored');
+  expect(fused.logit - alone.logit).toBeCloseTo(1, 6);
+  // Without a calibration, the score is the plain sigmoid.
+  expect(fused.spoofProbability).toBeCloseTo(1 / (1 + Math.exp(-fused.logit)), 10);
+  const { current } = two.modelSets();
+  expect(current.calibration).toBeUndefined();
+  expect(current.models.map(({ name }) => name)).toEqual(['fr-detect', 'fr-liveness', 'alarmist']);
 });
 
 test('the pipeline returns the duration of each stage', async () => {

@@ -153,6 +153,7 @@ function createHeldEngine(atOnce?: RunEnd) {
         const assessment: Assessment = {
           kind: 'scored',
           spoofProbability: byte / 100,
+          logit: 0,
           views: [],
           rotation: 0,
           quality: exampleQuality,

@@ -57,6 +57,7 @@ describe('an invalid configuration is refused', () => {
       REDIS_URL: 'redis://',
       LIVEGATE_ENGINES: 'many',
       LIVEGATE_MODERATE_FROM: '0.9',
+      LIVEGATE_HIGH_FROM: '0.7',
       LIVEGATE_MODELS_DIR: '/nowhere',
       LIVEGATE_AUDIT: 'yes',
       LIVEGATE_AUDIT_KEY_FILE: '/dev/null',
@@ -67,7 +68,7 @@ describe('an invalid configuration is refused', () => {
       line('LIVEGATE_AUDIT', '"off"'),
       line('LIVEGATE_MODERATE_FROM', 'LIVEGATE_HIGH_FROM'),
       ...telemetryProblems,
-      line('LIVEGATE_MODELS_DIR', '/nowhere/manifest.json.*npm run models'),
+      line('LIVEGATE_MODELS_DIR', '/nowhere/catalogue.json.*npm run models'),
       line('LIVEGATE_AUDIT_KEY_FILE', 'has 0 bytes, expected at least 32'),
     ]);
   });

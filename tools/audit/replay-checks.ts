@@ -84,6 +84,7 @@ export async function indexImages(folder: string): Promise<Map<string, string>> 
 function applySettings(config: WorkerConfig, settings: AuditedSettings): WorkerConfig {
   return {
     ...config,
+    LIVEGATE_PROFILE: settings.profile ?? config.LIVEGATE_PROFILE,
     LIVEGATE_FACE_SCORE_THRESHOLD: settings.face_score_threshold,
     LIVEGATE_MIN_FACE_RATIO: settings.min_face_ratio,
     LIVEGATE_MAX_IMAGE_PIXELS: settings.max_image_pixels,

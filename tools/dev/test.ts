@@ -24,14 +24,17 @@ process.exit(await test(process.argv.slice(2)));
 async function test(args: string[]): Promise<number> {
   const vitestArgs = args.filter((arg) => arg !== '--install');
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
-  await prepareModels(modelsDir, say);
+  // The tests' own, whatever `npm run models -- use` or the environment says.
+  const profile = 'default';
+  await prepareModels(modelsDir, say, { profile });
 
   const services: Service[] = [];
   const interrupted = untilInterrupted({ force: () => killServices(services) });
   const dataDir = await mkdtemp(join(tmpdir(), 'livegate-test-'));
   const redis = await startOwnRedis({ dataDir, say });
   try {
-    const env = { ...process.env, REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
+    const models = { LIVEGATE_MODELS_DIR: modelsDir, LIVEGATE_PROFILE: profile };
+    const env = { ...process.env, ...models, REDIS_URL: redis.url };
     const vitest = startService(
       'vitest',
       ['node_modules/vitest/vitest.mjs', 'run', ...vitestArgs],

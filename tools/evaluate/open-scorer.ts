@@ -2,7 +2,12 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CutPoints, describeModels, LivegateError } from '@livegate/core/domain';
+import {
+  type CutPoints,
+  describeModels,
+  LivegateError,
+  type ModelSetFacts,
+} from '@livegate/core/domain';
 import { readWorkerConfig, type WorkerConfig } from '@livegate/worker/config';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareModels } from '../models/prepare-models.js';
@@ -53,14 +58,15 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
   const config = readWorkerConfig(env);
   await prepareModels(config.LIVEGATE_MODELS_DIR, console.error);
   const pipeline = await openPipeline(config);
-  const { profile, models, cutPoints } = pipeline.modelSets().current;
+  const modelSet = pipeline.modelSets().current;
+  const { profile, models, cutPoints } = modelSet;
   return {
     facts: {
       model: describeModels(models),
       profile: profile ?? 'default',
       cutPoints,
       where: 'in process',
-      settings: await hashSettings(config),
+      settings: await hashSettings(config, modelSet),
     },
     async judge(image) {
       const started = performance.now();
@@ -87,12 +93,12 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
 }
 
 /** The names of models do not tell how views are cropped, averaged and calibrated; this does. */
-async function hashSettings(config: WorkerConfig): Promise<string> {
+async function hashSettings(config: WorkerConfig, { profile, calibration }: ModelSetFacts) {
   const folder = config.LIVEGATE_MODELS_DIR;
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   const rules = [config.LIVEGATE_FACE_SCORE_THRESHOLD, config.LIVEGATE_MIN_FACE_RATIO];
-  const all = JSON.stringify([names, texts, rules]);
+  const all = JSON.stringify([names, texts, rules, profile, calibration]);
   return createHash('sha256').update(all).digest('hex').slice(0, 8);
 }
 

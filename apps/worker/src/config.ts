@@ -13,7 +13,8 @@ import {
 import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
 import { parseAuditKey } from './jobs/audit/audit-chain.js';
-import { MANIFEST_FILE } from './models/model-manifest.js';
+import { cutPointLevels } from './models/calibration.js';
+import { CATALOGUE_FILE } from './models/catalogue.js';
 import { executionProviders } from './models/open-session.js';
 import type { Rollout, RolloutSettings } from './models/rollout.js';
 import type { SchedulerConfig } from './scheduling/schedule-images.js';
@@ -43,8 +44,10 @@ export const workerConfigSchema = z.object({
   LIVEGATE_CONCURRENCY: orAuto(integer(1)),
   LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
   LIVEGATE_MIN_FACE_RATIO: fraction().default(0.25),
-  LIVEGATE_MODERATE_FROM: fraction().default(0.45),
-  LIVEGATE_HIGH_FROM: fraction().default(0.6),
+  LIVEGATE_CALIBRATION_FILE: z.string().optional(),
+  LIVEGATE_CUT_POINTS: z.enum(cutPointLevels).default('regular'),
+  LIVEGATE_MODERATE_FROM: fraction().optional(),
+  LIVEGATE_HIGH_FROM: fraction().optional(),
   LIVEGATE_AUDIT: z.enum(['off', 'file', 'stream']).default('off'),
   LIVEGATE_AUDIT_DIR: z.string().default('.data/audit'),
   LIVEGATE_AUDIT_STREAM_MAX_LINES: integer(1000).default(100_000),
@@ -65,7 +68,7 @@ const cutPointsInOrder = z
     LIVEGATE_MODERATE_FROM: keys.LIVEGATE_MODERATE_FROM,
     LIVEGATE_HIGH_FROM: keys.LIVEGATE_HIGH_FROM,
   })
-  .refine((config) => config.LIVEGATE_MODERATE_FROM <= config.LIVEGATE_HIGH_FROM, {
+  .refine(({ LIVEGATE_MODERATE_FROM: from = 0, LIVEGATE_HIGH_FROM: high = 1 }) => from <= high, {
     path: ['LIVEGATE_MODERATE_FROM'],
     message: 'must not be above LIVEGATE_HIGH_FROM',
   });
@@ -81,7 +84,7 @@ export const workerConfigRules: ConfigRule[] = [
 const preparedModels = z.object({
   LIVEGATE_MODELS_DIR: keys.LIVEGATE_MODELS_DIR.superRefine((folder, context) => {
     try {
-      accessSync(join(folder, MANIFEST_FILE), constants.R_OK);
+      accessSync(join(folder, CATALOGUE_FILE), constants.R_OK);
     } catch (error) {
       const message = `${(error as Error).message}: run "npm run models" to fetch it`;
       context.addIssue({ code: 'custom', message });
@@ -113,7 +116,14 @@ export function toSchedulerConfig(config: WorkerConfig, rollout: Rollout): Sched
   return {
     modelsDir: config.LIVEGATE_MODELS_DIR,
     rollout,
-    cutPoints: { moderate: config.LIVEGATE_MODERATE_FROM, high: config.LIVEGATE_HIGH_FROM },
+    tuning: {
+      calibrationFile: config.LIVEGATE_CALIBRATION_FILE,
+      cutPoints: {
+        level: config.LIVEGATE_CUT_POINTS,
+        moderate: config.LIVEGATE_MODERATE_FROM,
+        high: config.LIVEGATE_HIGH_FROM,
+      },
+    },
     maxImagePixels: config.LIVEGATE_MAX_IMAGE_PIXELS,
     faceScoreThreshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
     minFaceRatio: config.LIVEGATE_MIN_FACE_RATIO,

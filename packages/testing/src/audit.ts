@@ -14,6 +14,7 @@ export function exampleAuditedCheck(change: Partial<AuditedCheck> = {}): Audited
       status: 'LOW',
       spoof_percentage: 0.02611,
       spoof_probability: 0.026114,
+      logit: -3.618,
       views: [{ model: 'fr-liveness/0.0.1', view: '2.0 reflect', logit: -3.618 }],
       rotation: 0,
       quality: {

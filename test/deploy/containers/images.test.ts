@@ -84,10 +84,10 @@ describe.skipIf(obstacle)(`the images built from the Dockerfile${skipReason}`, (
       process.arch,
     ]);
     expect((await list('worker', 'models')).toSorted()).toEqual([
+      'active.json',
+      'catalogue.json',
       'fr-detect.onnx',
       'fr-liveness.onnx',
-      'manifest.json',
-      'manifest.sha256',
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { readWorkerConfig } from '@livegate/worker/config';
 import { allocateBatch, normalize, planesOf } from '@livegate/worker/inference/picture';
 import { loadModels } from '@livegate/worker/models/load-models';
-import type { ModelInput } from '@livegate/worker/models/model-manifest';
+import type { ModelInput } from '@livegate/worker/models/catalogue';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
 import sharp from 'sharp';
 import { formatTable } from '../../format-table.js';
@@ -18,8 +18,8 @@ const RUNS = 30;
 /** Compares the rewritten classifier with the published one, on one thread, for four views. */
 export const measureClassifier: Part = async ({ modelsDir, photos }) => {
   const [model] = (await loadModels(modelsDir)).classifiers;
-  if (!model?.source) throw new Error('this part needs the default models, and you use your own');
-  const [published] = await fetchPublishedFiles([model.source]);
+  if (model?.source.type !== 'npm') throw new Error('this part needs the default models');
+  const [published] = await fetchPublishedFiles([model]);
   const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
   const prepared = await openSession(model, options);
   const original = await openSession({ ...model, bytes: freeBatchOf(published!) }, options);

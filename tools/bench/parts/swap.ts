@@ -1,8 +1,9 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MANIFEST_FILE } from '@livegate/worker/models/model-manifest';
+import { type Catalogue, OWN_FILE } from '@livegate/worker/models/catalogue';
+import { readCatalogue } from '@livegate/worker/models/load-models';
 import { ROLLOUT_FILE } from '@livegate/worker/models/rollout';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
@@ -51,11 +52,19 @@ export const measureSwap: Part = async (bench, say) => {
 async function copyWithNext(from: Bench['modelsDir']): Promise<string> {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-bench-models-'));
   await cp(from, modelsDir, { recursive: true });
-  const manifest = JSON.parse(await readFile(join(modelsDir, MANIFEST_FILE), 'utf8')) as {
-    classifiers: { version: string }[];
+  const { models, profiles } = await readCatalogue(modelsDir);
+  const now = profiles['default']!;
+  const classifiers = now.classifiers.map((one) => ({ ...one, model: `${one.model}-${NEXT}` }));
+  const next = now.classifiers.map(({ model }) => {
+    const entry = models[model]!;
+    return [`${model}-${NEXT}`, { ...entry, version: `${entry.version}-${NEXT}` }] as const;
+  });
+  const own: Catalogue = {
+    format: 'livegate-catalogue/1',
+    models: Object.fromEntries(next),
+    profiles: { [NEXT]: { ...now, classifiers } },
   };
-  for (const classifier of manifest.classifiers) classifier.version += `-${NEXT}`;
-  await writeFile(join(modelsDir, `${NEXT}.json`), JSON.stringify(manifest));
+  await writeFile(join(modelsDir, OWN_FILE), JSON.stringify(own));
   return modelsDir;
 }
 

@@ -14,10 +14,7 @@ import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const config = readWorkerConfig(process.env);
-const modelSet = {
-  models: (await loadModels(config.LIVEGATE_MODELS_DIR)).facts,
-  cutPoints: { moderate: 0.4, high: 0.7 },
-};
+const { facts: modelSet } = await loadModels(config.LIVEGATE_MODELS_DIR);
 /** As large in Redis as that of a real picture. */
 const quality: Quality = {
   codes: [],
@@ -35,7 +32,7 @@ const quality: Quality = {
   },
 };
 const answer: AssessedImage = {
-  assessment: { kind: 'scored', spoofProbability: 0.1, views: [], rotation: 0, quality },
+  assessment: { kind: 'scored', spoofProbability: 0.1, logit: 0, views: [], rotation: 0, quality },
   modelSet,
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };

@@ -12,7 +12,9 @@ import multer from 'multer';
 const decodeImage = createDecodeImage(1);
 
 const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 0 } as const;
-const { detector, classifiers } = await loadModels(process.env['LIVEGATE_MODELS_DIR']!);
+const { detector, classifiers, calibration } = await loadModels(
+  process.env['LIVEGATE_MODELS_DIR']!,
+);
 const stages = {
   detector: {
     model: detector,
@@ -27,6 +29,7 @@ const stages = {
       takeBatch: (count: number) => allocateBatch(model.input, count),
     })),
   ),
+  calibration,
   minFaceRatio: 0.25,
 };
 const upload = multer({ storage: multer.memoryStorage() }).single('image');

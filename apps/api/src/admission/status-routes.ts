@@ -41,9 +41,16 @@ type ModelSets = z.output<typeof modelSetsSchema>;
 
 function presentSets({ executionProvider, canary, ...current }: WorkerFacts) {
   return [current, ...(canary ? [canary] : [])].map(
-    ({ models, cutPoints }: ModelSetFacts): ModelSets['model_sets'][number] => ({
+    ({
+      profile,
+      models,
+      cutPoints,
+      calibration,
+    }: ModelSetFacts): ModelSets['model_sets'][number] => ({
       livegate_model: describeModels(models),
+      ...(profile !== undefined && { profile }),
       thresholds: { moderate: cutPoints.moderate, high: cutPoints.high },
+      ...(calibration && { calibration }),
       execution_provider: executionProvider,
       models,
     }),

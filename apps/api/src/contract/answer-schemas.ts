@@ -64,8 +64,9 @@ export const verdictSchema = z
           .min(0)
           .max(1)
           .describe(
-            'The higher, the more likely a spoof: the mean score of the models over several crops of ' +
-              'the face. It is not calibrated: 0.3 does not mean that 3 of 10 such images are spoofs.',
+            'The higher, the more likely a spoof. It is a calibrated probability only when a ' +
+              'calibration is active: `GET /v1/models` says which images it was fitted to. The ' +
+              'shipped calibrations were fitted to a few hundred development images of few people.',
           ),
         status: z.enum(['LOW', 'MODERATE', 'HIGH']),
         quality: qualitySchema
@@ -141,9 +142,21 @@ export const modelSetsSchema = z.object({
     .array(
       z.object({
         livegate_model: z.string().describe('As in the `Livegate-Model` header.'),
+        profile: z.string().optional().describe('Its name in the model catalogue.'),
         thresholds: z
           .object({ moderate: z.number().min(0).max(1), high: z.number().min(0).max(1) })
           .describe('The `spoof_percentage` from which an image is MODERATE, and HIGH.'),
+        calibration: z
+          .object({
+            method: z.enum(['platt', 'isotonic']),
+            data: z.record(z.string(), z.unknown()),
+            figures: z.record(z.string(), z.unknown()),
+          })
+          .optional()
+          .describe(
+            'The calibration of `spoof_percentage`: the images it was fitted to, and how well it ' +
+              'holds on others. Absent: `spoof_percentage` is not a calibrated probability.',
+          ),
         execution_provider: z.string(),
         models: z.array(
           z.object({

@@ -20,7 +20,7 @@ import type { Example } from './document-types.js';
 export const exampleId = '019a8f3e-7c52-7d41-9e0b-5a4c1f2d3e6b';
 const createdAt = Date.parse('2026-01-01T12:00:00.000Z');
 const baseUrl = 'http://127.0.0.1:8080';
-const cutPoints = { moderate: 0.45, high: 0.6 };
+const cutPoints = { moderate: 0.51, high: 0.6 };
 
 const decide = (spoofProbability: number) =>
   decideVerdict({ kind: 'scored', spoofProbability }, cutPoints);
@@ -186,7 +186,13 @@ export const modelSets: Example = {
     model_sets: [
       {
         livegate_model: 'fr-detect/0.0.1+0123abcd, fr-liveness/0.0.1+89abcdef',
+        profile: 'default',
         thresholds: cutPoints,
+        calibration: {
+          method: 'platt',
+          data: { name: 'development images', date: '2026-11-26', bona_fide: 238, attacks: 307 },
+          figures: { validation: 'leave one source out', ece: 0.083, brier: 0.124 },
+        },
         execution_provider: 'cpu',
         models: [
           { name: 'fr-detect', version: '0.0.1', sha256: '0123abcd'.repeat(8), task: 'detect' },

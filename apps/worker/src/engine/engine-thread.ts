@@ -37,6 +37,7 @@ async function openStages(): Promise<Stages> {
       scoreThreshold: faceScoreThreshold,
     },
     classifiers,
+    calibration: models.calibration,
     minFaceRatio,
   };
 }
@@ -62,7 +63,7 @@ async function rehearse(images: number): Promise<void> {
 }
 
 /**
- * Runs every tensor size once, the largest first. Throws when a model differs from its manifest.
+ * Runs every tensor size once, the largest first. Throws when a model differs from the catalogue.
  */
 async function warmUp(images: number): Promise<void> {
   const { detector, classifiers } = stages;

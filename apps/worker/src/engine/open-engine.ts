@@ -18,7 +18,7 @@ export interface Engine {
   rehearse(images: number): Promise<void>;
   /**
    * Runs the models once with every tensor size of batches up to this size. Rejects when a model's
-   * output differs from its manifest.
+   * output differs from the catalogue.
    */
   warmUp(images: number): Promise<void>;
   /** Runs the whole path once on a picture of its own, so that V8 optimizes it. */
@@ -93,7 +93,7 @@ function createReplies(thread: Worker) {
 
 /** The `workerData` of an engine's thread. */
 export interface EngineSpec {
-  models: Pick<LoadedModels, 'detector' | 'classifiers'>;
+  models: Omit<LoadedModels, 'facts'>;
   executionProvider: ExecutionProvider;
   /** Index of the accelerator, from 0; 0 on the CPU. */
   deviceId: number;

@@ -27,14 +27,18 @@ async function openStages(given: TinyPipeline): Promise<Stages> {
   };
 }
 
-const output = { name: 'output', values: 'probabilities', liveClass: 0 } as const;
+const output = {
+  name: 'output',
+  values: 'probabilities' as const,
+  classes: ['live' as const, 'spoof' as const, 'spoof' as const],
+};
 /** The last node of a model, whose output the stage reads. */
 const then = (type: string, ...inputs: string[]): TinyNode => ({ type, inputs, output: 'output' });
 const classes = meanOfColors('classes');
 const boxesInPlaceOf = (name: string, node: TinyNode): TinyNode[] =>
   oneFace.map((each) => (each.output === name ? node : each));
 
-test('models that match their manifest pass, and assess a picture', async () => {
+test('models that match the catalogue pass, and assess a picture', async () => {
   const stages = await openStages({});
   await proveModels(stages, 2);
   const picture = { width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8).fill(51) };
@@ -44,6 +48,7 @@ test('models that match their manifest pass, and assess a picture', async () => 
     rotation: 0,
     quality: expect.objectContaining({ codes: expect.any(Array) as string[] }) as Quality,
     spoofProbability: expect.closeTo(0.8, 5) as number,
+    logit: expect.closeTo(Math.log(4), 5) as number,
     views: [
       {
         model: 'tiny-liveness/1',
@@ -56,13 +61,13 @@ test('models that match their manifest pass, and assess a picture', async () => 
 
 test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
   [
-    'a live class that is not among the classes',
-    { manifest: { output: { ...output, liveClass: 3 } } },
-    'output "output" has 3 classes of probabilities, too few for liveClass 3',
+    'another number of classes than the catalogue names',
+    { entry: { output: { ...output, classes: ['spoof', 'live'] } } },
+    'output "output" has 3 classes, the catalogue names 2',
   ],
   [
     'an output that the model does not have',
-    { manifest: { output: { ...output, name: 'logits' } } },
+    { entry: { output: { ...output, name: 'logits' } } },
     'has no output "logits", its outputs are: output',
   ],
   [
@@ -79,12 +84,12 @@ test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
     'a single class of logits, with which every image would be live',
     {
       nodes: [classes, then('MatMul', 'classes', 'sum')],
-      manifest: { output: { ...output, values: 'logits' } },
+      entry: { output: { ...output, values: 'logits' } },
     },
-    'output "output" has 1 classes of logits, too few for liveClass 0',
+    'output "output" has 1 classes, the catalogue names 3',
   ],
   [
-    'logits when its manifest says probabilities',
+    'logits when the catalogue says probabilities',
     { nodes: [classes, then('Add', 'classes', 'ten')] },
     'output "output" must contain probabilities, but one is 10',
   ],
@@ -107,12 +112,12 @@ test.each<[string, NonNullable<TinyPipeline['classifier']>, string]>([
 test.each<[string, NonNullable<TinyPipeline['detector']>, string]>([
   [
     'scores and boxes that are swapped',
-    { manifest: { output: { scores: 'boxes', boxes: 'output' } } },
+    { entry: { output: { scores: 'boxes', boxes: 'output' } } },
     'output "boxes" is [2, 4, 4], expected [2, any, 2]',
   ],
   [
     'a box output that the model does not have',
-    { manifest: { output: { scores: 'output', boxes: 'none' } } },
+    { entry: { output: { scores: 'output', boxes: 'none' } } },
     'has no output "none"',
   ],
   [

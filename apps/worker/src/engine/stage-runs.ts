@@ -53,7 +53,7 @@ const PRACTICE = { side: 640, face: { left: 200, top: 40, right: 480, bottom: 40
 
 /**
  * Runs detection and classification once on this number of black pictures. Throws an Error that
- * names the first model whose output differs from its manifest.
+ * names the first model whose output differs from the catalogue.
  */
 export async function proveModels(stages: Stages, images: number): Promise<void> {
   await runStages(stages, { ...PROOF, images });
@@ -74,5 +74,5 @@ async function runStages(
     stages.detector,
     faces.map((each) => each.picture),
   );
-  await classifyFaces(stages.classifiers, faces);
+  await classifyFaces(stages, faces);
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Fill, ModelInput, Resize } from '../models/model-manifest.js';
+import type { Fill, ModelInput, Resize } from '../models/catalogue.js';
 import { type Crop, cropView, squareAround } from './crop-view.js';
 import { allocateBatch, type Picture } from './picture.js';
 

@@ -1,4 +1,4 @@
-import type { Fill, Resize, View } from '../models/model-manifest.js';
+import type { Fill, Resize, View } from '../models/catalogue.js';
 import {
   type Box,
   type ImageTensor,

@@ -1,4 +1,4 @@
-import type { Detector } from '../models/model-manifest.js';
+import type { Detector } from '../models/catalogue.js';
 import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { letterbox, placeInFrame, toPictureBox } from './letterbox.js';
 import {

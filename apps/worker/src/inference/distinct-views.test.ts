@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { ModelInput, Resize, View } from '../models/model-manifest.js';
+import type { ModelInput, Resize, View } from '../models/catalogue.js';
 import { cropView } from './crop-view.js';
 import { allocateBatch } from './picture.js';
 import { distinctViews } from './score-faces.js';

@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { face, type FaceName, faceNames } from '@livegate/testing/images/photos';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { loadModels } from '../models/load-models.js';
-import type { View } from '../models/model-manifest.js';
+import type { View } from '../models/catalogue.js';
 import { openSession } from '../models/open-session.js';
 import { cropView } from './crop-view.js';
 import { createDecodeImage } from './decode/decode-image.js';
@@ -90,7 +90,11 @@ const goldenFaces: Record<FaceName, Golden> = {
   },
 };
 
-const { detector: detectorModel, classifiers } = await loadModels(await preparedModels());
+const {
+  detector: detectorModel,
+  classifiers,
+  calibration,
+} = await loadModels(await preparedModels());
 const model = classifiers[0]!;
 const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 const session = await openSession(detectorModel, cpu);
@@ -133,7 +137,8 @@ test.each(faceNames)('%s has the recorded face, views and score', async (name) =
   );
   expectClose(middleOf(images[0]!.values), golden.middle, 2);
 
-  const score = async (face: Box) => (await classifyFaces([classifier], [{ picture, face }]))[0]!;
+  const score = async (of: Box) =>
+    (await classifyFaces({ classifiers: [classifier], calibration }, [{ picture, face: of }]))[0]!;
   const { views } = await score(box);
   expectClose(
     views.map(({ logit }) => logit),
@@ -151,8 +156,9 @@ test('runs that are padded to a full batch find the same faces and scores', asyn
   expect(await detectFaces({ ...detector, takeBatch: takeFull }, pictures)).toEqual(exact);
 
   const faces = pictures.map((picture, i) => ({ picture, face: exact[i]![0]!.box }));
-  const scores = await classifyFaces([classifier], faces);
-  const padded = await classifyFaces([{ ...classifier, takeBatch: takeFullViews }], faces);
+  const scores = await classifyFaces({ classifiers: [classifier] }, faces);
+  const full = { ...classifier, takeBatch: takeFullViews };
+  const padded = await classifyFaces({ classifiers: [full] }, faces);
   expectClose(
     padded.map(({ spoofProbability }) => spoofProbability),
     scores.map(({ spoofProbability }) => spoofProbability),

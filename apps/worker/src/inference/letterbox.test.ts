@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ModelInput } from '../models/model-manifest.js';
+import type { ModelInput } from '../models/catalogue.js';
 import { clearFrame, drawPicture, letterbox, placeInFrame, toPictureBox } from './letterbox.js';
 import { allocateBatch, type Size } from './picture.js';
 import { turnPicture } from './turn-picture.js';

@@ -1,4 +1,4 @@
-import type { ModelInput } from '../models/model-manifest.js';
+import type { ModelInput } from '../models/catalogue.js';
 import type { ModelOutputs } from '../models/open-session.js';
 
 /** A decoded, upright image: 8-bit sRGB [height, width, 3], row by row from the top left. */

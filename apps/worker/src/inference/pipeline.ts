@@ -5,7 +5,7 @@ import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
 import { measureQuality } from './quality/measure-quality.js';
 import { removeSurround } from './remove-surround.js';
-import { classifyFaces, type SpoofClassifier } from './score-faces.js';
+import { classifyFaces, type SpoofClassifiers } from './score-faces.js';
 
 /**
  * The path of one image:
@@ -44,9 +44,8 @@ export async function assessImage(
 }
 
 /** The open models of an engine, and its rules for faces. */
-export interface Stages {
+export interface Stages extends SpoofClassifiers {
   detector: FaceDetector;
-  classifiers: SpoofClassifier[];
   /** A second face counts when its longer side is at least this share of the largest one's. */
   minFaceRatio: number;
 }
@@ -67,7 +66,7 @@ export interface AssessedBySet extends AssessedPicture {
  * measures the quality of their pictures.
  */
 export async function assessPictures(
-  { detector, classifiers, minFaceRatio }: Stages,
+  { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
   const detect = await timed(() => detectUpright(detector, pictures.map(removeSurround)));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Resize } from '../models/model-manifest.js';
+import type { Resize } from '../models/catalogue.js';
 import { sampleAxis, type SourceAxis, type Span } from './crop-view.js';
 
 type How = Omit<SourceAxis, 'length' | 'stride'> & { outLength: number };

@@ -1,24 +1,9 @@
 import { expect, test } from 'vitest';
-import type { Classifier, View } from '../models/model-manifest.js';
+import { type Calibration, sigmoid } from '../models/calibration.js';
+import type { Classifier, View } from '../models/catalogue.js';
 import { cropView } from './crop-view.js';
 import { allocateBatch, reuseBatch } from './picture.js';
-import {
-  averageViews,
-  calibrate,
-  classifyFaces,
-  type FaceInPicture,
-  type FaceScore,
-  sigmoid,
-} from './score-faces.js';
-
-test('calibrate with slope 1 and intercept 0 returns the logit', () => {
-  const logits = [-7, -1, 0, 0.25, 9];
-  expect(logits.map((logit) => calibrate(logit, { slope: 1, intercept: 0 }))).toEqual(logits);
-});
-
-test('calibrate moves a probability of one half by the intercept', () => {
-  expect(sigmoid(calibrate(0, { slope: 1, intercept: Math.log(3) }))).toBeCloseTo(0.75);
-});
+import { averageViews, classifyFaces, type FaceInPicture, type FaceScore } from './score-faces.js';
 
 test('a mean of probabilities lets one saturated view outvote two, a mean of logits does not', () => {
   const logits = [-3, -3, 20];
@@ -41,8 +26,12 @@ const views: View[] = [
 ];
 const model: Classifier = {
   name: 'mean',
+  model: 'mean',
+  task: 'classify',
   version: '1',
   licence: 'none',
+  training_data: 'none',
+  source: { type: 'added', date: '2026-01-01', sha256: '' },
   file: 'mean.onnx',
   sha256: '',
   input: {
@@ -56,9 +45,9 @@ const model: Classifier = {
   views,
   average: 'logits',
   resize: 'bilinear',
-  output: { name: 'output', values: 'probabilities', liveClass: 0 },
+  output: { name: 'output', values: 'probabilities', classes: ['live', 'spoof'] },
   weight: 1,
-  calibration: { slope: 2, intercept: 0.5 },
+  platt: { slope: 2, intercept: 0.5 },
 };
 const imageLength = 3 * 4 * 4;
 
@@ -102,6 +91,7 @@ function scoreEveryView({ picture, face }: FaceInPicture): FaceScore {
   const logit = 2 * (logits.reduce((a, b) => a + b) / logits.length) + 0.5;
   return {
     spoofProbability: 1 / (1 + Math.exp(-logit)),
+    logit,
     views: ['2.0 zero', '2.0 reflect', '3.5 zero', '3.5 reflect'].map((view, i) => ({
       model: 'mean/1',
       view,
@@ -114,7 +104,9 @@ test('faces share a run without duplicate views, and score as with all views', a
   const { runs, session } = createSession();
   const faces = [faceInPicture(15), faceInPicture(40), faceInPicture(20)];
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
-  expect(await classifyFaces([classifier], faces)).toEqual(faces.map(scoreEveryView));
+  expect(await classifyFaces({ classifiers: [classifier] }, faces)).toEqual(
+    faces.map(scoreEveryView),
+  );
   expect(runs).toEqual([4 + 2 + 3]);
 });
 
@@ -123,6 +115,35 @@ test('a run that reuses the memory of an earlier one gives the same scores', asy
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };
   const faces = [faceInPicture(40), faceInPicture(15)];
   for (const face of faces) {
-    expect(await classifyFaces([classifier], [face])).toEqual([scoreEveryView(face)]);
+    expect(await classifyFaces({ classifiers: [classifier] }, [face])).toEqual([
+      scoreEveryView(face),
+    ]);
   }
+});
+
+test('classifiers are fused by weight, and the calibration comes after the fusion', async () => {
+  const { session } = createSession();
+  const [ours, other] = [
+    { model: { ...model, weight: 3 }, session, takeBatch: reuseBatch(model.input) },
+    {
+      model: { ...model, name: 'other', platt: { slope: 2, intercept: 4.5 } },
+      session,
+      takeBatch: reuseBatch(model.input),
+    },
+  ] as const;
+  const faces = [faceInPicture(20)];
+  const [alone] = await classifyFaces({ classifiers: [ours] }, faces);
+  const calibration: Calibration = {
+    method: 'platt',
+    platt: { slope: 0.5, intercept: -1 },
+    data: {},
+    figures: {},
+  };
+  const [fused] = await classifyFaces({ classifiers: [ours, other], calibration }, faces);
+  expect(fused!.logit).toBeCloseTo(alone!.logit + 1, 10);
+  expect(fused!.spoofProbability).toBeCloseTo(sigmoid(0.5 * (alone!.logit + 1) - 1), 10);
+  expect(fused!.views.map((view) => view.model)).toEqual([
+    ...views.map(() => 'mean/1'),
+    ...views.map(() => 'other/1'),
+  ]);
 });

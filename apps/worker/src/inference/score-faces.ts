@@ -1,5 +1,6 @@
 import type { ViewScore } from '@livegate/core/domain';
-import type { Calibration, Classifier, View } from '../models/model-manifest.js';
+import { type Calibration, sigmoid, toProbability } from '../models/calibration.js';
+import type { Classifier, Platt, View } from '../models/catalogue.js';
 import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { cropView, leavesPicture } from './crop-view.js';
 import { type Box, type Picture, readOutput, type TakeBatch } from './picture.js';
@@ -7,7 +8,7 @@ import { type Box, type Picture, readOutput, type TakeBatch } from './picture.js
 /*
  * From views to one score:
  *
- *   view logits ▶ average per model ▶ calibrate ▶ weighted mean over the models ▶ P(spoof)
+ *   view logits ▶ average per model ▶ Platt scaling ▶ weighted mean of the models ▶ calibration
  *
  * A logit is log(P(spoof) / P(live)). Averaging logits instead of probabilities keeps one saturated
  * view from outvoting the others.
@@ -19,6 +20,11 @@ export interface SpoofClassifier {
   takeBatch: TakeBatch;
 }
 
+export interface SpoofClassifiers {
+  classifiers: SpoofClassifier[];
+  calibration?: Calibration | undefined;
+}
+
 export interface FaceInPicture {
   picture: Picture;
   face: Box;
@@ -28,20 +34,24 @@ export interface FaceInPicture {
 export interface FaceScore {
   /** 0..1 */
   spoofProbability: number;
-  /** Every view of every classifier, in the order of the manifest. */
+  /** Before the calibration. */
+  logit: number;
+  /** Every view of every classifier, in the order of the profile. */
   views: ViewScore[];
 }
 
-/** Scores each face with all classifiers: the weighted mean of their calibrated logits. */
+/** Scores each face with all classifiers: the weighted mean of their logits, then calibrated. */
 export async function classifyFaces(
-  classifiers: SpoofClassifier[],
+  { classifiers, calibration }: SpoofClassifiers,
   faces: FaceInPicture[],
 ): Promise<FaceScore[]> {
   if (faces.length === 0) return [];
   const logits = await Promise.all(classifiers.map((classifier) => scoreViews(classifier, faces)));
   return faces.map((_, face) => {
     const byModel = classifiers.map(({ model }, i) => ({ model, logits: logits[i]![face]! }));
-    return { spoofProbability: sigmoid(fuse(byModel)), views: byModel.flatMap(describeViews) };
+    const logit = fuse(byModel);
+    const spoofProbability = toProbability(logit, calibration);
+    return { spoofProbability, logit, views: byModel.flatMap(describeViews) };
   });
 }
 
@@ -54,7 +64,7 @@ interface ModelScore {
 function fuse(scores: ModelScore[]): number {
   const total = scores.reduce((sum, { model }) => sum + model.weight, 0);
   return scores.reduce((sum, { model, logits }) => {
-    const logit = calibrate(averageViews(logits, model.average), model.calibration);
+    const logit = scaleLogit(averageViews(logits, model.average), model.platt);
     return sum + (logit * model.weight) / total;
   }, 0);
 }
@@ -64,8 +74,7 @@ export function averageViews(logits: number[], average: Classifier['average']): 
   return average === 'logits' ? mean(logits) : logitOf(mean(logits.map(sigmoid)));
 }
 
-/** Platt scaling of a logit. */
-export function calibrate(logit: number, { slope, intercept }: Calibration): number {
+function scaleLogit(logit: number, { slope, intercept }: Platt): number {
   return slope * logit + intercept;
 }
 
@@ -97,10 +106,11 @@ export async function scoreViews(
 }
 
 function readLogits(outputs: ModelOutputs, count: number, model: Classifier): number[] {
-  const { name: output, values, liveClass } = model.output;
+  const { name: output, values } = model.output;
+  const liveClass = model.output.classes.indexOf('live');
   const rows = readOutput(outputs, { model, output, shape: [count, undefined] });
   const classes = rows.length / count;
-  requireClass(model, classes);
+  requireClasses(model, classes);
   return Array.from({ length: count }, (_, i) => {
     const row = Array.from(rows.subarray(i * classes, (i + 1) * classes));
     const live = row[liveClass]!;
@@ -110,13 +120,11 @@ function readLogits(outputs: ModelOutputs, count: number, model: Classifier): nu
   });
 }
 
-function requireClass({ name, output }: Classifier, classes: number): void {
-  // The softmax of a single class is always 1, so every image would be live.
-  const fewest = output.values === 'logits' ? 2 : 1;
-  if (classes >= fewest && output.liveClass < classes) return;
+function requireClasses({ name, output }: Classifier, found: number): void {
+  if (found === output.classes.length) return;
   throw new Error(
-    `model ${name}: output "${output.name}" has ${classes} classes of ${output.values}, too few ` +
-      `for liveClass ${output.liveClass}`,
+    `model ${name}: output "${output.name}" has ${found} classes, the catalogue names ` +
+      `${output.classes.length}`,
   );
 }
 
@@ -135,10 +143,6 @@ function requireProbability(value: number, { name, output }: Classifier): number
 function logSumExp(values: number[]): number {
   const largest = Math.max(...values);
   return largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
-}
-
-export function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
 }
 
 /** The input is clamped, because the logit of 0 and 1 is infinite. */

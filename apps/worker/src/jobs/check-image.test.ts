@@ -25,6 +25,7 @@ const scheduler: ImageScheduler = {
       assessment: {
         kind: 'scored',
         spoofProbability: first / 100,
+        logit: 0,
         views: [],
         rotation: 0,
         quality: exampleQuality,

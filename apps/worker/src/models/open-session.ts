@@ -1,5 +1,5 @@
 import * as ort from 'onnxruntime-node';
-import type { ModelInput } from './model-manifest.js';
+import type { ModelInput } from './catalogue.js';
 
 /** One loaded model. The interface has plain arrays, so that no other file imports ONNX Runtime. */
 export interface ModelSession {

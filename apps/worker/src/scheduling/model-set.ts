@@ -34,7 +34,7 @@ export interface BatchSettings {
 
 export interface ModelSetConfig extends EnginesConfig, BatchSettings {
   profile: string;
-  models: LoadedModels;
+  models: Omit<LoadedModels, 'facts'>;
   facts: ModelSetFacts;
 }
 
@@ -66,7 +66,7 @@ export interface ModelSet {
   close(): Promise<void>;
 }
 
-/** Opens the engines and runs each model once. Throws when a model differs from its manifest. */
+/** Opens the engines and runs each model once. Throws when a model differs from the catalogue. */
 export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): Promise<ModelSet> {
   const { profile, models, facts } = config;
   const { open = openEngines, log } = deps;

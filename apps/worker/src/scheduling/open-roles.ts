@@ -1,6 +1,5 @@
-import type { CutPoints } from '@livegate/core/domain';
 import type { EngineLayout, LayoutSettings } from '../engine/choose-layout.js';
-import { loadModels } from '../models/load-models.js';
+import { loadModels, type Tuning } from '../models/load-models.js';
 import type { Rollout, Trial } from '../models/rollout.js';
 import type { Role } from '../telemetry/observe-model-sets.js';
 import { identify, type ModelSet, type ModelSetConfig } from './model-set.js';
@@ -24,9 +23,9 @@ export interface RolesConfig extends Omit<
   ModelSetConfig,
   'profile' | 'models' | 'facts' | 'oneByOne'
 > {
-  /** A prepared folder: `manifest.json` and the files it names. */
+  /** A prepared folder: `catalogue.json` and the files of the profiles. */
   modelsDir: string;
-  cutPoints: CutPoints;
+  tuning: Tuning;
 }
 
 export type OpenSet = (config: ModelSetConfig, role: Role) => Promise<ModelSet>;
@@ -41,10 +40,12 @@ export async function openRoles(
 ): Promise<Roles> {
   const { layout, capacity: concurrency } = present.current;
   const planned = { ...config, concurrency };
+  // A calibration file belongs to the current profile, whose start it may stop.
+  const trials = { ...planned, tuning: { ...config.tuning, calibrationFile: undefined } };
   const plans = {
     current: await plan(profile, layout, planned),
-    canary: canary && (await plan(canary.profile, layoutOfCanary(layout, canary), planned)),
-    shadow: shadow && (await plan(shadow.profile, layoutOfShadow(layout), planned)),
+    canary: canary && (await plan(canary.profile, layoutOfCanary(layout, canary), trials)),
+    shadow: shadow && (await plan(shadow.profile, layoutOfShadow(layout), trials)),
   };
   const opened: ModelSet[] = [];
   const openOrKeep = async (role: Role, wanted: ModelSetConfig, kept?: ModelSet) => {
@@ -87,9 +88,8 @@ function layoutOfShadow(layout: EngineLayout): EngineLayout {
 export async function plan(
   profile: string,
   layout: LayoutSettings,
-  { modelsDir, cutPoints, ...config }: RolesConfig,
+  { modelsDir, tuning, ...config }: RolesConfig,
 ): Promise<ModelSetConfig> {
-  const models = await loadModels(modelsDir, profile);
-  const facts = { profile, models: models.facts, cutPoints };
+  const { facts, ...models } = await loadModels(modelsDir, profile, tuning);
   return { ...config, profile, models, facts, layout, oneByOne: true };
 }

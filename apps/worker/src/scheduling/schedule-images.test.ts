@@ -24,6 +24,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
         assessment: {
           kind: 'scored' as const,
           spoofProbability: width / 100,
+          logit: 0,
           views: [],
           rotation: 0 as const,
           quality: exampleQuality,
@@ -41,7 +42,7 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
     {
       modelsDir,
       rollout: { profile: 'default' },
-      cutPoints: { moderate: 0.4, high: 0.7 },
+      tuning: { cutPoints: { level: 'regular' } },
       maxImagePixels: 1e6,
       lingerMs: 1000,
       runAhead: false,

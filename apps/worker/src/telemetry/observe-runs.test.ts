@@ -32,6 +32,7 @@ const scored = {
   assessment: {
     kind: 'scored' as const,
     spoofProbability: 0.5,
+    logit: 0,
     views: [],
     rotation: 0 as const,
     quality: exampleQuality,

@@ -40,7 +40,13 @@ export {
   tooCostly,
 } from './image/image-rules.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
-export { describeModels, type ModelFacts, type ModelSetFacts, type WorkerFacts } from './models.js';
+export {
+  type CalibrationFacts,
+  describeModels,
+  type ModelFacts,
+  type ModelSetFacts,
+  type WorkerFacts,
+} from './models.js';
 export {
   type FacePlace,
   judgeQuality,

@@ -11,10 +11,20 @@ export interface ModelFacts {
 
 /** Models that judge images together, and the cut points for their scores. */
 export interface ModelSetFacts {
-  /** Its name in the model catalogue; workers of the first release do not say it. */
+  /** Its name in the model catalogue. Workers of earlier versions register none. */
   profile?: string;
   models: ModelFacts[];
   cutPoints: CutPoints;
+  /** Absent when the score is not a calibrated probability. */
+  calibration?: CalibrationFacts;
+}
+
+/** How the calibration was fitted, and to what. */
+export interface CalibrationFacts {
+  method: 'platt' | 'isotonic';
+  /** In the form of the tool that fitted it. */
+  data: Record<string, unknown>;
+  figures: Record<string, unknown>;
 }
 
 /** What a worker's registration says about it: its current model set, and more. */

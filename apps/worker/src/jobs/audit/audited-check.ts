@@ -48,6 +48,8 @@ export interface AuditConstants {
 
 /** The settings that may change a verdict. */
 export interface AuditedSettings {
+  /** Of the model catalogue; absent in records of earlier versions. */
+  profile?: string;
   execution_provider: string;
   face_score_threshold: number;
   min_face_ratio: number;
@@ -92,6 +94,7 @@ export const auditedCheckSchema = z.looseObject({
   models: z.array(z.looseObject({ name: z.string(), version: z.string(), sha256: z.string() })),
   cut_points: z.looseObject({ moderate: z.number(), high: z.number() }),
   settings: z.looseObject({
+    profile: z.string().optional(),
     face_score_threshold: z.number(),
     min_face_ratio: z.number(),
     max_image_pixels: z.number(),

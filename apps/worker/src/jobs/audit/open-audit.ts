@@ -69,13 +69,14 @@ const noAudit: Audit = {
 
 function describeConstants(
   config: WorkerConfig,
-  { models, cutPoints }: ModelSetFacts,
+  { profile, models, cutPoints }: ModelSetFacts,
 ): AuditConstants {
   return {
     version,
     models,
     cut_points: cutPoints,
     settings: {
+      ...(profile !== undefined && { profile }),
       execution_provider: config.LIVEGATE_EXECUTION_PROVIDER,
       face_score_threshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
       min_face_ratio: config.LIVEGATE_MIN_FACE_RATIO,
