@@ -1,4 +1,5 @@
 import type { QualityCode } from '@livegate/core/domain';
+import { removeSurround } from '@livegate/worker/inference/remove-surround';
 import sharp, { type Sharp } from 'sharp';
 
 /** An upright photo of one face, and where the face is, in pixels. */
@@ -13,7 +14,10 @@ export interface Photo {
 }
 
 /** The picture at one level of a degradation; `undefined` if the photo does not allow it. */
-export type Degrade = (photo: Photo, level: number) => Sharp | undefined | Promise<Sharp>;
+export type Degrade = (
+  photo: Photo,
+  level: number,
+) => Sharp | undefined | Promise<Sharp | undefined>;
 
 /** The levels at which a code must be told, and at which it must not. */
 export interface Levels {
@@ -32,8 +36,8 @@ export const levelsOf: Partial<Record<QualityCode, Levels>> = {
   // Degrees clockwise.
   face_turned: {
     degrade: tilt,
-    told: [-45, -40, -35, -30, 30, 35, 40, 45],
-    untold: [-10, -5, 0, 0, 5, 10],
+    told: [-45, -40, -35, 35, 40, 45],
+    untold: [-5, 0, 0, 5],
   },
   // The factor of all values.
   image_too_dark: { degrade: multiply, told: [0.15, 0.2, 0.25], untold: [0.6, 0.8, 1] },
@@ -67,10 +71,11 @@ function shrink({ image, width, size }: Photo, pixels: number): Sharp | undefine
 }
 
 /**
- * Cuts out the old size, as a tilted camera would. The edges are repeated outwards before: a flat
- * surround would be cut off, and the photo put straight.
+ * Cuts out the old size, as a tilted camera would. The edges are repeated outwards before. Before a
+ * plain background they become a flat surround: the pipeline puts such a picture straight, so it counts
+ * for nothing.
  */
-async function tilt({ image, width, height }: Photo, degrees: number): Promise<Sharp> {
+async function tilt({ image, width, height }: Photo, degrees: number): Promise<Sharp | undefined> {
   const side = Math.round(Math.hypot(width, height));
   const [x, y] = [Math.ceil((side - width) / 2), Math.ceil((side - height) / 2)];
   const wide = sharp(image).extend({ left: x, right: x, top: y, bottom: y, extendWith: 'copy' });
@@ -80,7 +85,18 @@ async function tilt({ image, width, height }: Photo, degrees: number): Promise<S
     .toBuffer({ resolveWithObject: true });
   const left = Math.round((info.width - width) / 2);
   const top = Math.round((info.height - height) / 2);
-  return sharp(data).extract({ left, top, width, height });
+  const tilted = await sharp(data).extract({ left, top, width, height }).png().toBuffer();
+  return (await isPutStraight(tilted)) ? undefined : sharp(tilted);
+}
+
+async function isPutStraight(image: Buffer): Promise<boolean> {
+  const { data, info } = await sharp(image)
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const kept = removeSurround({ pixels: new Uint8Array(data), width, height });
+  return kept.width !== width || kept.height !== height;
 }
 
 function multiply({ image }: Photo, factor: number): Sharp {

@@ -82,7 +82,7 @@ export const qualityLimits = {
   minLightest: 70,
   maxWhite: 0.2,
   maxBlur: 0.022,
-  maxTurn: 0.055,
+  maxTurn: 0.05,
 } as const;
 
 /** The codes of a picture with these measures, the most useful hint first. */

@@ -1,30 +1,31 @@
 import type { QualityCode } from '@livegate/core/domain';
 import sharp, { type Sharp } from 'sharp';
-import { selfie } from './photos.js';
+import { face } from './photos.js';
 
-/** The size of the selfie and of its face, in pixels. */
-const WIDTH = 576;
-const HEIGHT = 704;
-const FACE = 237;
+/** The most upright of the sample faces; its size and that of the face box, in pixels. */
+const NAME = 'photo 3 middle';
+const WIDTH = 720;
+const HEIGHT = 880;
+const FACE = 307;
 
-/** How the selfie is made weak. The first code of the picture is the one named here. */
+/** How the photo is made weak. The first code of the picture is the one named here. */
 const degrade: Record<QualityCode, (photo: Sharp) => Sharp | Promise<Sharp>> = {
   image_rotated: (photo) => photo.rotate(90),
-  face_too_close: (photo) => photo.extract({ left: 110, top: 130, width: 350, height: 350 }),
-  face_cropped: (photo) => photo.extract({ left: 240, top: 0, width: WIDTH - 240, height: HEIGHT }),
+  face_too_close: (photo) => photo.extract({ left: 124, top: 135, width: 460, height: 460 }),
+  face_cropped: (photo) => photo.extract({ left: 300, top: 0, width: WIDTH - 300, height: HEIGHT }),
   face_too_small: (photo) => photo.resize({ width: Math.round((28 / FACE) * WIDTH) }),
-  face_turned: async (photo) => sharp(await tiltPhoto(await photo.png().toBuffer(), 40)),
+  face_turned: async (photo) => sharp(await tiltPhoto(await photo.png().toBuffer(), -35)),
   image_too_dark: (photo) => photo.linear(0.25, 0),
-  image_too_bright: (photo) => photo.linear(2.6, 0),
+  image_too_bright: (photo) => photo.linear(2.3, 0),
   image_too_blurry: (photo) => photo.blur(0.035 * FACE),
   face_off_center: (photo) => photo.extend({ right: 1500, extendWith: 'copy' }),
 };
 
-/** The selfie, degraded so that this is its first quality code, as JPEG. */
+/** A selfie, degraded so that this is its first quality code, as JPEG. */
 export async function weakSelfie(code: QualityCode): Promise<Buffer> {
   // Decoded before: sharp has an order of its own for the steps of one pipeline.
   const photo = sharp(
-    await sharp(await selfie())
+    await sharp(await face(NAME))
       .png()
       .toBuffer(),
   );

@@ -15,7 +15,7 @@ const TURNED_FROM = 20;
 
 /**
  * How much more symmetrical the face is about a turned axis than about an upright one: -2..2, about
- * -0.1 for an upright face, above 0.06 for one that is turned by 30 degrees or more.
+ * -0.1 for an upright face, above 0.05 for most that are turned by 35 degrees or more.
  *
  * A face is the mirror image of itself about its axis, also with a beard or glasses, and gradients
  * show that even if one side is in shadow. The detector finds no eyes, whose line would be the roll.
