@@ -18,7 +18,7 @@ const MAX_SIDE = 800;
 
 /** One degraded photo. */
 interface Row {
-  half: 'chosen' | 'held out';
+  half: 'first' | 'second';
   path: string;
   code: QualityCode;
   level: number;
@@ -41,7 +41,7 @@ async function main(folder: string): Promise<void> {
   }
   await pipeline.close();
   if (values.csv) await writeFile(values.csv, toCsv(rows));
-  for (const half of ['chosen', 'held out'] as const) {
+  for (const half of ['first', 'second'] as const) {
     console.log(`\nPhotos of the ${half} half`);
     console.log(describe(rows.filter((row) => row.half === half)));
   }
@@ -99,8 +99,8 @@ async function openPhoto(
 
 async function degradePhoto(pipeline: ImageScheduler, photo: Photo): Promise<Row[]> {
   // By the hash of the file's name: the same in every run, and no photo is in both halves.
-  const isChosen = createHash('sha256').update(photo.path).digest()[0]! % 2 === 0;
-  const half = isChosen ? 'chosen' : 'held out';
+  const isFirst = createHash('sha256').update(photo.path).digest()[0]! % 2 === 0;
+  const half = isFirst ? 'first' : 'second';
   const rows: Row[] = [];
   for (const { code, degrade, level, isTold } of listLevels()) {
     const picture = await degrade(photo, level);
