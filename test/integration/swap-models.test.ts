@@ -49,7 +49,7 @@ async function setUp(change: Partial<WorkerOptions> = {}) {
 function summarize({ outcome }: Answer): string {
   if (!outcome || 'error' in outcome) return `error: ${outcome?.error}`;
   const { model, verdict } = outcome.result;
-  const version = /tiny-liveness\/([\w-]+)/.exec(model)?.[1];
+  const version = /tiny-\w+-liveness\/([\w-]+)/.exec(model)?.[1];
   return `${version}: ${verdict.kind === 'scored' ? verdict.status : verdict.kind}`;
 }
 
@@ -68,7 +68,7 @@ describe('a swap under load', () => {
     expect(new Set(later.map(summarize))).toEqual(new Set(['green: HIGH']));
     // Such as that an engine was closed with an image in it, which then runs again.
     expect(warnings).toEqual([]);
-    expect(current()).toContain('tiny-liveness/green');
+    expect(current()).toContain('tiny-next-liveness/green');
     await expect.poll(announced, pollOptions).toEqual([current()]);
   });
 
@@ -114,11 +114,11 @@ describe('a swap that fails', () => {
   it.each<[string, Rollout, string]>([
     ['of an unknown profile', { profile: 'unknown' }, 'unknown'],
     ['of models with another hash', { profile: 'damaged' }, 'sha256'],
-    ['of models that do not pass the proof', { profile: 'unprovable' }, 'tiny-liveness'],
+    ['of models that do not pass the proof', { profile: 'unprovable' }, 'tiny-unprovable-liveness'],
     [
       'because of its canary',
       { profile: 'next', canary: { profile: 'unprovable', share: 1 } },
-      'tiny-liveness',
+      'tiny-unprovable-liveness',
     ],
     [
       'because of its shadow',
@@ -134,7 +134,7 @@ describe('a swap that fails', () => {
     const answered = load.answers.length;
     await vi.waitUntil(() => load.answers.length > answered + 10, pollOptions);
     expect(new Set((await load.stop()).map(summarize))).toEqual(new Set(['red: LOW']));
-    expect(current()).toContain('tiny-liveness/red');
+    expect(current()).toContain('tiny-default-liveness/red');
     expect(await scheduler.use({ profile: 'next' })).toBe(true);
   });
 
