@@ -1,16 +1,15 @@
+import { sigmoid, toProbability } from '@livegate/worker/models/calibration';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
 import { calibrate, type LogitSample } from './calibrate.js';
 import { crossValidate, type leaveOneSourceOut } from './statistics/cross-validate.js';
 import {
-  applyCalibration,
   type Fit,
   fitIsotonic,
   fitPlatt,
   fits,
   type LabelledLogit,
-  sigmoid,
 } from './statistics/fit-calibration.js';
 
 /** Images whose true P(spoof) is sigmoid(0.5 * logit - 1): what a fit should find. */
@@ -49,14 +48,14 @@ describe('Platt scaling', () => {
     });
     const fit = fitPlatt(train);
     // By symmetry the intercept is 0; the targets are 3/4 and 1/4.
-    expect(applyCalibration(fit, 0)).toBeCloseTo(0.5, 12);
-    expect(applyCalibration(fit, 2)).toBeLessThan(0.9);
+    expect(toProbability(0, fit)).toBeCloseTo(0.5, 12);
+    expect(toProbability(2, fit)).toBeLessThan(0.9);
   });
 
   it('does not depend on how many images a class has', () => {
     const samples = drawSamples(2000);
     const fewAttacks = samples.filter(({ label }, i) => label === 'bona-fide' || i % 4 === 0);
-    const at = (train: LabelledLogit[]) => applyCalibration(fitPlatt(train), 2);
+    const at = (train: LabelledLogit[]) => toProbability(2, fitPlatt(train));
     expect(Math.abs(at(samples) - at(fewAttacks))).toBeLessThan(0.03);
   });
 
@@ -82,7 +81,7 @@ describe('isotonic regression', () => {
       method: 'isotonic',
       isotonic: { logits: [0, 1, 2, 3], probabilities: [0.25, 0.5, 0.5, 0.75] },
     });
-    const at = (logit: number) => applyCalibration(fit, logit);
+    const at = (logit: number) => toProbability(logit, fit);
     expect([at(-9), at(0.5), at(1.5), at(2.4), at(9)]).toEqual([
       0.25,
       0.375,
@@ -94,7 +93,7 @@ describe('isotonic regression', () => {
 
   it('never falls and never says 0 or 1', () => {
     const fit = fitIsotonic(drawSamples(300));
-    const curve = Array.from({ length: 200 }, (_, i) => applyCalibration(fit, i / 10 - 10));
+    const curve = Array.from({ length: 200 }, (_, i) => toProbability(i / 10 - 10, fit));
     expect(curve).toEqual(curve.toSorted((a, b) => a - b));
     expect(curve[0]).toBeGreaterThan(0);
     expect(curve.at(-1)).toBeLessThan(1);
@@ -118,7 +117,7 @@ describe('cross-validation', () => {
     held.filter((p, i) => p >= 0.5 !== (noise[i]!.label === 'attack')).length / held.length;
 
   it('shows a fit that only remembers its images as no better than chance', () => {
-    expect(errors(noise.map(({ logit }) => applyCalibration(memory(noise), logit)))).toBe(0);
+    expect(errors(noise.map(({ logit }) => toProbability(logit, memory(noise))))).toBe(0);
     expect(errors(crossValidate(noise, memory))).toBeGreaterThan(0.25);
   });
 
@@ -195,7 +194,7 @@ describe('calibrate', () => {
     const { soft, regular, hardened } = file.cut_points;
     const bonaFide = samples
       .filter(({ label }) => label === 'bona-fide')
-      .map(({ logit }) => applyCalibration(file, logit));
+      .map(({ logit }) => toProbability(logit, file));
     const bpcer = (cut: number) => bonaFide.filter((p) => p >= cut).length / bonaFide.length;
     expect(bpcer(soft.high)).toBeLessThanOrEqual(0.01);
     expect(bpcer(regular.high)).toBeLessThanOrEqual(0.05);

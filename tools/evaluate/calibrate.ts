@@ -1,15 +1,14 @@
 // Chooses a calibration and cut points from labelled logits, and says how well they hold on sources
 // that they were not chosen on.
-import { crossValidate, leaveOneSourceOut } from './statistics/cross-validate.js';
 import {
-  applyCalibration,
-  type Calibration,
-  type Fit,
-  fits,
-  type LabelledLogit,
-  type Method,
+  type CutPointLevel,
+  type CutPointSets,
+  type Scaling,
   sigmoid,
-} from './statistics/fit-calibration.js';
+  toProbability,
+} from '@livegate/worker/models/calibration';
+import { crossValidate, leaveOneSourceOut } from './statistics/cross-validate.js';
+import { type Fit, fits, type LabelledLogit, type Method } from './statistics/fit-calibration.js';
 import {
   type BootstrapOptions,
   countSources,
@@ -20,14 +19,7 @@ import {
   percentiles,
   type Unit,
 } from './statistics/intervals.js';
-import {
-  bpcerOfTarget,
-  type Cut,
-  type CutPointSet,
-  type Level,
-  mapLevels,
-  proposeCutPoints,
-} from './statistics/cut-points.js';
+import { bpcerOfTarget, type Cut, mapLevels, proposeCutPoints } from './statistics/cut-points.js';
 import { type Presentation, rank, type Ranked } from './statistics/score-curve.js';
 
 export const CALIBRATION_FORMAT = 'livegate-calibration/1';
@@ -38,10 +30,10 @@ export type CalibrationFile = {
   profile: string;
   /** As in the `Livegate-Model` header: a calibration holds for these models only. */
   model: string;
-  cut_points: CutPointSet;
+  cut_points: CutPointSets;
   data: { name: string; date: string; sources: string[]; bona_fide: number; attacks: number };
   figures: CalibrationFigures;
-} & Calibration;
+} & Scaling;
 
 interface QualityFigures {
   ece: Figure;
@@ -58,7 +50,7 @@ interface CalibrationFigures extends QualityFigures {
   uncalibrated: QualityFigures;
   /** Brier score of each method: the lower one was chosen, unless one was asked for. */
   brier_by_method: Record<Method, number | null>;
-  cut_points: Record<Level, Record<Cut, CutPointFigures>>;
+  cut_points: Record<CutPointLevel, Record<Cut, CutPointFigures>>;
 }
 
 interface CutPointFigures {
@@ -94,7 +86,7 @@ export function calibrate(samples: LogitSample[], options: CalibrateOptions): Ca
   const briers = { platt: brier(samples, held.platt), isotonic: brier(samples, held.isotonic) };
   const method = options.method ?? (briers.isotonic < briers.platt ? 'isotonic' : 'platt');
   const calibration = fits[method](samples);
-  const calibrated = samples.map(({ logit }) => applyCalibration(calibration, logit));
+  const calibrated = samples.map(({ logit }) => toProbability(logit, calibration));
   const ranked = rank(toPresentations(samples, calibrated));
   const bonaFide = samples.filter(({ label }) => label === 'bona-fide').length;
   return {
@@ -186,7 +178,7 @@ function validateCutPoints(
       // A decision is a score of 1 or 0, so that the rates and their intervals need no new code.
       const decisions = samples.map(({ source, logit }) => {
         const { calibration, cutPoints } = cutOfSource.get(source)!;
-        return applyCalibration(calibration, logit) >= cutPoints[level][cut] ? 1 : 0;
+        return toProbability(logit, calibration) >= cutPoints[level][cut] ? 1 : 0;
       });
       const half = { moderate: 0.5, high: 0.5 };
       const rates = measureWithIntervals(toPresentations(samples, decisions), half, bootstrap);
@@ -206,7 +198,7 @@ function validateCutPoints(
 function cutPointsByHeldOutSource(samples: LogitSample[], targetBpcer: number, fit: Fit) {
   const chosen = leaveOneSourceOut(samples).map(({ heldOut, train }) => {
     const calibration = fit(train);
-    const scores = train.map(({ logit }) => applyCalibration(calibration, logit));
+    const scores = train.map(({ logit }) => toProbability(logit, calibration));
     const cutPoints = proposeCutPoints(rank(toPresentations(train, scores)), targetBpcer);
     return [heldOut, { calibration, cutPoints }] as const;
   });

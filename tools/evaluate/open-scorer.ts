@@ -12,7 +12,6 @@ import { readWorkerConfig, type WorkerConfig } from '@livegate/worker/config';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareModels } from '../models/prepare-models.js';
 import { openPipeline } from '../open-pipeline.js';
-import { toLogit } from './read-samples.js';
 
 /** What the system answered about one image. */
 export interface Judgement {
@@ -47,12 +46,6 @@ export interface Scorer {
   close(): Promise<void>;
 }
 
-/** What a pipeline may report besides the score; not every version does. */
-interface AssessmentDetails {
-  logit?: number;
-  quality?: { codes?: string[] };
-}
-
 /** Opens the worker's pipeline with these settings. */
 export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
   const config = readWorkerConfig(env);
@@ -74,15 +67,10 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
         const { assessment, timings } = await pipeline.assess(image);
         const ms = performance.now() - started;
         const { decodeMs: decode, detectMs: detect, classifyMs: classify } = timings;
-        const { quality, logit } = assessment as AssessmentDetails;
-        const score = assessment.kind === 'scored' ? assessment.spoofProbability : undefined;
-        return {
-          outcome: assessment.kind,
-          ...(score !== undefined && { score, logit: logit ?? toLogit(score) }),
-          quality: quality?.codes ?? [],
-          ms,
-          stages: { decode, detect, classify },
-        };
+        const answer = { outcome: assessment.kind, ms, stages: { decode, detect, classify } };
+        if (assessment.kind !== 'scored') return { ...answer, quality: [] };
+        const { spoofProbability: score, logit, quality } = assessment;
+        return { ...answer, score, logit, quality: quality.codes };
       } catch (error) {
         if (!(error instanceof LivegateError)) throw error;
         return failed(error.code, performance.now() - started);
@@ -95,7 +83,9 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
 /** The names of models do not tell how views are cropped, averaged and calibrated; this does. */
 async function hashSettings(config: WorkerConfig, { profile, calibration }: ModelSetFacts) {
   const folder = config.LIVEGATE_MODELS_DIR;
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
+  const names = (await readdir(folder))
+    .filter((name) => /^(catalogue|own)\.json$/.test(name))
+    .toSorted();
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   const rules = [config.LIVEGATE_FACE_SCORE_THRESHOLD, config.LIVEGATE_MIN_FACE_RATIO];
   const all = JSON.stringify([names, texts, rules, profile, calibration]);

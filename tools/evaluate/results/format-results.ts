@@ -1,7 +1,7 @@
 // The results as text for the terminal: figures that a first look needs. The files have all of them.
 import { formatTable } from '../../format-table.js';
 import type { CalibrationFile } from '../calibrate.js';
-import { levels } from '../statistics/cut-points.js';
+import { cutPointLevels } from '@livegate/worker/models/calibration';
 import type { Comparison } from '../compare.js';
 import type { Evaluation, GroupFigures } from '../evaluation.js';
 import type { Figure, Interval } from '../statistics/intervals.js';
@@ -78,7 +78,7 @@ export function formatCalibration(file: CalibrationFile): string {
     ...Object.entries(figures.framing),
     ['all, uncalibrated', figures.uncalibrated] as const,
   ].map(([name, { ece, brier, auc, eer }]) => [name, ...[ece, brier, auc, eer].map(show)]);
-  const cuts = levels.flatMap((level) =>
+  const cuts = cutPointLevels.flatMap((level) =>
     (['moderate', 'high'] as const).map((cut) => {
       const { target_bpcer, by_source, by_image, bpcer, apcer } = figures.cut_points[level][cut];
       const chosen = file.cut_points[level][cut].toFixed(3);

@@ -1,6 +1,7 @@
 // Held-out probabilities: each source is judged by a calibration that was fitted without it. Images
 // of one source share camera, light and people, so a split by image would measure memory.
-import { applyCalibration, type Fit, type LabelledLogit } from './fit-calibration.js';
+import { toProbability } from '@livegate/worker/models/calibration';
+import { type Fit, type LabelledLogit } from './fit-calibration.js';
 
 export interface Fold<One> {
   heldOut: string;
@@ -34,7 +35,7 @@ export function crossValidate(
   for (const fold of split(all)) {
     requireDisjoint(fold);
     const calibration = fit(fold.train);
-    for (const one of fold.test) held.set(one, applyCalibration(calibration, one.logit));
+    for (const one of fold.test) held.set(one, toProbability(one.logit, calibration));
   }
   return all.map((one) => {
     const probability = held.get(one);

@@ -2,6 +2,7 @@
 //
 // Both classes weigh the same in a fit, whatever their numbers, so the result is P(spoof) at even odds.
 // Otherwise each source with a single class would shift the result by what it adds to that class.
+import { type Scaling, sigmoid } from '@livegate/worker/models/calibration';
 import type { Label } from './score-curve.js';
 
 export interface LabelledLogit {
@@ -14,43 +15,16 @@ export interface LabelledLogit {
   logit: number;
 }
 
-export type Calibration =
-  | { method: 'platt'; platt: { slope: number; intercept: number } }
-  | { method: 'isotonic'; isotonic: { logits: number[]; probabilities: number[] } };
-
-export type Method = Calibration['method'];
-export type Fit = (train: readonly LabelledLogit[]) => Calibration;
+export type Method = Scaling['method'];
+export type Fit = (train: readonly LabelledLogit[]) => Scaling;
 
 export const fits: Record<Method, Fit> = { platt: fitPlatt, isotonic: fitIsotonic };
-
-/** A worker computes the same. */
-export function applyCalibration(calibration: Calibration, logit: number): number {
-  if (calibration.method === 'platt') {
-    return sigmoid(calibration.platt.slope * logit + calibration.platt.intercept);
-  }
-  return interpolate(calibration.isotonic, logit);
-}
-
-export function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
-}
-
-/** Straight lines between the knots; the first and last probability outside them. */
-function interpolate(knots: { logits: number[]; probabilities: number[] }, logit: number): number {
-  const { logits, probabilities } = knots;
-  const above = logits.findIndex((knot) => knot >= logit);
-  if (above === 0) return probabilities[0]!;
-  if (above < 0) return probabilities.at(-1)!;
-  const [x0, x1] = [logits[above - 1]!, logits[above]!];
-  const [y0, y1] = [probabilities[above - 1]!, probabilities[above]!];
-  return y0 + ((y1 - y0) * (logit - x0)) / (x1 - x0);
-}
 
 /**
  * Platt scaling: logistic regression on the logit. As in Platt (1999), the targets are not 0 and 1
  * but what n images of a class can support, so that separable data give a finite slope.
  */
-export function fitPlatt(train: readonly LabelledLogit[]): Calibration {
+export function fitPlatt(train: readonly LabelledLogit[]): Scaling {
   const { attacks, bonaFides, weightOf } = requireBothClasses(train);
   const targets = { attack: (attacks + 1) / (attacks + 2), 'bona-fide': 1 / (bonaFides + 2) };
   const points = train.map(({ logit, label }) => ({
@@ -113,7 +87,7 @@ function logLoss(points: readonly Point[], [slope, intercept]: [number, number])
  * The non-decreasing step function with the least squared error (pool adjacent violators). Each end
  * of a step is a knot. Probabilities stay as far from 0 and 1 as Platt's targets do.
  */
-export function fitIsotonic(train: readonly LabelledLogit[]): Calibration {
+export function fitIsotonic(train: readonly LabelledLogit[]): Scaling {
   const { attacks, bonaFides, weightOf } = requireBothClasses(train);
   const knots = poolViolators(train, weightOf);
   const [low, high] = [1 / (bonaFides + 2), (attacks + 1) / (attacks + 2)];

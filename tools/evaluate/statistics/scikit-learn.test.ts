@@ -1,14 +1,10 @@
+import { toProbability } from '@livegate/worker/models/calibration';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
-import {
-  applyCalibration,
-  fitPlatt,
-  type LabelledLogit,
-  poolViolators,
-} from './fit-calibration.js';
+import { fitPlatt, type LabelledLogit, poolViolators } from './fit-calibration.js';
 import { mcnemar, quantile } from './intervals.js';
 import { measure, type MeasureName } from './measures.js';
 import { rank } from './score-curve.js';
@@ -109,7 +105,7 @@ describe.skipIf(!python)(`scikit-learn agrees to 1e-9${reason}`, () => {
       const weightOf = { attack: 1 / attacks, 'bona-fide': 1 / (train.length - attacks) };
       const isotonic = poolViolators(train, weightOf);
       for (const [i, logit] of asked.entries()) {
-        const probability = applyCalibration({ method: 'isotonic', isotonic }, logit);
+        const probability = toProbability(logit, { method: 'isotonic', isotonic });
         expect(probability).toBeCloseTo(reference.isotonic[i]!, 9);
       }
 

@@ -6,6 +6,10 @@ import { z } from 'zod';
  * of the catalogue has one; the file of `npm run calibrate` replaces it.
  */
 export type Calibration = z.infer<typeof calibrationSchema>;
+/** The part of a calibration that computes. */
+export type Scaling =
+  | Pick<z.infer<typeof plattSchema>, 'method' | 'platt'>
+  | Pick<z.infer<typeof isotonicSchema>, 'method' | 'isotonic'>;
 export type CalibrationFile = z.infer<typeof fileSchema>;
 export type CutPointSets = z.infer<typeof cutPointSetsSchema>;
 
@@ -13,7 +17,7 @@ export const cutPointLevels = ['soft', 'regular', 'hardened'] as const;
 export type CutPointLevel = (typeof cutPointLevels)[number];
 
 /** P(spoof), 0..1, of a fused logit; the plain sigmoid without a calibration. */
-export function toProbability(logit: number, calibration?: Calibration): number {
+export function toProbability(logit: number, calibration?: Scaling): number {
   if (!calibration) return sigmoid(logit);
   if (calibration.method === 'isotonic') return interpolate(calibration.isotonic, logit);
   return sigmoid(calibration.platt.slope * logit + calibration.platt.intercept);
@@ -148,10 +152,10 @@ const fileShape = {
   cut_points: cutPointSetsSchema,
 };
 
-export const calibrationSchema = z.discriminatedUnion('method', [
-  z.strictObject(plattShape),
-  z.strictObject(isotonicShape),
-]);
+const plattSchema = z.strictObject(plattShape);
+const isotonicSchema = z.strictObject(isotonicShape);
+
+export const calibrationSchema = z.discriminatedUnion('method', [plattSchema, isotonicSchema]);
 
 const fileSchema = z.discriminatedUnion('method', [
   z.strictObject({ ...fileShape, ...plattShape }),
