@@ -138,7 +138,7 @@ describe('gateways', () => {
     release();
     await expect
       .poll(() => product.queue.read(id), eventually)
-      .toMatchObject({ outcome: { result: { verdict: { result: { status: 'LOW' } } } } });
+      .toMatchObject({ outcome: { result: { verdict: { status: 'LOW' } } } });
     await expect.poll(product.countImages, eventually).toBe(0);
   });
 
