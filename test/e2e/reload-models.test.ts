@@ -59,9 +59,9 @@ it('a worker swaps its models at SIGHUP, while callers get an answer to every ch
   await expect.poll(() => answered.length, pollOptions).toBeGreaterThan(swapped + 10);
   isOver = true;
   await calling;
-  const versions = new Set(answered.map((model) => /tiny-liveness\/(\w+)/.exec(model)?.[1]));
+  const versions = new Set(answered.map((model) => /liveness\/(\w+)/.exec(model)?.[1]));
   expect(versions).toEqual(new Set(['red', 'green']));
-  expect(await askModel()).toContain('tiny-liveness/green');
+  expect(await askModel()).toContain('liveness/green');
   await expect.poll(listModels, pollOptions).toEqual([await askModel()]);
 });
 
@@ -81,7 +81,7 @@ it('a worker follows active.json: to a canary, to other models, and back', async
   await use({ profile: 'default', canary: { profile: 'next', share: 0.5 } });
   await expect.poll(async () => (await listModels()).length, pollOptions).toBe(2);
   await use({ profile: 'next' });
-  await expect.poll(askModel, pollOptions).toContain('tiny-liveness/green');
+  await expect.poll(askModel, pollOptions).toContain('liveness/green');
   await use({ profile: 'default' });
   await expect.poll(askModel, pollOptions).toBe(before);
   await expect.poll(listModels, pollOptions).toEqual([before]);

@@ -64,7 +64,7 @@ async function startCount(name: string, attributes: Record<string, string>) {
 function summarize({ outcome }: Answer): string {
   if (!outcome || 'error' in outcome) return `error: ${outcome?.error}`;
   const { model, verdict } = outcome.result;
-  const version = /tiny-liveness\/([\w-]+)/.exec(model)?.[1];
+  const version = /liveness\/([\w-]+)/.exec(model)?.[1];
   return `${version}: ${verdict.kind === 'scored' ? verdict.status : verdict.kind}`;
 }
 

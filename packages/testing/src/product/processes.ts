@@ -80,15 +80,17 @@ export function startProgram({ command, ...options }: Program): AppProcess {
   const log: Record<string, unknown>[] = [];
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
+  const ended = once(child, 'exit').then(() =>
+    Promise.reject(new Error(`${command.join(' ')} ended`)),
+  );
+  // It ends with most tests, when nobody waits for a line.
+  ended.catch(() => undefined);
   return { child, log, logged, stop };
 
   async function logged(msg: string): Promise<Record<string, unknown>> {
     for (;;) {
       const found = log.find((line) => line['msg'] === msg);
       if (found) return found;
-      const ended = once(child, 'exit').then(() =>
-        Promise.reject(new Error(`${command.join(' ')} ended`)),
-      );
       await Promise.race([once(lines, 'line'), ended]);
     }
   }
