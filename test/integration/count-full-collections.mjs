@@ -2,11 +2,11 @@
 // ran meanwhile: `node --expose-gc count-full-collections.mjs CONFIG SELFIES`.
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { buffer } from 'node:stream/consumers';
-import { createPipeline } from '@livegate/worker/scheduling/schedule-images';
+import { openScheduler } from '@livegate/worker/scheduling/schedule-images';
 
 const [config, selfies] = process.argv.slice(2).map((argument) => JSON.parse(argument));
 const selfie = await buffer(process.stdin);
-const pipeline = await createPipeline(config, { log: console, onLost: () => process.exit(1) });
+const scheduler = await openScheduler(config, { log: console, onLost: () => process.exit(1) });
 await assess(10);
 // Teaches V8 how little survives, as it knows after a worker's first minutes.
 for (let i = 0; i < 4; i++) globalThis.gc();
@@ -23,5 +23,5 @@ console.log(full);
 process.exit();
 
 async function assess(count) {
-  for (let i = 0; i < count; i++) await pipeline.assess(selfie);
+  for (let i = 0; i < count; i++) await scheduler.assess(selfie);
 }
