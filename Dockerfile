@@ -8,6 +8,7 @@ WORKDIR /app
 # Only the files that npm reads: this layer is rebuilt when dependencies change, not when code does.
 FROM node AS manifests
 COPY .npmrc package.json package-lock.json ./
+COPY packages/capture/package.json packages/capture/
 COPY packages/core/package.json packages/core/
 COPY packages/testing/package.json packages/testing/
 COPY apps/api/package.json apps/api/

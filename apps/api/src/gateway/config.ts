@@ -12,7 +12,9 @@ import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
 import { z } from 'zod';
 import { parsePublicUrl, parseTrustedProxies } from '../http/base-url.js';
 import { bytesInMemory, maxBodyBytes } from '../http/upload/upload-permits.js';
+import { parseEmbedOrigins } from '../sessions/allow-embedding.js';
 import { parseFrameAncestors } from '../sessions/capture-page.js';
+import { readPageTheme } from '../sessions/page-theme.js';
 import { parseAddressRanges } from '../webhooks/address-guard.js';
 
 /** The environment variables of the gateway; `.env.example` documents each of them. */
@@ -26,11 +28,13 @@ export const apiConfigSchema = z.object({
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),
+  LIVEGATE_PAGE_THEME_FILE: z.string().optional(),
   LIVEGATE_PLAYGROUND: z.stringbool().optional(),
   LIVEGATE_QUEUE_BOARD: z.stringbool().default(false),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
   LIVEGATE_DRAIN_MS: milliseconds(0).default(1000),
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
+  LIVEGATE_SESSION_EMBED_ORIGINS: parsedBy(parseEmbedOrigins).optional(),
   LIVEGATE_SESSION_FRAME_ANCESTORS: parsedBy(parseFrameAncestors).default("'none'"),
   LIVEGATE_SESSION_REQUESTS_PER_ADDRESS: integer(0).default(600),
   LIVEGATE_UPLOAD_TIMEOUT_MS: milliseconds(1000).default(30_000),
@@ -41,7 +45,7 @@ export const apiConfigSchema = z.object({
 export type ApiConfig = z.output<typeof apiConfigSchema>;
 
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return readConfig(apiConfigSchema, env, [...apiConfigRules, readableCredentialsRule]);
+  return readConfig(apiConfigSchema, env, [...apiConfigRules, ...fileRules]);
 }
 
 const keys = apiConfigSchema.shape;
@@ -108,6 +112,9 @@ export const apiConfigRules: ConfigRule[] = [
   scrapePortRule('PORT', keys.PORT),
 ];
 
-const readableCredentialsRule = z.object({
-  LIVEGATE_CREDENTIALS_FILE: parsedBy((file) => accessSync(file, constants.R_OK)).optional(),
-});
+const fileRules = [
+  z.object({
+    LIVEGATE_CREDENTIALS_FILE: parsedBy((file) => accessSync(file, constants.R_OK)).optional(),
+  }),
+  z.object({ LIVEGATE_PAGE_THEME_FILE: parsedBy(readPageTheme).optional() }),
+];

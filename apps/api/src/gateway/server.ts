@@ -18,9 +18,11 @@ import { logRequests } from '../http/log-requests.js';
 import { readJsonBody } from '../http/read-json-body.js';
 import { pageAssets, readOpenApiDocument, sendDocsAsset, showDocs } from '../openapi/serve-docs.js';
 import { sendPageAsset, showPage } from '../http/serve-pages.js';
+import { allowEmbedding, type EmbedOrigins } from '../sessions/allow-embedding.js';
 import type { FrameAncestors } from '../sessions/capture-page.js';
 import { limitAddress } from '../sessions/limit-page.js';
 import { createPageRoutes } from '../sessions/page-routes.js';
+import type { PageTheme } from '../sessions/page-theme.js';
 import { readCreationBody } from '../sessions/read-creation.js';
 import { createSessionRoutes, type SessionRoutesDeps } from '../sessions/session-routes.js';
 import { takePhoto, type TakePhotoDeps } from '../sessions/take-photo.js';
@@ -50,6 +52,10 @@ export interface SessionOptions {
   keepMs: number;
   /** Who may show the page in a frame. */
   frameAncestors: FrameAncestors;
+  /** Texts, colors and logo of the page that are not the built-in ones. */
+  theme?: PageTheme | undefined;
+  /** Origins whose pages may embed the capture. */
+  embedOrigins?: EmbedOrigins | undefined;
   /** Page requests of one address in a minute; 0 means no limit. */
   requestsPerAddress: number;
 }
@@ -152,6 +158,8 @@ function pageRoutes(options: ServerOptions, deps: ServerDeps): Router {
   const one = '/sessions/:sid';
 
   router.use('/sessions', limitAddress(deps.rateLimiter, { perMinute, trustsProxies }));
+
+  router.use('/sessions', allowEmbedding(options.sessions.embedOrigins ?? []));
 
   router.get(one, pages.show);
   router.all(one, refuseMethod('GET', 'HEAD'));

@@ -11,6 +11,7 @@ import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
 import { openCredentialBook } from '../credentials/credential-book.js';
 import { closeHttpServer, createHttpServer } from '../http/http-server.js';
 import { openSessions } from '../sessions/open-sessions.js';
+import { readPageTheme } from '../sessions/page-theme.js';
 import { observeGateway } from '../telemetry/observe-gateway.js';
 import { createUploadPermits } from '../http/upload/upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from '../webhooks/open-webhooks.js';
@@ -119,6 +120,7 @@ function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
 }
 
 function toServerOptions(config: ApiConfig): ServerOptions {
+  const themeFile = config.LIVEGATE_PAGE_THEME_FILE;
   return {
     limits: {
       maxImageBytes: config.LIVEGATE_MAX_IMAGE_BYTES,
@@ -132,6 +134,8 @@ function toServerOptions(config: ApiConfig): ServerOptions {
     sessions: {
       keepMs: config.LIVEGATE_RESULT_TTL_SECONDS * 1000,
       frameAncestors: config.LIVEGATE_SESSION_FRAME_ANCESTORS,
+      theme: themeFile ? readPageTheme(themeFile) : undefined,
+      embedOrigins: config.LIVEGATE_SESSION_EMBED_ORIGINS,
       requestsPerAddress: config.LIVEGATE_SESSION_REQUESTS_PER_ADDRESS,
     },
   };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { LivegateError } from '@livegate/core/domain';
 import type { RequestHandler, Response } from 'express';
 import { pageHeaders } from './responses.js';
@@ -30,13 +31,21 @@ export function showPage(name: string): RequestHandler {
   };
 }
 
-/** Below `/pages`: the script or style sheet of a page. */
+/** The text of a file. Throws an Error if there is none. */
+export function readPageText(name: string): string {
+  const file = files.get(name);
+  if (!file) throw new Error(`the bundled pages have no ${name}: run "npm run build"`);
+  return file.bytes.toString();
+}
+
+/** Below `/pages`: a script or style sheet, or what they load. Any site may load `<livegate-capture>`. */
 export const sendPageAsset: RequestHandler = (req, res) => {
   const name = req.path.slice(1);
   if (!['GET', 'HEAD'].includes(req.method) || name.endsWith('.html')) {
     throw new LivegateError('not_found');
   }
-  sendFile(res.type(name.endsWith('.css') ? 'css' : 'js'), name);
+  res.set('Access-Control-Allow-Origin', '*');
+  sendFile(res.type(extname(name)), name);
 };
 
 function sendFile(res: Response, name: string): void {

@@ -1,5 +1,7 @@
-import { presentError } from '../contract/present-error.js';
 import type { Request, Response } from 'express';
+import { presentError } from '../contract/present-error.js';
+import { readPageText } from '../http/serve-pages.js';
+import type { PageTheme } from './page-theme.js';
 
 /** Origins that may show the page in a frame, as CSP's `frame-ancestors` lists them. */
 export type FrameAncestors = string;
@@ -26,7 +28,7 @@ export const privateHeaders = {
  * The page may load scripts, styles and images of this gateway only, show a frame of the camera, and
  * be framed by `frameAncestors`. Nobody else gets the camera.
  */
-export function sendPage(res: Response, html: string, frameAncestors: FrameAncestors): void {
+export function sendPage(res: Response, { html, frameAncestors }: CapturePage): void {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
@@ -44,40 +46,32 @@ export function sendPage(res: Response, html: string, frameAncestors: FrameAnces
   res.type('html').send(html);
 }
 
-/** The page of a session. It reads everything else from the state of the session. */
-export function createCapturePage(): string {
-  return createPage('Selfie', '<main id="capture"><h1>Take a selfie</h1></main>');
+/** The page of a session, and of every reason why there is none: it asks for the state itself. */
+export interface CapturePage {
+  html: string;
+  frameAncestors: FrameAncestors;
 }
 
-/** An error for a browser: the same status and words as in JSON. */
-export function sendErrorPage(
-  res: Response,
-  thrown: unknown,
-  frameAncestors: FrameAncestors,
-): void {
+export function createCapturePage(theme: PageTheme, frameAncestors: FrameAncestors): CapturePage {
+  const html = readPageText('session.html').replace(
+    'name="livegate-theme" content="{}"',
+    () => `name="livegate-theme" content="${escapeHtml(JSON.stringify(theme))}"`,
+  );
+  return { html, frameAncestors };
+}
+
+/** The page, with the status and headers of the error; its words are for browsers without JavaScript. */
+export function sendErrorPage(res: Response, thrown: unknown, page: CapturePage): void {
   const { status, headers, body } = presentError(thrown, res.locals.requestId);
   res.locals.outcome = body.error_code;
-  const text = `<main><h1>${escapeHtml(body.error_message)}</h1><p>${body.error_code}</p></main>`;
+  const words = `<noscript><p>${escapeHtml(body.error_message)}</p></noscript>`;
   res.status(status).set(headers);
-  sendPage(res, createPage('Selfie', text), frameAncestors);
+  sendPage(res, { ...page, html: page.html.replace(/<noscript>.*<\/noscript>/, () => words) });
 }
 
 /** Whether the client is a browser that shows a page, and not a program, which reads JSON. */
 export function prefersHtml(req: Request): boolean {
   return req.accepts(['json', 'html']) === 'html';
-}
-
-function createPage(title: string, content: string): string {
-  return `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <title>${title}</title>
-  </head>
-  <body>${content}</body>
-</html>
-`;
 }
 
 function escapeHtml(text: string): string {

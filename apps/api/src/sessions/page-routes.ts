@@ -13,10 +13,12 @@ import {
   sendPage,
 } from './capture-page.js';
 import { createPageLimits } from './limit-page.js';
+import type { PageTheme } from './page-theme.js';
 import type { RefreshSession, SettleSession } from './settle-session.js';
 
 export interface PageRoutesOptions {
   frameAncestors: FrameAncestors;
+  theme?: PageTheme | undefined;
 }
 
 export interface PageRoutesDeps {
@@ -30,19 +32,19 @@ export interface PageRoutesDeps {
 }
 
 /** The handlers for the browser of a person, except for the photo. The sid is the only credential. */
-export function createPageRoutes({ frameAncestors }: PageRoutesOptions, deps: PageRoutesDeps) {
+export function createPageRoutes(options: PageRoutesOptions, deps: PageRoutesDeps) {
   const find = createFindSession(deps);
-  const page = createCapturePage();
+  const page = createCapturePage(options.theme ?? {}, options.frameAncestors);
 
   const show: RequestHandler = async (req, res) => {
     res.vary('Accept');
     try {
       const { expiresAt } = await find(req);
       if (expiresAt <= deps.now()) throw new LivegateError('session_expired');
-      sendPage(res, page, frameAncestors);
+      sendPage(res, page);
     } catch (error) {
       if (!prefersHtml(req)) throw error;
-      sendErrorPage(res, error, frameAncestors);
+      sendErrorPage(res, error, page);
     }
   };
 

@@ -37,12 +37,12 @@ export interface TestBrowser {
  * Opens the machine's Chromium with an empty profile; for root without a sandbox, which Chromium refuses
  * to root. Installs Chromium where consent is given; otherwise returns `undefined` if it is missing.
  */
-export async function openBrowser(): Promise<TestBrowser | undefined> {
+export async function openBrowser(flags: string[] = []): Promise<TestBrowser | undefined> {
   const { isRoot } = describeMachine();
   const executablePath = await findOrInstallChromium();
   if (!executablePath) return undefined;
   const profile = await mkdtemp(join(tmpdir(), 'livegate-browser-'));
-  const args = [...quiet, ...(isRoot ? ['--no-sandbox'] : [])];
+  const args = [...quiet, ...flags, ...(isRoot ? ['--no-sandbox'] : [])];
   const context = await chromium.launchPersistentContext(profile, { executablePath, args });
   return {
     context,

@@ -1,0 +1,178 @@
+import type { FindFaces } from '../faces/find-faces.js';
+import { type FaceBox, type FaceWeakness, judgeFaces, largestFace } from '../faces/judge-faces.js';
+import { createAutoCapture } from './auto-capture.js';
+import { countFrames, type FrameCount, nextFrame } from './count-frames.js';
+import {
+  type Area,
+  findWeakness,
+  type FrameWeakness,
+  type Luma,
+  measureFrame,
+  scoreFrame,
+  toLuma,
+} from './measure-frame.js';
+
+/** The live checks run on a square canvas of this side. */
+const SMALL = 160;
+/** Ten checks a second are enough for a hint, and leave time for the page. */
+const CHECK_INTERVAL_MS = 100;
+/** Without a face detector, the person gets this long to move into the oval before a frame is good. */
+const TIME_TO_AIM_MS = 3000;
+
+export interface Snapshot {
+  canvas: HTMLCanvasElement;
+  /** When the frame was shown, by `performance.now()`. */
+  at: number;
+}
+
+/** `guide`: nothing is wrong so far. `hold_still`: it is good, or it moves. */
+export type LiveHint = FaceWeakness | FrameWeakness | 'guide';
+
+export interface WatchOptions {
+  /** Aborts when nobody needs the camera any more. */
+  signal: AbortSignal;
+  faceFinder: Promise<FindFaces | undefined>;
+  /** Called with each check; `isGood` while the page waits for the best frame. */
+  onHint: (hint: LiveHint, isGood: boolean) => void;
+}
+
+export interface CameraWatch {
+  /** The best frame of the first good moment. Never settles if there is none. */
+  best: Promise<Snapshot>;
+  /** The frame of now. */
+  shoot(): Snapshot;
+  count(): FrameCount;
+}
+
+/** Checks the frames of a playing video until the signal aborts. */
+export function watchCamera(video: HTMLVideoElement, options: WatchOptions): CameraWatch {
+  const { signal } = options;
+  const best = new Promise<Snapshot>((resolve, reject) => {
+    void findBest(video, options).then((found) => found && resolve(found), reject);
+  });
+  return {
+    best,
+    shoot: () => takeSnapshot(video, document.createElement('canvas')),
+    count: countFrames(video, signal),
+  };
+}
+
+/** Resolves to `undefined` when the signal aborts first. */
+async function findBest(
+  video: HTMLVideoElement,
+  { signal, faceFinder, onHint }: WatchOptions,
+): Promise<Snapshot | undefined> {
+  const auto = createAutoCapture<Snapshot>();
+  const look = createLook(video);
+  let findFaces: FindFaces | undefined;
+  let isFinderKnown = false;
+  void faceFinder.then((found) => {
+    findFaces = found;
+    isFinderKnown = true;
+  });
+  const started = performance.now();
+  let last = -CHECK_INTERVAL_MS;
+  let spare = document.createElement('canvas');
+
+  while (!signal.aborted) {
+    await nextFrame(video);
+    const now = performance.now();
+    if (now - last < CHECK_INTERVAL_MS || video.videoWidth === 0) continue;
+    last = now;
+    // Before the checks: they take time, and the best frame must be the one that was checked.
+    const snapshot = takeSnapshot(video, spare);
+    const { weakness, score } = await look(snapshot.canvas, findFaces);
+    const canAim = isFinderKnown && (findFaces || now - started > TIME_TO_AIM_MS);
+    const isGood = weakness === undefined && Boolean(canAim);
+    const winner = auto.step(now, isGood ? { score, frame: snapshot } : undefined);
+    if (signal.aborted) return undefined;
+    if (winner) return winner;
+    if (auto.holds(snapshot)) spare = document.createElement('canvas');
+    onHint(weakness ?? (isGood ? 'hold_still' : 'guide'), isGood);
+  }
+  return undefined;
+}
+
+/** Judges one frame after the other, each compared with the one before. */
+function createLook(video: HTMLVideoElement) {
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = SMALL;
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+  let before: Luma | undefined;
+
+  return async (frame: HTMLCanvasElement, findFaces: FindFaces | undefined) => {
+    const seen = seenPart(video);
+    const scale = SMALL / Math.max(seen.width, seen.height);
+    const [width, height] = [Math.round(seen.width * scale), Math.round(seen.height * scale)];
+    context.drawImage(frame, seen.x, seen.y, seen.width, seen.height, 0, 0, width, height);
+    const rgba = context.getImageData(0, 0, SMALL, SMALL).data;
+    const faces = await findFaces?.(canvas, rgba).catch(() => undefined);
+    const face = faces && largestFace(faces);
+    const luma = toLuma(rgba, SMALL, SMALL);
+    const area = face ? inside(face, { width, height }) : ovalArea({ width, height });
+    const measures = measureFrame(luma, area, before);
+    before = luma;
+    const faceWeakness = faces && judgeFaces(faces, { width, height });
+    const frameWeakness = findWeakness(measures);
+    // In the dark no face is found: the light comes first there.
+    const weakness =
+      faceWeakness === 'face_not_detected'
+        ? (lightOf(frameWeakness) ?? faceWeakness)
+        : (faceWeakness ?? frameWeakness);
+    return { weakness, score: scoreFrame(measures) };
+  };
+}
+
+const lightOf = (weakness: FrameWeakness | undefined) =>
+  weakness === 'image_too_dark' || weakness === 'image_too_bright' ? weakness : undefined;
+
+/** The part of the picture that the page shows: 4:3 of a landscape picture, 4:5 of a portrait one. */
+function seenPart({ videoWidth, videoHeight }: HTMLVideoElement): Area {
+  const aspect = videoWidth > videoHeight ? 4 / 3 : 4 / 5;
+  const width = Math.min(videoWidth, videoHeight * aspect);
+  const height = Math.min(videoHeight, videoWidth / aspect);
+  return { x: (videoWidth - width) / 2, y: (videoHeight - height) / 2, width, height };
+}
+
+/** Where the face belongs: the box around the middle of the guide. */
+function ovalArea({ width, height }: { width: number; height: number }): Area {
+  const shorter = Math.min(width, height);
+  return inside(
+    {
+      x: width / 2 - 0.2 * shorter,
+      y: height / 2 - 0.25 * shorter,
+      width: 0.4 * shorter,
+      height: 0.5 * shorter,
+    },
+    { width, height },
+  );
+}
+
+/** In whole pixels, and at least 3x3 for the measures. */
+function inside(box: FaceBox, { width, height }: { width: number; height: number }): Area {
+  const x = Math.min(Math.max(Math.floor(box.x), 0), width - 3);
+  const y = Math.min(Math.max(Math.floor(box.y), 0), height - 3);
+  return {
+    x,
+    y,
+    width: Math.max(Math.min(Math.ceil(box.width), width - x), 3),
+    height: Math.max(Math.min(Math.ceil(box.height), height - y), 3),
+  };
+}
+
+/** At the resolution of the camera, not mirrored. */
+function takeSnapshot(video: HTMLVideoElement, canvas: HTMLCanvasElement): Snapshot {
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  canvas.getContext('2d')!.drawImage(video, 0, 0);
+  return { canvas, at: performance.now() };
+}
+
+export function toJpeg(canvas: HTMLCanvasElement): Promise<Blob> {
+  return new Promise((resolve, reject) => {
+    const done = (blob: Blob | null) => {
+      if (blob) resolve(blob);
+      else reject(new Error('the browser made no JPEG'));
+    };
+    canvas.toBlob(done, 'image/jpeg', 0.92);
+  });
+}

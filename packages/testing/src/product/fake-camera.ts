@@ -1,0 +1,102 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { face, noFace, selfie } from '../images/photos.js';
+
+const size = { width: 1280, height: 720 };
+/** Chromium plays them at 30 frames a second, again and again. */
+const FRAMES = 6;
+
+/** What stands in front of the camera. */
+const scenes = {
+  selfie: async () => [{ image: await selfie(), scale: 1 }],
+  'another person': async () => [{ image: await face('photo 2 left'), scale: 1.6 }],
+  close: async () => [{ image: await selfie(), scale: 1.9 }],
+  far: async () => [{ image: await selfie(), scale: 0.45 }],
+  'two people': async () => [
+    { image: await selfie(), scale: 0.75, x: -216 },
+    { image: await face('photo 1 middle'), scale: 0.7, x: 216 },
+  ],
+  aside: async () => [{ image: await selfie(), scale: 0.8, x: -330 }],
+  nobody: async () => [],
+} satisfies Record<string, () => Promise<Placed[]>>;
+
+export interface CameraScene {
+  shows: keyof typeof scenes;
+  /** Multiplies the luma. */
+  light?: number;
+  /** Pixels that everything moves from one frame to the next. */
+  motion?: number;
+}
+
+interface Placed {
+  image: Buffer;
+  scale: number;
+  /** Distance of its middle from the middle of the picture, in pixels. */
+  x?: number;
+}
+
+export interface FakeCamera {
+  /** For `openBrowser`. */
+  flags: string[];
+  /** What the camera shows from the next time that a page opens it. */
+  show(scene: CameraScene): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Chromium's fake camera, which plays a video that is made here from the faces of the fixtures. */
+export async function createFakeCamera(): Promise<FakeCamera> {
+  const folder = await mkdtemp(join(tmpdir(), 'livegate-camera-'));
+  const file = join(folder, 'camera.mjpeg');
+  const show = async (scene: CameraScene) => {
+    await writeFile(`${file}.new`, await makeVideo(scene));
+    await rename(`${file}.new`, file);
+  };
+  await show({ shows: 'nobody' });
+  const flags = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${file}`];
+  return { flags, show, remove: () => rm(folder, { recursive: true }) };
+}
+
+/** Motion JPEG: one JPEG after the other. */
+async function makeVideo({ shows, light = 1, motion = 0 }: CameraScene): Promise<Buffer> {
+  const picture = await compose(await scenes[shows]());
+  const frames = Array.from({ length: FRAMES }, (_, n) => {
+    // There and back, so that the last frame is beside the first.
+    const shift = motion * Math.min(n, FRAMES - n);
+    return (
+      sharp(picture)
+        .extend({ left: shift, background: '#8a8f96' })
+        .extract({ left: 0, top: 0, ...size })
+        // A sensor has noise: no frame equals the one before.
+        .linear(light, n % 3)
+        .jpeg({ quality: 90 })
+        .toBuffer()
+    );
+  });
+  return Buffer.concat(await Promise.all(frames));
+}
+
+/** Without faces: a room, drawn as a gradient. */
+async function compose(placed: Placed[]): Promise<Buffer> {
+  const room = sharp(await noFace()).resize({ ...size, fit: 'fill' });
+  const layers = placed.map(async ({ image, scale, x = 0 }) => {
+    const { width } = await sharp(image).metadata();
+    const scaled = sharp(image).resize({ width: Math.round(width * scale) });
+    const { data, info } = await scaled.toBuffer({ resolveWithObject: true });
+    const [left, top] = [size.width / 2 + x - info.width / 2, (size.height - info.height) / 2];
+    // sharp refuses a layer that is larger than the picture.
+    const cut = {
+      left: Math.max(-Math.round(left), 0),
+      top: Math.max(-Math.round(top), 0),
+      width: Math.min(info.width, size.width),
+      height: Math.min(info.height, size.height),
+    };
+    const input = await sharp(data).extract(cut).toBuffer();
+    return { input, left: Math.max(Math.round(left), 0), top: Math.max(Math.round(top), 0) };
+  });
+  return room
+    .composite(await Promise.all(layers))
+    .png()
+    .toBuffer();
+}
