@@ -2,7 +2,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { face, noFace, selfie } from '../images/photos.js';
+import { face, selfie } from '../images/photos.js';
 
 const size = { width: 1280, height: 720 };
 /** Chromium plays them at 30 frames a second, again and again. */
@@ -77,9 +77,9 @@ async function makeVideo({ shows, light = 1, motion = 0 }: CameraScene): Promise
   return Buffer.concat(await Promise.all(frames));
 }
 
-/** Without faces: a room, drawn as a gradient. */
+/** Without faces: a grey room with a lamp. */
 async function compose(placed: Placed[]): Promise<Buffer> {
-  const room = sharp(await noFace()).resize({ ...size, fit: 'fill' });
+  const room = sharp(Buffer.from(drawRoom()));
   const layers = placed.map(async ({ image, scale, x = 0 }) => {
     const { width } = await sharp(image).metadata();
     const scaled = sharp(image).resize({ width: Math.round(width * scale) });
@@ -99,4 +99,16 @@ async function compose(placed: Placed[]): Promise<Buffer> {
     .composite(await Promise.all(layers))
     .png()
     .toBuffer();
+}
+
+function drawRoom(): string {
+  const { width, height } = size;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
+    <linearGradient id="wall" x2="0" y2="1">
+      <stop offset="0" stop-color="#a5abb3"/><stop offset="1" stop-color="#5d646d"/>
+    </linearGradient>
+    <rect width="100%" height="100%" fill="url(#wall)"/>
+    <rect x="80" y="120" width="120" height="480" fill="#4a515a"/>
+    <path d="M1060 90h120l40 120h-200z" fill="#d8cfae"/>
+  </svg>`;
 }
