@@ -14,6 +14,8 @@ import {
 
 /** The live checks run on a square canvas of this side. */
 const SMALL = 160;
+/** If the faces on that are not as they should be, this decides: the tiny model misses small ones there. */
+const LARGER = 224;
 /** Ten checks a second are enough for a hint, and leave time for the page. */
 const CHECK_INTERVAL_MS = 100;
 /** Without a face detector, the person gets this long to move into the oval before a frame is good. */
@@ -95,31 +97,62 @@ async function findBest(
 
 /** Judges one frame after the other, each compared with the one before. */
 function createLook(video: HTMLVideoElement) {
-  const canvas = document.createElement('canvas');
-  canvas.width = canvas.height = SMALL;
-  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+  const [reduce, reduceLess] = [createSmallCanvas(SMALL), createSmallCanvas(LARGER)];
   let before: Luma | undefined;
 
   return async (frame: HTMLCanvasElement, findFaces: FindFaces | undefined) => {
     const seen = seenPart(video);
-    const scale = SMALL / Math.max(seen.width, seen.height);
-    const [width, height] = [Math.round(seen.width * scale), Math.round(seen.height * scale)];
-    context.drawImage(frame, seen.x, seen.y, seen.width, seen.height, 0, 0, width, height);
-    const rgba = context.getImageData(0, 0, SMALL, SMALL).data;
-    const faces = await findFaces?.(canvas, rgba).catch(() => undefined);
+    const small = reduce(frame, seen);
+    const { width, height } = small;
+    const luma = toLuma(small.rgba, SMALL, SMALL);
+    let faces = findFaces && (await findIn(small, findFaces));
+    if (findFaces && faces && judgeFaces(faces, small)) {
+      const larger = await findIn(reduceLess(frame, seen), findFaces);
+      if (larger && larger.length > faces.length) faces = larger;
+    }
     const face = faces && largestFace(faces);
-    const luma = toLuma(rgba, SMALL, SMALL);
     const area = face ? inside(face, { width, height }) : ovalArea({ width, height });
     const measures = measureFrame(luma, area, before);
     before = luma;
-    const faceWeakness = faces && judgeFaces(faces, { width, height });
-    const frameWeakness = findWeakness(measures);
+    const ofFace = faces && judgeFaces(faces, { width, height });
+    const ofFrame = findWeakness(measures);
     // In the dark no face is found: the light comes first there.
-    const weakness =
-      faceWeakness === 'face_not_detected'
-        ? (lightOf(frameWeakness) ?? faceWeakness)
-        : (faceWeakness ?? frameWeakness);
-    return { weakness, score: scoreFrame(measures) };
+    const weakness = ofFace === 'face_not_detected' ? (lightOf(ofFrame) ?? ofFace) : ofFace;
+    return { weakness: weakness ?? ofFrame, score: scoreFrame(measures) };
+  };
+}
+
+/** In pixels of the canvas of the checks; `undefined` if the detector failed. */
+async function findIn({ canvas, rgba }: SmallPicture, findFaces: FindFaces) {
+  const faces = await findFaces(canvas, rgba).catch(() => undefined);
+  const scale = SMALL / canvas.width;
+  return faces?.map(({ x, y, width, height }) => ({
+    x: x * scale,
+    y: y * scale,
+    width: width * scale,
+    height: height * scale,
+  }));
+}
+
+interface SmallPicture {
+  canvas: HTMLCanvasElement;
+  rgba: Uint8ClampedArray;
+  /** Of the picture, in the upper left of the canvas. The rest is black. */
+  width: number;
+  height: number;
+}
+
+function createSmallCanvas(side: number) {
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = side;
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+
+  return (frame: HTMLCanvasElement, part: Area): SmallPicture => {
+    const scale = side / Math.max(part.width, part.height);
+    const [width, height] = [Math.round(part.width * scale), Math.round(part.height * scale)];
+    context.fillRect(0, 0, side, side);
+    context.drawImage(frame, part.x, part.y, part.width, part.height, 0, 0, width, height);
+    return { canvas, rgba: context.getImageData(0, 0, side, side).data, width, height };
   };
 }
 

@@ -21,13 +21,13 @@ const ANCHORS = [
   [4.266906, 5.178857],
   [9.041765, 10.66308],
 ] as const;
-const MIN_SCORE = 0.5;
+const MIN_SCORE = 0.35;
 const MAX_OVERLAP = 0.4;
 
 /**
- * A face detector of one million multiplications per face-sized picture: "tiny face detector" of face-api,
- * a YOLO v2 with separable convolutions. The returned function searches the pixels of a square canvas, and
- * its boxes are in pixels of that canvas.
+ * The "tiny face detector" of face-api, a YOLO v2 with separable convolutions: 27 million multiplications
+ * for a canvas of 160 pixels. The returned function searches the pixels of a square canvas, whose unused
+ * part is black, and its boxes are in pixels of that canvas.
  */
 export function createTinyFace(manifest: TinyFaceManifest, bytes: Uint8Array) {
   const weights = readWeights(manifest, bytes);

@@ -13,7 +13,7 @@ const scenes = {
   selfie: async () => [{ image: await selfie(), scale: 1 }],
   'another person': async () => [{ image: await face('photo 2 left'), scale: 1.6 }],
   close: async () => [{ image: await selfie(), scale: 1.9 }],
-  far: async () => [{ image: await selfie(), scale: 0.45 }],
+  far: async () => [{ image: await selfie(), scale: 0.5 }],
   'two people': async () => [
     { image: await selfie(), scale: 0.75, x: -216 },
     { image: await face('photo 1 middle'), scale: 0.7, x: 216 },
@@ -77,7 +77,7 @@ async function makeVideo({ shows, light = 1, motion = 0 }: CameraScene): Promise
   return Buffer.concat(await Promise.all(frames));
 }
 
-/** Without faces: a grey room with a lamp. */
+/** Without faces: a room that is a little different each time, so that no two videos are equal. */
 async function compose(placed: Placed[]): Promise<Buffer> {
   const room = sharp(Buffer.from(drawRoom()));
   const layers = placed.map(async ({ image, scale, x = 0 }) => {
@@ -108,7 +108,8 @@ function drawRoom(): string {
       <stop offset="0" stop-color="#a5abb3"/><stop offset="1" stop-color="#5d646d"/>
     </linearGradient>
     <rect width="100%" height="100%" fill="url(#wall)"/>
-    <rect x="80" y="120" width="120" height="480" fill="#4a515a"/>
+    <rect x="80" y="${Math.round(200 * Math.random())}" width="120" height="480" fill="#4a515a"/>
+    <rect x="90" y="${Math.round(600 * Math.random())}" width="60" height="30" fill="#6b5a4a"/>
     <path d="M1060 90h120l40 120h-200z" fill="#d8cfae"/>
   </svg>`;
 }

@@ -1,0 +1,178 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { selfie } from '@livegate/testing/images/photos';
+import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { type OpenedPage, openCapturePage } from '@livegate/testing/product/capture-page';
+import { createFakeCamera, type FakeCamera } from '@livegate/testing/product/fake-camera';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+
+let camera: FakeCamera;
+let browser: TestBrowser | undefined;
+
+// Installing Chromium, where it is missing and root may, takes minutes.
+beforeAll(async () => {
+  camera = await createFakeCamera();
+  browser = await openBrowser(camera.flags);
+}, 300_000);
+afterAll(async () => {
+  await browser?.close();
+  await camera.remove();
+});
+
+const pending = {
+  status: 'PENDING',
+  checking: false,
+  tries_left: 3,
+  photos_left: 30,
+  expired: 0,
+  hint: null,
+  token: 'token',
+  success_redirect: null,
+  can_cancel: true,
+  verdict: null,
+  locale: 'en',
+};
+
+/** What the gateway answers, so that every view can be looked at without a worker. */
+interface Answers {
+  state: { status?: number; json: object };
+  photo: object | 'never';
+}
+
+interface Look {
+  width: number;
+  height: number;
+  scheme: 'light' | 'dark';
+  camera: boolean;
+}
+
+async function open(look: Look, answers: Answers): Promise<OpenedPage> {
+  const { context } = browser!;
+  await context.clearPermissions();
+  if (look.camera) await context.grantPermissions(['camera'], { origin: inject('url') });
+  const url = `${inject('url')}/sessions/${'a'.repeat(32)}`;
+  const opened = await openCapturePage(context, url, async (page) => {
+    await page.setViewportSize(look);
+    await page.emulateMedia({ colorScheme: look.scheme, reducedMotion: 'reduce' });
+    await page.route('**/state', (route) => route.fulfill(answers.state));
+    await page.route('**/photo', (route) =>
+      answers.photo === 'never' ? undefined : route.fulfill({ json: answers.photo }),
+    );
+  });
+  onTestFinished(() => opened.page.close());
+  return opened;
+}
+
+/** Without the rules about pages where a view has no say: the page is that of an unknown session. */
+async function findProblems(page: Page, width: number): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
+  const contentWidth = (await page.evaluate('document.documentElement.scrollWidth')) as number;
+  return [
+    ...violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`),
+    ...(contentWidth > width ? [`the content is ${contentWidth} px wide`] : []),
+  ];
+}
+
+const chooseFile = async ({ page }: OpenedPage) =>
+  page.setInputFiles('livegate-capture input[type="file"]', {
+    name: 'selfie.jpg',
+    mimeType: 'image/jpeg',
+    buffer: await selfie(),
+  });
+
+/** Every view, and the way to it. */
+const views: Record<string, { look?: Partial<Look>; answers?: Partial<Answers>; go?: Go }> = {
+  camera: {},
+  'no-camera': { look: { camera: false } },
+  phone: { go: ({ click }) => click('phone') },
+  review: { go: chooseFile },
+  sending: { answers: { photo: 'never' }, go: sendFile },
+  hint: {
+    answers: { photo: { ...pending, hint: { code: 'face_too_close', message: '' } } },
+    go: sendFile,
+  },
+  done: { answers: { state: { json: { ...pending, status: 'FINISHED', verdict: 'LOW' } } } },
+  ended: { answers: { state: { status: 410, json: { error_code: 'session_expired' } } } },
+  failed: { answers: { state: { status: 400, json: { error_code: 'bad_request' } } } },
+};
+
+type Go = (opened: OpenedPage) => Promise<unknown>;
+
+async function sendFile(opened: OpenedPage): Promise<void> {
+  await chooseFile(opened);
+  await opened.click('use');
+}
+
+/** A folder for a person who wants to look at the views. */
+const gallery = process.env['LIVEGATE_TEST_SCREENSHOTS'];
+
+describe.each([
+  [390, 844, 'light'],
+  [390, 844, 'dark'],
+  [1280, 900, 'light'],
+  [1280, 900, 'dark'],
+] as const)('at %i x %i px, %s', (width, height, scheme) => {
+  it.each(Object.entries(views).filter(([name]) => width > 390 || name !== 'phone'))(
+    'the view %s is accessible, fits, and complains about nothing',
+    async (name, { look, answers, go }) => {
+      await camera.show({ shows: 'close' });
+      const opened = await open(
+        { width, height, scheme, camera: true, ...look },
+        { state: { json: pending }, photo: 'never', ...answers },
+      );
+      if (go) {
+        await opened.view('camera');
+        await go(opened);
+      }
+      await opened.view(name);
+      expect(await findProblems(opened.page, width)).toEqual([]);
+      // The session is unknown, and some of the answers are errors.
+      expect(opened.complaints.filter((text) => !text.startsWith('Failed to load'))).toEqual([]);
+      expect([...opened.hosts]).toEqual([new URL(inject('url')).host]);
+      if (gallery === undefined) return;
+      await mkdir(gallery, { recursive: true });
+      await opened.page.screenshot({ path: join(gallery, `${name}-${width}-${scheme}.png`) });
+    },
+  );
+});
+
+it('on a phone on its side, the picture and the button are on the screen together', async () => {
+  const look = { width: 740, height: 360, scheme: 'light', camera: true } as const;
+  const opened = await open(look, { state: { json: pending }, photo: 'never' });
+  await opened.view('camera');
+  for (const part of ['.stage', '.status', '.main']) {
+    const box = await opened.page.locator(`livegate-capture ${part}`).boundingBox();
+    expect(box!.y).toBeGreaterThanOrEqual(0);
+    expect(box!.y + box!.height).toBeLessThanOrEqual(look.height);
+  }
+  if (gallery) await opened.page.screenshot({ path: join(gallery, 'camera-740-light.png') });
+});
+
+it('the hint of the live region changes once a second at most', async () => {
+  await camera.show({ shows: 'selfie', motion: 60 });
+  const look = { width: 390, height: 844, scheme: 'light', camera: true } as const;
+  const opened = await open(look, { state: { json: pending }, photo: 'never' });
+  await opened.view('camera');
+  const times = (await opened.page.evaluate(`new Promise((resolve) => {
+    const status = document.querySelector('livegate-capture').shadowRoot.querySelector('.status');
+    const times = [];
+    new MutationObserver(() => times.push(performance.now())).observe(status, { childList: true });
+    setTimeout(() => resolve(times), 4000);
+  })`)) as number[];
+  const gaps = times.slice(1).map((time, n) => time - times[n]!);
+  expect(gaps.filter((gap) => gap < 990)).toEqual([]);
+});
+
+it('the scripts of the page take less than 60 kB, compressed', async () => {
+  const names = ['livegate-capture.js', 'session.js'];
+  const sizes = names.map(async (name) => {
+    const script = new URL(`../../apps/api/dist/public/${name}`, import.meta.url);
+    return gzipSync(await readFile(script)).length;
+  });
+  const total = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  expect(total).toBeLessThan(60_000);
+});
