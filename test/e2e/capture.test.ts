@@ -1,12 +1,12 @@
 import { LogLevel, setLogLevel, Vision } from '@glair/vision';
 import { noFace, selfie } from '@livegate/testing/images/photos';
 import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
-import { openCapturePage } from '@livegate/testing/product/capture-page';
+import { openCapturePage } from '@livegate/testing/capture/capture-page';
 import {
   type CameraScene,
   createFakeCamera,
   type FakeCamera,
-} from '@livegate/testing/product/fake-camera';
+} from '@livegate/testing/capture/fake-camera';
 import { ask } from '@livegate/testing/product/post-image';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
@@ -229,9 +229,11 @@ describe('a photo that is not good enough', () => {
 
   it('shows the class of the verdict only to a session that has tell_user', async () => {
     for (const tell_user of [true, false]) {
-      const session = await create({ tell_user, success_url: `${urls.success_url}` });
+      const session = await create({ tell_user });
       const prepare = (page: Page) =>
-        page.addInitScript(`addEventListener('livegate-result', (event) => event.preventDefault())`);
+        page.addInitScript(
+          `addEventListener('livegate-result', (event) => event.preventDefault())`,
+        );
       const { view, text } = await visit({ session, prepare });
       await view('done');
       const verdict = tell_user ? 'The check was successful. ' : '';
@@ -288,6 +290,7 @@ describe('the session', () => {
     await desk.view('phone');
     const phone = await visit({ session: desk });
     await Promise.all([phone.redirected(), desk.redirected()]);
+    expect(desk.photos()).toBe(0);
   });
 
   it('goes back to the cancel_url, and has no button without one', async () => {
@@ -306,6 +309,9 @@ describe('the session', () => {
   it('that is finished redirects again, and never opens the camera', async () => {
     const first = await visit();
     await first.redirected();
+    // The redirect replaced the page: the browser's back button leads to what was before it.
+    await first.page.goBack();
+    expect(first.page.url()).toBe('about:blank');
     const second = await visit({ session: first });
     await second.redirected();
     expect(second.photos()).toBe(0);

@@ -8,10 +8,11 @@ import {
   showHint,
   showProgress,
   showSending,
+  type Shown,
 } from './screen/outcomes.js';
 import type { Screen } from './screen/screen.js';
 import type { Texts } from './screen/texts.js';
-import { createSessionClient, SessionError, type SessionState } from './session-client.js';
+import { SessionClient, SessionError, type SessionState } from './session-client.js';
 import { takePhoto } from './take-photo.js';
 
 export interface RunSessionDeps {
@@ -27,7 +28,13 @@ export interface RunSessionDeps {
 const ELSEWHERE_POLL_MS = 3000;
 
 /** The gateway refused this photo, and takes another one. */
-const photoProblems = ['invalid_image', 'image_too_large', 'unsupported_media_type'];
+const photoProblems = new Set([
+  'empty_image',
+  'image_dimensions_exceeded',
+  'image_too_large',
+  'invalid_image',
+  'unsupported_image_type',
+]);
 
 /**
  * One person, from the first look at the state of the session to its end:
@@ -37,76 +44,115 @@ const photoProblems = ['invalid_image', 'image_too_large', 'unsupported_media_ty
  * Rejects with an AbortError when the signal aborts.
  */
 export async function runSession(deps: RunSessionDeps): Promise<void> {
-  const { screen, emit, session, signal } = deps;
-  const shown = { screen, emit, texts: deps.textsFor(null), canCancel: false };
-  const onProgress = showProgress(shown);
-  const client = createSessionClient({ session, signal, onProgress });
-
+  const run = new SessionRun(deps);
   for (;;) {
     try {
-      const { title, loading } = shown.texts;
-      void screen.show({ name: 'loading', title, text: loading, actions: [] });
-      let state = await client.readState();
-      shown.texts = deps.textsFor(state.locale);
-      if (state.checking) showSending(shown);
-      state = await client.untilIdle(state);
-      while (state.status === 'PENDING') {
-        shown.canCancel = state.can_cancel;
-        const next = await takeAndSend(state);
-        if (next === 'cancel') return goBack();
-        state = next;
-      }
-      return await showEnd(shown, state, signal);
+      return await run.toEnd();
     } catch (error) {
-      signal.throwIfAborted();
+      deps.signal.throwIfAborted();
       if (!(error instanceof SessionError)) throw error;
-      const choice = await showFailure(shown, error.code);
-      if (choice === 'cancel') return goBack();
+      await run.untilRetry(error.code);
     }
+  }
+}
+
+class SessionRun {
+  private readonly shown: Shown;
+  private readonly client: SessionClient;
+  /** The person has chosen to go back; only the gateway has yet to say where. */
+  private isLeaving = false;
+
+  constructor(private readonly deps: RunSessionDeps) {
+    const { screen, emit, textsFor, signal } = deps;
+    this.shown = { screen, emit, texts: textsFor(null), canCancel: false };
+    this.client = this.clientUntil(signal);
+  }
+
+  async toEnd(): Promise<void> {
+    const { shown, client, deps } = this;
+    const { title, loading } = shown.texts;
+    void shown.screen.show({ name: 'loading', title, text: loading, actions: [] });
+    if (this.isLeaving) return this.leave();
+    const state = await client.readState();
+    shown.texts = deps.textsFor(state.locale);
+    shown.canCancel = state.can_cancel;
+    // Another tab may have sent a photo.
+    let next = state.checking ? await this.waitForCheck() : state;
+    while (next !== 'cancel' && next.status === 'PENDING') next = await this.takeAndSend(next);
+    return next === 'cancel' ? this.leave() : showEnd(shown, next, deps.signal);
+  }
+
+  /** Resolves when it makes sense to begin again; never after an error that is final. */
+  async untilRetry(code: string): Promise<void> {
+    // Finished while the person went back: the end of the session is what counts.
+    if (code === 'session_finished') this.isLeaving = false;
+    else this.isLeaving = (await showFailure(this.shown, code)) === 'cancel';
   }
 
   /** Resolves to the state after one photo, once the person has read its hint. */
-  async function takeAndSend(before: SessionState): Promise<SessionState | 'cancel'> {
+  private async takeAndSend(before: SessionState): Promise<SessionState | 'cancel'> {
     if (before.photos_left === 0) throw new SessionError('session_exhausted');
-    const goesOnElsewhere = (until: AbortSignal) => waitElsewhere(before, until);
-    const taken = await takePhoto({ ...deps, ...shown, address: session, goesOnElsewhere });
-    if (taken === 'cancel') return 'cancel';
-    if (taken === 'elsewhere') {
-      showSending(shown);
-      return client.untilIdle(await client.readState());
-    }
-    const { picture, photo } = taken;
-    const cancel = showSending(shown, picture).then(() => 'cancel' as const);
-    // Leaving aborts the upload; the gateway drops a check that it has begun.
-    const state = await withAbort(signal, (until) => {
-      const sender = createSessionClient({ session, signal: until, onProgress });
-      const sent = sender.sendPhoto(photo, before).catch((error: unknown) => problemOf(error));
-      return Promise.race([sent, cancel]);
+    const { deps, shown } = this;
+    const taken = await takePhoto({
+      ...deps,
+      ...shown,
+      address: deps.session,
+      goesOnElsewhere: (until) => this.waitElsewhere(before, until),
     });
-    if (state === 'cancel') return state;
-    const code = typeof state === 'string' ? state : state.hint?.code;
-    const isOpen = typeof state === 'string' || state.status === 'PENDING';
-    if (isOpen && code && (await showHint(shown, code, picture)) === 'cancel') return 'cancel';
-    return typeof state === 'string' ? client.readState() : state;
+    if (taken === 'cancel') return taken;
+    if (taken === 'elsewhere') return this.waitForCheck();
+    const { picture, photo } = taken;
+    const after = await this.orCancel(showSending(shown, picture), (until) =>
+      this.clientUntil(until).sendPhoto(photo, before).catch(problemOf),
+    );
+    if (after === 'cancel') return after;
+    const isProblem = 'problem' in after;
+    const code = isProblem ? after.problem : after.hint?.code;
+    const isOver = !isProblem && after.status === 'FINISHED';
+    if (code && !isOver && (await showHint(shown, code, picture)) === 'cancel') return 'cancel';
+    return isProblem ? this.client.readState() : after;
   }
 
-  async function waitElsewhere(before: SessionState, until: AbortSignal): Promise<void> {
-    const quiet = createSessionClient({ session, signal: until, onProgress: () => undefined });
+  private waitForCheck(): Promise<SessionState | 'cancel'> {
+    return this.orCancel(showSending(this.shown), async (until) => {
+      const client = this.clientUntil(until);
+      return client.untilIdle(await client.readState());
+    });
+  }
+
+  /** Going back aborts the work; the gateway drops a check that it has begun. */
+  private orCancel<Result>(
+    cancel: Promise<void>,
+    work: (until: AbortSignal) => Promise<Result>,
+  ): Promise<Result | 'cancel'> {
+    const canceled = cancel.then(() => 'cancel' as const);
+    return withAbort(this.deps.signal, (until) => Promise.race([work(until), canceled]));
+  }
+
+  private async waitElsewhere(before: SessionState, until: AbortSignal): Promise<void> {
+    const client = this.clientUntil(until, () => undefined);
     for (;;) {
       await sleep(ELSEWHERE_POLL_MS, until);
-      const { checking, photos_left, status } = await quiet.readState();
+      const { checking, photos_left, status } = await client.readState();
       if (checking || photos_left < before.photos_left || status === 'FINISHED') return;
     }
   }
 
-  async function goBack(): Promise<void> {
-    const redirect = (await client.cancel()) ?? null;
-    if (emit('livegate-cancel', { redirect })) goTo(redirect);
+  private async leave(): Promise<void> {
+    this.isLeaving = true;
+    const redirect = (await this.client.cancel()) ?? null;
+    if (this.deps.emit('livegate-cancel', { redirect })) goTo(redirect);
+  }
+
+  private clientUntil(signal: AbortSignal, onProgress = showProgress(this.shown)): SessionClient {
+    return new SessionClient({ session: this.deps.session, signal, onProgress });
   }
 }
 
-/** The code of a problem with the photo. Rethrows every other error. */
-function problemOf(error: unknown): string {
-  if (error instanceof SessionError && photoProblems.includes(error.code)) return error.code;
+/** A problem with the photo itself, for which the person gets a hint. Rethrows every other error. */
+function problemOf(error: unknown): { problem: string } {
+  if (error instanceof SessionError && photoProblems.has(error.code)) {
+    return { problem: error.code };
+  }
   throw error;
 }

@@ -67,21 +67,27 @@ export interface ClientOptions {
   onProgress: (progress: Progress) => void;
 }
 
-export function createSessionClient({ session, signal, onProgress }: ClientOptions) {
-  return { readState, sendPhoto, cancel, untilIdle };
+/** The requests of one session, repeated as long as that makes sense. */
+export class SessionClient {
+  constructor(private readonly options: ClientOptions) {}
 
   /** Throws `SessionError`. */
-  async function readState(): Promise<SessionState> {
-    return (await insist(() => request('GET', 'state'))) as SessionState;
+  async readState(): Promise<SessionState> {
+    return (await this.insist('GET', 'state')) as SessionState;
+  }
+
+  /** Resolves to the URL to go back to. Throws `SessionError`. */
+  async cancel(): Promise<string | undefined> {
+    return (await this.insist('POST', 'cancel')).cancel_redirect;
   }
 
   /** The state once no photo is being checked, this tab's or another one's. */
-  async function untilIdle(state: SessionState): Promise<SessionState> {
+  async untilIdle(state: SessionState): Promise<SessionState> {
     let latest = state;
     while (latest.checking) {
-      onProgress({ phase: 'checking' });
-      await sleep(POLL_MS, signal);
-      latest = await readState();
+      this.options.onProgress({ phase: 'checking' });
+      await sleep(POLL_MS, this.options.signal);
+      latest = await this.readState();
     }
     return latest;
   }
@@ -89,51 +95,46 @@ export function createSessionClient({ session, signal, onProgress }: ClientOptio
   /**
    * Sends the photo once and resolves to the state after it. An answer that says the photo was not
    * accepted is followed by the same photo, with the same token or, where that is used up, a new one.
+   * Throws `SessionError`.
    */
-  async function sendPhoto(photo: Photo, before: SessionState): Promise<SessionState> {
+  async sendPhoto(photo: Photo, before: SessionState): Promise<SessionState> {
     let state = before;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      if (state.token === null) return untilIdle(state);
-      const answer = await upload(photo, state.token);
-      const code = answer.body.error_code ?? '';
-      if (answer.status === 200) return untilIdle(answer.body as SessionState);
-      if (isFinal(answer.status) && code !== 'session_busy') {
-        if (code !== 'page_token_refused' && code !== 'session_finished') {
-          throw new SessionError(code || 'failed');
-        }
-      } else if (code !== 'session_busy') await pause(answer, attempt);
+      if (state.token === null) return this.untilIdle(state);
+      const answer = await this.upload(photo, state.token);
+      const { error_code: code = '' } = answer.body;
+      if (answer.status === 200) return this.untilIdle(answer.body as SessionState);
+      if (!isFinal(answer.status)) await this.pause(answer, attempt);
+      else if (!outdated.has(code)) throw new SessionError(code || 'failed');
       // The photo may have arrived although its answer did not, or another tab sent one.
-      state = await untilIdle(await readState());
+      state = await this.untilIdle(await this.readState());
       if (state.status === 'FINISHED' || state.photos_left < before.photos_left) return state;
     }
     throw new SessionError('failed');
   }
 
-  /** Resolves to the URL to go back to. Throws `SessionError`. */
-  async function cancel(): Promise<string | undefined> {
-    return (await insist(() => request('POST', 'cancel'))).cancel_redirect;
-  }
-
   /** Repeats a request that may be repeated. */
-  async function insist(ask: () => Promise<Answer>): Promise<Answer['body']> {
+  private async insist(method: string, path: string): Promise<Answer['body']> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const answer = await ask();
+      const answer = await this.request(method, path);
       if (answer.status === 200) return answer.body;
       if (isFinal(answer.status)) throw new SessionError(answer.body.error_code ?? 'failed');
-      await pause(answer, attempt);
+      await this.pause(answer, attempt);
     }
     throw new SessionError('failed');
   }
 
   /** As long as the gateway asks for; without an answer, a bit longer each time. */
-  async function pause({ status, retryAfterMs }: Answer, attempt: number): Promise<void> {
+  private async pause({ status, retryAfterMs }: Answer, attempt: number): Promise<void> {
+    const { onProgress, signal } = this.options;
     const ms = Math.min(retryAfterMs ?? 500 * 2 ** attempt, MAX_WAIT_MS);
     if (status === 0) onProgress({ phase: 'offline' });
     else onProgress({ phase: 'waiting', seconds: Math.ceil(ms / 1000) });
     await sleep(ms, signal);
   }
 
-  async function request(method: string, path: string): Promise<Answer> {
+  private async request(method: string, path: string): Promise<Answer> {
+    const { session, signal } = this.options;
     try {
       const options = { method, signal, cache: 'no-store', credentials: 'omit' } as const;
       const response = await fetch(`${session}/${path}`, options);
@@ -147,24 +148,29 @@ export function createSessionClient({ session, signal, onProgress }: ClientOptio
   }
 
   /** XMLHttpRequest, because `fetch` does not tell the progress of an upload. */
-  async function upload({ image, facts }: Photo, token: string): Promise<Answer> {
+  private async upload({ image, facts }: Photo, token: string): Promise<Answer> {
+    const { session, signal, onProgress } = this.options;
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
     signal.addEventListener('abort', abort);
     onProgress({ phase: 'uploading', share: 0 });
     xhr.upload.addEventListener('progress', ({ loaded, total }) => {
-      onProgress(
-        loaded < total ? { phase: 'uploading', share: loaded / total } : { phase: 'checking' },
-      );
+      const share = loaded / total;
+      onProgress(share < 1 ? { phase: 'uploading', share } : { phase: 'checking' });
     });
     xhr.open('POST', `${session}/photo`);
     xhr.send(toForm(image, token, facts));
-    await new Promise((resolve) => xhr.addEventListener('loadend', resolve));
+    await new Promise((resolve) => {
+      xhr.addEventListener('loadend', resolve);
+    });
     signal.removeEventListener('abort', abort);
     signal.throwIfAborted();
     return toAnswer(xhr.status, xhr.responseText, xhr.getResponseHeader('retry-after'));
   }
 }
+
+/** The page knows less than the gateway: the state says how to go on. */
+const outdated = new Set(['page_token_refused', 'session_busy', 'session_finished']);
 
 /** 408, 429 and 5xx pass; no answer at all may be a gap in the network. */
 function isFinal(status: number): boolean {

@@ -6,9 +6,8 @@ export type EmbedOrigins = string[];
 /** Throws an Error that says what is wrong with the text. */
 export function parseEmbedOrigins(text: string): EmbedOrigins {
   const origins = text.trim().split(/\s+/);
-  const wrong = origins.find(
-    (origin) => !URL.canParse(origin) || new URL(origin).origin !== origin,
-  );
+  const isOrigin = (origin: string) => URL.canParse(origin) && new URL(origin).origin === origin;
+  const wrong = origins.find((origin) => !/^https?:[^*]+$/.test(origin) || !isOrigin(origin));
   if (wrong === undefined) return origins;
   throw new Error(
     `expected origins such as https://shop.example, separated by spaces, not "${wrong}"`,
@@ -18,6 +17,7 @@ export function parseEmbedOrigins(text: string): EmbedOrigins {
 /** CORS for the requests of the component, which have no credentials. Other origins get none. */
 export function allowEmbedding(origins: EmbedOrigins): RequestHandler {
   return (req, res, next) => {
+    if (origins.length === 0) return next();
     res.vary('Origin');
     const origin = req.get('origin');
     if (origin === undefined || !origins.includes(origin)) return next();

@@ -66,12 +66,9 @@ async function findBest(
 ): Promise<Snapshot | undefined> {
   const auto = createAutoCapture<Snapshot>();
   const look = createLook(video);
-  let findFaces: FindFaces | undefined;
-  let isFinderKnown = false;
-  void faceFinder.then((found) => {
-    findFaces = found;
-    isFinderKnown = true;
-  });
+  // The first checks do not wait for it.
+  const finder: { find?: FindFaces | undefined; isKnown: boolean } = { isKnown: false };
+  void faceFinder.then((find) => Object.assign(finder, { find, isKnown: true }));
   const started = performance.now();
   let last = -CHECK_INTERVAL_MS;
   let spare = document.createElement('canvas');
@@ -83,9 +80,9 @@ async function findBest(
     last = now;
     // Before the checks: they take time, and the best frame must be the one that was checked.
     const snapshot = takeSnapshot(video, spare);
-    const { weakness, score } = await look(snapshot.canvas, findFaces);
-    const canAim = isFinderKnown && (findFaces || now - started > TIME_TO_AIM_MS);
-    const isGood = weakness === undefined && Boolean(canAim);
+    const { weakness, score } = await look(snapshot.canvas, finder.find);
+    const hasAimed = finder.find ? true : now - started > TIME_TO_AIM_MS;
+    const isGood = weakness === undefined && finder.isKnown && hasAimed;
     const winner = auto.step(now, isGood ? { score, frame: snapshot } : undefined);
     if (signal.aborted) return undefined;
     if (winner) return winner;

@@ -80,35 +80,14 @@ function convolve(
   bias: Float32Array,
 ): Plane {
   const out = createPlane(size - 2, bias.length);
+  const add = createAdd(out, filters);
   for (let at = 0, pixel = 0; pixel < out.size ** 2; pixel += 1, at += bias.length) {
     out.data.set(bias, at);
     const corner = Math.floor(pixel / out.size) * size + (pixel % out.size);
-    for (let tap = 0; tap < 9; tap += 1) {
-      const from = (corner + Math.floor(tap / 3) * size + (tap % 3)) * channels;
-      for (let c = 0; c < channels; c += 1) {
-        const value = data[from + c]!;
-        const row = (tap * channels + c) * bias.length;
-        for (let o = 0; o < bias.length; o += 1) out.data[at + o]! += value * filters[row + o]!;
-      }
-    }
-  }
-  return out;
-}
-
-/** 3x3 with a border of zeros, each channel by itself. */
-function filterEachChannel({ data, size, channels }: Plane, filter: Float32Array): Plane {
-  const out = createPlane(size, channels);
-  for (let y = 0; y < size; y += 1) {
-    for (let x = 0; x < size; x += 1) {
-      const at = (y * size + x) * channels;
-      for (let tap = 0; tap < 9; tap += 1) {
-        const [fromY, fromX] = [y + Math.floor(tap / 3) - 1, x + (tap % 3) - 1];
-        if (fromY < 0 || fromX < 0 || fromY >= size || fromX >= size) continue;
-        const from = (fromY * size + fromX) * channels;
-        const row = tap * channels;
-        for (let c = 0; c < channels; c += 1)
-          out.data[at + c]! += data[from + c]! * filter[row + c]!;
-      }
+    for (let n = 0; n < 9 * channels; n += 1) {
+      const [tap, channel] = [Math.floor(n / channels), n % channels];
+      const from = corner + Math.floor(tap / 3) * size + (tap % 3);
+      add(at, n * bias.length, data[from * channels + channel]!);
     }
   }
   return out;
@@ -117,13 +96,35 @@ function filterEachChannel({ data, size, channels }: Plane, filter: Float32Array
 /** A 1x1 convolution. */
 function mixChannels({ data, size, channels }: Plane, filter: Float32Array, bias: Float32Array) {
   const out = createPlane(size, bias.length);
-  for (let pixel = 0; pixel < size * size; pixel += 1) {
-    const at = pixel * bias.length;
+  const add = createAdd(out, filter);
+  for (let at = 0, pixel = 0; pixel < size * size; pixel += 1, at += bias.length) {
     out.data.set(bias, at);
+    for (let c = 0; c < channels; c += 1) add(at, c * bias.length, data[pixel * channels + c]!);
+  }
+  return out;
+}
+
+/** Adds one number of the input, times its row of weights, to all channels of the pixel at `at`. */
+function createAdd({ data, channels }: Plane, weights: Float32Array) {
+  return (at: number, row: number, value: number): void => {
+    for (let o = 0; o < channels; o += 1) data[at + o]! += value * weights[row + o]!;
+  };
+}
+
+/** 3x3 with a border of zeros, each channel by itself. */
+function filterEachChannel({ data, size, channels }: Plane, filter: Float32Array): Plane {
+  const out = createPlane(size, channels);
+  const add = (pixel: number, from: number, tap: number): void => {
     for (let c = 0; c < channels; c += 1) {
-      const value = data[pixel * channels + c]!;
-      const row = c * bias.length;
-      for (let o = 0; o < bias.length; o += 1) out.data[at + o]! += value * filter[row + o]!;
+      out.data[pixel * channels + c]! += data[from * channels + c]! * filter[tap * channels + c]!;
+    }
+  };
+  for (let pixel = 0; pixel < size * size; pixel += 1) {
+    const [y, x] = [Math.floor(pixel / size) - 1, (pixel % size) - 1];
+    for (let tap = 0; tap < 9; tap += 1) {
+      const [fromY, fromX] = [y + Math.floor(tap / 3), x + (tap % 3)];
+      const isInside = Math.min(fromX, fromY) >= 0 && Math.max(fromX, fromY) < size;
+      if (isInside) add(pixel, fromY * size + fromX, tap);
     }
   }
   return out;

@@ -4,7 +4,7 @@ import type { Progress, SessionState } from '../session-client.js';
 import type { Action, Screen, View } from './screen.js';
 import { hintText, type TextKey, type Texts } from './texts.js';
 
-/** What the views after a photo need. */
+/** What the views around a photo need. */
 export interface Shown {
   screen: Screen;
   texts: Texts;

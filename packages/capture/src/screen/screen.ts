@@ -37,57 +37,37 @@ export function createScreen(root: ShadowRoot, headingLevel: string) {
   title.setAttribute('aria-level', headingLevel);
   const status = make('p', { className: 'status' });
   status.setAttribute('role', 'status');
-  const video = make('video', { muted: true, playsInline: true, disablePictureInPicture: true });
-  const photo = make('div', { className: 'photo' });
-  const oval = make('div', { className: 'oval' });
-  const bar = make('progress', { max: 1 });
-  const stage = make('div', { className: 'stage' }, video, photo, oval);
-  const [extra, actions] = ['extra', 'actions'].map((className) => make('div', { className }));
-  const frame = make(
-    'section',
-    { className: 'frame' },
-    title,
-    status,
-    stage,
-    bar,
-    extra!,
-    actions!,
-  );
-  root.append(frame);
-  video.addEventListener('resize', () => {
-    stage.classList.toggle('portrait', video.videoHeight > video.videoWidth);
-  });
   const live = createLiveText(status);
+  const stage = createStage();
+  const bar = make('progress', { max: 1 });
+  const [extra, actions] = [
+    make('div', { className: 'extra' }),
+    make('div', { className: 'actions' }),
+  ];
+  const parts = [title, status, stage.element, bar, extra, actions];
+  const frame = make('section', { className: 'frame' }, ...parts);
+  root.append(frame);
 
-  return { video, show, say: live.say, setProgress, setGood };
+  return { video: stage.video, setGood: stage.setGood, say: live.say, show, setProgress };
 
   /** Replaces the view, and resolves with what the person chooses in it. */
   function show(view: View): Promise<Choice> {
     const hadFocus = root.activeElement !== null;
     frame.dataset['view'] = view.name;
+    frame.classList.toggle('plain', view.stage === undefined);
     title.textContent = view.title;
     live.set(view.text ?? '');
-    showStage(view.stage);
+    stage.show(view.stage);
     bar.hidden = view.progress === undefined;
     bar.setAttribute('aria-label', view.progress ?? '');
-    bar.removeAttribute('value');
-    extra!.replaceChildren(...(view.extra ?? []));
-    setGood(false);
+    setProgress();
+    extra.replaceChildren(...(view.extra ?? []));
     const choice = new Promise<Choice>((resolve) => {
-      const buttons = view.actions.flatMap((action) => makeButton(action, resolve));
-      actions!.replaceChildren(...buttons);
+      actions.replaceChildren(...view.actions.flatMap((action) => makeButton(action, resolve)));
     });
     // The button that had it may be gone.
     if (hadFocus) title.focus();
     return choice;
-  }
-
-  function showStage(shown: View['stage']): void {
-    stage.hidden = shown === undefined;
-    frame.classList.toggle('plain', shown === undefined);
-    stage.dataset['shows'] = shown === 'camera' ? 'camera' : 'photo';
-    photo.replaceChildren(...(shown === undefined || shown === 'camera' ? [] : [shown]));
-    if (shown && shown !== 'camera') shown.classList.add('still');
   }
 
   /** The share that is done, 0..1; without it, the bar only says that work goes on. */
@@ -95,14 +75,35 @@ export function createScreen(root: ShadowRoot, headingLevel: string) {
     if (share === undefined) bar.removeAttribute('value');
     else bar.value = share;
   }
-
-  /** Colors the oval. The text says the same. */
-  function setGood(isGood: boolean): void {
-    oval.classList.toggle('good', isGood);
-  }
 }
 
 export type Screen = ReturnType<typeof createScreen>;
+
+/** The live picture with the oval, or a photo. */
+function createStage() {
+  const video = make('video', { muted: true, playsInline: true, disablePictureInPicture: true });
+  const photo = make('div', { className: 'photo' });
+  const oval = make('div', { className: 'oval' });
+  const element = make('div', { className: 'stage' }, video, photo, oval);
+  video.addEventListener('resize', () => {
+    element.classList.toggle('portrait', video.videoHeight > video.videoWidth);
+  });
+  /** Colors the oval. The text says the same. */
+  const setGood = (isGood: boolean) => oval.classList.toggle('good', isGood);
+
+  return {
+    element,
+    video,
+    setGood,
+    show(shown: View['stage']): void {
+      element.hidden = shown === undefined;
+      element.dataset['shows'] = shown === 'camera' ? 'camera' : 'photo';
+      photo.replaceChildren(...(shown === undefined || shown === 'camera' ? [] : [shown]));
+      if (shown && shown !== 'camera') shown.classList.add('still');
+      setGood(false);
+    },
+  };
+}
 
 function makeButton(action: Action, choose: (choice: Choice) => void): Node[] {
   const { name, label, isMain = false, isFile = false } = action;

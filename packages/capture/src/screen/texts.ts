@@ -1,5 +1,5 @@
-import en from '../../texts/en.json';
-import id from '../../texts/id.json';
+import en from '../../texts/en.json' with { type: 'json' };
+import id from '../../texts/id.json' with { type: 'json' };
 
 export type TextKey = keyof typeof en;
 export type Texts = Record<TextKey, string>;
