@@ -133,7 +133,7 @@ describe('a person before the camera', () => {
   });
 
   it('can press the button, look at the photo, and take another one, by keyboard', async () => {
-    const { page, view, redirected, photos } = await visit({ shows: { shows: 'close' } });
+    const { page, view, photos } = await visit({ shows: { shows: 'close' } });
     const press = async (action: string) => {
       const focused = 'document.querySelector("livegate-capture").shadowRoot.activeElement';
       for (let tabs = 0; tabs < 10; tabs += 1) {
@@ -148,11 +148,9 @@ describe('a person before the camera', () => {
     await press('retake');
     await view('camera');
     expect(photos()).toBe(0);
-    await camera.show({ shows: 'selfie' });
     await press('shoot');
     await view('review');
     await press('use');
-    await view('sending', 'hint', 'done').catch(() => redirected());
     await vi.waitFor(() => expect(photos()).toBe(1), eventually);
   });
 });
@@ -170,6 +168,28 @@ describe('a browser', () => {
     await redirected();
     expect(await retrieve()).toMatchObject({ status: 'FINISHED', signals: ['file_upload'] });
     expect(complaints).toEqual([]);
+  });
+
+  it('that has no camera for the page, as inside some apps, gets the link to copy', async () => {
+    const { page, view, text } = await visit({
+      prepare: (opened) =>
+        opened.addInitScript(`Object.defineProperty(navigator, 'mediaDevices', {});`),
+    });
+    await view('no-camera');
+    expect(await text('status')).toContain('Open the page in another browser');
+    await page.getByText('Copy the link').waitFor();
+  });
+
+  it('that never answers the question for the camera can send a file meanwhile', async () => {
+    const { page, view, click, redirected } = await visit({
+      prepare: (opened) =>
+        opened.addInitScript('navigator.mediaDevices.getUserMedia = () => new Promise(() => {});'),
+    });
+    await view('allow-camera');
+    await choose(page, await selfie());
+    await view('review');
+    await click('use');
+    await redirected();
   });
 
   it('whose model file is blocked takes the photo all the same', async () => {
@@ -265,6 +285,36 @@ describe('a bad network', () => {
     expect(photos()).toBe(4);
     expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
   });
+
+  it('of 1.6 Mbit/s takes longer, and shows how far the photo is', async () => {
+    const { redirected, shares } = await visitSlowly();
+    await redirected();
+    const between = shares.filter((share) => share > 0 && share < 1);
+    expect(between.length).toBeGreaterThan(0);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+  });
+
+  /** Records the progress outside the page, which is gone after the redirect. */
+  async function visitSlowly() {
+    const shares: number[] = [];
+    const { redirected } = await visit({
+      prepare: async (page) => {
+        await page.exposeFunction('recordShare', (share: number) => shares.push(share));
+        await page.addInitScript(`addEventListener('livegate-progress', ({ detail }) => {
+          if (detail.phase === 'uploading') recordShare(detail.share);
+        });`);
+        const devTools = await page.context().newCDPSession(page);
+        await devTools.send('Network.enable');
+        await devTools.send('Network.emulateNetworkConditions', {
+          offline: false,
+          latency: 150,
+          downloadThroughput: 200_000,
+          uploadThroughput: 200_000,
+        });
+      },
+    });
+    return { redirected, shares };
+  }
 
   it('that loses the answer does not make the page send the photo again', async () => {
     const { redirected, photos } = await visit({

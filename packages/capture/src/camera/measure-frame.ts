@@ -24,7 +24,10 @@ export interface FrameMeasures {
   motion: number;
 }
 
-/** As the gateway judges a face (docs/reference/sessions.md), except for motion and sharpness. */
+/**
+ * Light as the gateway judges it, by its quality codes. Motion and sharpness are measured on 160 pixels,
+ * which hide a slight blur: they keep out what is plainly bad, and the gateway judges the rest.
+ */
 const limits = { minLightest: 70, maxWhite: 0.2, minSharpness: 0.015, maxMotion: 7 };
 
 export type FrameWeakness =
