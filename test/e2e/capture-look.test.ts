@@ -119,7 +119,7 @@ describe.each([
   it.each(Object.entries(views).filter(([name]) => width > 390 || name !== 'phone'))(
     'the view %s is accessible, fits, and complains about nothing',
     async (name, { look, answers, go }) => {
-      await camera.show({ shows: 'close' });
+      await camera.show({ shows: 'close', isUpright: width < height });
       const opened = await open(
         { width, height, scheme, camera: true, ...look },
         { state: { json: pending }, photo: 'never', ...answers },

@@ -112,6 +112,12 @@ describe('a person before the camera', () => {
     expect([body!.readUInt16BE(frame + 7), body!.readUInt16BE(frame + 5)]).toEqual([1280, 720]);
   });
 
+  it('with a phone held upright is done as well', async () => {
+    const { redirected, retrieve } = await visit({ shows: { shows: 'selfie', isUpright: true } });
+    await redirected();
+    expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
+  });
+
   it.each<[string, CameraScene]>([
     ['face_too_close', { shows: 'close' }],
     ['face_too_small', { shows: 'far' }],

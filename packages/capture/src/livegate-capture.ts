@@ -84,12 +84,13 @@ export class LivegateCapture extends HTMLElement {
 
   #run(screen: Screen, signal: AbortSignal): Promise<void> {
     const url = new URL(this.session, location.href);
+    let finder: ReturnType<typeof openFaceFinder> | undefined;
     return runSession({
       screen,
       signal,
       emit: (name, detail) => this.#emit(name, detail),
       session: url.origin + url.pathname.replace(/\/$/, ''),
-      faceFinder: openFaceFinder(assets),
+      faceFinder: () => (finder ??= openFaceFinder(assets)),
       textsFor: (locale) => {
         const wanted = [this.locale, locale, ...navigator.languages];
         const language = chooseLanguage(wanted, this.#texts);

@@ -20,7 +20,8 @@ export interface RunSessionDeps {
   emit: Emit;
   /** The `url` of the session. */
   session: string;
-  faceFinder: Promise<FindFaces | undefined>;
+  /** Loads the face detector at its first call. */
+  faceFinder: () => Promise<FindFaces | undefined>;
   textsFor: (locale: string | null) => Texts;
   signal: AbortSignal;
 }

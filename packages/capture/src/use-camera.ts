@@ -40,7 +40,7 @@ export async function useCamera(deps: TakePhotoDeps, deviceId?: string): Promise
 
 /** The signal aborts when the camera is no longer needed. */
 function waitForPhoto(deps: TakePhotoDeps, camera: Camera, signal: AbortSignal): Promise<Step> {
-  const { screen, texts, emit, faceFinder } = deps;
+  const { screen, texts, emit } = deps;
   const { menu, chosen } = makeCameraMenu(deps, camera);
   emit('livegate-progress', { phase: 'camera' });
   const choice = screen.show({
@@ -51,6 +51,7 @@ function waitForPhoto(deps: TakePhotoDeps, camera: Camera, signal: AbortSignal):
     extra: camera.choices.length > 1 ? [menu] : [],
     actions: [{ name: 'shoot', label: texts.shoot, isMain: true }, ...otherWays(deps)],
   });
+  const faceFinder = deps.faceFinder();
   const watch = watchCamera(screen.video, { signal, faceFinder, onHint: createShowHint(deps) });
   const keep = async (frame: Snapshot, isChecked: boolean): Promise<Step> => {
     return { kind: 'taken', taken: await develop(frame, { camera, watch, isChecked }) };

@@ -10,7 +10,8 @@ export interface TakePhotoDeps {
   screen: Screen;
   texts: Texts;
   emit: Emit;
-  faceFinder: Promise<FindFaces | undefined>;
+  /** Loads the face detector at its first call. */
+  faceFinder: () => Promise<FindFaces | undefined>;
   /** The address of the session, for the person's phone. */
   address: string;
   canCancel: boolean;

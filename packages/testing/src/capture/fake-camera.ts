@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { face, selfie } from '../images/photos.js';
 
-const size = { width: 1280, height: 720 };
+const wide = { width: 1280, height: 720 };
+const upright = { width: 720, height: 1280 };
 /** Chromium plays them at 30 frames a second, again and again. */
 const FRAMES = 6;
 
@@ -24,6 +25,8 @@ const scenes = {
 
 export interface CameraScene {
   shows: keyof typeof scenes;
+  /** As of a phone that is held upright. */
+  isUpright?: boolean;
   /** Multiplies the luma. */
   light?: number;
   /** Pixels that everything moves from one frame to the next. */
@@ -59,8 +62,10 @@ export async function createFakeCamera(): Promise<FakeCamera> {
 }
 
 /** Motion JPEG: one JPEG after the other. */
-async function makeVideo({ shows, light = 1, motion = 0 }: CameraScene): Promise<Buffer> {
-  const picture = await compose(await scenes[shows]());
+async function makeVideo(scene: CameraScene): Promise<Buffer> {
+  const { shows, light = 1, motion = 0, isUpright = false } = scene;
+  const size = isUpright ? upright : wide;
+  const picture = await compose(await scenes[shows](), size);
   const frames = Array.from({ length: FRAMES }, (_, n) => {
     // There and back, so that the last frame is beside the first.
     const shift = motion * Math.min(n, FRAMES - n);
@@ -78,8 +83,8 @@ async function makeVideo({ shows, light = 1, motion = 0 }: CameraScene): Promise
 }
 
 /** Without faces: a room that is a little different each time, so that no two videos are equal. */
-async function compose(placed: Placed[]): Promise<Buffer> {
-  const room = sharp(Buffer.from(drawRoom()));
+async function compose(placed: Placed[], size: typeof wide): Promise<Buffer> {
+  const room = sharp(Buffer.from(drawRoom(size)));
   const layers = placed.map(async ({ image, scale, x = 0 }) => {
     const { width } = await sharp(image).metadata();
     const scaled = sharp(image).resize({ width: Math.round(width * scale) });
@@ -101,8 +106,7 @@ async function compose(placed: Placed[]): Promise<Buffer> {
     .toBuffer();
 }
 
-function drawRoom(): string {
-  const { width, height } = size;
+function drawRoom({ width, height }: typeof wide): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
     <linearGradient id="wall" x2="0" y2="1">
       <stop offset="0" stop-color="#a5abb3"/><stop offset="1" stop-color="#5d646d"/>
