@@ -25,7 +25,7 @@ export interface FrameMeasures {
 }
 
 /**
- * Light as the gateway judges it, by its quality codes. Motion and sharpness are measured on 160 pixels,
+ * Light as the gateway judges it (packages/core/src/domain/quality.ts). Motion and sharpness are measured on 160 pixels,
  * which hide a slight blur: they keep out what is plainly bad, and the gateway judges the rest.
  */
 const limits = { minLightest: 70, maxWhite: 0.2, minSharpness: 0.015, maxMotion: 7 };

@@ -1,3 +1,4 @@
+import { qualityCodes } from '@livegate/core/domain';
 import { expect, it } from 'vitest';
 import en from '../../texts/en.json' with { type: 'json' };
 import id from '../../texts/id.json' with { type: 'json' };
@@ -8,6 +9,10 @@ it('English and Indonesian have the same texts, and every one of them is transla
   expect(Object.entries(id).filter(([key, text]) => text === en[key as keyof typeof en])).toEqual(
     [],
   );
+});
+
+it('every quality code of the gateway has a text', () => {
+  expect(qualityCodes.filter((code) => !(code in en))).toEqual([]);
 });
 
 it.each<[string, (string | null)[]]>([
