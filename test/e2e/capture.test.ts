@@ -187,7 +187,7 @@ describe('a browser', () => {
   });
 
   it('that never answers the question for the camera can send a file meanwhile', async () => {
-    const { page, view, click, redirected } = await visit({
+    const { page, view, click, redirected, retrieve } = await visit({
       prepare: (opened) =>
         opened.addInitScript('navigator.mediaDevices.getUserMedia = () => new Promise(() => {});'),
     });
@@ -196,6 +196,8 @@ describe('a browser', () => {
     await view('review');
     await click('use');
     await redirected();
+    const signals = expect.arrayContaining(['file_upload']) as string[];
+    expect(await retrieve()).toMatchObject({ signals });
   });
 
   it('whose model file is blocked takes the photo all the same', async () => {
