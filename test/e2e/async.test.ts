@@ -172,8 +172,12 @@ describe('a waiting caller', () => {
     const tooMany = { status: 200, body: { result: { status: 'too many faces detected' } } };
     expect(first).toMatchObject(tooMany);
     expect(second).toEqual(first);
-    const done = workers[1].log.filter((line) => line['requestId'] === first?.requestId);
-    expect(done.filter((line) => line['msg'] === 'check done')).toHaveLength(1);
+    // The worker logs after it has replied.
+    const done = () =>
+      workers[1].log.filter(
+        ({ requestId, msg }) => requestId === first?.requestId && msg === 'check done',
+      );
+    await expect.poll(done, { timeout: 5000 }).toHaveLength(1);
   });
 });
 
