@@ -86,9 +86,9 @@ async function stripedSelfie(): Promise<Buffer> {
   const { data, info } = await sharp(await selfie())
     .raw()
     .toBuffer({ resolveWithObject: true });
-  const striped = data.map((value, at) => {
-    const phase = Math.floor(at / 3) % info.width;
-    const shade = 0.55 - 0.45 * Math.sin((2 * Math.PI * (phase + (at % 3))) / 3);
+  const striped = data.map((value, i) => {
+    const phase = Math.floor(i / 3) % info.width;
+    const shade = 0.55 - 0.45 * Math.sin((2 * Math.PI * (phase + (i % 3))) / 3);
     return Math.min(255, 1.2 * value * shade);
   });
   return sharp(striped, { raw: info }).jpeg().toBuffer();
