@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { extendChain, parseLine, startChain } from '@livegate/worker/jobs/audit/audit-chain';
 import type { AuditedCheck } from '@livegate/worker/jobs/audit/audited-check';
+import { loadModels } from '@livegate/worker/models/load-models';
+import { describeModels } from '@livegate/core/domain';
 import { face, groupPhoto, noFace, selfie } from '@livegate/testing/images/photos';
 import { writeTinyModels } from '@livegate/testing/models/tiny-pipeline';
 import { ask, postImage } from '@livegate/testing/product/post-image';
@@ -100,6 +102,22 @@ async function replay(args: string[], change: Env = {}) {
   const [out, error] = [text(child.stdout), text(child.stderr)];
   const [code] = (await once(child, 'exit')) as [number];
   return { code, out: await out, error: await error };
+}
+
+/** A calibration file for the shipped models, with constants of its own. */
+async function otherCalibration(): Promise<object> {
+  const { facts } = await loadModels(resolve(root, '.data/models'), 'default');
+  const cuts = { moderate: 0.5, high: 0.6 };
+  return {
+    format: 'livegate-calibration/1',
+    profile: 'default',
+    model: describeModels(facts.models),
+    method: 'platt',
+    platt: { slope: 2, intercept: 1 },
+    cut_points: { soft: cuts, regular: cuts, hardened: cuts },
+    data: {},
+    figures: {},
+  };
 }
 
 /** A copy of the audit in which the lines of the file with so many checks are replaced. */
@@ -238,6 +256,16 @@ describe('npm run replay', () => {
     const others = await replay([left.audit, left.kept], { LIVEGATE_MODELS_DIR: tiny });
     expect(others).toMatchObject({ code: 2, out: expect.stringMatching(/4 other models/) });
     expect(others.out).toMatch(/fr-liveness\/\S+ +tiny-detect/);
+
+    const calibration = join(empty, 'calibration.json');
+    await writeFile(calibration, JSON.stringify(await otherCalibration()));
+    const recalibrated = await replay([left.audit, left.kept], {
+      LIVEGATE_CALIBRATION_FILE: calibration,
+    });
+    expect(recalibrated).toMatchObject({
+      code: 2,
+      out: expect.stringMatching(/4 other calibration/),
+    });
 
     expect(await replay([left.audit], { LIVEGATE_AUDIT_KEY_FILE: '' })).toMatchObject({
       code: 2,

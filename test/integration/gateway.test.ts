@@ -287,7 +287,12 @@ describe('paths and methods', () => {
 
   it('/v1/models lists each set of models once, with thresholds, without credentials', async () => {
     const twin = { ...exampleWorker, id: 'worker-2' };
-    const calibration = { method: 'platt' as const, data: { name: 'ours' }, figures: { ece: 0.1 } };
+    const calibration = {
+      id: '4f0c2b1a',
+      method: 'platt' as const,
+      data: { name: 'ours' },
+      figures: { ece: 0.1 },
+    };
     const upgraded = {
       ...exampleWorker,
       id: 'worker-3',

@@ -171,6 +171,6 @@ function judge({ findings }: VerifiedAudit, { checks, isReplay, isPartial }: Jud
   const has = (...states: ReplayedCheck['state'][]) =>
     checks.some(({ state }) => states.includes(state));
   if (findings.length > 0 || has('different', 'contradictory')) return DIFFERENT;
-  if (has('other models') || (isReplay && !has('proven'))) return UNUSABLE;
+  if (has('other models', 'other calibration') || (isReplay && !has('proven'))) return UNUSABLE;
   return has('no image') && !isPartial ? DIFFERENT : PROVEN;
 }

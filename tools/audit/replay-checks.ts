@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { asRefusal, decideVerdict, LivegateError, type ModelFacts } from '@livegate/core/domain';
+import {
+  asRefusal,
+  decideVerdict,
+  LivegateError,
+  type ModelFacts,
+  type ModelSetFacts,
+} from '@livegate/core/domain';
 import type { WorkerConfig } from '@livegate/worker/config';
 import {
   type AuditedCheck,
@@ -32,7 +38,8 @@ export type ReplayState =
   /** The recorded status does not follow from the recorded score and cut points. */
   | 'contradictory'
   | 'no image'
-  | 'other models';
+  | 'other models'
+  | 'other calibration';
 
 export interface ReplayOptions {
   config: WorkerConfig;
@@ -101,8 +108,8 @@ async function replayCheck(
   const recorded = describe(check.outcome);
   if (!followsFromScore(check)) return { state: 'contradictory', recorded, replayed: '' };
   if (path === undefined) return { state: 'no image', recorded, replayed: '' };
-  const [theirs, ours] = [check.models, pipeline.modelSets().current.models].map(describeFiles);
-  if (theirs !== ours) return { state: 'other models', recorded: theirs!, replayed: ours! };
+  const other = findOtherModels(check, pipeline.modelSets().current);
+  if (other) return other;
   const end = await pipeline.assess(await readFile(path)).catch(requireRefusal);
   const outcome = describeOutcome(end, check.cut_points);
   const difference = measureDifference(check.outcome, outcome);
@@ -113,6 +120,15 @@ async function replayCheck(
     replayed: describe(outcome),
     ...(difference !== undefined && { difference }),
   };
+}
+
+/** With either, the same image has another score, which proves nothing. */
+function findOtherModels(check: AuditedCheck, current: ModelSetFacts): Answer | undefined {
+  const [theirs, ours] = [check.models, current.models].map(describeFiles);
+  if (theirs !== ours) return { state: 'other models', recorded: theirs!, replayed: ours! };
+  const recorded = check.settings.calibration ?? 'none';
+  const replayed = current.calibration?.id ?? 'none';
+  return recorded === replayed ? undefined : { state: 'other calibration', recorded, replayed };
 }
 
 function describeFiles(models: ModelFacts[]): string {

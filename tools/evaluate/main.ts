@@ -102,7 +102,8 @@ async function runCalibrate(path: string): Promise<void> {
     bootstrap,
     profile: system.profile,
     model: system.model,
-    data: { name: data.name, date: new Date().toISOString().slice(0, 10) },
+    // `GET /v1/models` shows it to everybody, so no path.
+    data: { name: basename(data.name), date: new Date().toISOString().slice(0, 10) },
   });
   const written = join(folder, 'calibration.json');
   await writeFile(written, toJson(file));

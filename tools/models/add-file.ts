@@ -142,9 +142,9 @@ function describeEntry(
   const figures = {
     date,
     data:
-      `${attacks} attacks and ${faces.length - attacks} bona fide faces of ${images}, on which the ` +
+      `${attacks} attacks and ${faces.length - attacks} bona fide faces of ${basename(images)}, on which the ` +
       'preprocessing was chosen too: optimistic.',
-    command: `npm run models -- add ${basename(name)}.onnx --images ${images}`,
+    command: `npm run models -- add ${basename(name)}.onnx --images ${basename(images)}`,
     rates: { all: rates },
   };
   const classes = Array.from({ length: output.classes }, (_, i) =>

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { loadModels } from '@livegate/worker/models/load-models';
 import sharp from 'sharp';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { faces } from '@livegate/testing/images/photos';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { tinyClassifier, tinyGraph, encodeGraph } from '@livegate/testing/models/tiny-model';
@@ -58,6 +58,17 @@ test('a profile whose files the mirror lacks does not become active', patient, a
   await expect(models('use', 'accurate')).rejects.toThrow(missing);
   await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
   await expect(models('add', 'silent-face-v2')).rejects.toThrow(missing);
+});
+
+test('use of another profile than that of the calibration file is refused', patient, async () => {
+  const file = join(folder, 'calibration.json');
+  await writeFile(file, JSON.stringify({ profile: 'default' }));
+  process.env['LIVEGATE_CALIBRATION_FILE'] = file;
+  onTestFinished(() => void delete process.env['LIVEGATE_CALIBRATION_FILE']);
+  await expect(models('use', 'fast')).rejects.toThrow(
+    'was fitted to the profile default: unset it',
+  );
+  await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
 });
 
 test('a wrong command, name or file is answered with what is possible', patient, async () => {

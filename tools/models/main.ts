@@ -13,6 +13,7 @@ import {
 } from '@livegate/worker/models/catalogue';
 import { readWorkerConfig, toRolloutSettings } from '@livegate/worker/config';
 import { readOwn } from '@livegate/worker/models/load-models';
+import { ROLLOUT_FILE } from '@livegate/worker/models/rollout';
 import { formatTable } from '../format-table.js';
 import { describeFile } from './add-file.js';
 import {
@@ -185,6 +186,7 @@ async function addToOwn(modelsDir: string, entry: Pick<Catalogue, 'models' | 'pr
 async function use({ modelsDir, target, values, say }: Command): Promise<void> {
   if (target === undefined) throw new Error(USAGE);
   await prepareModels(modelsDir, say, { ...settings(), profile: target });
+  await requireOwnCalibration(target, values);
   const rollout = await useProfile(target, {
     modelsDir,
     environment: toRolloutSettings(
@@ -193,11 +195,24 @@ async function use({ modelsDir, target, values, say }: Command): Promise<void> {
     canary: readShare(values.canary),
     shadow: readShare(values.shadow),
   });
-  say(`Models: workers of ${modelsDir} use ${JSON.stringify(rollout)}`);
+  say(`Models: wrote ${join(modelsDir, ROLLOUT_FILE)}: ${JSON.stringify(rollout)}`);
+  say('Workers follow within seconds: see their log line "models swapped", or /v1/models');
   const { profile } = settings();
   if (profile !== undefined && profile !== rollout.profile) {
     say(`LIVEGATE_PROFILE=${profile} is set: workers with it start with ${profile} again`);
   }
+}
+
+/** Workers with the calibration of another profile would refuse the swap, and not start again. */
+async function requireOwnCalibration(profile: string, { canary, shadow }: Command['values']) {
+  const file = process.env['LIVEGATE_CALIBRATION_FILE'];
+  if (!file || canary !== undefined || shadow !== undefined) return;
+  const fitted = (JSON.parse(await readFile(file, 'utf8')) as { profile?: string }).profile;
+  if (fitted === profile) return;
+  throw new Error(
+    `LIVEGATE_CALIBRATION_FILE=${file} was fitted to the profile ${fitted}: unset it for the ` +
+      `workers first, or calibrate ${profile}`,
+  );
 }
 
 function readShare(text: string | undefined): number | undefined {

@@ -148,6 +148,7 @@ export const modelSetsSchema = z.object({
           .describe('The `spoof_percentage` from which an image is MODERATE, and HIGH.'),
         calibration: z
           .object({
+            id: z.string().describe('A short hash of its constants.'),
             method: z.enum(['platt', 'isotonic']),
             data: z.record(z.string(), z.unknown()),
             figures: z.record(z.string(), z.unknown()),

@@ -189,6 +189,7 @@ export const modelSets: Example = {
         profile: 'default',
         thresholds: cutPoints,
         calibration: {
+          id: '4f0c2b1a',
           method: 'platt',
           data: { name: 'development images', date: '2026-11-26', bona_fide: 238, attacks: 307 },
           figures: { validation: 'leave one source out', ece: 0.083, brier: 0.124 },

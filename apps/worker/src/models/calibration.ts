@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CalibrationFacts, CutPoints } from '@livegate/core/domain';
 import { z } from 'zod';
 
@@ -38,8 +39,11 @@ function interpolate({ logits, probabilities }: Knots, logit: number): number {
 }
 
 /** What `GET /v1/models` says about it. */
-export function describeCalibration({ method, data, figures }: Calibration): CalibrationFacts {
-  return { method, data, figures };
+export function describeCalibration(calibration: Calibration): CalibrationFacts {
+  const { method, data, figures } = calibration;
+  const constants = method === 'platt' ? calibration.platt : calibration.isotonic;
+  const hash = createHash('sha256').update(JSON.stringify(constants)).digest('hex');
+  return { id: hash.slice(0, 8), method, data, figures };
 }
 
 export interface CalibratedModels {

@@ -34,7 +34,11 @@ describe('loadModels', () => {
     expect(facts).toMatchObject({
       profile: 'fast',
       cutPoints: profiles['fast']?.cut_points.regular,
-      calibration: { method: 'platt', figures: { validation: 'leave one source out' } },
+      calibration: {
+        id: expect.stringMatching(/^[0-9a-f]{8}$/),
+        method: 'platt',
+        figures: { validation: 'leave one source out' },
+      },
     });
     expect(calibration).toEqual(profiles['fast']?.calibration);
   });
@@ -106,6 +110,7 @@ describe('a calibration file', () => {
     const { facts, calibration } = await loadModels(modelsDir, 'default', await calibrationFor());
     expect(facts.cutPoints).toEqual({ moderate: 0.3, high: 0.4 });
     expect(facts.calibration).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{8}$/) as string,
       method: 'isotonic',
       data: { name: 'our cameras' },
       figures: { ece: 0.01 },

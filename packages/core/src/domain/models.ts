@@ -21,6 +21,8 @@ export interface ModelSetFacts {
 
 /** How the calibration was fitted, and to what. */
 export interface CalibrationFacts {
+  /** The first 8 hex digits of the SHA-256 of its constants. */
+  id: string;
   method: 'platt' | 'isotonic';
   /** In the form of the tool that fitted it. */
   data: Record<string, unknown>;

@@ -50,6 +50,8 @@ export interface AuditConstants {
 export interface AuditedSettings {
   /** Of the model catalogue; absent in records of earlier versions. */
   profile?: string;
+  /** Short hash of the calibration's constants; absent without one. */
+  calibration?: string;
   execution_provider: string;
   face_score_threshold: number;
   min_face_ratio: number;
@@ -95,6 +97,7 @@ export const auditedCheckSchema = z.looseObject({
   cut_points: z.looseObject({ moderate: z.number(), high: z.number() }),
   settings: z.looseObject({
     profile: z.string().optional(),
+    calibration: z.string().optional(),
     face_score_threshold: z.number(),
     min_face_ratio: z.number(),
     max_image_pixels: z.number(),

@@ -69,7 +69,7 @@ const noAudit: Audit = {
 
 function describeConstants(
   config: WorkerConfig,
-  { profile, models, cutPoints }: ModelSetFacts,
+  { profile, models, cutPoints, calibration }: ModelSetFacts,
 ): AuditConstants {
   return {
     version,
@@ -77,6 +77,7 @@ function describeConstants(
     cut_points: cutPoints,
     settings: {
       ...(profile !== undefined && { profile }),
+      ...(calibration && { calibration: calibration.id }),
       execution_provider: config.LIVEGATE_EXECUTION_PROVIDER,
       face_score_threshold: config.LIVEGATE_FACE_SCORE_THRESHOLD,
       min_face_ratio: config.LIVEGATE_MIN_FACE_RATIO,
