@@ -73,17 +73,19 @@ async function readSource(path: string): Promise<AuditSource> {
 
 /** Overwrites lines where they are, because a worker may append to the file. */
 async function redactFile(path: string, id: string): Promise<number> {
-  const { lines } = await readSource(path);
+  // One character a byte: a byte that is no UTF-8 must not move the places of later lines.
+  const lines = (await readFile(path, 'latin1')).split('\n').slice(0, -1);
   const file = await open(path, 'r+');
   let position = 0;
   let count = 0;
   try {
-    for (const line of lines) {
+    for (const bytes of lines) {
+      const line = Buffer.from(bytes, 'latin1').toString();
       if (isOf(line, id)) {
         await file.write(redactLine(line), position);
         count += 1;
       }
-      position += Buffer.byteLength(line) + 1;
+      position += bytes.length + 1;
     }
     await file.datasync();
   } finally {
