@@ -226,6 +226,12 @@ describe('a redacted line', () => {
     expect(problemsOf(lines.with(2, forged))).toContainEqual({ line: 3, problem: 'changed' });
   });
 
+  it('is found where it was the start, which names the chains before it', () => {
+    const { lines } = write(1);
+    const blanked = lines.with(0, redactLine(lines[0]!));
+    expect(problemsOf(blanked)).toEqual([{ line: 1, problem: 'changed' }]);
+  });
+
   it('cannot get another payload', () => {
     const { lines } = write(3);
     const other = JSON.stringify(exampleAuditedCheck({ id: 'other' }));

@@ -97,6 +97,8 @@ function readLines({ name, lines, kind }: AuditSource, context: Context): Placed
     const key = findKey(line, keys, name);
     const change = findChange(line, text, key);
     if (change) report('changed', change);
+    // Without it, nobody misses the chains that it names.
+    if (line.seq === 0 && !line.payload) report('changed', 'the start of a chain is blanked');
     if (!key && keys.length > 0) report('without a key', 'anyone can make such a line');
     return [{ ...line, ...place, isSound: change === undefined }];
   });
