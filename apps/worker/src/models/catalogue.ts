@@ -35,10 +35,10 @@ export interface CatalogueText {
 export function parseCatalogue(shipped: CatalogueText, own?: CatalogueText): Catalogue {
   const catalogue = parse(readJson(shipped), shipped.path);
   if (!own) return catalogue;
-  const added = readJson(own) as Partial<Catalogue>;
+  const added = readJson(own) as Partial<Catalogue> | null;
   const taken = [
-    ...Object.keys(added.models ?? {}).filter((name) => name in catalogue.models),
-    ...Object.keys(added.profiles ?? {}).filter((name) => name in catalogue.profiles),
+    ...Object.keys(added?.models ?? {}).filter((name) => name in catalogue.models),
+    ...Object.keys(added?.profiles ?? {}).filter((name) => name in catalogue.profiles),
   ];
   if (taken.length > 0) {
     const names = taken.join(', ');
@@ -46,8 +46,8 @@ export function parseCatalogue(shipped: CatalogueText, own?: CatalogueText): Cat
   }
   const merged = {
     ...added,
-    models: { ...catalogue.models, ...added.models },
-    profiles: { ...catalogue.profiles, ...added.profiles },
+    models: { ...catalogue.models, ...added?.models },
+    profiles: { ...catalogue.profiles, ...added?.profiles },
   };
   return parse(merged, own.path);
 }

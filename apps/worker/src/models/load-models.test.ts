@@ -169,6 +169,11 @@ describe('readCatalogue', () => {
     await expect(readCatalogue(modelsDir)).rejects.toThrow('choose others: fr-detect, fast');
   });
 
+  test('says which file has no object', async () => {
+    await write('own.json', null);
+    await expect(readCatalogue(modelsDir)).rejects.toThrow('own.json does not describe models');
+  });
+
   test('lists all mistakes', async () => {
     const catalogue = JSON.parse(
       await readFile(join(modelsDir, 'catalogue.json'), 'utf8'),
