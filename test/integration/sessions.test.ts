@@ -174,6 +174,18 @@ describe('a session is created', () => {
     expect(answer.body).toEqual(errorBody(status, code));
   });
 
+  it('not, from a streamed body of another type, which would lose its success_url', async () => {
+    const { ask } = await open();
+    const headers = { ...defaultAuth, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new Blob(['success_url=https://shop.example']).stream();
+    const init = { headers, body, duplex: 'half' } as RequestInit;
+    const { status, body: answer } = await ask('POST', collection, init);
+    expect({ status, answer }).toEqual({
+      status: 415,
+      answer: errorBody(415, 'unsupported_media_type'),
+    });
+  });
+
   it('with the address by which its tenant reached the gateway', async () => {
     const { create } = await open({ publicUrl: 'https://faces.example/liveness' });
     const { sid, url } = await create();

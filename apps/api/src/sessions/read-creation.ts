@@ -33,7 +33,8 @@ export function parseCreation(req: Request): SessionCreation {
 
 /** Postman sends an empty form without a body and a content type. */
 function hasNoBody(req: Request): boolean {
-  return !req.is('json') && [undefined, '0'].includes(req.get('content-length'));
+  const isChunked = req.get('transfer-encoding') !== undefined;
+  return !isChunked && !req.is('json') && [undefined, '0'].includes(req.get('content-length'));
 }
 
 async function readFields(req: Request, res: Response): Promise<Record<string, unknown>> {
