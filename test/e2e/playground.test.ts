@@ -102,6 +102,13 @@ describe('the playground', () => {
     expect(command).toContain('Prefer: respond-async');
   });
 
+  it('writes a curl command that sends no other file, whatever the name is', async () => {
+    const { page } = await openPlayground();
+    await check(page, await selfie(), String.raw`a,b;c"\.jpg`);
+    await page.getByRole('tab', { name: 'curl' }).click();
+    expect(await page.textContent('#code')).toContain(String.raw`-F 'image=@"a,b;c\"\\.jpg"'`);
+  });
+
   it('takes less than 60 kB of script, compressed', async () => {
     const script = new URL('../../apps/api/dist/public/playground.js', import.meta.url);
     expect(gzipSync(await readFile(script)).length).toBeLessThan(60_000);

@@ -66,8 +66,13 @@ function writeCurl({ credential, fileName, isAsync }: Exchange): string {
     `-H ${quote(`x-api-key: ${key}`)}`,
     `-H 'Livegate-Quality: report'`,
     ...(isAsync ? [`-H 'Prefer: respond-async'`] : []),
-    `-F ${quote(`image=@${fileName}`)}`,
+    `-F ${quote(`image=@${asCurlFile(fileName)}`)}`,
   ].join(' \\\n  ');
+}
+
+/** A bare comma would send a second file, and a bare semicolon begins an option. */
+function asCurlFile(name: string): string {
+  return /[,;"\\]/.test(name) ? `"${name.replaceAll(/["\\]/g, String.raw`\$&`)}"` : name;
 }
 
 /** For a POSIX shell. */
