@@ -54,7 +54,7 @@ async function readFields(req: Request, res: Response): Promise<Record<string, u
 
 /** In a form, numbers and booleans are text. */
 function readField([name, value]: [string, unknown]): [string, unknown] {
-  if (value === 'true' || value === 'false') return [name, value === 'true'];
+  if (name === 'tell_user' && /^(true|false)$/.test(String(value))) return [name, value === 'true'];
   const isNumber = ['max_tries', 'ttl_seconds'].includes(name) && /^\d{1,9}$/.test(String(value));
   return [name, isNumber ? Number(value) : value];
 }

@@ -67,7 +67,9 @@ export function parseRollout(text: string, origin: string): Rollout {
     .pipe(rolloutSchema)
     .safeParse(text);
   if (parsed.success) return parsed.data;
-  throw new Error(`${origin} does not describe a rollout:\n${z.prettifyError(parsed.error)}`);
+  throw new Error(
+    `${origin} does not describe a rollout:\n${z.prettifyError(parsed.error)}\nCorrect or delete it.`,
+  );
 }
 
 /**
