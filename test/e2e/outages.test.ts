@@ -71,9 +71,10 @@ describe('workers', () => {
     expect(new Set(settled.map(({ requestId }) => requestId)).size).toBe(6);
     expect(await queue.countWaiting()).toBe(0);
     await expect.poll(countImages, eventually).toBe(0);
-    const done = [...worker.log, ...spare.log].filter((line) => line['msg'] === 'check done');
-    expect(done).toHaveLength(6);
-    expect(new Set(done.map((line) => line['requestId']))).toEqual(
+    // The worker logs after it has replied.
+    const done = () => [...worker.log, ...spare.log].filter(({ msg }) => msg === 'check done');
+    await expect.poll(done, eventually).toHaveLength(6);
+    expect(new Set(done().map(({ requestId }) => requestId))).toEqual(
       new Set(settled.map(({ requestId }) => requestId)),
     );
   });
