@@ -53,6 +53,12 @@ const chainAndIndex = fc
     fc.record({ count: fc.constant(count), at: fc.integer({ min: 0, max: count + 1 }) }),
   );
 
+it('a line that names another key is a changed line of a chain whose key is known', () => {
+  const { lines } = extendChain(startChain('a'), [start(), ...checks(3), end], key);
+  const forged = lines.with(2, lines[2]!.replace(key.id, 'ffffffff'));
+  expect(problemsOf(forged, { keys: [key] })).toContainEqual({ line: 3, problem: 'changed' });
+});
+
 describe('an undisturbed audit', () => {
   it('has no findings, with and without a key', () => {
     expect(verify(write(3).lines)).toMatchObject({

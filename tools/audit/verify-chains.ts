@@ -94,7 +94,11 @@ function readLines({ name, lines, kind }: AuditSource, context: Context): Placed
       return [];
     }
     const { keys } = context.options;
-    const key = findKey(line, keys, name);
+    const key = keys.find(({ id }) => id === line.key);
+    // A chain has one key: another one in the middle of it is a changed line.
+    if (line.key !== null && !key && !hasKnownKey(lines, line.chain, keys)) {
+      throw new MissingKey(`${name} is signed with the key ${line.key}: give it with --key-file`);
+    }
     const change = findChange(line, text, key);
     if (change) report('changed', change);
     // Without it, nobody misses the chains that it names.
@@ -120,11 +124,10 @@ function groupByChain(lines: PlacedLine[]): Map<string, PlacedLine[]> {
   return groups;
 }
 
-function findKey(line: AuditLine, keys: AuditKey[], source: string): AuditKey | undefined {
-  if (line.key === null) return undefined;
-  const key = keys.find(({ id }) => id === line.key);
-  if (key) return key;
-  throw new MissingKey(`${source} is signed with the key ${line.key}: give it with --key-file`);
+function hasKnownKey(lines: string[], chain: string, keys: AuditKey[]): boolean {
+  return lines
+    .map(parseLine)
+    .some((line) => line?.chain === chain && keys.some(({ id }) => id === line.key));
 }
 
 /** Reports what is missing, twice or in the wrong place. */

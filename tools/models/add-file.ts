@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { Catalogue } from '@livegate/worker/models/catalogue';
+import { type Catalogue, parseCatalogue } from '@livegate/worker/models/catalogue';
 import { sigmoid } from '@livegate/worker/models/calibration';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
@@ -204,4 +204,17 @@ export function measureScores(faces: LabelledFace[], logits: number[]) {
     },
     cutPoints,
   };
+}
+
+/** Before the trials, which take minutes. */
+export async function requireFreeName(name: string): Promise<void> {
+  if (!/^[\w.-]+$/.test(name)) {
+    throw new Error(`--name "${name}" may have letters, digits, ".", "_" and "-" only`);
+  }
+  const { models, profiles } = parseCatalogue({
+    path: 'models/catalogue.json',
+    text: await readFile('models/catalogue.json', 'utf8'),
+  });
+  if (!Object.hasOwn(models, name) && !Object.hasOwn(profiles, name)) return;
+  throw new Error(`the catalogue of Livegate has ${name} already: choose another --name`);
 }

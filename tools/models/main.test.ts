@@ -71,8 +71,21 @@ test('use of another profile than that of the calibration file is refused', pati
   await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
 });
 
+test('use repairs a rollout file that cannot be read', patient, async () => {
+  await writeFile(join(modelsDir, 'active.json'), '{');
+  await expect(models('use', 'fast', '--canary', '0.1')).rejects.toThrow('Correct or delete it');
+  expect(await models('use', 'fast')).toContain('{"profile":"fast"}');
+});
+
+test('add refuses a name that is taken or malformed before its trials', patient, async () => {
+  const add = (name: string) => models('add', 'x.onnx', '--images', folder, '--name', name);
+  await expect(add('default')).rejects.toThrow('has default already');
+  await expect(add('../evil')).rejects.toThrow('may have letters');
+});
+
 test('a wrong command, name or file is answered with what is possible', patient, async () => {
   await expect(models('frobnicate')).rejects.toThrow('npm run models -- COMMAND');
+  await expect(models('list', '--foo')).rejects.toThrow('npm run models -- COMMAND');
   await expect(models('use', 'best')).rejects.toThrow('the catalogue has: fast, default, accurate');
   await writeFile(join(folder, 'text.onnx'), 'not a model');
   const added = models('add', join(folder, 'text.onnx'), '--images', folder);

@@ -15,7 +15,7 @@ import { readWorkerConfig, toRolloutSettings } from '@livegate/worker/config';
 import { readOwn } from '@livegate/worker/models/load-models';
 import { ROLLOUT_FILE } from '@livegate/worker/models/rollout';
 import { formatTable } from '../format-table.js';
-import { describeFile } from './add-file.js';
+import { describeFile, requireFreeName } from './add-file.js';
 import {
   findMissing,
   type NamedModel,
@@ -27,7 +27,7 @@ import {
   settings,
   writeAtomically,
 } from './prepare-models.js';
-import { useProfile } from './use-profile.js';
+import { requireOwnCalibration, useProfile } from './use-profile.js';
 
 const USAGE = `npm run models -- COMMAND
 
@@ -78,12 +78,20 @@ await run({
 });
 
 async function run(context: Context): Promise<void> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options });
+  const { positionals, values } = parseArguments();
   const [command, target, ...more] = positionals;
   if (values.help) return context.say(USAGE);
   if (command === undefined) return await prepareModels(context.modelsDir, context.say);
   if (!Object.hasOwn(commands, command) || more.length > 0) throw new Error(USAGE);
   await commands[command as keyof typeof commands]({ ...context, target, values });
+}
+
+function parseArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n\n${USAGE}`, { cause: error });
+  }
 }
 
 async function list({ modelsDir, say }: Command): Promise<void> {
@@ -137,11 +145,13 @@ async function add(command: Command): Promise<void> {
 
 async function addFile(path: string, { modelsDir, values, say }: Command): Promise<void> {
   if (!values.images) throw new Error(`name labelled images to try ${path} on: --images DIR`);
+  const own = values.name ?? basename(path, '.onnx');
+  await requireFreeName(own);
   await prepareModels(modelsDir, () => {}, { ...settings(), profile: 'default' });
   const { entry, bytes } = await describeFile(path, {
     modelsDir,
     images: values.images,
-    name: values.name ?? basename(path, '.onnx'),
+    name: own,
     licence: values.licence,
     trainingData: values['training-data'],
     maxImages: readNumber(values['max-images']),
@@ -186,14 +196,14 @@ async function addToOwn(modelsDir: string, entry: Pick<Catalogue, 'models' | 'pr
 async function use({ modelsDir, target, values, say }: Command): Promise<void> {
   if (target === undefined) throw new Error(USAGE);
   await prepareModels(modelsDir, say, { ...settings(), profile: target });
-  await requireOwnCalibration(target, values);
+  const shares = { canary: readShare(values.canary), shadow: readShare(values.shadow) };
+  await requireOwnCalibration(target, shares);
   const rollout = await useProfile(target, {
+    ...shares,
     modelsDir,
     environment: toRolloutSettings(
       readWorkerConfig({ ...process.env, LIVEGATE_MODELS_DIR: modelsDir }),
     ),
-    canary: readShare(values.canary),
-    shadow: readShare(values.shadow),
   });
   say(`Models: wrote ${join(modelsDir, ROLLOUT_FILE)}: ${JSON.stringify(rollout)}`);
   say('Workers follow within seconds: see their log line "models swapped", or /v1/models');
@@ -201,18 +211,6 @@ async function use({ modelsDir, target, values, say }: Command): Promise<void> {
   if (profile !== undefined && profile !== rollout.profile) {
     say(`LIVEGATE_PROFILE=${profile} is set: workers with it start with ${profile} again`);
   }
-}
-
-/** Workers with the calibration of another profile would refuse the swap, and not start again. */
-async function requireOwnCalibration(profile: string, { canary, shadow }: Command['values']) {
-  const file = process.env['LIVEGATE_CALIBRATION_FILE'];
-  if (!file || canary !== undefined || shadow !== undefined) return;
-  const fitted = (JSON.parse(await readFile(file, 'utf8')) as { profile?: string }).profile;
-  if (fitted === profile) return;
-  throw new Error(
-    `LIVEGATE_CALIBRATION_FILE=${file} was fitted to the profile ${fitted}: unset it for the ` +
-      `workers first, or calibrate ${profile}`,
-  );
 }
 
 function readShare(text: string | undefined): number | undefined {

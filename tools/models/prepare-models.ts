@@ -51,7 +51,8 @@ export async function prepareModels(
 
 /** The profile that a worker would start with. */
 export async function readProfile(modelsDir: string, configured?: string): Promise<string> {
-  return startingRollout({ profile: configured }, await readRollout(modelsDir)).profile;
+  // A file that cannot be read must not stop the command that replaces it.
+  return configured ?? startingRollout({}, await readRollout(modelsDir)).profile;
 }
 
 /** What the environment says; an empty variable counts as unset. */

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   parseRollout,
@@ -31,9 +32,12 @@ export async function useProfile(
     ...shares
   }: TrialShares & { modelsDir: string; environment: RolloutSettings },
 ): Promise<Rollout> {
-  const present = (await readRollout(modelsDir)) ?? startingRollout(environment);
+  const isTrial = shares.canary !== undefined || shares.shadow !== undefined;
+  // Without a trial, the present file does not matter: it may be one to repair.
+  const present = isTrial ? await readRollout(modelsDir) : undefined;
   const path = join(modelsDir, ROLLOUT_FILE);
-  const text = `${JSON.stringify(planRollout(present, profile, shares), null, 2)}\n`;
+  const plan = planRollout(present ?? startingRollout(environment), profile, shares);
+  const text = `${JSON.stringify(plan, null, 2)}\n`;
   const rollout = parseRollout(text, path);
   await writeAtomically(path, Buffer.from(text));
   return rollout;
@@ -50,4 +54,19 @@ function planRollout(present: Rollout, profile: string, { canary, shadow }: Tria
     canary: tried(canary, present.canary),
     shadow: tried(shadow, present.shadow),
   };
+}
+
+/** Workers with the calibration of another profile would refuse the swap, and not start again. */
+export async function requireOwnCalibration(
+  profile: string,
+  { canary, shadow }: TrialShares,
+): Promise<void> {
+  const file = process.env['LIVEGATE_CALIBRATION_FILE'];
+  if (!file || canary !== undefined || shadow !== undefined) return;
+  const fitted = (JSON.parse(await readFile(file, 'utf8')) as { profile?: string }).profile;
+  if (fitted === profile) return;
+  throw new Error(
+    `LIVEGATE_CALIBRATION_FILE=${file} was fitted to the profile ${fitted}: unset it for the ` +
+      `workers first, or calibrate ${profile}`,
+  );
 }

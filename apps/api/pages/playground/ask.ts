@@ -109,7 +109,8 @@ async function followJob(
   }
   const read = { httpStatus: response.status, headers: pickHeaders(response), body: job };
   if (job.result) return { ...read, verdict: job.result };
-  return job.error ? { ...read, error: job.error } : read;
+  const ended = { error_code: job.status, error_message: 'The job ended without a result.' };
+  return { ...read, error: job.error ?? ended };
 }
 
 function pickHeaders({ headers }: Response): Record<string, string> {
