@@ -120,7 +120,7 @@ describe('npm run calibrate', { timeout: timeoutMs }, () => {
     expect(JSON.parse(text) as CalibrationFile).toMatchObject({
       format: 'livegate-calibration/1',
       model: local.system.model,
-      data: { name: csv, sources: ['even', 'odd'], bona_fide: 4, attacks: 4 },
+      data: { name: 'ranked.csv', sources: ['even', 'odd'], bona_fide: 4, attacks: 4 },
     });
   });
 
