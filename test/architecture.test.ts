@@ -278,7 +278,7 @@ function findUndeclared(folder: string): string[] {
     dependencies?: Record<string, string>;
     devDependencies?: Record<string, string>;
   };
-  // The capture is published as one bundled module: whoever installs it installs nothing else.
+  // The capture is published as one bundled module, which needs no other package.
   const isBundled = folder === 'packages/capture';
   const declared = new Set(
     Object.keys((isBundled ? manifest.devDependencies : manifest.dependencies) ?? {}),

@@ -1,4 +1,7 @@
 import type { AuditedCheck } from '../../../apps/worker/src/jobs/audit/audited-check.js';
+import { exampleQuality } from './examples.js';
+
+const { facePixels, ...measures } = exampleQuality.measures;
 
 /** The record of a check that scored LOW. */
 export function exampleAuditedCheck(change: Partial<AuditedCheck> = {}): AuditedCheck {
@@ -17,20 +20,7 @@ export function exampleAuditedCheck(change: Partial<AuditedCheck> = {}): Audited
       logit: -3.618,
       views: [{ model: 'fr-liveness/0.0.1', view: '2.0 reflect', logit: -3.618 }],
       rotation: 0,
-      quality: {
-        codes: [],
-        measures: {
-          inside: 0.9,
-          margin: 0.8,
-          face_pixels: 237,
-          offset: 0.03,
-          lightest: 154,
-          white: 0,
-          blur: 0.0137,
-          turn: -0.1,
-          rotation: 0,
-        },
-      },
+      quality: { codes: exampleQuality.codes, measures: { ...measures, face_pixels: facePixels } },
     },
     version: '0.1.0',
     models: [{ name: 'fr-liveness', version: '0.0.1', sha256: 'cd'.repeat(32), task: 'classify' }],

@@ -24,6 +24,7 @@ import { takeJobs } from '@livegate/worker/jobs/take-jobs';
 import { formatTable } from '../../format-table.js';
 import { type Part, formatNumber, type Figure } from '../bench.js';
 import { makeGreySquare } from '../photos.js';
+import { typicalQuality } from '../typical-quality.js';
 import { readUsage, sendBurst, sendLoad, startProduct } from '../product.js';
 
 const IMAGES = 20_000;
@@ -186,21 +187,7 @@ const result: CheckResult = {
   verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
   model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
   timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22.1, workerMs: 33.2 },
-  quality: {
-    codes: [],
-    face: { left: 0.3132, top: 0.2311, width: 0.3781, height: 0.4912 },
-    measures: {
-      inside: 0.9011,
-      margin: 0.8106,
-      facePixels: 237,
-      offset: 0.0333,
-      lightest: 154,
-      white: 0.0012,
-      blur: 0.0137,
-      turn: -0.1045,
-      rotation: 0,
-    },
-  },
+  quality: typicalQuality,
 };
 
 /** A failed attempt with a response excerpt of the maximal length. */

@@ -1,7 +1,6 @@
 // A real worker with a fake engine: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A batch takes RUN_MS plus
 // ITEM_MS per image, in its own thread as on a GPU. Images are not read.
 import { Worker } from 'node:worker_threads';
-import type { Quality } from '@livegate/core/domain';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
@@ -11,28 +10,20 @@ import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
 import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
+import { typicalQuality } from '../typical-quality.js';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
 const config = readWorkerConfig(process.env);
 const { facts: modelSet } = await loadModels(config.LIVEGATE_MODELS_DIR);
-/** As large in Redis as that of a real picture. */
-const quality: Quality = {
-  codes: [],
-  face: { left: 0.3132, top: 0.2311, width: 0.3781, height: 0.4912 },
-  measures: {
-    inside: 0.9011,
-    margin: 0.8106,
-    facePixels: 237,
-    offset: 0.0333,
-    lightest: 154,
-    white: 0,
-    blur: 0.0137,
-    turn: -0.1045,
-    rotation: 0,
-  },
-};
 const answer: AssessedImage = {
-  assessment: { kind: 'scored', spoofProbability: 0.1, logit: 0, views: [], rotation: 0, quality },
+  assessment: {
+    kind: 'scored',
+    spoofProbability: 0.1,
+    logit: 0,
+    views: [],
+    rotation: 0,
+    quality: typicalQuality,
+  },
   modelSet,
   timings: { decodeMs: 0, detectMs: 0, classifyMs: 0 },
 };

@@ -84,7 +84,7 @@ export const createdSessionSchema = z.object({
   url: z
     .string()
     .meta({ format: 'uri-reference' })
-    .describe('The page for the person. Whoever has it can use the session.'),
+    .describe('The page for the person. Anyone who has it can use the session.'),
   success_url: z.string().nullable(),
   cancel_url: z.string().nullable(),
   expired: epochMsSchema.describe('When the session expires.'),
