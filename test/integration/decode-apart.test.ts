@@ -1,7 +1,6 @@
 import { inspectHeader } from '@livegate/core/domain';
 import { createDecodeApart } from '@livegate/worker/inference/decode/decode-apart';
-import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
-import { prepareImage } from '@livegate/worker/inference/decode/prepare-image';
+import { createDecodeImage, prepareImage } from '@livegate/worker/inference/decode/decode-image';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import * as odd from '@livegate/testing/images/odd-images';
 import { selfie } from '@livegate/testing/images/photos';

@@ -1,4 +1,4 @@
-import { sigmoid, toProbability } from '@livegate/worker/models/calibration';
+import { sigmoid, toProbability } from '@livegate/worker/inference/score-faces';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';

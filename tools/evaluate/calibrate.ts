@@ -1,12 +1,7 @@
 // Chooses a calibration and cut points from labelled logits, and says how well they hold on sources
 // that they were not chosen on.
-import {
-  type CutPointLevel,
-  type CutPointSets,
-  type Scaling,
-  sigmoid,
-  toProbability,
-} from '@livegate/worker/models/calibration';
+import { sigmoid, toProbability } from '@livegate/worker/inference/score-faces';
+import type { CutPointLevel, CutPointSets, Scaling } from '@livegate/worker/models/calibration';
 import { crossValidate, leaveOneSourceOut } from './statistics/cross-validate.js';
 import { type Fit, fits, type LabelledLogit, type Method } from './statistics/fit-calibration.js';
 import {

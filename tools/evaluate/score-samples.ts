@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sigmoid } from '@livegate/worker/models/calibration';
+import { sigmoid } from '@livegate/worker/inference/score-faces';
 import type { Judgement, Scorer, ScorerFacts } from './open-scorer.js';
 import type { DataSet, Sample } from './read-samples.js';
 

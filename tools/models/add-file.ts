@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Catalogue, parseCatalogue } from '@livegate/worker/models/catalogue';
-import { sigmoid } from '@livegate/worker/models/calibration';
+import { sigmoid } from '@livegate/worker/inference/score-faces';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
 import { proposeCutPoints } from '../evaluate/statistics/cut-points.js';

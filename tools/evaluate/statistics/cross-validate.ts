@@ -1,6 +1,6 @@
 // Held-out probabilities: each source is judged by a calibration that was fitted without it. Images
 // of one source share camera, light and people, so a split by image would measure memory.
-import { toProbability } from '@livegate/worker/models/calibration';
+import { toProbability } from '@livegate/worker/inference/score-faces';
 import { type Fit, type LabelledLogit } from './fit-calibration.js';
 
 export interface Fold<One> {

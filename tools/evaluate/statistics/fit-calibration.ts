@@ -2,7 +2,8 @@
 //
 // Both classes weigh the same in a fit, whatever their numbers, so the result is P(spoof) at even odds.
 // Otherwise each source with a single class would shift the result by what it adds to that class.
-import { type Scaling, sigmoid } from '@livegate/worker/models/calibration';
+import { sigmoid } from '@livegate/worker/inference/score-faces';
+import type { Scaling } from '@livegate/worker/models/calibration';
 import type { Label } from './score-curve.js';
 
 export interface LabelledLogit {

@@ -1,4 +1,4 @@
-import { toProbability } from '@livegate/worker/models/calibration';
+import { toProbability } from '@livegate/worker/inference/score-faces';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';

@@ -10,7 +10,7 @@ import {
 import { reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
-import { proveModels } from './stage-runs.js';
+import { proveModels } from './serve-engine.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {
   const { detector, classifiers } = tinyModels(given);

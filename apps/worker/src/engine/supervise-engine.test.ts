@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Engine, EngineCrash } from './open-engine.js';
-import { superviseEngine } from './supervise-engine.js';
+import { superviseEngine } from './open-engines.js';
 
 const log = { error: () => undefined, fatal: () => undefined } as never;
 

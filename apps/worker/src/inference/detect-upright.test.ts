@@ -8,8 +8,7 @@ import { openSession } from '../models/open-session.js';
 import { createDecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright, type UprightPicture } from './detect-upright.js';
-import { type Picture, reuseBatch } from './picture.js';
-import { turnPicture } from './turn-picture.js';
+import { type Picture, reuseBatch, turnPicture } from './picture.js';
 
 const decodeImage = createDecodeImage(1);
 const { detector: model } = await loadModels(await preparedModels());

@@ -1,8 +1,14 @@
 import type { Rotation } from '@livegate/core/domain';
 import { detectFaces, detectInFrames, type DrawFrame, type FaceDetector } from './detect-faces.js';
 import { clearFrame, drawPicture, type Placement, placeInFrame } from './letterbox.js';
-import { type Box, type Face, type Picture, type Size } from './picture.js';
-import { turnedSize, turnPicture } from './turn-picture.js';
+import {
+  type Box,
+  type Face,
+  type Picture,
+  type Size,
+  turnedSize,
+  turnPicture,
+} from './picture.js';
 
 /** A picture that stands upright, and its faces, highest score first. */
 export interface UprightPicture {

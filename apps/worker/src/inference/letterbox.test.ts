@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ModelInput } from '../models/catalogue.js';
 import { clearFrame, drawPicture, letterbox, placeInFrame, toPictureBox } from './letterbox.js';
-import { allocateBatch, type Size } from './picture.js';
-import { turnPicture } from './turn-picture.js';
+import { allocateBatch, type Size, turnPicture } from './picture.js';
 
 const frame = { width: 320, height: 240 };
 

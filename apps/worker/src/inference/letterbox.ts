@@ -1,6 +1,13 @@
 import type { Rotation } from '@livegate/core/domain';
-import { type Box, type ImageTensor, type Picture, planesOf, type Size } from './picture.js';
-import { axesOf, type PictureAxis } from './turn-picture.js';
+import {
+  axesOf,
+  type Box,
+  type ImageTensor,
+  type Picture,
+  type PictureAxis,
+  planesOf,
+  type Size,
+} from './picture.js';
 
 /** The area of the detector's frame that shows the picture, in pixels of the frame. */
 export interface Placement extends Size {

@@ -3,7 +3,7 @@ import type { DecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
-import { measureQuality } from './quality/measure-quality.js';
+import { measureQuality } from './measure-quality.js';
 import { removeSurround } from './remove-surround.js';
 import { classifyFaces, type SpoofClassifiers } from './score-faces.js';
 

@@ -1,5 +1,4 @@
-import { cutRectangle, type Point, type Rectangle, sinCos, turn } from './cut-rectangle.js';
-import type { Picture, Size } from './picture.js';
+import type { Box, Picture, Size } from './picture.js';
 
 /*
  * A photo on a canvas of one color, straight (the bars of a player or a screenshot) or tilted. The
@@ -61,6 +60,11 @@ function isColor(pixels: Uint8Array, at: number, { color, noise }: Surround): bo
   );
 }
 
+interface Point {
+  x: number;
+  y: number;
+}
+
 /** How many rows and how many columns are traced. */
 const TRACES = 32;
 
@@ -103,6 +107,12 @@ function endsOf(
   return [first, last];
 }
 
+/** A rectangle in pixels of the picture; `x` and `y` are its center. */
+interface Rectangle extends Size, Point {
+  /** Degrees clockwise by which it is turned, from -45 to 45. */
+  tilt: number;
+}
+
 /** Share of the traced points that are on the rectangle's sides. */
 const MIN_ON_SIDES = 0.8;
 
@@ -123,7 +133,9 @@ function fitRectangle(points: Point[], picture: Size): Rectangle | undefined {
   if (edge.length < TRACES / 2) return undefined;
   const tolerance = 1.5 + 0.006 * Math.max(picture.width, picture.height);
   const misfit = (most: number) => (tilt: number) =>
-    sumDistances(edge, { bounds: boundsAt(points, tilt), tilt, most });
+    edge
+      .map(distanceToSides(boundsAt(points, tilt), tilt))
+      .reduce((sum, distance) => sum + Math.min(distance, most), 0);
   const coarse = leastOf(angles(-45, 45, 3), misfit(10 * tolerance));
   const closer = leastOf(angles(coarse - 3, coarse + 3, 0.5), misfit(3 * tolerance));
   const fine = leastOf(angles(closer - 0.5, closer + 0.5, 0.1), misfit(tolerance));
@@ -135,7 +147,7 @@ function fitRectangle(points: Point[], picture: Size): Rectangle | undefined {
   const height = bounds.bottom - bounds.top;
   if (Math.min(width, height) < MIN_SIDE) return undefined;
   const middle = { x: (bounds.left + bounds.right) / 2, y: (bounds.top + bounds.bottom) / 2 };
-  return { ...turn(middle, tilt), width, height, tilt };
+  return { ...turnBy(tilt)(middle), width, height, tilt };
 }
 
 function angles(from: number, to: number, step: number): number[] {
@@ -147,20 +159,12 @@ function leastOf(values: number[], cost: (value: number) => number): number {
   return values[costs.indexOf(Math.min(...costs))]!;
 }
 
-interface Bounds {
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
-}
-
 /** The bounds of the points on axes that are turned clockwise by `tilt`. */
-function boundsAt(points: Point[], tilt: number): Bounds {
-  const [sin, cos] = sinCos(tilt);
+function boundsAt(points: Point[], tilt: number): Box {
+  const straighten = turnBy(-tilt);
   const bounds = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
   for (const point of points) {
-    const x = cos * point.x + sin * point.y;
-    const y = cos * point.y - sin * point.x;
+    const { x, y } = straighten(point);
     bounds.left = Math.min(bounds.left, x);
     bounds.right = Math.max(bounds.right, x);
     bounds.top = Math.min(bounds.top, y);
@@ -169,22 +173,77 @@ function boundsAt(points: Point[], tilt: number): Bounds {
   return bounds;
 }
 
-function distanceToSides({ left, top, right, bottom }: Bounds, tilt: number) {
-  const [sin, cos] = sinCos(tilt);
+function distanceToSides({ left, top, right, bottom }: Box, tilt: number) {
+  const straighten = turnBy(-tilt);
   return (point: Point): number => {
-    const x = cos * point.x + sin * point.y;
-    const y = cos * point.y - sin * point.x;
+    const { x, y } = straighten(point);
     return Math.min(x - left, right - x, y - top, bottom - y);
   };
 }
 
-/** The sum of the points' distances to the nearest side, each at most `most`. */
-function sumDistances(
-  points: Point[],
-  { bounds, tilt, most }: { bounds: Bounds; tilt: number; most: number },
-): number {
-  const distance = distanceToSides(bounds, tilt);
-  let sum = 0;
-  for (const point of points) sum += Math.min(distance(point), most);
-  return sum;
+/** The pixels inside the rectangle, put straight. */
+function cutRectangle(picture: Picture, rectangle: Rectangle): Picture {
+  return rectangle.tilt === 0 ? cutStraight(picture, rectangle) : cutTilted(picture, rectangle);
+}
+
+function cutStraight(picture: Picture, content: Rectangle): Picture {
+  const left = Math.max(0, Math.round(content.x - content.width / 2));
+  const top = Math.max(0, Math.round(content.y - content.height / 2));
+  const width = Math.min(picture.width - left, Math.round(content.width));
+  const height = Math.min(picture.height - top, Math.round(content.height));
+  const pixels = new Uint8Array(3 * width * height);
+  for (let row = 0; row < height; row++) {
+    const from = 3 * ((top + row) * picture.width + left);
+    pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * width * row);
+  }
+  return { pixels, width, height };
+}
+
+/** Pixels at each side of a tilted content that are mixed with the surround. */
+const MIXED = 2;
+
+/** Turns the content straight, with bilinear interpolation. Beyond the picture, its edge repeats. */
+function cutTilted(picture: Picture, content: Rectangle): Picture {
+  const width = Math.round(content.width) - 2 * MIXED;
+  const height = Math.round(content.height) - 2 * MIXED;
+  const pixels = new Uint8Array(3 * width * height);
+  const turn = turnBy(content.tilt);
+  const step = turn({ x: 1, y: 0 });
+  let at = 0;
+  for (let row = 0; row < height; row++) {
+    const start = turn({ x: (1 - width) / 2, y: row + (1 - height) / 2 });
+    let x = content.x + start.x - 0.5;
+    let y = content.y + start.y - 0.5;
+    for (let column = 0; column < width; column++, at += 3, x += step.x, y += step.y) {
+      blend(picture, { x, y }, { out: pixels, at });
+    }
+  }
+  return { pixels, width, height };
+}
+
+/** Writes the color at a point, where the center of the first pixel is 0, 0. */
+function blend(
+  { pixels, width, height }: Picture,
+  { x, y }: Point,
+  { out, at }: { out: Uint8Array; at: number },
+): void {
+  const insideX = Math.min(Math.max(x, 0), width - 1);
+  const insideY = Math.min(Math.max(y, 0), height - 1);
+  const [column, row] = [Math.floor(insideX), Math.floor(insideY)];
+  const [right, down] = [column < width - 1 ? 3 : 0, row < height - 1 ? 3 * width : 0];
+  const [ofRight, ofLower] = [insideX - column, insideY - row];
+  const from = 3 * (row * width + column);
+  for (let channel = from; channel < from + 3; channel++) {
+    const upper = pixels[channel]! * (1 - ofRight) + pixels[channel + right]! * ofRight;
+    const lower =
+      pixels[channel + down]! * (1 - ofRight) + pixels[channel + down + right]! * ofRight;
+    out[at + channel - from] = upper * (1 - ofLower) + lower * ofLower + 0.5;
+  }
+}
+
+/** Turns points clockwise around the origin, by degrees. */
+function turnBy(degrees: number): (point: Point) => Point {
+  const radians = (degrees * Math.PI) / 180;
+  const [sin, cos] = [Math.sin(radians), Math.cos(radians)];
+  return ({ x, y }) => ({ x: cos * x - sin * y, y: sin * x + cos * y });
 }

@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest';
-import { type Calibration, sigmoid } from '../models/calibration.js';
+import type { Calibration } from '../models/calibration.js';
 import type { Classifier, View } from '../models/catalogue.js';
 import { cropView } from './crop-view.js';
 import { allocateBatch, reuseBatch } from './picture.js';
-import { averageViews, classifyFaces, type FaceInPicture, type FaceScore } from './score-faces.js';
+import {
+  averageViews,
+  classifyFaces,
+  type FaceInPicture,
+  type FaceScore,
+  sigmoid,
+} from './score-faces.js';
 
 test('a mean of probabilities lets one saturated view outvote two, a mean of logits does not', () => {
   const logits = [-3, -3, 20];

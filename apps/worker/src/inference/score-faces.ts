@@ -1,5 +1,5 @@
 import type { ViewScore } from '@livegate/core/domain';
-import { type Calibration, sigmoid, toProbability } from '../models/calibration.js';
+import type { Calibration, Knots, Scaling } from '../models/calibration.js';
 import type { Classifier, Platt, View } from '../models/catalogue.js';
 import type { ModelOutputs, ModelSession } from '../models/open-session.js';
 import { cropView, leavesPicture } from './crop-view.js';
@@ -84,6 +84,27 @@ function describeViews({ model, logits }: ModelScore): ViewScore[] {
     view: `${Number.isInteger(scale) ? scale.toFixed(1) : scale} ${fill}`,
     logit: logits[i]!,
   }));
+}
+
+/** P(spoof), 0..1, of a fused logit; the plain sigmoid without a calibration. */
+export function toProbability(logit: number, calibration?: Scaling): number {
+  if (!calibration) return sigmoid(logit);
+  if (calibration.method === 'isotonic') return interpolate(calibration.isotonic, logit);
+  return sigmoid(calibration.platt.slope * logit + calibration.platt.intercept);
+}
+
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
+}
+
+/** Straight lines between the knots; the first and last probability outside them. */
+function interpolate({ logits, probabilities }: Knots, logit: number): number {
+  const above = logits.findIndex((knot) => knot >= logit);
+  if (above === 0) return probabilities[0]!;
+  if (above < 0) return probabilities.at(-1)!;
+  const [x0, x1] = [logits[above - 1]!, logits[above]!];
+  const [y0, y1] = [probabilities[above - 1]!, probabilities[above]!];
+  return y0 + ((y1 - y0) * (logit - x0)) / (x1 - x0);
 }
 
 /** One classifier's logit of each view of each face; all views are in one run. */

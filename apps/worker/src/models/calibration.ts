@@ -17,27 +17,6 @@ export type CutPointSets = z.infer<typeof cutPointSetsSchema>;
 export const cutPointLevels = ['soft', 'regular', 'hardened'] as const;
 export type CutPointLevel = (typeof cutPointLevels)[number];
 
-/** P(spoof), 0..1, of a fused logit; the plain sigmoid without a calibration. */
-export function toProbability(logit: number, calibration?: Scaling): number {
-  if (!calibration) return sigmoid(logit);
-  if (calibration.method === 'isotonic') return interpolate(calibration.isotonic, logit);
-  return sigmoid(calibration.platt.slope * logit + calibration.platt.intercept);
-}
-
-export function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
-}
-
-/** Straight lines between the knots; the first and last probability outside them. */
-function interpolate({ logits, probabilities }: Knots, logit: number): number {
-  const above = logits.findIndex((knot) => knot >= logit);
-  if (above === 0) return probabilities[0]!;
-  if (above < 0) return probabilities.at(-1)!;
-  const [x0, x1] = [logits[above - 1]!, logits[above]!];
-  const [y0, y1] = [probabilities[above - 1]!, probabilities[above]!];
-  return y0 + ((y1 - y0) * (logit - x0)) / (x1 - x0);
-}
-
 /** What `GET /v1/models` says about it. */
 export function describeCalibration(calibration: Calibration): CalibrationFacts {
   const { method, data, figures } = calibration;
@@ -104,7 +83,7 @@ const jsonText = z.string().transform((text, context): unknown => {
   }
 });
 
-type Knots = z.infer<typeof knotsSchema>;
+export type Knots = z.infer<typeof knotsSchema>;
 
 const knotsSchema = z
   .strictObject({

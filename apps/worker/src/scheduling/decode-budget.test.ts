@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { ImageHeader } from '@livegate/core/domain';
 import { expect, test } from 'vitest';
-import { createDecodeBudget } from './decode-budget.js';
+import { createDecodeBudget } from './schedule-images.js';
 
 const megapixels = (count: number) => ({ width: 1000, height: 1000 * count });
 

@@ -1,11 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
-import { inspectHeader, type ModelSetFacts } from '@livegate/core/domain';
+import { type ImageHeader, inspectHeader, type ModelSetFacts } from '@livegate/core/domain';
 import { limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
+import { Semaphore } from 'async-mutex';
 import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
 import { EngineCrash } from '../engine/open-engine.js';
 import {
   createDecodeImage,
+  decodeBytes,
   type DecodeImage,
   isDecodedApart,
 } from '../inference/decode/decode-image.js';
@@ -14,7 +16,6 @@ import type { Picture } from '../inference/picture.js';
 import { type AssessedImage, assessImage } from '../inference/pipeline.js';
 import type { Rollout } from '../models/rollout.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
-import { createDecodeBudget } from './decode-budget.js';
 import type { ModelSet } from './model-set.js';
 import { CanaryFailure, type ModelSets, type ModelSetsDeps, openModelSets } from './model-sets.js';
 import type { RolesConfig } from './open-roles.js';
@@ -141,6 +142,44 @@ function createAssess(
 function createTracedDecode(decode: DecodeImage): DecodeImage {
   const stages = createObserveStages();
   return (bytes, header) => stages.around('decode', () => decode(bytes, header));
+}
+
+/** For decodes in this process, in MB (1e6 bytes): eight photos of 12 megapixels. */
+const MAX_MEGABYTES_HERE = 600;
+/** For decodes in child processes, in MB: one of the largest accepted images. */
+const MAX_MEGABYTES_APART = 500;
+
+interface DecodeBudget {
+  /**
+   * Starts the work once there is memory to decode its image; the memory is reserved until it ends.
+   */
+  run<Result>(header: ImageHeader, work: () => Promise<Result>): Promise<Result>;
+  /** Starts the work once all other work has ended, and lets no other work start until it ends. */
+  runAlone<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+/**
+ * Admits images to work by the memory that their decodes need, in order of arrival. Images that are
+ * decoded in child processes have a queue of their own: they take seconds, and no photo waits for
+ * them.
+ */
+export function createDecodeBudget(): DecodeBudget {
+  // In MB, not bytes: releasing a semaphore takes one step for each free unit.
+  const here = new Semaphore(MAX_MEGABYTES_HERE);
+  const apart = new Semaphore(MAX_MEGABYTES_APART);
+
+  return {
+    run(header, work) {
+      const megabytes = Math.ceil(decodeBytes(header) / 1e6);
+      return isDecodedApart(header)
+        ? apart.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_APART))
+        : here.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_HERE));
+    },
+    runAlone(work) {
+      const runApart = () => apart.runExclusive(work, MAX_MEGABYTES_APART);
+      return here.runExclusive(runApart, MAX_MEGABYTES_HERE);
+    },
+  };
 }
 
 /**

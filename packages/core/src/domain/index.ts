@@ -30,15 +30,13 @@ export { type JpegHeader, type JpegSegment, walkJpeg } from './image/image-heade
 export {
   type ImageHeader,
   imageKind,
-  inspectHeader,
-  type PngHeader,
-} from './image/image-header.js';
-export {
   type ImageLimits,
   imageTooLarge,
+  inspectHeader,
+  type PngHeader,
   requireImageBytes,
   tooCostly,
-} from './image/image-rules.js';
+} from './image/image-header.js';
 export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
 export {
   type CalibrationFacts,

@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { LivegateError, tooCostly } from '@livegate/core/domain';
 import { Semaphore } from 'async-mutex';
 import type { Picture } from '../picture.js';
-import type { DecodeTask } from './decode-pixels.js';
-import type { PreparedImage } from './prepare-image.js';
+import type { DecodeTask, PreparedImage } from './decode-pixels.js';
 
 export interface DecodeLimits {
   /** CPU time. The header limits keep every accepted image below a third of the default. */

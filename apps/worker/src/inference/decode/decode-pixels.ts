@@ -1,7 +1,14 @@
 import sharp, { type Sharp } from 'sharp';
 import type { Picture } from '../picture.js';
 
-/** How to decode a prepared file. */
+/**
+ * The decoder's input: a file without the parts that the pixels do not need, and how to decode it.
+ */
+export interface PreparedImage {
+  file: Uint8Array;
+  task: DecodeTask;
+}
+
 export interface DecodeTask {
   /** Pixels by the header; libvips refuses a larger picture. */
   pixels: number;

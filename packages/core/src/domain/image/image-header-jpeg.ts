@@ -1,10 +1,23 @@
 import { LivegateError } from '../errors.js';
-import type { DecodeCost, ImageSize } from './image-rules.js';
 
 /** A progressive photo has about ten. Each scan is a pass over all blocks, even if it is empty. */
 const MAX_SCANS = 100;
 /** Color profiles and depth maps take up to about 250; the decoder allocates memory for each. */
 const MAX_SEGMENTS = 1000;
+
+/** The size of an image, in pixels. */
+export interface ImageSize {
+  width: number;
+  height: number;
+}
+
+/** The work and memory of a decode, computed from the file's header and markers. */
+export interface DecodeCost {
+  /** Samples that a decoder visits: the sum over a JPEG's scans, or the bytes of a PNG's rows. */
+  samples: number;
+  /** Bytes that a decoder allocates in addition to the picture; 0 if it decodes row by row. */
+  heldBytes: number;
+}
 
 export interface JpegHeader extends ImageSize {
   kind: 'jpeg';

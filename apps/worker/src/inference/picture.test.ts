@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { turnedSize, turnPicture } from './turn-picture.js';
+import { turnedSize, turnPicture } from './picture.js';
 
 /** Three pixels wide, two high: 1 2 3 above 4 5 6. */
 const picture = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isolateFailures, listRunSizes, padRunFor } from './stage-runs.js';
+import { isolateFailures, listRunSizes, padRunFor } from './serve-engine.js';
 
 /** Doubles each item; a batch with 13 throws. */
 async function double(items: number[]): Promise<number[]> {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Calibration, toProbability } from './calibration.js';
+import type { Calibration } from '../models/calibration.js';
+import { toProbability } from './score-faces.js';
 
 const described = { data: {}, figures: {} };
 const isotonic: Calibration = {

@@ -2,7 +2,7 @@ import { qualityLimits } from '@livegate/core/domain';
 import * as fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Box, Picture } from '../picture.js';
+import type { Box, Picture } from './picture.js';
 import { measureQuality } from './measure-quality.js';
 
 /** The face of `drawFace`: 320 pixels high, in the middle of a picture of 640x640. */
