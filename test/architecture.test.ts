@@ -91,7 +91,7 @@ const rules: Rule[] = [
   },
   {
     why: 'only routes, middlewares and presenters import Express, so that the rest works without HTTP',
-    from: /^apps\/api\/src\/(admission\/admission|checks\/(submit|await|end)-check|http\/upload\/inspect-image|sessions\/(check-photo|settle-session)|webhooks\/(announce-check|deliver-message|send-message|take-deliveries|address-guard|webhook-url))/,
+    from: /^apps\/api\/src\/(admission\/admission|checks\/(submit|await|end)-check|sessions\/(check-photo|settle-session)|webhooks\/(announce-check|deliver-message|send-message|take-deliveries|address-guard|webhook-url))/,
     never: /^express$/,
   },
   {

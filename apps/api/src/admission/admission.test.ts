@@ -9,8 +9,7 @@ import {
 } from '@livegate/testing';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { openAdmission } from './admission.js';
-import { POLL_MS } from './poll.js';
+import { openAdmission, POLL_MS } from './admission.js';
 
 const [awaited, unawaited] = [{ isAwaited: true }, { isAwaited: false }];
 const log = pino({ level: 'silent' });

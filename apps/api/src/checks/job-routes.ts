@@ -8,10 +8,9 @@ import {
 } from '@livegate/core/domain';
 import type { CheckQueue } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
-import { readPreference } from '../contract/preference.js';
-import { presentJob } from '../contract/present-check.js';
+import { readPreference, readQualityPolicy } from '../contract/preference.js';
+import { presentJob, setQualityHeader } from '../contract/present-check.js';
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
-import { readQualityPolicy, setQualityHeader } from '../contract/present-quality.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
 import type { AwaitCheck } from './await-check.js';

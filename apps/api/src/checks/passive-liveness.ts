@@ -9,14 +9,17 @@ import type { CheckQueue } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Admission } from '../admission/admission.js';
-import { presentPreference, readPreference, waitOf } from '../contract/preference.js';
-import { jobUrl, presentCheck, presentJob } from '../contract/present-check.js';
+import {
+  presentPreference,
+  readPreference,
+  readQualityPolicy,
+  waitOf,
+} from '../contract/preference.js';
+import { jobUrl, presentCheck, presentJob, setQualityHeader } from '../contract/present-check.js';
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
-import { readQualityPolicy, setQualityHeader } from '../contract/present-quality.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
-import { inspectImage } from '../http/upload/inspect-image.js';
-import { createReadUpload, uploadBytes } from '../http/upload/read-upload.js';
+import { createReadUpload, inspectImage, uploadBytes } from '../http/upload/read-upload.js';
 import type { UploadPermits } from '../http/upload/upload-permits.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 import type { Submission, SubmitCheck, SubmittedCheck } from './submit-check.js';

@@ -1,3 +1,9 @@
+import {
+  LivegateError,
+  qualityPolicies,
+  type QualityPolicy,
+  strongestPolicy,
+} from '@livegate/core/domain';
 import type { Request } from 'express';
 
 /** The caller's `Prefer` header (RFC 7240). */
@@ -32,4 +38,25 @@ export function presentPreference({ respondAsync, waitMs }: Preference): string 
     ...(waitMs === undefined ? [] : [`wait=${Math.floor(waitMs / 1000)}`]),
   ];
   return applied.join(', ') || undefined;
+}
+
+/** The name of the request header with the policy, and of the response header with the codes. */
+export const QUALITY_HEADER = 'Livegate-Quality';
+
+/**
+ * The stronger of the request's header and the credential's setting: a request cannot weaken what its
+ * credential demands. Throws `invalid_quality_policy`, because a misspelt `enforce` that was ignored
+ * would let weak images pass.
+ */
+export function readQualityPolicy(
+  req: Request,
+  ofCredential: QualityPolicy | undefined,
+): QualityPolicy {
+  const asked = req.get(QUALITY_HEADER)?.trim().toLowerCase();
+  if (asked !== undefined && !isPolicy(asked)) throw new LivegateError('invalid_quality_policy');
+  return strongestPolicy(asked, ofCredential);
+}
+
+function isPolicy(text: string): text is QualityPolicy {
+  return (qualityPolicies as readonly string[]).includes(text);
 }

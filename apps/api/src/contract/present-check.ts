@@ -15,8 +15,8 @@ import {
 } from '@livegate/core/domain';
 import type { Response } from 'express';
 import type { z } from 'zod';
-import type { jobSchema, verdictSchema } from './answer-schemas.js';
-import { presentQuality, setQualityHeader } from './present-quality.js';
+import type { jobSchema, qualitySchema, verdictSchema } from './answer-schemas.js';
+import { QUALITY_HEADER } from './preference.js';
 
 export interface CheckPresentation {
   qualityPolicy: QualityPolicy;
@@ -50,6 +50,13 @@ export function presentCheck(
   res.json(body);
 }
 
+/** Names the codes of a weak image in the response header, under every policy. */
+export function setQualityHeader(res: Response, outcome: CheckOutcome | undefined): void {
+  if (!outcome || 'error' in outcome) return;
+  const codes = outcome.result.quality?.codes ?? [];
+  if (codes.length > 0) res.set(QUALITY_HEADER, codes.join(', '));
+}
+
 function presentResult({ verdict, quality }: CheckResult, policy: QualityPolicy) {
   return presentVerdict(verdict, policy === 'report' ? quality : undefined);
 }
@@ -76,6 +83,12 @@ export function presentVerdict(
     too_many_faces: 'too many faces detected',
   } as const;
   return { status: 'failed', result: { spoof_percentage: 1, status: reasons[verdict.kind] } };
+}
+
+/** `result.quality` of the body, which the policy `report` adds. */
+function presentQuality({ codes, face, measures }: Quality): z.output<typeof qualitySchema> {
+  const { facePixels, ...others } = measures;
+  return { codes, face, measures: { ...others, face_pixels: facePixels } };
 }
 
 function toError({ error, message }: Refusal): LivegateError {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
 import * as odd from '@livegate/testing/images/odd-images';
 import { selfie } from '@livegate/testing/images/photos';
-import { inspectImage } from './inspect-image.js';
+import { inspectImage } from './read-upload.js';
 
 const inspect = (bytes: Uint8Array) => inspectImage(bytes, 52_000_000);
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"></svg>';

@@ -1,14 +1,27 @@
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import {
+  imageKind,
   type ImageLimits,
+  imageTooLarge,
+  inspectHeader,
   type Leases,
   LivegateError,
   requireImageBytes,
 } from '@livegate/core/domain';
 import type { Request } from 'express';
+import { fileTypeFromBuffer } from 'file-type';
+import { MAX_WEBHOOK_URL_LENGTH } from '../../contract/webhooks.js';
 import { signalClose } from '../responses.js';
-import { isCompressed, limitBody, type ReadUpload, requireContentEncoding } from './read-body.js';
+import {
+  createByteCollector,
+  decompress,
+  isCompressed,
+  limitBody,
+  type ReadUpload,
+  requireContentEncoding,
+  type Upload,
+} from './read-body.js';
 import { createReadJson } from './read-json.js';
-import { createReadMultipart } from './read-multipart.js';
 import { bodyTooLarge, bytesInMemory, maxBodyBytes, type UploadForm } from './upload-permits.js';
 
 /**
@@ -71,4 +84,147 @@ function formOf(req: Request): UploadForm {
 function declaredBytes(req: Request): number | undefined {
   const length = req.get('content-length');
   return length !== undefined && !isCompressed(req) ? Number(length) : undefined;
+}
+
+/** As in Go and Django. A part takes 10 µs to parse: 10 MB of tiny parts would take seconds. */
+const MAX_PARTS = 1000;
+
+/** Reads the part `image`, with or without a filename, and the text fields of these names. */
+function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[]): ReadUpload {
+  const maxBytes = maxBodyBytes('multipart', limits.maxImageBytes);
+
+  return async (req) => {
+    const parser = createParser(req, limits.maxImageBytes);
+    const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
+    const fail = (error: Error) => parser.destroy(error);
+    const failIfCut = () => req.readableEnded || fail(new Error('the request body was cut off'));
+    body.on('error', fail);
+    req.on('close', failIfCut);
+    try {
+      const upload = collectParts(parser, mostImageBytes(req, limits), { limits, fieldNames });
+      body.pipe(parser);
+      return await upload;
+    } catch (error) {
+      throw error instanceof LivegateError ? error : invalidMultipart(error);
+    } finally {
+      // The request lives on while its caller waits: it must not refer to the image any more. The rest
+      // of its body is discarded.
+      req.off('close', failIfCut).unpipe().resume();
+      body.off('error', fail).unpipe();
+    }
+  };
+}
+
+/** Throws `invalid_multipart` for a type without a boundary. */
+function createParser(req: Request, maxImageBytes: number): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
+      limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
+      // As a text field, the image would be decoded by its part's charset, which changes its bytes.
+      isPartAFile: (name) => name === 'image',
+    });
+  } catch (cause) {
+    throw invalidMultipart(cause);
+  }
+}
+
+/** The image is no longer than its body, unless the body is compressed. */
+function mostImageBytes(req: Request, { maxImageBytes }: ImageLimits): number {
+  const length = req.get('content-length');
+  if (length === undefined || isCompressed(req)) return maxImageBytes;
+  return Math.min(Number(length), maxImageBytes);
+}
+
+function collectParts(
+  parser: BusboyInstance,
+  maxBytes: number,
+  { limits, fieldNames }: { limits: ImageLimits; fieldNames: readonly string[] },
+): Promise<Upload> {
+  return new Promise((resolve, reject) => {
+    let image: ReturnType<typeof createByteCollector> | undefined;
+    const fields: Record<string, string> = {};
+    parser.on('file', (_name, file) => {
+      // The parser fails as well, with the reason.
+      file.on('error', () => undefined);
+      // Rejected at its start, a second image takes no memory.
+      if (image) return reject(new LivegateError('too_many_images'));
+      image = createByteCollector(maxBytes);
+      file.on('data', image.add);
+      file.on('limit', () => reject(imageTooLarge(limits)));
+    });
+    parser.on('field', (name, value) => {
+      if (fieldNames.includes(name) && value) fields[name] = value;
+    });
+    parser.on('partsLimit', () => reject(tooManyParts()));
+    parser.on('error', reject);
+    parser.on('finish', () => {
+      if (!image) return reject(new LivegateError('missing_image'));
+      resolve({ image: image.take(), fields });
+    });
+  });
+}
+
+function tooManyParts(): LivegateError {
+  return new LivegateError('invalid_multipart', {
+    publicMessage: `the request body has more than ${MAX_PARTS} parts`,
+  });
+}
+
+function invalidMultipart(cause: unknown): LivegateError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new LivegateError('invalid_multipart', { detail, cause });
+}
+
+/**
+ * Decides from the bytes, without decoding them, whether the image may be decoded.
+ *
+ * Throws `invalid_image`, `unsupported_image_type` or `image_dimensions_exceeded`.
+ */
+export async function inspectImage(bytes: Uint8Array, maxImagePixels: number): Promise<void> {
+  if (!imageKind(bytes)) throw refuseKind(await nameKind(bytes));
+  inspectHeader(bytes, maxImagePixels);
+}
+
+/** Kinds of file that callers send by mistake; the refusal names them. */
+const namedKinds = /^image\/|^application\/pdf$/;
+/** Reported for files that merely contain a JPEG or PNG, for example behind an ID3 tag. */
+const acceptedKinds = /^image\/(?:jpeg|a?png)$/;
+
+function refuseKind(kind: string): LivegateError {
+  if (!namedKinds.test(kind) || acceptedKinds.test(kind)) {
+    return new LivegateError('invalid_image');
+  }
+  return new LivegateError('unsupported_image_type', {
+    publicMessage: `only JPEG and PNG images are supported, this is ${kind}`,
+  });
+}
+
+/** Reads only the first bytes, so that `file-type` does not search through an archive. */
+async function nameKind(bytes: Uint8Array): Promise<string> {
+  const start = bytes.subarray(0, START_BYTES);
+  if (isSvg(start)) return 'image/svg+xml';
+  const known = await fileTypeFromBuffer(start);
+  return known?.mime ?? (isTiff(start) ? 'image/tiff' : '');
+}
+
+/** The sample size that `file-type` recommends; only a few kinds need more. */
+const START_BYTES = 4100;
+
+/** SVG has no magic bytes: it is markup whose root element is near the start. */
+function isSvg(start: Uint8Array): boolean {
+  const text = decodeText(start).trimStart();
+  return text.startsWith('<') && /<svg[\s>]/.test(text);
+}
+
+/** Decodes by the byte order mark, and drops the mark. */
+function decodeText(start: Uint8Array): string {
+  const mark = Buffer.from(start.subarray(0, 2)).toString('hex');
+  const encoding = { fffe: 'utf-16le', feff: 'utf-16be' }[mark] ?? 'utf-8';
+  return new TextDecoder(encoding).decode(start);
+}
+
+/** `file-type` needs a TIFF's directory to name it, which is usually at the end of the file. */
+function isTiff(start: Uint8Array): boolean {
+  return /^(?:49492a00|4d4d002a)/.test(Buffer.from(start.subarray(0, 4)).toString('hex'));
 }
