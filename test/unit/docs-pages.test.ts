@@ -26,3 +26,9 @@ it('every path that CONTRIBUTING.md names exists', () => {
   expect(paths.length).toBeGreaterThan(20);
   expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
+
+it.each(pages)('no table in %s is wider than 100 columns', (page) => {
+  const lines = readFileSync(join(root, page), 'utf8').split('\n');
+  const rows = lines.filter((line) => line.trimStart().startsWith('|'));
+  expect(rows.filter((row) => row.length > 100)).toEqual([]);
+});
