@@ -140,9 +140,18 @@ describe('the errors of every operation are answered as documented', () => {
     const sent = { headers: authOf('fresh') };
     const send = () => client.call('sendTestWebhook', sent);
     while ((await send()).status !== 429);
-    for (const name of namesWith('rate_limited').filter((operation) => /Webhook/.test(operation))) {
-      await expectError(name, 'rate_limited', sent);
-    }
+    await expectError('sendTestWebhook', 'rate_limited', sent);
+    await expectError('replayWebhookDelivery', 'rate_limited', sent);
+  });
+
+  it('every request that starts no check: rate_limited after too many of them', async () => {
+    const sent = { headers: authOf('limited') };
+    await client.call('listWebhookEndpoints', sent);
+    const names = namesWith('rate_limited').filter(
+      (name) => namesWith('forbidden').includes(name) && !/^(check|createSession)/.test(name),
+    );
+    expect(names).toEqual(expect.arrayContaining(['readJob', 'readSession']));
+    for (const name of names) await expectError(name, 'rate_limited', sent);
   });
 
   it('readJob: invalid_quality_policy for an unknown policy', async () => {
@@ -240,8 +249,8 @@ describe('sessions are refused as documented', () => {
   it('every request of a page: rate_limited after too many of them', async () => {
     const sent = { params: { sid: await client.createSession() } };
     while ((await client.call('readSessionState', sent)).status !== 429);
-    const limited = namesWith('rate_limited').filter((name) => /Session/.test(name));
-    for (const name of limited.filter((operation) => operation !== 'createSession')) {
+    const withoutTenant = (name: string) => !namesWith('forbidden').includes(name);
+    for (const name of namesWith('rate_limited').filter(withoutTenant)) {
       await expectError(name, 'rate_limited', sent);
     }
   });

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { groupPhoto, selfie } from '@livegate/testing/images/photos';
-import { type Answer, postImage } from '@livegate/testing/product/post-image';
+import { type Answer, ask, postImage } from '@livegate/testing/product/post-image';
 import {
   createEnv,
   type Env,
@@ -190,12 +190,14 @@ describe('Redis', () => {
 
   it('a full Redis makes checks end with 503 overloaded, and checks succeed after it has room', async () => {
     const { api, client } = await startProduct();
+    const { requestId } = await postImage(api.url, await selfie());
     await client.config('SET', 'maxmemory', '1mb');
     onTestFinished(() => void client.config('SET', 'maxmemory', '0'));
     expect(await postImage(api.url, await selfie())).toMatchObject({
       status: 503,
       body: { error_code: 'overloaded' },
     });
+    expect(await ask(`${api.url}/v1/jobs/${requestId}`)).toMatchObject({ status: 200 });
     await client.config('SET', 'maxmemory', '0');
     await untilReady(api.url);
     expect(await postImage(api.url, await selfie())).toMatchObject(low);

@@ -72,3 +72,21 @@ export function limitRate(limiter: RateLimiter, defaultPerMinute: number): Reque
     next();
   };
 }
+
+/**
+ * The same for requests that start no check, such as reads of a job. They have a budget of their own,
+ * so that polling does not use up the rate of checks. No tenant name contains a colon.
+ */
+export function limitOtherRequests(limiter: RateLimiter, defaultPerMinute: number): RequestHandler {
+  return async (_req, res, next) => {
+    const { tenant, other_requests_per_minute } = res.locals.credential;
+    const perMinute = other_requests_per_minute ?? defaultPerMinute;
+    await limiter.consume(`other:${tenant}`, perMinute).catch(goOnIfFull);
+    next();
+  };
+}
+
+/** A full Redis cannot count. Reads need no memory, and deletions free some. */
+function goOnIfFull(error: unknown): void {
+  if (!(error instanceof LivegateError) || error.code !== 'overloaded') throw error;
+}

@@ -91,6 +91,8 @@ const credentialSchema = z.strictObject({
   permissions: z.array(z.enum(permissions)),
   /** Replaces the server's default for this tenant; 0 means no limit. */
   rate_limit_per_minute: z.int().min(0).optional(),
+  /** The same for requests that start no check. */
+  other_requests_per_minute: z.int().min(0).optional(),
   /** What this credential's requests do about weak images, at least; `header` by default. */
   quality: z.enum(qualityPolicies).optional(),
   created_at: z.iso.datetime().optional(),

@@ -32,6 +32,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_PLAYGROUND: z.stringbool().optional(),
   LIVEGATE_QUEUE_BOARD: z.stringbool().default(false),
   LIVEGATE_RATE_LIMIT_PER_MINUTE: integer(0).default(0),
+  LIVEGATE_OTHER_REQUESTS_PER_MINUTE: integer(0).default(12_000),
   LIVEGATE_DRAIN_MS: milliseconds(0).default(1000),
   LIVEGATE_REDIS_TIMEOUT_MS: milliseconds(1).default(500),
   LIVEGATE_SESSION_EMBED_ORIGINS: parsedBy(parseEmbedOrigins).optional(),

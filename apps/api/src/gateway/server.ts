@@ -9,7 +9,12 @@ import type { CancelCheck, DeleteCheck } from '../checks/end-check.js';
 import { createJobRoutes } from '../checks/job-routes.js';
 import { checkPassiveLiveness } from '../checks/passive-liveness.js';
 import type { SubmitCheck } from '../checks/submit-check.js';
-import { authenticate, authenticatePage, limitRate } from '../credentials/authenticate.js';
+import {
+  authenticate,
+  authenticatePage,
+  limitOtherRequests,
+  limitRate,
+} from '../credentials/authenticate.js';
 import type { CredentialBook } from '../credentials/credential-book.js';
 import { handleError, refuseMethod, refusePath } from '../http/answer-errors.js';
 import type { TrustedProxies } from '../http/base-url.js';
@@ -38,6 +43,8 @@ export interface ServerOptions {
   waitLimitMs: number;
   /** Per tenant; 0 means no limit. */
   rateLimitPerMinute: number;
+  /** The same for requests that start no check. */
+  otherRequestsPerMinute: number;
   /** The URL of this service, without a trailing slash; if unset, each request's own. */
   publicUrl: string | undefined;
   /** Proxies whose `X-Forwarded-*` headers are used; none if unset. */
@@ -101,33 +108,44 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   if (options.playground) app.get('/', showPage('playground'));
   app.use('/pages', sendPageAsset);
 
-  const forChecks = authenticate(deps.credentials, 'passive-liveness');
   app.post(
     '/face/v1/passive-liveness',
-    forChecks,
+    authenticate(deps.credentials, 'passive-liveness'),
     limitRate(deps.rateLimiter, options.rateLimitPerMinute),
     checkPassiveLiveness(options, deps),
   );
   app.all('/face/v1/passive-liveness', refuseMethod('POST'));
 
-  const jobs = createJobRoutes(options, deps);
-  app.get('/v1/jobs/:id', forChecks, jobs.read);
-  app.delete('/v1/jobs/:id', forChecks, jobs.remove);
-  app.all('/v1/jobs/:id', refuseMethod('GET', 'HEAD', 'DELETE'));
-  app.post('/v1/jobs/:id/cancel', forChecks, jobs.cancel);
-  app.all('/v1/jobs/:id/cancel', refuseMethod('POST'));
-
-  app.use(sessionRoutes(options, deps), pageRoutes(options, deps));
-  const forWebhooks = authenticate(deps.credentials, 'webhook-endpoints');
+  const limitOthers = limitOtherRequests(deps.rateLimiter, options.otherRequestsPerMinute);
+  app.use(jobRoutes(options, deps), sessionRoutes(options, deps), pageRoutes(options, deps));
+  const forWebhooks = [authenticate(deps.credentials, 'webhook-endpoints'), limitOthers];
   const forRoutes = { ...deps.webhooks.routes, publicUrl: options.publicUrl };
   app.use(webhookRoutes(forRoutes, forWebhooks));
 
-  const forOperators = authenticatePage(deps.credentials, 'queue-board');
+  const forOperators = [authenticatePage(deps.credentials, 'queue-board'), limitOthers];
   if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);
 
   app.use(refusePath);
   app.use(handleError);
   return app;
+}
+
+/** Every route by which tenants read and end their checks. */
+function jobRoutes(options: ServerOptions, deps: ServerDeps): Router {
+  const jobs = createJobRoutes(options, deps);
+  const mayRead = [
+    authenticate(deps.credentials, 'passive-liveness'),
+    limitOtherRequests(deps.rateLimiter, options.otherRequestsPerMinute),
+  ];
+  const router = Router();
+  const one = '/v1/jobs/:id';
+
+  router.get(one, mayRead, jobs.read);
+  router.delete(one, mayRead, jobs.remove);
+  router.all(one, refuseMethod('GET', 'HEAD', 'DELETE'));
+  router.post(`${one}/cancel`, mayRead, jobs.cancel);
+  router.all(`${one}/cancel`, refuseMethod('POST'));
+  return router;
 }
 
 /** Every route by which tenants manage hosted sessions. */
@@ -136,6 +154,7 @@ function sessionRoutes(options: ServerOptions, deps: ServerDeps): Router {
   const sessions = createSessionRoutes({ ...options, ...options.sessions }, deps);
   const forSessions = authenticate(credentials, 'sessions');
   const limitTenant = limitRate(rateLimiter, options.rateLimitPerMinute);
+  const limitOthers = limitOtherRequests(rateLimiter, options.otherRequestsPerMinute);
   const router = Router();
   const collection = '/face/v1/passive-liveness-sessions';
   const one = `${collection}/:sid`;
@@ -143,8 +162,8 @@ function sessionRoutes(options: ServerOptions, deps: ServerDeps): Router {
   router.post(collection, forSessions, limitTenant, readCreationBody, sessions.create);
   router.all(collection, refuseMethod('POST'));
 
-  router.get(one, forSessions, sessions.read);
-  router.delete(one, forSessions, sessions.remove);
+  router.get(one, forSessions, limitOthers, sessions.read);
+  router.delete(one, forSessions, limitOthers, sessions.remove);
   router.all(one, refuseMethod('GET', 'HEAD', 'DELETE'));
   return router;
 }
@@ -171,8 +190,8 @@ function pageRoutes(options: ServerOptions, deps: ServerDeps): Router {
   return router;
 }
 
-/** Every route that manages webhooks. `mayManage` authenticates the caller and its permission. */
-export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler): Router {
+/** Every route that manages webhooks. `mayManage` authenticates the caller and limits its rate. */
+export function webhookRoutes(deps: WebhookRoutesDeps, mayManage: RequestHandler[]): Router {
   const endpoints = createEndpointHandlers(deps);
   const secrets = createSecretHandlers(deps);
   const deliveries = createDeliveryHandlers(deps);

@@ -128,6 +128,7 @@ function toServerOptions(config: ApiConfig): ServerOptions {
     },
     waitLimitMs: config.LIVEGATE_WAIT_LIMIT_MS,
     rateLimitPerMinute: config.LIVEGATE_RATE_LIMIT_PER_MINUTE,
+    otherRequestsPerMinute: config.LIVEGATE_OTHER_REQUESTS_PER_MINUTE,
     publicUrl: config.LIVEGATE_PUBLIC_URL,
     trustedProxies: config.LIVEGATE_TRUST_PROXY,
     playground: config.LIVEGATE_PLAYGROUND ?? config.NODE_ENV !== 'production',

@@ -17,6 +17,8 @@ export function createRedisRateLimiter(redis: Redis, keys: Keys): RateLimiter {
       points: perMinute,
       duration: 60,
       rejectIfRedisNotReady: true,
+      // A refused tenant costs Redis nothing until its window ends.
+      inMemoryBlockOnConsumed: perMinute,
     });
     limiters.set(perMinute, limiter);
     return limiter;

@@ -18,6 +18,7 @@ import {
   type FakeCheckQueue,
   type Outage,
 } from '../index.js';
+import type { Router } from 'express';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { openAdmission } from '../../../../apps/api/src/admission/admission.js';
@@ -51,6 +52,7 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   maxUploadBytesInFlight?: number;
   uploadTimeoutMs?: number;
   rateLimiter?: RateLimiter;
+  queueBoard?: Router;
   /** The clock of sessions, in milliseconds since the epoch. */
   now?: () => number;
   /** Called with each log line. */
@@ -137,36 +139,36 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   const submitCheck = createSubmitCheck({ ...submitDeps, ...cancelAndDelete });
   const now = options.now ?? Date.now;
   const forSessions = { sessions, queue, webhooks, submitCheck, now, ...cancelAndDelete };
-  const server = createHttpServer(
-    createServer(
-      {
-        limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
-        waitLimitMs: 5000,
-        rateLimitPerMinute: 0,
-        publicUrl: undefined,
-        sessions: { keepMs: 60_000, frameAncestors: "'none'", requestsPerAddress: 0 },
-        ...options,
-      },
-      {
-        credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
-        rateLimiter,
-        admission,
-        leases,
-        uploads,
-        queue,
-        awaitCheck,
-        webhooks,
-        submitCheck,
-        sessions,
-        now,
-        ...openSessions(forSessions),
-        ...cancelAndDelete,
-        log,
-        isClosing: () => false,
-      },
-    ),
-    options.uploadTimeoutMs ?? 30_000,
+  const app = createServer(
+    {
+      limits: { maxImageBytes: 10 * 1024 * 1024, maxImagePixels: 52_000_000 },
+      waitLimitMs: 5000,
+      rateLimitPerMinute: 0,
+      otherRequestsPerMinute: 0,
+      publicUrl: undefined,
+      sessions: { keepMs: 60_000, frameAncestors: "'none'", requestsPerAddress: 0 },
+      ...options,
+    },
+    {
+      credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
+      rateLimiter,
+      queueBoard: options.queueBoard,
+      admission,
+      leases,
+      uploads,
+      queue,
+      awaitCheck,
+      webhooks,
+      submitCheck,
+      sessions,
+      now,
+      ...openSessions(forSessions),
+      ...cancelAndDelete,
+      log,
+      isClosing: () => false,
+    },
   );
+  const server = createHttpServer(app, options.uploadTimeoutMs ?? 30_000);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(async () => {
@@ -176,6 +178,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   });
   const { port } = server.address() as AddressInfo;
   return {
+    app,
     port,
     url: `http://127.0.0.1:${port}`,
     outage,

@@ -48,7 +48,7 @@ export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
   };
   const app = express();
   app.use(identifyRequest);
-  app.use(webhookRoutes(deps, authenticate(book, 'webhook-endpoints')));
+  app.use(webhookRoutes(deps, [authenticate(book, 'webhook-endpoints')]));
   app.use(refusePath);
   app.use(handleError);
   const server = createHttpServer(app, 30_000);

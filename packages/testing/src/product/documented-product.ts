@@ -16,7 +16,13 @@ const credentials = [
   developmentCredential,
   { ...developmentCredential, tenant: 'idle', username: 'idle', permissions: [] },
   { ...developmentCredential, tenant: 'fresh', username: 'fresh' },
-  { ...developmentCredential, tenant: 'limited', username: 'limited', rate_limit_per_minute: 1 },
+  {
+    ...developmentCredential,
+    tenant: 'limited',
+    username: 'limited',
+    rate_limit_per_minute: 1,
+    other_requests_per_minute: 1,
+  },
 ];
 
 export const authOf = (username: string) => ({

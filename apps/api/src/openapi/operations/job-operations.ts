@@ -18,7 +18,7 @@ const id: Parameter = {
 };
 
 const shared = { tags: ['Jobs'], security: bothCredentials };
-const readErrors = [...credentialErrors, 'not_found', 'unavailable'] as const;
+const readErrors = [...credentialErrors, 'not_found', 'rate_limited', 'unavailable'] as const;
 
 /** `/v1/jobs`. Another tenant's job is answered like one that does not exist. */
 export function jobPaths(): Paths {

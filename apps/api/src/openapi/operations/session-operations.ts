@@ -27,7 +27,7 @@ export function sessionPaths(): Paths {
 }
 
 const forTenants = { tags: ['Sessions'], security: bothCredentials };
-const readErrors: ErrorCode[] = [...credentialErrors, 'not_found', 'unavailable'];
+const readErrors: ErrorCode[] = [...credentialErrors, 'not_found', 'rate_limited', 'unavailable'];
 
 const createSession = describeOperation({
   ...forTenants,

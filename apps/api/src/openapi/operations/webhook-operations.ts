@@ -28,7 +28,7 @@ const delivery: Parameter = {
   examples: { delivery: { value: deliveries.test.value.id } },
 };
 
-const readErrors: ErrorCode[] = [...credentialErrors, 'unavailable'];
+const readErrors: ErrorCode[] = [...credentialErrors, 'rate_limited', 'unavailable'];
 const writeErrors: ErrorCode[] = [...readErrors, 'overloaded'];
 const bodyErrors: ErrorCode[] = ['invalid_json', 'invalid_request', 'unsupported_media_type'];
 
@@ -180,7 +180,7 @@ const sendTest = manage({
       examples: { test: deliveries.test },
     }),
   },
-  errors: ['not_found', 'rate_limited', ...writeErrors],
+  errors: ['not_found', ...writeErrors],
 });
 
 const listDeliveries = manage({
@@ -207,7 +207,7 @@ const replayDelivery = manage({
       examples: { replayed: deliveries.replayed },
     }),
   },
-  errors: ['not_found', 'rate_limited', ...writeErrors],
+  errors: ['not_found', ...writeErrors],
 });
 
 const rotateTenantSecret = manage({
