@@ -2,10 +2,10 @@ import {
   createKeys,
   createRedisCheckQueue,
   createRedisImageStore,
-  oneSlotRule,
   type Redis,
 } from '@livegate/core/redis';
 import { readConfig, sharedConfig } from '@livegate/core/runtime';
+import { oneSlotRule } from '@livegate/core/store-url';
 import { exampleJob } from '@livegate/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';

@@ -110,7 +110,11 @@ describe.each([
 
 it('a worker that is stopped while it loads its models takes no check', async () => {
   // Measuring the layout makes loading take a second.
-  const env = createEnv({ LIVEGATE_ENGINES: 'auto', LIVEGATE_INTRA_OP_THREADS: 'auto' });
+  const env = createEnv({
+    LIVEGATE_ENGINES: 'auto',
+    LIVEGATE_INTRA_OP_THREADS: 'auto',
+    LIVEGATE_MEASURE_LAYOUT: 'true',
+  });
   const queue = await openQueue(env);
   await queue.add('a', exampleJob);
 

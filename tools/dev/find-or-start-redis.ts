@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { parseStoreUrl, type StoreHost } from '@livegate/core/redis';
+import { parseStoreUrl, type StoreHost } from '@livegate/core/store-url';
 import {
   aptInstaller,
   describeMachine,

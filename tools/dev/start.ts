@@ -17,7 +17,6 @@ import {
   untilReady,
 } from './processes.js';
 import { findOrStartRedis, type Redis, startOwnRedis } from './find-or-start-redis.js';
-import { writeSamplePhoto } from './sample-photo.js';
 
 const readyWithinMs = 180_000;
 // Time for a worker to finish its checks; the default of most supervisors.
@@ -41,7 +40,7 @@ async function start(): Promise<number> {
   await requireFreePort(port, host);
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
   await prepareModels(modelsDir, say);
-  if (!existsSync(samplePath)) await writeSamplePhoto(samplePath);
+  if (!existsSync(samplePath)) await writeSample();
 
   const services: Service[] = [];
   const interrupted = untilInterrupted({
@@ -64,6 +63,12 @@ async function start(): Promise<number> {
     await images?.stop();
     await redis.stop();
   }
+}
+
+/** Imports sharp only here, which would delay every other start. */
+async function writeSample(): Promise<void> {
+  const { writeSamplePhoto } = await import('./sample-photo.js');
+  await writeSamplePhoto(samplePath);
 }
 
 /** The worker reads its models again. */

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { CatalogueModel } from '@livegate/worker/models/catalogue';
-import { EnvHttpProxyAgent, fetch } from 'undici';
 
 const run = promisify(execFile);
 
@@ -67,6 +66,8 @@ function fetchFromMirror(mirror: string): typeof fetchFromSource {
 
 /** Follows redirects, and uses the proxy of HTTPS_PROXY and NO_PROXY. */
 async function download(url: string): Promise<Buffer> {
+  // Imported here: it would delay every `npm start`, which seldom downloads.
+  const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent();
   try {
     const signal = AbortSignal.timeout(DOWNLOAD_MS);

@@ -11,7 +11,6 @@ import {
 import { readOwn } from '@livegate/worker/models/load-models';
 import { readRollout, startingRollout } from '@livegate/worker/models/rollout';
 import { fetchPublishedFiles, hash } from './fetch-published-files.js';
-import { prepareFile } from './prepare-file.js';
 
 /** Relative to the repository's root, which is the working directory. */
 const SHIPPED = join('models', CATALOGUE_FILE);
@@ -91,6 +90,8 @@ export async function prepareFiles(
 /** A mirror may have the prepared file, which is used as it is. */
 async function prepare(bytes: Buffer, model: NamedModel): Promise<Uint8Array> {
   if (hash(bytes) === model.sha256) return bytes;
+  // Imported here: it would delay every `npm start`, which seldom prepares a file.
+  const { prepareFile } = await import('./prepare-file.js');
   const prepared = await prepareFile(bytes, model);
   const found = hash(prepared.bytes);
   if (found === model.sha256) return prepared.bytes;

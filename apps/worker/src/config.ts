@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { oneSlotRule, redisConfig } from '@livegate/core/redis';
+import { oneSlotRule, redisConfig } from '@livegate/core/store-url';
 import {
   type ConfigRule,
   fraction,
@@ -40,6 +40,7 @@ export const workerConfigSchema = z.object({
   LIVEGATE_ENGINES: orAuto(integer(1)),
   LIVEGATE_INTRA_OP_THREADS: orAuto(integer(1)),
   LIVEGATE_MAX_BATCH: orAuto(integer(1)),
+  LIVEGATE_MEASURE_LAYOUT: z.stringbool().default(false),
   LIVEGATE_LINGER_MS: orAuto(milliseconds()),
   LIVEGATE_CONCURRENCY: orAuto(integer(1)),
   LIVEGATE_FACE_SCORE_THRESHOLD: fraction().default(0.9),
@@ -133,6 +134,7 @@ export function toSchedulerConfig(config: WorkerConfig, rollout: Rollout): Sched
       engines: given(config.LIVEGATE_ENGINES),
       intraOpThreads: given(config.LIVEGATE_INTRA_OP_THREADS),
       maxBatch: given(config.LIVEGATE_MAX_BATCH),
+      measure: config.LIVEGATE_MEASURE_LAYOUT,
     },
     lingerMs: given(config.LIVEGATE_LINGER_MS) ?? (onCpu ? LINGER_MS.cpu : LINGER_MS.accelerator),
     // Not on a CPU: it has other work between runs, and a batch that waits in one engine cannot
@@ -142,7 +144,7 @@ export function toSchedulerConfig(config: WorkerConfig, rollout: Rollout): Sched
   };
 }
 
-/** A setting that may be `auto`, so that the worker measures or chooses it. */
+/** A setting that may be `auto`: the worker chooses it. */
 function orAuto<Schema extends z.ZodType>(schema: Schema) {
   return z
     .union([z.literal('auto'), schema], { error: 'expected "auto" or a whole number' })

@@ -1,6 +1,6 @@
 import { inspectHeader } from '@livegate/core/domain';
 import { readWorkerConfig, toSchedulerConfig } from '@livegate/worker/config';
-import { countCpus } from '@livegate/worker/engine/choose-layout';
+import { countCpus } from '@livegate/worker/engine/count-cpus';
 import { type Engine, openEngine } from '@livegate/worker/engine/open-engine';
 import { createDecodeImage } from '@livegate/worker/inference/decode/decode-image';
 import type { Picture } from '@livegate/worker/inference/picture';

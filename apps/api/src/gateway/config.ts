@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs';
-import { oneSlotRule, redisConfig } from '@livegate/core/redis';
+import { oneSlotRule, redisConfig } from '@livegate/core/store-url';
 import {
   type ConfigRule,
   integer,

@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { join, posix } from 'node:path';
 import type { ExecutionProvider } from '../models/open-session.js';
 
 /** How one worker uses the cores or devices of its machine. */
@@ -13,8 +10,11 @@ export interface EngineLayout {
   maxBatch: number;
 }
 
-/** The configured parts of a layout; undefined parts are chosen by measuring. */
-export type LayoutSettings = { [Part in keyof EngineLayout]: EngineLayout[Part] | undefined };
+/** The configured parts of a layout; undefined parts are known, or chosen by measuring. */
+export type LayoutSettings = { [Part in keyof EngineLayout]: EngineLayout[Part] | undefined } & {
+  /** On a CPU, measures whether another layout is faster than the known one. */
+  measure?: boolean;
+};
 
 export interface Machine {
   executionProvider: ExecutionProvider;
@@ -30,22 +30,36 @@ export interface Trial {
   close(): Promise<void>;
 }
 
-export type OpenTrial = (layout: Omit<EngineLayout, 'maxBatch'>) => Promise<Trial>;
+type Split = Omit<EngineLayout, 'maxBatch'>;
 
-/** Least speed-up for which a layout is chosen: on a shared machine, smaller ones are noise. */
+export type OpenTrial = (split: Split) => Promise<Trial>;
+
+/** Least speed-up for which another layout is chosen. */
 const CLEARLY_FASTER = 1.1;
 
 interface BatchSteps {
-  /** Each measured batch is this many times the previous one. */
+  /** Each measured batch is this many times larger or smaller than the one before. */
   factor: number;
   largest: number;
   /** Least speed-up of a step. */
   gain: number;
+  rounds: number;
 }
 
-const CPU_BATCHES: BatchSteps = { factor: 2, largest: 8, gain: CLEARLY_FASTER };
-/** Few sizes, because each takes seconds to prepare: see `padRunFor`. A step is two doublings. */
-const DEVICE_BATCHES: BatchSteps = { factor: 4, largest: 64, gain: CLEARLY_FASTER ** 2 };
+const CPU_BATCHES: BatchSteps = { factor: 2, largest: 8, gain: CLEARLY_FASTER, rounds: 7 };
+/**
+ * Few sizes and rounds, because each change of the size takes seconds: see `padRunFor`. A step is
+ * two doublings.
+ */
+const DEVICE_BATCHES: BatchSteps = {
+  factor: 4,
+  largest: 64,
+  gain: CLEARLY_FASTER ** 2,
+  rounds: 3,
+};
+
+/** Measured on an H100 (docs/explanation/performance.md). */
+const DEVICE_BATCH = 16;
 
 /**
  * Engines for each accelerator. An engine's thread draws frames and crops for three quarters of a
@@ -55,8 +69,11 @@ const DEVICE_BATCHES: BatchSteps = { factor: 4, largest: 64, gain: CLEARLY_FASTE
 const ENGINES_PER_DEVICE = 4;
 
 /**
- * Chooses the parts of the layout that are not configured, by measuring the models on this machine.
- * On a tie, more engines and smaller batches win, because they answer sooner.
+ * Chooses the parts of the layout that are not configured. On a CPU they are known: one engine for
+ * each core, with one thread and one image in a run. A short measurement at the start of a busy
+ * machine may be wrong, and then stays wrong until the next start. So another layout is chosen only
+ * where measuring is asked for, or on an accelerator, and only if it beats the known one clearly
+ * and repeatedly.
  */
 export async function chooseLayout(
   settings: LayoutSettings,
@@ -84,37 +101,40 @@ async function chooseOnDevices(
   if (maxBatch) return { engines, intraOpThreads, maxBatch };
 
   const trial = await openTrial({ engines: Math.min(engines, devices), intraOpThreads });
-  const batch = await chooseBatch(trial, await trial.measure(1), DEVICE_BATCHES);
+  const batch = await chooseBatch(trial, DEVICE_BATCH, DEVICE_BATCHES);
   await trial.close();
   return { engines, intraOpThreads, maxBatch: batch };
 }
 
-/** First engines and threads, with one image a batch; then the batch. */
 async function chooseOnCpu(
   settings: LayoutSettings,
   machine: Machine,
   openTrial: OpenTrial,
 ): Promise<EngineLayout> {
-  const { maxBatch } = settings;
-  const splits = listSplits(settings, machine);
-  if (splits.length === 1 && maxBatch) return { ...splits[0]!, maxBatch };
+  const [known, ...others] = listSplits(settings, machine);
+  const { maxBatch, measure = false } = settings;
+  const nothingToMeasure = others.length === 0 && maxBatch !== undefined;
+  if (!measure || nothingToMeasure) return { ...known!, maxBatch: maxBatch ?? 1 };
 
-  let best: { split: (typeof splits)[number]; trial: Trial; rate: number } | undefined;
-  for (const split of splits) {
+  let best = { split: known!, trial: await openTrial(known!) };
+  for (const split of others) {
     const trial = await openTrial(split);
-    const rate = await trial.measure(1);
-    const faster = !best || rate > CLEARLY_FASTER * best.rate;
-    await (faster ? best?.trial : trial)?.close();
-    if (faster) best = { split, trial, rate };
+    const contest = { gain: CLEARLY_FASTER, rounds: CPU_BATCHES.rounds };
+    const wins = await beats(
+      () => trial.measure(1),
+      () => best.trial.measure(1),
+      contest,
+    );
+    await (wins ? best.trial : trial).close();
+    if (wins) best = { split, trial };
   }
-  const { split, trial, rate } = best!;
-  const batch = maxBatch ?? (await chooseBatch(trial, rate, CPU_BATCHES));
-  await trial.close();
-  return { ...split, maxBatch: batch };
+  const batch = maxBatch ?? (await chooseBatch(best.trial, 1, CPU_BATCHES));
+  await best.trial.close();
+  return { ...best.split, maxBatch: batch };
 }
 
-/** All cores as engines of one, two or four threads each. */
-function listSplits(settings: LayoutSettings, { cpus }: Machine) {
+/** All cores as engines of one, two or four threads each; the known split is the first. */
+function listSplits(settings: LayoutSettings, { cpus }: Machine): Split[] {
   const threads = settings.intraOpThreads ? [settings.intraOpThreads] : [1, 2, 4];
   return threads
     .filter((count) => count <= cpus || settings.intraOpThreads)
@@ -124,97 +144,39 @@ function listSplits(settings: LayoutSettings, { cpus }: Machine) {
     }));
 }
 
-/** Enlarges the batch, from one image, while that is clearly faster. */
+/** Enlarges the known batch, or else reduces it, while that is clearly faster. */
 async function chooseBatch(
   trial: Trial,
-  rateOfOne: number,
-  { factor, largest, gain }: BatchSteps,
+  known: number,
+  { factor, largest, ...contest }: BatchSteps,
 ): Promise<number> {
-  let best = { batch: 1, rate: rateOfOne };
-  while (best.batch < largest) {
-    const batch = factor * best.batch;
-    const rate = await trial.measure(batch);
-    if (rate < gain * best.rate) break;
-    best = { batch, rate };
-  }
-  return best.batch;
+  const climb = async (from: number, next: (batch: number) => number): Promise<number> => {
+    const batch = next(from);
+    if (batch < 1 || batch > largest) return from;
+    const wins = await beats(
+      () => trial.measure(batch),
+      () => trial.measure(from),
+      contest,
+    );
+    return wins ? await climb(batch, next) : from;
+  };
+  const larger = await climb(known, (batch) => batch * factor);
+  return larger > known ? larger : await climb(known, (batch) => batch / factor);
 }
 
 /**
- * The number of threads that can run at once: the cores that this process may use, or the lowest
- * CPU limit of its cgroups, rounded down, at least 1. Node counts only cores, and with more threads
- * than the limit the kernel throttles a thread while others wait for it. `root` contains /proc and
- * /sys.
+ * Measures both in turns. The challenger wins if it is clearly faster in every round. A program that
+ * takes half of the cores away at random gives one round to it in four, so seven in a row in one
+ * case of 16,000.
  */
-export function countCpus(root = '/'): number {
-  const limits = findCpuFolders(root).map((folder) => readCpuLimit(join(root, folder)));
-  return Math.max(1, Math.floor(Math.min(availableParallelism(), ...limits)));
-}
-
-/** The folders of the cgroups of this process and of their parents: each may have a limit. */
-function findCpuFolders(root: string): string[] {
-  const mounts = readLines(join(root, 'proc/self/mountinfo')).flatMap(parseMount);
-  return readLines(join(root, 'proc/self/cgroup')).flatMap((line) => {
-    // "0::/path" in version 2, "4:cpu,cpuacct:/path" in version 1; a system may have both.
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const isOurs = ({ controllers: mounted }: Mount) =>
-      controllers === '' ? mounted === undefined : mounted?.includes('cpu');
-    if (controllers !== '' && !controllers.split(',').includes('cpu')) return [];
-    const mount = mounts.find(isOurs);
-    return mount ? listFolders(mount, path) : [];
-  });
-}
-
-interface Mount {
-  /** The cgroup that is mounted at `folder`. */
-  cgroup: string;
-  folder: string;
-  /** Only in version 1; version 2 has all controllers in one tree. */
-  controllers?: string[];
-}
-
-/** Parses a line of proc_pid_mountinfo(5); " - " ends its optional fields. */
-function parseMount(line: string): Mount[] {
-  const [before = '', after = ''] = line.split(' - ');
-  const [, , , cgroup = '', folder = ''] = before.split(' ').map(unescape);
-  const [type, , options = ''] = after.split(' ');
-  if (type === 'cgroup2') return [{ cgroup, folder }];
-  return type === 'cgroup' ? [{ cgroup, folder, controllers: options.split(',') }] : [];
-}
-
-/** The folders from the mounted cgroup down to that of this process. */
-function listFolders({ cgroup, folder }: Mount, path: string): string[] {
-  // Both paths are relative to the same cgroup namespace; a path outside the mount is not visible.
-  const inside = posix.relative(cgroup, path);
-  const names = inside.startsWith('..') ? [] : inside.split('/').filter((name) => name !== '');
-  return [...Array(names.length + 1).keys()].map((count) => join(folder, ...names.slice(0, count)));
-}
-
-/** In cores: quota divided by period, both in microseconds. "max" or -1 means no limit. */
-function readCpuLimit(folder: string): number {
-  const [version2 = ''] = readLines(join(folder, 'cpu.max'));
-  const [quota, period] = version2 === '' ? readVersion1(folder) : version2.split(' ').map(Number);
-  return quota && period && quota > 0 ? quota / period : Infinity;
-}
-
-function readVersion1(folder: string): number[] {
-  return ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map((file) =>
-    Number(readLines(join(folder, file))[0]),
-  );
-}
-
-/** Empty if the file does not exist: on other systems, without cgroups, in the outermost cgroup. */
-function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, 'utf8').split('\n');
-  } catch {
-    return [];
+async function beats(
+  challenger: () => Promise<number>,
+  known: () => Promise<number>,
+  { gain, rounds }: { gain: number; rounds: number },
+): Promise<boolean> {
+  for (let round = 0; round < rounds; round++) {
+    const rate = await known();
+    if ((await challenger()) < gain * rate) return false;
   }
-}
-
-/** Decodes octal escapes: a space in a path is `\040`. */
-function unescape(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, code: string) =>
-    String.fromCharCode(parseInt(code, 8)),
-  );
+  return true;
 }

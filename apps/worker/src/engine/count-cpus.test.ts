@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { countCpus } from './choose-layout.js';
+import { countCpus } from './count-cpus.js';
 
 const cores = availableParallelism();
 /** CPU quotas in microseconds per period of 100 ms. */

@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '@livegate/core/telemetry';
 import type { Picture } from '../inference/picture.js';
-import {
-  chooseLayout,
-  countCpus,
-  type EngineLayout,
-  type LayoutSettings,
-} from './choose-layout.js';
+import { chooseLayout, type EngineLayout, type LayoutSettings } from './choose-layout.js';
+import { countCpus } from './count-cpus.js';
 import {
   type AssessedRun,
   type Engine,
@@ -19,7 +15,6 @@ export interface EnginesConfig extends Omit<
   EngineSpec,
   'deviceId' | 'intraOpThreads' | 'maxBatch'
 > {
-  /** Parts that are undefined are chosen by measuring. */
   layout: LayoutSettings;
   /** Number of accelerators over which the engines are spread. */
   devices: number;
@@ -64,9 +59,15 @@ export const openEngines: OpenEngines = async (config, deps) => {
   const pace = oneByOne ? restAfter : start;
   const openWarm = async (index: number) => {
     const engine = await pace(() => open(index, layout));
+    const practise = async () => {
+      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.practise);
+    };
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
-      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.practise);
+      // At a start nobody waits for other engines: checks run between the runs of practice. A
+      // crash meanwhile rejects the next run as well.
+      if (oneByOne) await practise();
+      else void practise().catch(() => undefined);
     } catch (error) {
       await engine.close();
       throw error;

@@ -3,7 +3,8 @@ import { type ImageHeader, inspectHeader, type ModelSetFacts } from '@livegate/c
 import { limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
 import { Semaphore } from 'async-mutex';
-import { countCpus, type EngineLayout } from '../engine/choose-layout.js';
+import type { EngineLayout } from '../engine/choose-layout.js';
+import { countCpus } from '../engine/count-cpus.js';
 import { EngineCrash } from '../engine/open-engine.js';
 import {
   createDecodeImage,

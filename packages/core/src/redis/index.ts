@@ -26,7 +26,6 @@ export {
   type WatchedRedis,
   watchSettings,
 } from './connection/server-state.js';
-export { oneSlotRule, parseStoreUrl, redisConfig, type StoreHost } from './connection/store-url.js';
 export { createRedisIdempotencyKeys } from './idempotency-keys.js';
 export { createRedisImageStore } from './image-store.js';
 export { createKeys, type Keys } from './keys.js';
