@@ -28,7 +28,7 @@ const layers: Record<string, string[]> = {
     'run-session',
     'livegate-capture',
   ],
-  'packages/core/src': ['domain', 'ports', 'runtime', 'telemetry', 'redis'],
+  'packages/core/src': ['domain', 'browser', 'ports', 'runtime', 'telemetry', 'redis'],
   'apps/api/src': [
     'contract',
     'http',
@@ -98,6 +98,11 @@ const rules: Rule[] = [
     why: 'the capture imports only itself and the QR code, because other sites load it as one module',
     from: /^packages\/capture\//,
     only: /^(packages\/capture\/|lean-qr$)/,
+  },
+  {
+    why: 'the parts for browsers import only files that need nothing of Node',
+    from: /^packages\/core\/src\/(browser|domain\/(quality|image\/place-face))\.ts$/,
+    only: /^packages\/core\/src\/domain\/(quality|image\/place-face)\.ts$/,
   },
   {
     why: 'core imports no app',

@@ -73,6 +73,12 @@ describe('the answer about a weak image', () => {
     expect(named).toBe('face_too_close, image_too_blurry');
   });
 
+  it('says in a report where the judged picture was cut out of the image', async () => {
+    const content = { x: 0.5, y: 0.5, width: 0.7, height: 0.8, tilt: 20 };
+    const { body } = await check(ended({ ...weak, content }), policy('report'));
+    expect(body).toMatchObject({ result: { quality: { ...shownWeak, content } } });
+  });
+
   it('is a 400 with the first code and its hint for a caller that enforces', async () => {
     const { status, body, named } = await check(ended(weak), policy('enforce'));
     expect(status).toBe(400);

@@ -95,7 +95,7 @@ async function isPutStraight(image: Buffer): Promise<boolean> {
     .raw()
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
-  const kept = removeSurround({ pixels: new Uint8Array(data), width, height });
+  const { picture: kept } = removeSurround({ pixels: new Uint8Array(data), width, height });
   return kept.width !== width || kept.height !== height;
 }
 

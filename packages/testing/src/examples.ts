@@ -68,7 +68,13 @@ export const exampleWorker: WorkerFacts = {
   jobVersions: [JOB_VERSION],
   models: [
     { name: 'fr-detect', version: '0.0.1', sha256: '01234567', task: 'detect' },
-    { name: 'fr-liveness', version: '0.0.1', sha256: '89abcdef', task: 'classify' },
+    {
+      name: 'fr-liveness',
+      version: '0.0.1',
+      sha256: '89abcdef',
+      task: 'classify',
+      views: [{ scale: 2, fill: 'reflect' }],
+    },
   ],
   executionProvider: 'cpu',
   cutPoints: { moderate: 0.4, high: 0.7 },

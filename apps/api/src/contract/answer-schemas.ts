@@ -24,7 +24,20 @@ export const qualitySchema = z
       ),
     face: z
       .object({ left: shareSchema, top: shareSchema, width: shareSchema, height: shareSchema })
-      .describe('The face box in the upright picture, as shares of its width and height.'),
+      .describe('The face box in the judged picture, as shares of its width and height.'),
+    content: z
+      .object({
+        x: z.number().describe('The center, as a share of the width of the image.'),
+        y: z.number(),
+        width: z.number().describe('As a share of the width of the image.'),
+        height: z.number(),
+        tilt: z.number().min(-45).max(45).describe('By how many degrees clockwise it is turned.'),
+      })
+      .optional()
+      .describe(
+        'Where the judged picture lies in the image, before `measures.rotation` turned it; absent ' +
+          'unless the image shows it on a surround of one color.',
+      ),
     measures: z.object({
       inside: z
         .number()
@@ -165,6 +178,13 @@ export const modelSetsSchema = z.object({
             version: z.string(),
             sha256: z.string().regex(/^[0-9a-f]{64}$/),
             task: z.enum(['detect', 'classify']),
+            views: z
+              .array(z.object({ scale: z.number(), fill: z.enum(['zero', 'reflect']) }))
+              .optional()
+              .describe(
+                'Of a classifier: the squares that it sees around the face, as multiples of the ' +
+                  'longer side of the face box, and what fills them beyond the picture.',
+              ),
           }),
         ),
       }),

@@ -86,9 +86,9 @@ export function presentVerdict(
 }
 
 /** `result.quality` of the body, which the policy `report` adds. */
-function presentQuality({ codes, face, measures }: Quality): z.output<typeof qualitySchema> {
-  const { facePixels, ...others } = measures;
-  return { codes, face, measures: { ...others, face_pixels: facePixels } };
+function presentQuality(quality: Quality): z.output<typeof qualitySchema> {
+  const { facePixels, ...measures } = quality.measures;
+  return { ...quality, measures: { ...measures, face_pixels: facePixels } };
 }
 
 function toError({ error, message }: Refusal): LivegateError {

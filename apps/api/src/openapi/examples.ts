@@ -197,7 +197,16 @@ export const modelSets: Example = {
         execution_provider: 'cpu',
         models: [
           { name: 'fr-detect', version: '0.0.1', sha256: '0123abcd'.repeat(8), task: 'detect' },
-          { name: 'fr-liveness', version: '0.0.1', sha256: '89abcdef'.repeat(8), task: 'classify' },
+          {
+            name: 'fr-liveness',
+            version: '0.0.1',
+            sha256: '89abcdef'.repeat(8),
+            task: 'classify',
+            views: [
+              { scale: 2, fill: 'reflect' },
+              { scale: 2.7, fill: 'zero' },
+            ],
+          },
         ],
       },
     ],

@@ -1,13 +1,15 @@
+import { squareAround } from '@livegate/core/domain';
 import type { Fill, Resize, View } from '../models/catalogue.js';
 import {
   type Box,
   type ImageTensor,
-  longerSide,
   normalize,
   type Picture,
   planesOf,
   type Size,
 } from './picture.js';
+
+export { squareAround };
 
 export interface Crop {
   face: Box;
@@ -32,16 +34,6 @@ export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): voi
 export function leavesPicture(picture: Size, crop: Crop, input: Size): boolean {
   const { columns, rows } = sampleCrop(picture, crop, input);
   return columns.leavesPicture || rows.leavesPicture;
-}
-
-/** The square with `scale` times the longer side of the box, around the center of the box. */
-export function squareAround(box: Box, scale: number): { left: number; top: number; side: number } {
-  const side = scale * longerSide(box);
-  return {
-    left: (box.left + box.right - side) / 2,
-    top: (box.top + box.bottom - side) / 2,
-    side,
-  };
 }
 
 interface SampledCrop {

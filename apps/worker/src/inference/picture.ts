@@ -1,6 +1,8 @@
-import type { Rotation } from '@livegate/core/domain';
+import { type Box, longerSide, type Rotation, type Size } from '@livegate/core/domain';
 import type { ModelInput } from '../models/catalogue.js';
 import type { ModelOutputs } from '../models/open-session.js';
+
+export { type Box, longerSide, type Size };
 
 /** A decoded, upright image: 8-bit sRGB [height, width, 3], row by row from the top left. */
 export interface Picture {
@@ -10,28 +12,10 @@ export interface Picture {
   height: number;
 }
 
-export interface Size {
-  width: number;
-  height: number;
-}
-
-/** A rectangle in pixels of the picture; it may reach beyond the picture's edges. */
-export interface Box {
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
-}
-
 export interface Face {
   box: Box;
   /** The detector's confidence, 0..1. */
   score: number;
-}
-
-/** The longer side of a box, in pixels: the size of a face. */
-export function longerSide(box: Box): number {
-  return Math.max(box.right - box.left, box.bottom - box.top);
 }
 
 /** One axis of a turned picture, in the array of the picture before it was turned. */

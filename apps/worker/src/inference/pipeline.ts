@@ -69,7 +69,14 @@ export async function assessPictures(
   { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
-  const detect = await timed(() => detectUpright(detector, pictures.map(removeSurround)));
+  const detect = await timed(async () => {
+    const uncovered = pictures.map(removeSurround);
+    const upright = await detectUpright(
+      detector,
+      uncovered.map(({ picture }) => picture),
+    );
+    return upright.map((seen, i) => ({ ...seen, content: uncovered[i]!.content }));
+  });
   const choices = detect.result.map(({ faces, ...upright }) => ({
     ...upright,
     ...chooseFace(faces, minFaceRatio),
@@ -81,8 +88,8 @@ export async function assessPictures(
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
   return choices.map((choice) => {
     if (choice.kind !== 'one') return { assessment: { kind: choice.kind }, timings };
-    const { picture, box, rotation } = choice;
-    const quality = measureQuality(picture, box, rotation);
+    const { picture, box, rotation, content } = choice;
+    const quality = { ...measureQuality(picture, box, rotation), ...(content && { content }) };
     const score = classify.result.shift()!;
     return { assessment: { kind: 'scored', rotation, quality, ...score }, timings };
   });

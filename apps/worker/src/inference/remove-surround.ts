@@ -1,3 +1,4 @@
+import { type ContentPlace, type Point, turnBy } from '@livegate/core/domain';
 import type { Box, Picture, Size } from './picture.js';
 
 /*
@@ -11,17 +12,17 @@ import type { Box, Picture, Size } from './picture.js';
  */
 
 /**
- * The content of a picture that is a rectangle on a surround of one color; other pictures as they
- * are. A wall behind a person stays: what is before it is not a rectangle.
+ * The content of a picture that is a rectangle on a surround of one color, and where it was; other
+ * pictures as they are. A wall behind a person stays: what is before it is not a rectangle.
  */
-export function removeSurround(picture: Picture): Picture {
+export function removeSurround(picture: Picture): { picture: Picture; content?: ContentPlace } {
   const color = cornerColor(picture);
-  if (!color) return picture;
+  if (!color) return { picture };
   for (const noise of NOISE) {
     const content = fitRectangle(traceContent(picture, { color, noise }), picture);
     if (content) return cutRectangle(picture, content);
   }
-  return picture;
+  return { picture };
 }
 
 type Color = [red: number, green: number, blue: number];
@@ -58,11 +59,6 @@ function isColor(pixels: Uint8Array, at: number, { color, noise }: Surround): bo
     Math.abs(pixels[at + 1]! - green) <= noise &&
     Math.abs(pixels[at + 2]! - blue) <= noise
   );
-}
-
-interface Point {
-  x: number;
-  y: number;
 }
 
 /** How many rows and how many columns are traced. */
@@ -181,9 +177,19 @@ function distanceToSides({ left, top, right, bottom }: Box, tilt: number) {
   };
 }
 
-/** The pixels inside the rectangle, put straight. */
-function cutRectangle(picture: Picture, rectangle: Rectangle): Picture {
-  return rectangle.tilt === 0 ? cutStraight(picture, rectangle) : cutTilted(picture, rectangle);
+/** The pixels inside the rectangle, put straight, and its place to 4 decimals. */
+function cutRectangle(picture: Picture, rectangle: Rectangle) {
+  const { x, y, tilt } = rectangle;
+  const cut = tilt === 0 ? cutStraight(picture, rectangle) : cutTilted(picture, rectangle);
+  const share = (part: number, whole: number) => Math.round((1e4 * part) / whole) / 1e4;
+  const content: ContentPlace = {
+    x: share(x, picture.width),
+    y: share(y, picture.height),
+    width: share(cut.width, picture.width),
+    height: share(cut.height, picture.height),
+    tilt: share(tilt, 1),
+  };
+  return { picture: cut, content };
 }
 
 function cutStraight(picture: Picture, content: Rectangle): Picture {
@@ -239,11 +245,4 @@ function blend(
       pixels[channel + down]! * (1 - ofRight) + pixels[channel + down + right]! * ofRight;
     out[at + channel - from] = upper * (1 - ofLower) + lower * ofLower + 0.5;
   }
-}
-
-/** Turns points clockwise around the origin, by degrees. */
-function turnBy(degrees: number): (point: Point) => Point {
-  const radians = (degrees * Math.PI) / 180;
-  const [sin, cos] = [Math.sin(radians), Math.cos(radians)];
-  return ({ x, y }) => ({ x: cos * x - sin * y, y: sin * x + cos * y });
 }

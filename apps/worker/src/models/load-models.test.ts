@@ -31,6 +31,7 @@ describe('loadModels', () => {
     expect(classifiers.map(({ views }) => views)).toEqual([[{ scale: 2, fill: 'reflect' }]]);
     expect(classifiers[0]?.bytes.length).toBeGreaterThan(1_000_000);
     const { profiles } = await readCatalogue(modelsDir);
+    expect(facts.models[1]!.views).toEqual(classifiers[0]!.views);
     expect(facts).toMatchObject({
       profile: 'fast',
       cutPoints: profiles['fast']?.cut_points.regular,

@@ -21,6 +21,7 @@ import {
   OWN_FILE,
   parseCatalogue,
   type Profile,
+  type View,
 } from './catalogue.js';
 
 /** A model's description and its bytes, whose hash was checked. */
@@ -111,7 +112,15 @@ function listFacts(catalogue: Catalogue, profile: Profile): ModelFacts[] {
     version,
     sha256,
     task,
+    ...(task === 'classify' && { views: listViews(profile, name) }),
   }));
+}
+
+/** A model that two classifiers use has the views of both. */
+function listViews({ classifiers }: Profile, name: string): View[] {
+  const all = classifiers.flatMap(({ model, views }) => (model === name ? views : []));
+  const isSame = (a: View, b: View) => a.scale === b.scale && a.fill === b.fill;
+  return all.filter((view, i) => all.findIndex((other) => isSame(other, view)) === i);
 }
 
 async function loadModel<Model extends Detector | Classifier>(

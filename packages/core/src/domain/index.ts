@@ -28,6 +28,17 @@ export {
 } from './errors.js';
 export { type JpegHeader, type JpegSegment, walkJpeg } from './image/image-header-jpeg.js';
 export {
+  type Box,
+  type ContentPlace,
+  type FacePlace,
+  type FaceView,
+  longerSide,
+  type Point,
+  type Size,
+  squareAround,
+  turnBy,
+} from './image/place-face.js';
+export {
   type ImageHeader,
   imageKind,
   type ImageLimits,
@@ -46,7 +57,6 @@ export {
   type WorkerFacts,
 } from './models.js';
 export {
-  type FacePlace,
   judgeQuality,
   type Quality,
   type QualityCode,

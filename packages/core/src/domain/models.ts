@@ -1,3 +1,4 @@
+import type { FaceView } from './image/place-face.js';
 import type { CutPoints } from './verdict.js';
 
 /** A model that a worker has loaded, as `GET /v1/models` shows it. */
@@ -7,6 +8,8 @@ export interface ModelFacts {
   /** Hex SHA-256 of the loaded file. */
   sha256: string;
   task: 'detect' | 'classify';
+  /** Of a classifier, each once. Workers of earlier versions register none. */
+  views?: FaceView[];
 }
 
 /** Models that judge images together, and the cut points for their scores. */

@@ -1,3 +1,5 @@
+import type { ContentPlace, FacePlace } from './image/place-face.js';
+
 /**
  * What makes a verdict weak, with a hint for the person before the camera.
  *
@@ -21,14 +23,6 @@ export type QualityCode = keyof typeof qualityHints;
 
 /** All codes, the most useful hint first. */
 export const qualityCodes = Object.keys(qualityHints) as QualityCode[];
-
-/** The face box as shares of the picture's width and height; it may reach beyond 0..1. */
-export interface FacePlace {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
 
 /** Facts about the picture of a face. A face is the longer side of its box. */
 export interface QualityMeasures {
@@ -57,6 +51,8 @@ export interface Quality {
   /** What makes the verdict weak, the most useful hint first; empty for a good picture. */
   codes: QualityCode[];
   face: FacePlace;
+  /** Where the judged picture was cut out of the image; absent if it is the whole image. */
+  content?: ContentPlace;
   measures: QualityMeasures;
 }
 
