@@ -1,3 +1,5 @@
+import type { ContentPlace, FacePlace, FaceView } from '@livegate/core/browser';
+
 /** A credential of the gateway. */
 export interface Credential {
   username: string;
@@ -24,8 +26,8 @@ export interface Verdict {
 
 export interface Quality {
   codes: string[];
-  /** Shares of the picture's width and height. */
-  face: { left: number; top: number; width: number; height: number };
+  face: FacePlace;
+  content?: ContentPlace;
   measures: Record<string, number>;
 }
 
@@ -133,7 +135,7 @@ function pickHeaders({ headers }: Response): Record<string, string> {
 export interface ModelSet {
   livegate_model: string;
   thresholds: { moderate: number; high: number };
-  models: { name: string; version: string; task: string; views?: { scale: number }[] }[];
+  models: { name: string; version: string; task: string; views?: FaceView[] }[];
 }
 
 /** `undefined` while no worker is alive. */

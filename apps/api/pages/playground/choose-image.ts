@@ -17,8 +17,10 @@ export function chooseImages(use: (picked: Picked) => void): void {
   });
   acceptDrops(byId('drop', HTMLElement), useFile);
   document.addEventListener('paste', (event) => useFile(event.clipboardData?.files[0]));
+  let drawn = 0;
   onClick(byId('sample', HTMLButtonElement), async () => {
-    use({ image: await drawSample(), name: 'sample.jpg', isDrawn: true });
+    use({ image: await drawSample(drawn), name: 'sample.jpg', isDrawn: true });
+    drawn += 1;
   });
   takePictures((image) => use({ image, name: 'camera.jpg' }));
 
@@ -46,14 +48,13 @@ function takePictures(use: (image: Blob) => void): void {
   const [invite, open] = [byId('invite', HTMLElement), byId('webcam', HTMLButtonElement)];
 
   onClick(open, async () => {
+    if (!navigator.mediaDevices) return refuse('browsers give it to pages over https or localhost');
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: 'user', width: { ideal: 1280 }, height: { ideal: 720 } },
       });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      invite.textContent = `The camera cannot be used: ${reason}. Choose a photo instead.`;
-      return;
+      return refuse(error instanceof Error ? error.message : String(error));
     }
     await video.play();
     toggle(true);
@@ -65,8 +66,14 @@ function takePictures(use: (image: Blob) => void): void {
     use(image);
   });
 
+  function refuse(reason: string): void {
+    const text = `The camera cannot be used: ${reason}. Choose a photo instead.`;
+    byId('refusal', HTMLElement).textContent = text;
+  }
+
   function toggle(isOn: boolean): void {
-    byId('photo', HTMLCanvasElement).hidden = true;
+    byId('refusal', HTMLElement).textContent = '';
+    byId('views', HTMLElement).hidden = byId('photo', HTMLCanvasElement).hidden = true;
     video.hidden = shoot.hidden = !isOn;
     open.hidden = isOn;
     invite.hidden = true;

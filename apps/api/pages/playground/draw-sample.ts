@@ -2,16 +2,48 @@ const [WIDTH, HEIGHT] = [640, 800];
 /** Center and half axes of the face, in pixels. */
 const FACE = { x: 320, y: 380, rx: 128, ry: 172 };
 
-/** A face drawn by code, so that the page can show an answer without a photo of a person. */
-export async function drawSample(): Promise<Blob> {
+/** What the camera did wrong: nothing at first, then something that the answer names. */
+const ways: ((pen: Pen) => void)[] = [
+  () => undefined,
+  // Tilted on a surround of one color.
+  (pen) => {
+    pen.fillRect(0, 0, WIDTH, HEIGHT);
+    move(pen, { turn: 14, scale: 0.72 });
+  },
+  // On its side.
+  (pen) => {
+    [pen.canvas.width, pen.canvas.height] = [HEIGHT, WIDTH];
+    move(pen, { turn: 90, scale: 1 });
+  },
+  // Too close.
+  (pen) => move(pen, { turn: 0, scale: 2.2 }),
+];
+
+/**
+ * A face drawn by code, so that the page can show an answer without a photo of a person. Each number
+ * is another photo of it, again and again.
+ */
+export async function drawSample(number: number): Promise<Blob> {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [WIDTH, HEIGHT];
   const pen = canvas.getContext('2d')!;
+  ways[number % ways.length]!(pen);
+  pen.beginPath();
+  pen.rect(0, 0, WIDTH, HEIGHT);
+  pen.clip();
   drawRoom(pen);
   drawBody(pen);
   drawHead(pen);
   drawFeatures(pen);
   return toJpeg(canvas);
+}
+
+/** Turns and scales what is drawn from now on, around the middle. */
+function move(pen: Pen, { turn, scale }: { turn: number; scale: number }): void {
+  pen.translate(pen.canvas.width / 2, pen.canvas.height / 2);
+  pen.rotate((turn * Math.PI) / 180);
+  pen.scale(scale, scale);
+  pen.translate(-WIDTH / 2, -HEIGHT / 2);
 }
 
 export async function toJpeg(canvas: HTMLCanvasElement): Promise<Blob> {

@@ -28,6 +28,7 @@ async function check({ image, name, isDrawn }: Picked): Promise<void> {
   const isAsync = new FormData(options).get('mode') === 'async';
   const exchange = { credential, fileName: name, isAsync, answer: undefined };
   await photo.show(image);
+  if (turn !== latest) return;
   showWaiting();
   code.show(exchange);
   const onState = isAsync ? followStates() : undefined;
@@ -36,7 +37,7 @@ async function check({ image, name, isDrawn }: Picked): Promise<void> {
   if (turn !== latest) return;
   const set = findSet(answer, sets);
   showAnswer(answer, set?.thresholds);
-  if (isDrawn) addHint('This face is drawn by code, so its score means nothing.');
+  if (isDrawn) addHint('This face is drawn by code, so its score means nothing. Draw another one.');
   code.show({ ...exchange, answer });
   markFace(answer, set);
 }
@@ -55,12 +56,15 @@ function findSet({ headers }: Answer, sets: ModelSet[] | undefined): ModelSet | 
   return sets?.find((set) => set.livegate_model === headers['Livegate-Model']) ?? sets?.[0];
 }
 
-/** The views are relative to the picture that was scored, which is not this one if it was turned. */
+/** The views of several classifiers may be the same. */
 function markFace({ verdict }: Answer, set: ModelSet | undefined): void {
   const quality = verdict?.result.quality;
-  if (!quality || quality.codes.includes('image_rotated')) return photo.mark(undefined);
-  const scales = set?.models.flatMap(({ views = [] }) => views.map(({ scale }) => scale)) ?? [];
-  photo.mark({ face: quality.face, scales: [...new Set(scales)] });
+  if (!quality) return photo.mark(undefined);
+  const all = set?.models.flatMap(({ views = [] }) => views) ?? [];
+  const distinct = new Map(all.map((view) => [`${view.scale} ${view.fill}`, view]));
+  const views = [...distinct.values()];
+  views.sort((a, b) => a.scale - b.scale);
+  photo.mark({ quality, views });
 }
 
 /** Adds each new state of the job to a list, with the milliseconds since the request. */

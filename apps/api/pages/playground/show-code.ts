@@ -23,9 +23,17 @@ export function createCodeTabs() {
     return button;
   });
   list.append(...buttons);
-  onClick(byId('copy', HTMLButtonElement), () =>
-    navigator.clipboard.writeText(panel.textContent ?? ''),
-  );
+  const copy = byId('copy', HTMLButtonElement);
+  onClick(copy, async () => {
+    copy.textContent = (await copyText(panel)) ? 'Copied' : 'Press Ctrl+C';
+  });
+  list.addEventListener('keydown', (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[(event as KeyboardEvent).key];
+    const names = Object.keys(writers);
+    if (by === undefined) return;
+    choose(names.at((names.indexOf(chosen) + by) % names.length)!);
+    buttons[names.indexOf(chosen)]!.focus();
+  });
   choose(chosen);
 
   return {
@@ -37,10 +45,24 @@ export function createCodeTabs() {
 
   function choose(name: string): void {
     chosen = name;
+    copy.textContent = 'Copy';
     for (const button of buttons) {
-      button.setAttribute('aria-selected', String(button.textContent === name));
+      const isChosen = button.textContent === name;
+      button.setAttribute('aria-selected', String(isChosen));
+      button.tabIndex = isChosen ? 0 : -1;
     }
     panel.textContent = exchange ? writers[name]!(exchange) : 'The answer will be here.';
+  }
+}
+
+/** False where the browser does not let the page copy: the text is selected then. */
+async function copyText(panel: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(panel.textContent ?? '');
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(panel);
+    return false;
   }
 }
 
