@@ -70,17 +70,17 @@ async function findBest(
   const finder: { find?: FindFaces | undefined; isKnown: boolean } = { isKnown: false };
   void faceFinder.then((find) => Object.assign(finder, { find, isKnown: true }));
   const started = performance.now();
-  let last = -CHECK_INTERVAL_MS;
+  let next = started;
   let spare = document.createElement('canvas');
 
   while (!signal.aborted) {
     await nextFrame(video);
     const now = performance.now();
-    if (now - last < CHECK_INTERVAL_MS || video.videoWidth === 0) continue;
-    last = now;
+    if (now < next || video.videoWidth === 0) continue;
     // Before the checks: they take time, and the best frame must be the one that was checked.
     const snapshot = takeSnapshot(video, spare);
     const { weakness, score } = await look(snapshot.canvas, finder.find);
+    next = nextCheckAt(now, performance.now());
     const hasAimed = finder.find ? true : now - started > TIME_TO_AIM_MS;
     const isGood = weakness === undefined && finder.isKnown && hasAimed;
     const winner = auto.step(now, isGood ? { score, frame: snapshot } : undefined);
@@ -90,6 +90,14 @@ async function findBest(
     onHint(weakness ?? (isGood ? 'hold_still' : 'guide'), isGood);
   }
   return undefined;
+}
+
+/**
+ * On a slow device the page gets as much time as a check took. Firefox prefers callbacks of frames to
+ * everything else: without a break, buttons and answers of the network wait for minutes.
+ */
+export function nextCheckAt(begun: number, ended: number): number {
+  return Math.max(begun + CHECK_INTERVAL_MS, ended + (ended - begun));
 }
 
 /** Judges one frame after the other, each compared with the one before. */
