@@ -155,7 +155,10 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
   }
   expect(leases.held()).toEqual(createLeases().held());
   const images = await imageStore.get(['left', 'kept']);
-  expect(images.map((image) => image?.length)).toEqual([undefined, jpeg.length]);
+  expect(images.map((image) => (image as Uint8Array | undefined)?.length)).toEqual([
+    undefined,
+    jpeg.length,
+  ]);
 
   let runs = 0;
   const checkImage = createCheckImage({

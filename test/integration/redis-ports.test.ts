@@ -5,6 +5,7 @@ import {
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
+  createImageCipher,
   createRedisImageStore,
   createRedisRateLimiter,
   createRedisReplyInbox,
@@ -40,10 +41,20 @@ import {
   silentLog,
 } from '@livegate/testing/redis/sandbox';
 
+const imageKey = { id: 'one', key: Buffer.alloc(32, 7) };
+const imageKeys = { current: () => imageKey, find: () => imageKey };
+
 describe('the Redis adapters fulfill the contracts of the ports', () => {
   describeImageStore(async () => {
     const sandbox = await openSandbox();
     return { port: createRedisImageStore({ ...sandbox, ttlSeconds: 60 }), close: sandbox.close };
+  });
+
+  describeImageStore(async () => {
+    const sandbox = await openSandbox();
+    const cipher = createImageCipher({ keys: imageKeys, requireEncrypted: true });
+    const port = createRedisImageStore({ ...sandbox, ttlSeconds: 60, cipher });
+    return { port, close: sandbox.close };
   });
 
   describeCheckQueue(async () => {

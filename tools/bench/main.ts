@@ -8,6 +8,7 @@ import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
 import { measureAudit } from './parts/audit.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
+import { measureEncryption } from './parts/encryption.js';
 import { measureCurve } from './parts/curve.js';
 import { measureFeed } from './parts/feed.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
@@ -40,6 +41,7 @@ const parts: Record<string, Part> = {
   swap: measureSwap,
   memory: measureMemory,
   audit: measureAudit,
+  encryption: measureEncryption,
 };
 
 const { values: options, positionals } = parseArgs({

@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { oneSlotRule, redisConfig } from '@livegate/core/store-url';
+import { imageKeysRule, oneSlotRule, redisConfig } from '@livegate/core/store-url';
 import {
   type ConfigRule,
   fraction,
@@ -29,6 +29,7 @@ export const workerConfigSchema = z.object({
   ...sharedConfig,
   ...redisConfig,
   LIVEGATE_WORKER_HEALTH_PORT: integer().max(65_535).optional(),
+  LIVEGATE_REQUIRE_ENCRYPTED_IMAGES: z.stringbool().default(false),
   LIVEGATE_MODELS_DIR: z.string().default('.data/models'),
   LIVEGATE_PROFILE: z.string().optional(),
   LIVEGATE_CANARY_PROFILE: z.string().optional(),
@@ -59,7 +60,12 @@ export const workerConfigSchema = z.object({
 export type WorkerConfig = z.output<typeof workerConfigSchema>;
 
 export function readWorkerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
-  return readConfig(workerConfigSchema, env, [...workerConfigRules, preparedModels, auditKey]);
+  return readConfig(workerConfigSchema, env, [
+    ...workerConfigRules,
+    preparedModels,
+    auditKey,
+    imageKeysRule,
+  ]);
 }
 
 const keys = workerConfigSchema.shape;
@@ -74,9 +80,23 @@ const cutPointsInOrder = z
     message: 'must not be above LIVEGATE_HIGH_FROM',
   });
 
+const imageKeysGiven = z
+  .object({
+    LIVEGATE_REQUIRE_ENCRYPTED_IMAGES: keys.LIVEGATE_REQUIRE_ENCRYPTED_IMAGES,
+    LIVEGATE_IMAGE_KEYS_FILE: keys.LIVEGATE_IMAGE_KEYS_FILE,
+  })
+  .refine(
+    (config) => !config.LIVEGATE_REQUIRE_ENCRYPTED_IMAGES || config.LIVEGATE_IMAGE_KEYS_FILE,
+    {
+      path: ['LIVEGATE_REQUIRE_ENCRYPTED_IMAGES'],
+      message: 'needs the keys of LIVEGATE_IMAGE_KEYS_FILE',
+    },
+  );
+
 /** Rules that need no access to this machine. */
 export const workerConfigRules: ConfigRule[] = [
   cutPointsInOrder,
+  imageKeysGiven,
   oneSlotRule,
   telemetryRule,
   scrapePortRule('LIVEGATE_WORKER_HEALTH_PORT', keys.LIVEGATE_WORKER_HEALTH_PORT),

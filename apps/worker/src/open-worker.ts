@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { READABLE_JOB_VERSIONS, type WorkerFacts } from '@livegate/core/domain';
 import {
   connectForBackground,
+  createImageCipher,
   createKeys,
   createRedisCancellations,
   createRedisImageStore,
@@ -10,6 +11,7 @@ import {
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
   listServers,
+  openImageKeys,
   watchSettings,
 } from '@livegate/core/redis';
 import { untilAborted } from '@livegate/core/runtime';
@@ -140,12 +142,18 @@ function connectStore(config: WorkerConfig, log: Log) {
   const blobRedis = config.BLOB_REDIS_URL
     ? connectForBackground({ url: config.BLOB_REDIS_URL, name: 'livegate-worker-blobs' }, log)
     : redis;
+  const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
+  const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
   const webhooks = createRedisWebhookQueue(redis, keys);
   return {
     redis,
     keys,
     imageStore: createRedisImageStore({
       redis: blobRedis,
+      cipher: createImageCipher({
+        keys: imageKeys,
+        requireEncrypted: config.LIVEGATE_REQUIRE_ENCRYPTED_IMAGES,
+      }),
       keys,
       ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
@@ -155,6 +163,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     registry: createRedisWorkerRegistry(redis, keys),
     servers: listServers(redis, blobRedis),
     async close() {
+      imageKeys?.close();
       await webhooks.close();
       redis.disconnect();
       blobRedis.disconnect();

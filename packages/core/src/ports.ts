@@ -1,4 +1,5 @@
 import type { CheckJob, CheckOutcome, CheckRecord } from './domain/check.js';
+import type { LivegateError } from './domain/errors.js';
 import type { WorkerFacts } from './domain/models.js';
 import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
@@ -25,8 +26,11 @@ export const REGISTRATION_TTL_SECONDS = 6;
 export interface ImageStore {
   /** The bytes expire after the store's TTL. */
   put(id: string, bytes: Uint8Array): Promise<void>;
-  /** In the order of `ids`; `undefined` for a missing image. Reading does not delete. */
-  get(ids: string[]): Promise<(Uint8Array | undefined)[]>;
+  /**
+   * In the order of `ids`; `undefined` for a missing image, an error for one that cannot be
+   * decrypted. Reading does not delete.
+   */
+  get(ids: string[]): Promise<(Uint8Array | LivegateError | undefined)[]>;
   /** Idempotent, because a check may be finished twice. */
   delete(id: string): Promise<void>;
   /** Rejects while the store is unreachable. */
@@ -101,7 +105,7 @@ export interface ReplyOutbox {
 /** The check that an Idempotency-Key maps to. */
 export interface KeyClaim {
   id: string;
-  /** SHA-256 of the image: a retry has the same, another one is refused. */
+  /** Made by `ImageHasher`: a retry has the same image, and another image is refused. */
   imageSha256: string;
   /** Set once the image is stored; the check is queued, or will be next. */
   isStored?: true;

@@ -4,8 +4,10 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type CheckOutcome,
   type CheckRecord,
+  type ImageHasher,
   JOB_VERSION,
   LivegateError,
+  plainImageHasher,
   type QualityPolicy,
 } from '@livegate/core/domain';
 import type {
@@ -191,6 +193,7 @@ const POLL_MS = 50;
 
 export interface ClaimKeyDeps {
   idempotencyKeys: IdempotencyKeys;
+  imageHasher?: ImageHasher;
   queue: CheckQueue;
 }
 
@@ -203,10 +206,14 @@ export type KeyedSubmission = Submission & { keySha256: string };
 export type ClaimKey = (submission: KeyedSubmission, stage: 'new' | 'stored') => Promise<string>;
 
 /** A key belongs to one check while that runs or has a verdict; a check that ends without one frees it. */
-export function createClaimKey({ idempotencyKeys, queue }: ClaimKeyDeps): ClaimKey {
+export function createClaimKey({
+  idempotencyKeys,
+  queue,
+  imageHasher = plainImageHasher,
+}: ClaimKeyDeps): ClaimKey {
   return async ({ id, tenant, image, keySha256 }, stage) => {
     const at = { tenant, keySha256 };
-    const fresh = { id, imageSha256: createHash('sha256').update(image).digest('hex') };
+    const fresh = { id, imageSha256: imageHasher.hash(image) };
     // The claim changes before its check is queued, so that a gateway that considered this one dead can
     // no longer replace the claim.
     const own: KeyClaim = stage === 'new' ? fresh : { ...fresh, isStored: true };
@@ -225,7 +232,11 @@ export function createClaimKey({ idempotencyKeys, queue }: ClaimKeyDeps): ClaimK
         // If several requests replace it at once, one succeeds and the others join its check.
         await idempotencyKeys.replace(at, held, own);
       } else {
-        requireSameImage(held, own);
+        const { imageSha256 } = held;
+        // A hash that was made with another key differs, though it may be of the same image.
+        if (imageSha256 !== own.imageSha256 && !imageHasher.matches(image, imageSha256)) {
+          throw new LivegateError('idempotency_key_reused');
+        }
         if (record) return held.id;
         await delay(POLL_MS);
       }
@@ -235,8 +246,4 @@ export function createClaimKey({ idempotencyKeys, queue }: ClaimKeyDeps): ClaimK
 
 function endedWithoutVerdict({ outcome }: CheckRecord): boolean {
   return outcome !== undefined && 'error' in outcome;
-}
-
-function requireSameImage(held: KeyClaim, own: KeyClaim): void {
-  if (held.imageSha256 !== own.imageSha256) throw new LivegateError('idempotency_key_reused');
 }

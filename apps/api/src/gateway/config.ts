@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs';
-import { oneSlotRule, redisConfig } from '@livegate/core/store-url';
+import { imageKeysRule, oneSlotRule, redisConfig } from '@livegate/core/store-url';
 import {
   type ConfigRule,
   integer,
@@ -114,6 +114,7 @@ export const apiConfigRules: ConfigRule[] = [
 ];
 
 const fileRules = [
+  imageKeysRule,
   z.object({
     LIVEGATE_CREDENTIALS_FILE: parsedBy((file) => accessSync(file, constants.R_OK)).optional(),
   }),

@@ -3,6 +3,8 @@ import {
   connectForBackground,
   connectForBlocking,
   connectForRequests,
+  createImageCipher,
+  createImageHasher,
   createKeys,
   createRedisCheckQueue,
   createRedisIdempotencyKeys,
@@ -12,6 +14,7 @@ import {
   createRedisSessionStore,
   createRedisWorkerRegistry,
   listServers,
+  openImageKeys,
   readMemory,
   type Redis,
   REPLIES_BLOCK_MS,
@@ -30,6 +33,8 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const resultTtlSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
+  const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
+  const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
   const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds });
   const replies = createRedisReplyInbox({
     redis,
@@ -48,17 +53,20 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     imageStore: createRedisImageStore({
       redis: imageRedis,
       bulkRedis,
+      cipher: createImageCipher({ keys: imageKeys }),
       keys,
       ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
       timeoutMs: config.LIVEGATE_REDIS_TIMEOUT_MS,
     }),
     idempotencyKeys: createRedisIdempotencyKeys({ redis, keys, resultTtlSeconds }),
+    imageHasher: createImageHasher(imageKeys),
     rateLimiter: createRedisRateLimiter(redis, keys),
-    sessions: createRedisSessionStore(redis, keys),
+    sessions: createRedisSessionStore(redis, keys, imageKeys),
     registry: createRedisWorkerRegistry(redis, keys),
     memoryReaders: listMemoryReaders(redis, imageRedis),
     servers: listServers(redis, imageRedis),
     async close() {
+      imageKeys?.close();
       await replies.close();
       await queue.close();
       for (const connection of new Set(Object.values(connections))) connection.disconnect();

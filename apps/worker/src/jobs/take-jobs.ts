@@ -111,7 +111,7 @@ function createTakeJob(
     // Not worth a line or a metric: it is how a worker shares itself out.
     if (error instanceof LargeImagesBusy) return;
     observed.retried();
-    log.warn({ requestId: id, err: error }, 'job requeued: Redis failed');
+    log.warn({ requestId: id, err: error }, 'job requeued: Redis failed, or a key is missing');
   };
   return async (job: Job<CheckJob>, token?: string) => {
     if (!jobVersions.includes(job.data.version)) {

@@ -1,3 +1,4 @@
+export { type ImageHasher, plainImageHasher } from './image/image-hasher.js';
 export {
   canMove,
   type CheckJob,

@@ -27,7 +27,9 @@ export {
   watchSettings,
 } from './connection/server-state.js';
 export { createRedisIdempotencyKeys } from './idempotency-keys.js';
-export { createRedisImageStore } from './image-store.js';
+export { createImageCipher } from './images/image-cipher.js';
+export { createImageHasher, type ImageKeys, openImageKeys } from './images/image-keys.js';
+export { createRedisImageStore } from './images/image-store.js';
 export { createKeys, type Keys } from './keys.js';
 export { createRedisRateLimiter } from './rate-limiter.js';
 export {

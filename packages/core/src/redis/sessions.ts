@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Session } from '../domain/sessions/session.js';
 import type { SessionStore } from '../ports.js';
 import { reachRedis, type Redis } from './connection/connect.js';
+import { deriveKey, type ImageKeys } from './images/image-keys.js';
 import type { Keys } from './keys.js';
 
 /** An image of another session counts as repeated for this long. */
@@ -10,7 +11,12 @@ const IMAGE_TTL_SECONDS = 24 * 60 * 60;
 const IMAGE_KEY_TTL_SECONDS = 2 * IMAGE_TTL_SECONDS;
 
 /** Each session is one JSON value, which changes only by compare-and-set. */
-export function createRedisSessionStore(redis: Redis, keys: Keys): SessionStore {
+export function createRedisSessionStore(
+  redis: Redis,
+  keys: Keys,
+  imageKeys?: ImageKeys,
+): SessionStore {
+  const macKeyOf = createMacKeyOf(imageKeys);
   return {
     async add(session, keepMs) {
       const expiresAt = session.expiresAt + keepMs;
@@ -33,29 +39,35 @@ export function createRedisSessionStore(redis: Redis, keys: Keys): SessionStore 
       }
     },
     async delete(sid) {
-      const key = keys.session(sid);
-      const session = parse(await reachRedis(() => redis.getdel(key)));
+      const session = parse(await reachRedis(() => redis.getdel(keys.session(sid))));
       if (!session) return undefined;
       const marks = session.imageMacs.map((mac) => keys.sessionImage(session.tenant, mac));
       for (const mark of marks) await reachRedis(() => redis.eval(UNLINK_IF_SAME, 1, mark, sid));
       return session;
     },
     async hashImage(tenant, image) {
-      const fresh = randomBytes(32).toString('base64url');
+      const args = [randomBytes(32).toString('base64url'), IMAGE_KEY_TTL_SECONDS, 'renew'];
       const at = keys.sessionImageKey(tenant);
-      const key = await reachRedis(() =>
-        redis.eval(GET_OR_SET, 1, at, fresh, IMAGE_KEY_TTL_SECONDS, 'renew'),
-      );
-      return createHmac('sha256', String(key)).update(image).digest('base64url');
+      const key = await reachRedis(() => redis.eval(GET_OR_SET, 1, at, ...args));
+      return createHmac('sha256', macKeyOf(String(key)))
+        .update(image)
+        .digest('base64url');
     },
     async isRepeated({ tenant, mac, sid }) {
       const mark = keys.sessionImage(tenant, mac);
-      const first = await reachRedis(() =>
-        redis.eval(GET_OR_SET, 1, mark, sid, IMAGE_TTL_SECONDS, 'keep'),
-      );
+      const args = [sid, IMAGE_TTL_SECONDS, 'keep'];
+      const first = await reachRedis(() => redis.eval(GET_OR_SET, 1, mark, ...args));
       return first !== sid;
     },
   };
+}
+
+/** With an image key, the key in Redis is not enough to recognize an image. */
+function createMacKeyOf(imageKeys: ImageKeys | undefined) {
+  return (key: string): string | Buffer =>
+    imageKeys
+      ? createHmac('sha256', deriveKey(imageKeys.current(), 'sessions')).update(key).digest()
+      : key;
 }
 
 function parse(json: string | null): Session | undefined {

@@ -1,3 +1,4 @@
+export { followFile } from './follow-file.js';
 export { limitTime, untilAborted } from './limit-time.js';
 export {
   type ConfigRule,

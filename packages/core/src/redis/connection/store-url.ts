@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { type ConfigRule, parsedBy } from '../../runtime/read-config.js';
 
+export { imageKeysRule } from '../images/image-keys.js';
+
 /** The host and port of one server. */
 export interface StoreHost {
   host: string;
@@ -108,6 +110,7 @@ export const redisConfig = {
   REDIS_URL: storeUrl().default('redis://127.0.0.1:6379'),
   BLOB_REDIS_URL: storeUrl().optional(),
   LIVEGATE_KEY_PREFIX: z.string().min(1).default('{livegate}'),
+  LIVEGATE_IMAGE_KEYS_FILE: z.string().optional(),
 };
 
 /** A cluster refuses commands and scripts whose keys are in different slots. */

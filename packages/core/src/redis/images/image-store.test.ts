@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Redis } from './connection/connect.js';
+import type { Redis } from '../connection/connect.js';
 import { createRedisImageStore } from './image-store.js';
-import { createKeys } from './keys.js';
+import { createKeys } from '../keys.js';
 
 /** A Redis whose writes end when the test ends them, and that answers pings while it is `alive`. */
 function createSlowRedis({ alive = true } = {}) {

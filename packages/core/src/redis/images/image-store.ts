@@ -1,8 +1,10 @@
 import pLimit from 'p-limit';
-import type { ImageStore } from '../ports.js';
-import { limitTime } from '../runtime/limit-time.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import type { Keys } from './keys.js';
+import { LivegateError } from '../../domain/errors.js';
+import type { ImageStore } from '../../ports.js';
+import { limitTime } from '../../runtime/limit-time.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import type { Keys } from '../keys.js';
+import { createImageCipher, type ImageCipher } from './image-cipher.js';
 
 /** With more writes at once, each gets less bandwidth, and they time out together. */
 const WRITES_AT_ONCE = 4;
@@ -16,6 +18,8 @@ export interface RedisImageStoreOptions {
   /** A connection for writes: megabytes delay the commands that are sent after them. */
   bulkRedis?: Redis;
   keys: Keys;
+  /** Encrypts; without it, images are stored as they are. */
+  cipher?: ImageCipher;
   /** Must exceed the longest wait in the queue plus all retries. */
   ttlSeconds: number;
   /** Longest silence of Redis before a write fails; without it, a write waits without a limit. */
@@ -25,15 +29,15 @@ export interface RedisImageStoreOptions {
 /** Image bytes as Redis strings with a TTL. */
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
   const { redis, bulkRedis = redis, keys, ttlSeconds } = options;
+  const { cipher = createImageCipher({}) } = options;
   const limitWrites = pLimit(WRITES_AT_ONCE);
   const awaitWrite = createAwaitWrite(options);
 
   return {
     async put(id, bytes) {
-      // A view, not a copy: ioredis takes only a Buffer as binary.
-      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const key = keys.image(id);
-      const write = () => bulkRedis.set(key, buffer, 'EX', ttlSeconds);
+      // Encrypted when it is its turn, so that few images are in memory twice.
+      const write = () => bulkRedis.set(key, cipher.seal(id, bytes), 'EX', ttlSeconds);
       // On the same connection, so after the write: a write that timed out may still arrive.
       const undo = () => bulkRedis.unlink(key);
       await reachRedis(() => limitWrites(() => awaitWrite({ write, undo, size: bytes.length })));
@@ -41,7 +45,7 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
     async get(ids) {
       if (ids.length === 0) return [];
       const values = await reachRedis(() => redis.mgetBuffer(ids.map(keys.image)));
-      return values.map((value) => value ?? undefined);
+      return values.map((value, i) => (value ? openValue(ids[i]!, value) : undefined));
     },
     async delete(id) {
       // UNLINK frees megabytes outside the one thread in which Redis runs commands.
@@ -51,6 +55,15 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
       await reachRedis(() => redis.exists(keys.image(PING_ID)));
     },
   };
+
+  function openValue(id: string, value: Buffer): Uint8Array | LivegateError {
+    try {
+      return cipher.open(id, value);
+    } catch (error) {
+      if (error instanceof LivegateError) return error;
+      throw error;
+    }
+  }
 }
 
 interface Write {
