@@ -18,7 +18,7 @@ export interface Crop {
 }
 
 /**
- * Draws one view of a face into the tensor, from the full-resolution pixels: the classifier judges
+ * Draws one view of a face into the tensor, from the pixels as they were decoded: the classifier judges
  * texture, which a picture that was shrunk before does not have any more.
  */
 export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): void {

@@ -27,7 +27,7 @@ export function measureQuality(
   const measures: QualityMeasures = {
     inside: round(insideShare(picture, face, VIEW_SCALE)),
     margin: round(leastMargin(picture, face)),
-    facePixels: Math.round(longerSide(face)),
+    facePixels: Math.round(longerSide(face) * (picture.shrunkBy ?? 1)),
     offset: round(offsetOf(picture, face)),
     ...light,
     blur: round(measureBlur(grid)),

@@ -10,6 +10,10 @@ export interface Picture {
   pixels: Uint8Array;
   width: number;
   height: number;
+  /** How many pixels of the file one pixel has on each side, if it was shrunk. */
+  shrunkBy?: number;
+  /** Whether the image may be decoded once more, at a larger size. */
+  isFirstLook?: boolean;
 }
 
 export interface Face {
@@ -64,7 +68,7 @@ export function turnPicture(picture: Picture, rotation: Rotation): Picture {
       turned[at + 2] = pixels[from + 2]!;
     }
   }
-  return { pixels: turned, width: columns.length, height: rows.length };
+  return { ...picture, pixels: turned, width: columns.length, height: rows.length };
 }
 
 /** One image in a batch: float32 [3, height, width] in the model's channel order. */

@@ -1,5 +1,6 @@
 import type { Assessment, ImageHeader, ModelSetFacts } from '@livegate/core/domain';
 import type { DecodeImage } from './decode/decode-image.js';
+import { findTooSmall, firstFactor, secondFactor, type TooSmall } from './decode/shrink-on-load.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright } from './detect-upright.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
@@ -11,6 +12,9 @@ import { classifyFaces, type SpoofClassifiers } from './score-faces.js';
  * The path of one image:
  *
  *     decode ▶ (batch) ▶ remove surround ▶ detect upright ▶ choose ▶ classify, measure quality
+ *
+ * A large photo is decoded at a part of its size. If its face is then too small, the path is taken
+ * once more, at the size that the face needs.
  *
  * The thread boundary is between the two functions below: `assessImage` runs on the main thread for
  * each image, and `assessPictures` runs in an engine's thread for a whole batch.
@@ -38,9 +42,27 @@ export async function assessImage(
   { bytes, header }: { bytes: Uint8Array; header: ImageHeader },
   { decode, assessInBatch }: AssessImageDeps,
 ): Promise<AssessedImage> {
-  const decoded = await timed(() => decode(bytes, header));
-  const { timings, ...assessed } = await assessInBatch(decoded.result);
-  return { ...assessed, timings: { decodeMs: decoded.ms, ...timings } };
+  const first = await look(firstFactor(header), true);
+  if (first.assessment.kind !== 'too_small') return { ...first, assessment: first.assessment };
+  const second = await look(secondFactor(header, first.assessment), false);
+  if (second.assessment.kind === 'too_small') throw new Error('a second look found no size');
+  return { ...second, assessment: second.assessment, timings: add(first.timings, second.timings) };
+
+  async function look(factor: number, isFirstLook: boolean) {
+    const decoded = await timed(() => decode(bytes, header, factor));
+    const { timings, ...assessed } = await assessInBatch({ ...decoded.result, isFirstLook });
+    return { ...assessed, timings: { decodeMs: decoded.ms, ...timings } };
+  }
+}
+
+type Timings = AssessedImage['timings'];
+
+function add(a: Timings, b: Timings): Timings {
+  return {
+    decodeMs: a.decodeMs + b.decodeMs,
+    detectMs: a.detectMs + b.detectMs,
+    classifyMs: a.classifyMs + b.classifyMs,
+  };
 }
 
 /** The open models of an engine, and its rules for faces. */
@@ -51,7 +73,7 @@ export interface Stages extends SpoofClassifiers {
 }
 
 export interface AssessedPicture {
-  assessment: Assessment;
+  assessment: Assessment | TooSmall;
   /** Milliseconds of the whole batch: each picture waits for all of them. */
   timings: { detectMs: number; classifyMs: number };
 }
@@ -77,16 +99,22 @@ export async function assessPictures(
     );
     return upright.map((seen, i) => ({ ...seen, content: uncovered[i]!.content }));
   });
-  const choices = detect.result.map(({ faces, ...upright }) => ({
-    ...upright,
-    ...chooseFace(faces, minFaceRatio),
-  }));
+  const choices = detect.result.map(({ faces, ...upright }) => {
+    const choice = chooseFace(faces, minFaceRatio);
+    const facePixels = choice.kind === 'one' ? longerSide(choice.box) : undefined;
+    const isUnclear = choice.kind !== 'too_many_faces' && upright.picture.isFirstLook;
+    const tooSmall = isUnclear ? findTooSmall(upright.picture, facePixels) : undefined;
+    return { ...upright, ...(tooSmall ?? choice) };
+  });
   const chosen = choices.flatMap((choice) =>
     choice.kind === 'one' ? [{ picture: choice.picture, face: choice.box }] : [],
   );
   const classify = await timed(() => classifyFaces(classifiers, chosen));
   const timings = { detectMs: detect.ms, classifyMs: classify.ms };
   return choices.map((choice) => {
+    if (choice.kind === 'too_small') {
+      return { assessment: { kind: choice.kind, facePixels: choice.facePixels }, timings };
+    }
     if (choice.kind !== 'one') return { assessment: { kind: choice.kind }, timings };
     const { picture, box, rotation, content } = choice;
     const quality = { ...measureQuality(picture, box, rotation), ...(content && { content }) };

@@ -202,7 +202,7 @@ function cutStraight(picture: Picture, content: Rectangle): Picture {
     const from = 3 * ((top + row) * picture.width + left);
     pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * width * row);
   }
-  return { pixels, width, height };
+  return { ...picture, pixels, width, height };
 }
 
 /** Pixels at each side of a tilted content that are mixed with the surround. */
@@ -224,7 +224,7 @@ function cutTilted(picture: Picture, content: Rectangle): Picture {
       blend(picture, { x, y }, { out: pixels, at });
     }
   }
-  return { pixels, width, height };
+  return { ...picture, pixels, width, height };
 }
 
 /** Writes the color at a point, where the center of the first pixel is 0, 0. */

@@ -1,4 +1,4 @@
-import { decideVerdict, type Verdict } from '@livegate/core/domain';
+import { decideVerdict } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
 import type { Picture } from '../inference/picture.js';
 import type { AssessedBySet } from '../inference/pipeline.js';
@@ -158,25 +158,29 @@ function createAssess(
     const isTried = canary && checkId !== undefined && isInTrial(checkId, 'canary', canary.share);
     if (isTried) return await assessByCanary(canary.set, picture);
     const assessed = await current.assess(picture);
-    observed.assessed('current', statusOf(decide(assessed)));
+    count('current', assessed);
     return assessed;
   };
+
+  /**
+   * Not a picture that is assessed once more, at a larger size. Throws for a score outside 0..1 or
+   * NaN.
+   */
+  function count(role: Role, { assessment, modelSet }: AssessedBySet): void {
+    if (assessment.kind === 'too_small') return;
+    observed.assessed(role, statusOf(decideVerdict(assessment, modelSet.cutPoints)));
+  }
 
   async function assessByCanary(canary: ModelSet, picture: Picture): Promise<AssessedBySet> {
     try {
       const assessed = await canary.assess(picture);
-      observed.assessed('canary', statusOf(decide(assessed)));
+      count('canary', assessed);
       return assessed;
     } catch (cause) {
       observed.assessed('canary', 'failed');
       throw new CanaryFailure('the canary cannot assess the image', { cause });
     }
   }
-}
-
-/** Throws for a score outside 0..1 or NaN. */
-function decide({ assessment, modelSet }: AssessedBySet): Verdict {
-  return decideVerdict(assessment, modelSet.cutPoints);
 }
 
 function findLongestRun({ current, canary }: Roles): number {

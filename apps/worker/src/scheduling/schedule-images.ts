@@ -142,7 +142,7 @@ function createAssess(
 
 function createTracedDecode(decode: DecodeImage): DecodeImage {
   const stages = createObserveStages();
-  return (bytes, header) => stages.around('decode', () => decode(bytes, header));
+  return (...image) => stages.around('decode', () => decode(...image));
 }
 
 /** For decodes in this process, in MB (1e6 bytes): eight photos of 12 megapixels. */

@@ -9,7 +9,7 @@ import {
 import type { Picture } from '../picture.js';
 import { createDecodeApart } from './decode-apart.js';
 import { decodePixels, isOurFault, type PreparedImage, toMovable } from './decode-pixels.js';
-import { isProfile, withoutPipelines } from './icc-profile.js';
+import { isProfile, isSrgb, withoutPipelines } from './icc-profile.js';
 import { stripPng } from './prepare-png.js';
 
 /**
@@ -27,7 +27,12 @@ const TIMEOUT_SECONDS = 10;
 /** Memory of a decode process with Node.js and libvips, without the image. */
 const PROCESS_BYTES = 80_000_000;
 
-export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Picture>;
+export type DecodeImage = (
+  bytes: Uint8Array,
+  header: ImageHeader,
+  /** By which each side is divided: see shrink-on-load.ts. Default: 1. */
+  factor?: number,
+) => Promise<Picture>;
 
 /**
  * Decodes a JPEG or PNG to upright 8-bit sRGB pixels. `header` is the result of `inspectHeader`.
@@ -39,10 +44,18 @@ export type DecodeImage = (bytes: Uint8Array, header: ImageHeader) => Promise<Pi
  */
 export function createDecodeImage(cpus: number): DecodeImage {
   const decodeApart = createDecodeApart(cpus);
-  return async (bytes, header) => {
-    const prepared = prepareImage(bytes, header);
-    return isDecodedApart(header) ? await decodeApart(prepared) : await decodeHere(prepared);
+  return async (bytes, header, factor = 1) => {
+    const { file, task } = prepareImage(bytes, header);
+    if (factor === 1) return await decode({ file, task }, header);
+    const side = Math.max(header.width, header.height);
+    const shrunk = { ...task, longerSide: Math.floor(side / factor) };
+    const picture = await decode({ file, task: shrunk }, header);
+    return { ...picture, shrunkBy: side / Math.max(picture.width, picture.height) };
   };
+
+  function decode(prepared: PreparedImage, header: ImageHeader): Promise<Picture> {
+    return isDecodedApart(header) ? decodeApart(prepared) : decodeHere(prepared);
+  }
 }
 
 /**
@@ -89,13 +102,15 @@ function fromPng(bytes: Uint8Array, { bitDepth, hasColor }: PngHeader) {
 }
 
 function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
-  const { file, hasInkProfile } = prepareJpeg(bytes, header);
+  const { file, hasInkProfile, hasSrgbProfile } = prepareJpeg(bytes, header);
   // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan
   // parameters that every viewer shows. With an end marker of ours, missing data is only a warning,
   // so refuse it.
   const failOn = header.hasEnd ? 'error' : 'warning';
   const firstTo = header.components === 4 && !hasInkProfile ? 'cmyk' : undefined;
-  return { file, failOn, firstTo } as const;
+  // Applying a profile takes longer than decoding.
+  const ignoresProfile = header.components === 3 && hasSrgbProfile;
+  return { file, failOn, firstTo, ignoresProfile } as const;
 }
 
 /** A JPEG for the decoder. */
@@ -103,15 +118,19 @@ interface PreparedJpeg {
   file: Uint8Array;
   /** Whether it has a CMYK profile. */
   hasInkProfile: boolean;
+  hasSrgbProfile: boolean;
 }
 
 /** Adds a missing end marker, and hides the costly pipelines of a color profile. */
 function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
   const chunks = findProfileChunks(jpeg);
-  const hasProfile = chunks.length > 0;
-  const hasInkProfile = hasProfile && isProfile(readProfile(jpeg, chunks), 'CMYK');
-  const harmless = hasProfile ? hidePipelines(jpeg, chunks) : jpeg;
-  return { file: hasEnd ? harmless : Buffer.concat([harmless, END]), hasInkProfile };
+  const profile = readProfile(jpeg, chunks);
+  const harmless = chunks.length > 0 ? hidePipelines(jpeg, chunks) : jpeg;
+  return {
+    file: hasEnd ? harmless : Buffer.concat([harmless, END]),
+    hasInkProfile: isProfile(profile, 'CMYK'),
+    hasSrgbProfile: isSrgb(profile),
+  };
 }
 
 const END = Buffer.from('ffd9', 'hex');

@@ -15,6 +15,10 @@ export interface DecodeTask {
   failOn: 'error' | 'warning';
   /** Color space before the profile is applied; by default libvips decides. */
   firstTo?: 'srgb' | 'b-w' | 'cmyk' | undefined;
+  /** Takes the pixels for sRGB, whatever the file says. */
+  ignoresProfile?: boolean | undefined;
+  /** Longer side of the picture, if it is to be shrunk. */
+  longerSide?: number | undefined;
 }
 
 /**
@@ -36,12 +40,14 @@ export function setUpLibvips(): void {
  */
 export async function decodePixels(
   file: Uint8Array,
-  { pixels, failOn, firstTo }: DecodeTask,
+  { pixels, failOn, firstTo, ignoresProfile = false, longerSide }: DecodeTask,
   timeoutSeconds = 0,
 ): Promise<Picture> {
-  const image = sharp(file, { failOn, limitInputPixels: pixels, autoOrient: true })
+  const limits = { failOn, limitInputPixels: pixels };
+  const image = sharp(file, { ...limits, autoOrient: true, ignoreIcc: ignoresProfile })
     .flatten({ background: 'white' })
     .timeout({ seconds: timeoutSeconds });
+  if (longerSide) image.resize({ width: longerSide, height: longerSide, fit: 'inside' });
   if (firstTo) image.pipelineColourspace(firstTo);
   if (firstTo !== 'cmyk') return await readPixels(image.toColourspace('srgb'));
   return mixInks(await readPixels(image.toColourspace('cmyk')));

@@ -54,6 +54,80 @@ export function withoutPipelines(profile: Buffer): Buffer {
   return changed;
 }
 
+/**
+ * Whether a profile says what a picture without one is taken for, so that applying it would change
+ * no channel by more than a level: the primaries of sRGB, its curve, and no tables that count more.
+ */
+export function isSrgb(profile: Buffer): boolean {
+  if (!isProfile(profile, 'RGB XYZ ') || profile.length < profile.readUInt32BE(0)) return false;
+  const tags = readTags(profile);
+  if ([...tags.keys()].some((name) => /^[ABD]2[ABD][0-3]$/.test(name))) return false;
+  const primaries = ['rXYZ', 'gXYZ', 'bXYZ'].every((name, i) => {
+    const found = readFixed(tags.get(name), 8, 3);
+    return found?.every((value, axis) => Math.abs(value - SRGB_XYZ[i]![axis]!) < 0.001);
+  });
+  return primaries && ['rTRC', 'gTRC', 'bTRC'].every((name) => isSrgbCurve(tags.get(name)));
+}
+
+/** XYZ of red, green and blue, adapted to D50: IEC 61966-2-1 in ICC's connection space. */
+const SRGB_XYZ = [
+  [0.4361, 0.2225, 0.0139],
+  [0.3851, 0.7169, 0.0971],
+  [0.1431, 0.0606, 0.7141],
+];
+
+/** The data of each tag, by name. */
+function readTags(profile: Buffer): Map<string, Buffer> {
+  const count = Math.min(profile.readUInt32BE(HEADER_BYTES), MAX_TAGS);
+  const tags = new Map<string, Buffer>();
+  for (let at = TAGS_START; at < TAGS_START + 12 * count && at + 12 <= profile.length; at += 12) {
+    const start = profile.readUInt32BE(at + 4);
+    const data = profile.subarray(start, start + profile.readUInt32BE(at + 8));
+    tags.set(profile.toString('latin1', at, at + 4), data);
+  }
+  return tags;
+}
+
+/** ICC's s15Fixed16 numbers; `undefined` if the tag does not have as many. */
+function readFixed(tag: Buffer | undefined, from: number, count: number): number[] | undefined {
+  if (!tag || tag.length < from + 4 * count) return undefined;
+  return Array.from({ length: count }, (_, i) => tag.readInt32BE(from + 4 * i) / 65_536);
+}
+
+function isSrgbCurve(tag: Buffer | undefined): boolean {
+  const toLinear = tag && readCurve(tag);
+  if (!toLinear) return false;
+  const levels = Array.from({ length: 256 }, (_, level) => level / 255);
+  return levels.every((value) => Math.abs(toSrgb(toLinear(value)) - value) <= 1 / 255);
+}
+
+function toSrgb(linear: number): number {
+  return linear <= 0.0031308 ? 12.92 * linear : 1.055 * linear ** (1 / 2.4) - 0.055;
+}
+
+/** The transfer curve of a tag, if it is a table or one of the two forms that sRGB is written in. */
+function readCurve(tag: Buffer): ((value: number) => number) | undefined {
+  const type = tag.toString('latin1', 0, 4);
+  if (type === 'curv' && tag.length >= 12) return readTable(tag);
+  const form = type === 'para' && tag.length >= 12 ? tag.readUInt16BE(8) : undefined;
+  if (form !== 3 && form !== 4) return undefined;
+  const [g, a, b, c, d, e = 0, f = 0] = readFixed(tag, 12, form === 3 ? 5 : 7) ?? [];
+  if (g === undefined) return undefined;
+  return (value) => (value >= d! ? (a! * value + b!) ** g + e : c! * value + f);
+}
+
+function readTable(tag: Buffer): ((value: number) => number) | undefined {
+  const count = tag.readUInt32BE(8);
+  // One number is a plain power, none is linear light: neither is sRGB.
+  if (count < 2 || tag.length < 12 + 2 * count) return undefined;
+  const entry = (i: number) => tag.readUInt16BE(12 + 2 * Math.min(i, count - 1)) / 65_535;
+  return (value) => {
+    const at = value * (count - 1);
+    const below = Math.floor(at);
+    return entry(below) + (at - below) * (entry(below + 1) - entry(below));
+  };
+}
+
 const HEADER_BYTES = 128;
 /** The tag table follows the header and the number of tags. */
 const TAGS_START = HEADER_BYTES + 4;
