@@ -39,7 +39,7 @@ const pending = {
 /** What the gateway answers, so that every view can be looked at without a worker. */
 interface Answers {
   state: { status?: number; json: object };
-  photo: object | 'never';
+  photo: object | 'never' | 'busy';
 }
 
 interface Look {
@@ -47,6 +47,8 @@ interface Look {
   height: number;
   scheme: 'light' | 'dark';
   camera: boolean;
+  /** Runs before the page. */
+  script?: string;
 }
 
 async function open(look: Look, answers: Answers): Promise<OpenedPage> {
@@ -58,9 +60,12 @@ async function open(look: Look, answers: Answers): Promise<OpenedPage> {
     await page.setViewportSize(look);
     await page.emulateMedia({ colorScheme: look.scheme, reducedMotion: 'reduce' });
     await page.route('**/state', (route) => route.fulfill(answers.state));
-    await page.route('**/photo', (route) =>
-      answers.photo === 'never' ? undefined : route.fulfill({ json: answers.photo }),
-    );
+    if (look.script !== undefined) await page.addInitScript(look.script);
+    await page.route('**/photo', (route) => {
+      if (answers.photo === 'never') return undefined;
+      const busy = { status: 503, headers: { 'retry-after': '60' }, json: {} };
+      return route.fulfill(answers.photo === 'busy' ? busy : { json: answers.photo });
+    });
   });
   onTestFinished(() => opened.page.close());
   return opened;
@@ -85,12 +90,27 @@ const chooseFile = async ({ page }: OpenedPage) =>
   });
 
 /** Every view, and the way to it. */
-const views: Record<string, { look?: Partial<Look>; answers?: Partial<Answers>; go?: Go }> = {
+const views: Record<string, Way> = {
+  'allow-camera': {
+    look: { script: 'navigator.mediaDevices.getUserMedia = () => new Promise(() => {});' },
+  },
   camera: {},
+  'camera, Indonesian': { answers: { state: { json: { ...pending, locale: 'id' } } } },
+  'no-camera, Indonesian': {
+    look: { camera: false },
+    answers: { state: { json: { ...pending, locale: 'id' } } },
+  },
   'no-camera': { look: { camera: false } },
   phone: { go: ({ click }) => click('phone') },
   review: { go: chooseFile },
   sending: { answers: { photo: 'never' }, go: sendFile },
+  'sending, busy': {
+    answers: { photo: 'busy' },
+    go: async (opened) => {
+      await sendFile(opened);
+      await opened.page.getByText('The service is busy.').waitFor();
+    },
+  },
   hint: {
     answers: { photo: { ...pending, hint: { code: 'face_too_close', message: '' } } },
     go: sendFile,
@@ -100,7 +120,11 @@ const views: Record<string, { look?: Partial<Look>; answers?: Partial<Answers>; 
   failed: { answers: { state: { status: 400, json: { error_code: 'bad_request' } } } },
 };
 
-type Go = (opened: OpenedPage) => Promise<unknown>;
+interface Way {
+  look?: Partial<Look>;
+  answers?: Partial<Answers>;
+  go?: (opened: OpenedPage) => Promise<unknown>;
+}
 
 async function sendFile(opened: OpenedPage): Promise<void> {
   await chooseFile(opened);
@@ -128,7 +152,7 @@ describe.each([
         await opened.view('camera');
         await go(opened);
       }
-      await opened.view(name);
+      await opened.view(name.split(',')[0]!);
       expect(await findProblems(opened.page, width)).toEqual([]);
       // The session is unknown, and some of the answers are errors.
       expect(opened.complaints.filter((text) => !text.startsWith('Failed to load'))).toEqual([]);
@@ -138,6 +162,24 @@ describe.each([
       await opened.page.screenshot({ path: join(gallery, `${name}-${width}-${scheme}.png`) });
     },
   );
+});
+
+it.each([
+  ['no-preference', 1],
+  ['reduce', 0],
+] as const)('with the preference %s for motion, %i things move', async (reducedMotion, moving) => {
+  const look = { width: 390, height: 844, scheme: 'light', camera: true } as const;
+  const opened = await open(look, { state: { json: pending }, photo: 'busy' });
+  await opened.page.emulateMedia({ reducedMotion });
+  await opened.view('camera');
+  await sendFile(opened);
+  await opened.view('sending');
+  // While the page waits for the gateway, the bar does not know how far it is.
+  const bar = opened.page.locator('livegate-capture progress:not([value])');
+  await bar.waitFor();
+  const count = `document.querySelector('livegate-capture').shadowRoot.getAnimations()
+    .filter(({ effect }) => effect.getComputedTiming().iterations === Infinity).length`;
+  expect(await opened.page.evaluate(count)).toBe(moving);
 });
 
 it('on a phone on its side, the picture and the button are on the screen together', async () => {

@@ -99,6 +99,9 @@ describe('a person before the camera', () => {
       signals: ['virtual_camera'],
     });
     expect(photos()).toBe(1);
+    // Neither the photo nor anything else stays in the browser.
+    const stored = await page.context().storageState({ indexedDB: true });
+    expect(stored).toEqual({ cookies: [], origins: [] });
     expect([...hosts].toSorted()).toEqual([new URL(inject('url')).host, 'shop.example']);
     expect(complaints).toEqual([]);
   });
@@ -168,6 +171,8 @@ describe('a browser', () => {
     });
     await view('no-camera');
     expect(await page.locator('livegate-capture canvas.qr').count()).toBe(1);
+    const file = page.locator('livegate-capture input[type="file"]');
+    expect(await file.getAttribute('capture')).toBe('user');
     await choose(page, await selfie());
     await view('review');
     await click('use');
@@ -205,6 +210,49 @@ describe('a browser', () => {
     const { redirected, retrieve } = await visit({ prepare });
     await redirected();
     expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
+  });
+
+  it('that saves data loads no model, and takes the photo all the same', async () => {
+    const asked: string[] = [];
+    const { redirected, retrieve } = await visit({
+      prepare: async (page) => {
+        page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+        await page.addInitScript(
+          `Object.defineProperty(navigator, 'connection', { value: { saveData: true } });`,
+        );
+      },
+    });
+    await redirected();
+    expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
+    expect(asked.filter((path) => path.includes('tiny-face'))).toEqual([]);
+  });
+
+  it('with several cameras lets the person choose, but never an infrared one', async () => {
+    const { page, view } = await visit({
+      shows: { shows: 'nobody' },
+      prepare: (opened) =>
+        opened.addInitScript(`{
+          window.asked = [];
+          const { mediaDevices } = navigator;
+          const open = mediaDevices.getUserMedia.bind(mediaDevices);
+          mediaDevices.getUserMedia = ({ video: { deviceId, ...video } }) => {
+            asked.push(deviceId?.exact ?? null);
+            return open({ video });
+          };
+          mediaDevices.enumerateDevices = async () =>
+            ['Back Camera', 'Windows Hello IR', 'Front Camera'].map((label) => {
+              return { kind: 'videoinput', deviceId: label, label };
+            });
+        }`),
+    });
+    await view('camera');
+    const menu = page.locator('livegate-capture select');
+    expect(await menu.locator('option').allTextContents()).toEqual(['Front Camera', 'Back Camera']);
+    const before = ((await page.evaluate('asked')) as unknown[]).length;
+    await menu.selectOption('Back Camera');
+    await expect
+      .poll(async () => ((await page.evaluate('asked')) as unknown[]).slice(before), eventually)
+      .toEqual(['Back Camera']);
   });
 
   it('with a face detector of its own uses that instead of the model', async () => {
@@ -334,6 +382,28 @@ describe('a bad network', () => {
 });
 
 describe('the session', () => {
+  it('gets one photo from a person who clicks twice', async () => {
+    const { page, view, redirected, photos } = await visit({ shows: 'denied' });
+    await view('no-camera');
+    await choose(page, await selfie());
+    await page.locator('livegate-capture [data-action="use"]').dblclick();
+    await redirected();
+    expect(photos()).toBe(1);
+  });
+
+  it('is in the language of the browser', async () => {
+    const { page, view, text } = await visit({
+      shows: { shows: 'nobody' },
+      prepare: (opened) =>
+        opened.addInitScript(
+          `Object.defineProperty(navigator, 'languages', { value: ['id-ID', 'en'] });`,
+        ),
+    });
+    await view('camera');
+    expect(await text('title')).toBe('Ambil swafoto');
+    expect(await page.title()).toBe('Ambil swafoto');
+  });
+
   it('ends in both of two tabs that send at once', async () => {
     const session = await create();
     const tabs = await Promise.all([visit({ session }), visit({ session })]);
