@@ -356,6 +356,16 @@ describe('broken HTTP is answered as documented', () => {
     expectDocumented('deleteJob', 'bad_request', await send('DELETE'));
   });
 
+  it.each(namesWith('bad_request'))(
+    '%s: bad_request for a request without a Host',
+    async (name) => {
+      const { path, method } = operationOf(name);
+      const line = `${method.toUpperCase()} ${path.replaceAll(/[{}]/g, '')} HTTP/1.1`;
+      const answer = await sendRaw(port(product.api.url), [`${line}\r\n\r\n`]);
+      expectDocumented(name, 'bad_request', answer);
+    },
+  );
+
   it('unsupported_expectation for an unknown Expect header', async () => {
     expectDocumented(check, 'unsupported_expectation', await raw('Expect: a-miracle'));
   });

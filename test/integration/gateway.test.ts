@@ -15,7 +15,7 @@ import {
   post,
   startGateway,
 } from '@livegate/testing/gateway/gateway';
-import { head } from '@livegate/testing/gateway/raw-http';
+import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>;
@@ -68,6 +68,20 @@ describe('an answered check', () => {
       expect(response.status).toBe(200);
     },
   );
+
+  it.each([
+    ['is not ASCII', Buffer.from('Auftrag-ä').toString('latin1')],
+    ['contains a control character', 'a\tb'],
+    ['is longer than 1024 characters', 'a'.repeat(1025)],
+  ])("neither echoes nor logs a caller's x-request-id that %s", async (_why, callersId) => {
+    const lines: string[] = [];
+    const { port } = await startGateway({ onLog: (line) => lines.push(line) });
+    const request = head(`x-request-id: ${callersId}`, 'Content-Length: 0');
+    const { headers } = await sendRaw(port, [Buffer.from(request, 'latin1')]);
+    expect(headers.get('x-request-id')).toBeUndefined();
+    await expect.poll(() => lines.length).toBeGreaterThan(0);
+    expect(lines.join('')).not.toContain('callerRequestId');
+  });
 
   it("echoes the caller's x-request-id and never uses it as an id", async () => {
     const { url } = await startGateway();
@@ -254,6 +268,8 @@ describe('when a check cannot be answered', () => {
 describe('paths and methods', () => {
   it.each([
     ['GET', '/nothing', 404, 'not_found'],
+    ['GET', '/pages/none.css', 404, 'not_found'],
+    ['GET', '/docs/none.js', 404, 'not_found'],
     ['POST', '/face/v2/passive-liveness', 404, 'not_found'],
     ['GET', path, 405, 'method_not_allowed'],
     ['DELETE', '/livez', 405, 'method_not_allowed'],
@@ -262,6 +278,7 @@ describe('paths and methods', () => {
     const response = await fetch(url + at, { method });
     expect(response.status).toBe(status);
     expect(response.headers.get('request-id')).toMatch(uuidV7);
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/);
     expect(await response.json()).toMatchObject(errorBody(status, code));
   });
 

@@ -16,6 +16,28 @@ const json = { 'content-type': 'application/json' };
 
 const { jpeg } = await greySquare();
 
+describe('a large part that is not an image', () => {
+  it.each([
+    ['without a header', ''],
+    ['without a Content-Disposition', 'Content-Type: image/png\r\n'],
+    ['that is an attachment', 'Content-Disposition: attachment; name="image"\r\n'],
+    ['without a name', 'Content-Disposition: form-data\r\n'],
+    ['of another name', 'Content-Disposition: form-data; name="x"; filename="y"\r\n'],
+  ])('%s is skipped', async (_what, partHead) => {
+    const { port } = await startGateway();
+    const body = Buffer.concat([
+      Buffer.from(`--x\r\n${partHead}\r\n`),
+      Buffer.alloc(1_000_000, 'a'),
+      Buffer.from('\r\n--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n'),
+      jpeg,
+      Buffer.from('\r\n--x--\r\n'),
+    ]);
+    const type = 'Content-Type: multipart/form-data; boundary=x';
+    const answer = await sendRaw(port, [head(type, `Content-Length: ${body.length}`), body]);
+    expect(answer).toMatchObject({ status: 200 });
+  });
+});
+
 describe('an image in JSON', () => {
   it.each([
     ['{"image":"***"}', 400, 'invalid_base64'],

@@ -19,7 +19,8 @@ export const handleError: ErrorRequestHandler = (thrown, _req, res, _next) => {
   // Already answered by `answerRaw`: the body was cut off before its handler failed.
   if (res.writableEnded) return;
   if (res.headersSent) res.destroy();
-  else res.status(status).set(headers).json(body);
+  // A handler may have set the type of the answer that it could not give.
+  else res.status(status).set(headers).type('json').json(body);
 };
 
 export const refusePath: RequestHandler = () => {

@@ -11,9 +11,18 @@ export const identifyRequest: RequestHandler = (req, res, next) => {
   res.locals.receivedAt = performance.now();
   res.set('Request-Id', res.locals.requestId);
   const callersId = req.get('x-request-id');
-  if (callersId) res.set('x-request-id', callersId);
+  if (callersId !== undefined && CALLERS_ID.test(callersId)) {
+    res.locals.callersId = callersId;
+    res.set('x-request-id', callersId);
+  }
   next();
 };
+
+/**
+ * Ids that are echoed and logged. Node reads header values as Latin-1 and may write them as UTF-8, so
+ * any other id would come back changed.
+ */
+const CALLERS_ID = /^[\x20-\x7e]{1,1024}$/;
 
 /** SDKs join base URL and path with "/": a base URL with a trailing slash gives "//face/v1/…". */
 export const collapseSlashes: RequestHandler = (req, _res, next) => {
@@ -28,6 +37,8 @@ declare global {
     interface Locals {
       /** The `Request-Id`, which is also the id of the check. */
       requestId: string;
+      /** The caller's own `x-request-id`, if it can be sent back unchanged. */
+      callersId?: string;
       /** `performance.now()` when the request's head had been read. */
       receivedAt: number;
       /** The span of the request, for its log line; probes have none. */

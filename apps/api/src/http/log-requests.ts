@@ -13,13 +13,13 @@ export function logRequests(log: Log): RequestHandler {
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },
     customLogLevel: (_req, res, error) => (error || isOurFault(res) ? 'error' : 'info'),
-    customSuccessObject: (req, res, line: object) => ({ ...line, ...describeRequest(req, res) }),
+    customSuccessObject: (_req, res, line: object) => ({ ...line, ...describeRequest(res) }),
     // pino-http treats every 5xx as an error, and creates an Error if there is none.
     // oxlint-disable-next-line eslint/max-params -- pino-http passes the error, too
-    customErrorObject: (req, res, error, line: object) => ({
+    customErrorObject: (_req, res, error, line: object) => ({
       ...line,
       err: isOurFault(res) ? error : undefined,
-      ...describeRequest(req, res),
+      ...describeRequest(res),
     }),
     customErrorMessage: (_req, res) => (isOurFault(res) ? 'request failed' : 'request completed'),
   });
@@ -30,10 +30,10 @@ export function isOurFault({ statusCode, locals }: Response): boolean {
   return statusCode >= 500 && !locals.isCallersChoice;
 }
 
-function describeRequest(req: Request, { locals }: Response) {
+function describeRequest({ locals }: Response) {
   return {
     requestId: locals.requestId,
-    callerRequestId: req.get('x-request-id'),
+    callerRequestId: locals.callersId,
     tenant: locals.credential?.tenant,
     outcome: locals.outcome,
     timings: locals.timings,

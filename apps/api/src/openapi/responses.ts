@@ -11,7 +11,7 @@ import { json } from './component-schemas.js';
 import type { Header, Parameter, Reference, Response } from './document-types.js';
 import { exampleId } from './examples.js';
 
-const callersId = { type: 'string', maxLength: 1024 };
+const callersId = { type: 'string', pattern: '^[\\x20-\\x7e]{1,1024}$' };
 const seconds = { type: 'string', pattern: '^[0-9]+$' };
 
 /** Headers of every answer, defined once in `components`. */
@@ -109,7 +109,8 @@ export const callerRequestId: Parameter = {
   name: 'x-request-id',
   in: 'header',
   description:
-    'Your own id of the request: logged and sent back, but never used to identify anything.',
+    'Your own id of the request: logged and sent back, but never used to identify anything. Other ' +
+    'characters or a longer text: neither logged nor sent back.',
   schema: { ...callersId, examples: ['order-4711'] },
 };
 
@@ -182,8 +183,10 @@ export function errorResponses(
   { sometimes, content = {} }: { sometimes: HeaderName[]; content?: Response['content'] },
 ): Record<string, Response | Reference> {
   const statuses = [...new Set(codes.map(statusOf))];
+  // A status of its own replaces the default, so it repeats the common errors of this status.
+  const all = [...new Set([...codes, ...commonErrors])];
   const responses = statuses.map((status) => {
-    const ofStatus = codes.filter((code) => statusOf(code) === status);
+    const ofStatus = all.filter((code) => statusOf(code) === status);
     const response = describeErrors(ofStatus, sometimes);
     return [status, { ...response, content: { ...response.content, ...content } }];
   });

@@ -94,7 +94,7 @@ function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[])
   const maxBytes = maxBodyBytes('multipart', limits.maxImageBytes);
 
   return async (req) => {
-    const parser = createParser(req, limits.maxImageBytes);
+    const parser = createParser(req, limits.maxImageBytes, maxBytes);
     const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
     const fail = (error: Error) => parser.destroy(error);
     const failIfCut = () => req.readableEnded || fail(new Error('the request body was cut off'));
@@ -116,9 +116,12 @@ function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[])
 }
 
 /** Throws `invalid_multipart` for a type without a boundary. */
-function createParser(req: Request, maxImageBytes: number): BusboyInstance {
+function createParser(req: Request, maxImageBytes: number, maxBytes: number): BusboyInstance {
   try {
     return new Busboy({
+      // All parts are read as they come, so the parser need not wait for their readers; it waits
+      // forever after 64 KB of a part that it skips (@fastify/busboy 3.2.6).
+      fileHwm: maxBytes,
       headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
       limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
       // As a text field, the image would be decoded by its part's charset, which changes its bytes.

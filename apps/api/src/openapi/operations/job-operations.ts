@@ -46,8 +46,7 @@ function readJob() {
         sometimes: ['Livegate-Quality', 'Preference-Applied', 'Retry-After'],
       }),
     },
-    // A 400 of its own replaces the default, which has `bad_request`.
-    errors: ['bad_request', 'invalid_quality_policy', ...readErrors],
+    errors: ['invalid_quality_policy', ...readErrors],
   });
 }
 
