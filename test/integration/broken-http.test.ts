@@ -109,7 +109,7 @@ describe('broken HTTP is answered in JSON, with a Request-Id', () => {
   });
 
   it('408 for an upload that never ends', async () => {
-    const { port } = await startGateway({ uploadTimeoutMs: 1000 });
+    const { port } = await startGateway({ http: { uploadTimeoutMs: 1000 } });
     const answer = await sendRaw(port, [head(multipart, 'Content-Length: 5000'), part]);
     expect(answer.status).toBe(408);
     expect(answer.body).toMatchObject(errorBody(408, 'request_timeout'));

@@ -19,7 +19,7 @@ const lastAnswer = {
 async function startServer() {
   const asked: Response[] = [];
   const app = express().get('/', (_req, res) => void asked.push(res));
-  const server = createHttpServer(app, 30_000).listen(0, '127.0.0.1');
+  const server = createHttpServer(app, {}).listen(0, '127.0.0.1');
   onTestFinished(() => server.closeAllConnections());
   await once(server, 'listening');
   return { server, asked, port: (server.address() as AddressInfo).port };

@@ -110,7 +110,7 @@ describe('all leases are released', () => {
   });
 
   it('after bodies that never end, each answered with 408', async () => {
-    const gateway = await start({ maxWaiting: 100, uploadTimeoutMs: 1000 });
+    const gateway = await start({ maxWaiting: 100, http: { uploadTimeoutMs: 1000 } });
     const clients = cuts.map(([, sent]) => {
       const client = connectRaw(gateway.port);
       client.send(...sent);

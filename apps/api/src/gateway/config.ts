@@ -25,6 +25,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_PUBLIC_URL: parsedBy(parsePublicUrl).optional(),
   LIVEGATE_TRUST_PROXY: parsedBy(parseTrustedProxies).optional(),
   LIVEGATE_CREDENTIALS_FILE: z.string().optional(),
+  LIVEGATE_MAX_CONNECTIONS: integer(1).default(20_000),
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(1000),

@@ -45,7 +45,10 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
     log,
     isClosing: () => shutdown.signal.aborted,
   });
-  const server = createHttpServer(app, config.LIVEGATE_UPLOAD_TIMEOUT_MS);
+  const server = createHttpServer(app, {
+    uploadTimeoutMs: config.LIVEGATE_UPLOAD_TIMEOUT_MS,
+    maxConnections: config.LIVEGATE_MAX_CONNECTIONS,
+  });
   const { stop } = services.webhooks;
   shutdown.add(() => Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]));
   server.listen(config.PORT, config.LIVEGATE_HOST);

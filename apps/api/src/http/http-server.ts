@@ -1,9 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '@livegate/core/domain';
 import type { Express, Request, Response } from 'express';
 import { answerRaw, answerSocket } from './answer-errors.js';
+import { type ConnectionLimits, type Connections, trackConnections } from './track-connections.js';
 
 /**
  * Unanswered requests of one connection. Clients and proxies that pipeline send a few; thousands of
@@ -12,6 +13,21 @@ import { answerRaw, answerSocket } from './answer-errors.js';
 export const MAX_UNANSWERED = 32;
 /** Longer than the idle timeout of common load balancers, which must close first. */
 const KEEP_ALIVE_MS = 75_000;
+
+/** Limits of one connection, and of all of them. `docs/reference/limits.md` explains each. */
+export interface HttpLimits extends ConnectionLimits {
+  /** From the first byte of a request to its last. */
+  uploadTimeoutMs: number;
+  /** From the connection, or from the first byte of a later request, to the end of its headers. */
+  headersTimeoutMs: number;
+}
+
+export const defaultHttpLimits: HttpLimits = {
+  uploadTimeoutMs: 30_000,
+  headersTimeoutMs: 10_000,
+  stallTimeoutMs: 30_000,
+  maxConnections: 20_000,
+};
 
 export interface HttpServer extends Server {
   /** From now on every answer closes its connection, and says so. */
@@ -22,23 +38,32 @@ export interface HttpServer extends Server {
  * An HTTP server that answers in JSON with a `Request-Id` even where Node by default sends a bare
  * status line: broken HTTP, oversized headers, a body that stops half-way or never ends.
  */
-export function createHttpServer(app: Express, uploadTimeoutMs: number): HttpServer {
+export function createHttpServer(app: Express, given: Partial<HttpLimits>): HttpServer {
+  const limits = { ...defaultHttpLimits, ...given };
+  const headersTimeout = Math.min(limits.headersTimeoutMs, limits.uploadTimeoutMs);
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: uploadTimeoutMs,
+    requestTimeout: limits.uploadTimeoutMs,
+    headersTimeout,
     // Node checks for late requests at this interval; its default of 30 s would double the limit.
-    connectionsCheckingInterval: Math.min(uploadTimeoutMs, 5000),
-    // Node would refuse without a body; the 'request' listener below refuses with one.
+    connectionsCheckingInterval: Math.min(headersTimeout, 5000),
+    // Node would refuse without a body; `findHeadProblem` refuses with one.
     requireHostHeader: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // A flag of the process must not make the parser guess where a request ends.
+    insecureHTTPParser: false,
   });
-  const connections = trackConnections(server);
+  // Node drops what is beyond; with one more than allowed, `findHeadProblem` notices.
+  server.maxHeadersCount = MAX_HEADERS + 1;
+  const connections = trackConnections(server, limits);
   // Node's own method considers a connection that never sent a byte busy.
   server.closeIdleConnections = connections.closeIdle;
 
   server.on('request', (req, res) => {
-    if (req.httpVersion === '1.1' && req.headers.host === undefined) answerRaw(res, 'bad_request');
-    else if (connections.countUnanswered(req.socket) > MAX_UNANSWERED)
-      answerRaw(res, 'rate_limited');
+    if (connections.isRefused(req.socket)) return;
+    const isOver = connections.countUnanswered(req.socket) > MAX_UNANSWERED;
+    const problem = findHeadProblem(req) ?? (isOver ? 'rate_limited' : undefined);
+    if (problem) answerRaw(res, problem);
     // Express calls back only for a request target that is not a URL.
     else app(req as Request, res as Response, () => answerRaw(res, 'bad_request'));
   });
@@ -63,64 +88,20 @@ export async function closeHttpServer(server: HttpServer, drainMs = 0): Promise<
   clearInterval(sweep);
 }
 
-export interface Connections {
-  /** The response to the newest request of a connection, answered or not. */
-  newestResponse(socket: Duplex): ServerResponse | undefined;
-  /** Requests of a connection that have no complete answer, the newest one included. */
-  countUnanswered(socket: Duplex): number;
-  /** From now on every answer closes its connection, and says so. */
-  disableKeepAlive(): void;
-  /** Closes every connection without an unanswered request, also those that never sent a byte. */
-  closeIdle(): void;
-}
+/** Node's default, set here because a flag of the process can change it. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+/** A browser behind several proxies sends about 40. */
+export const MAX_HEADERS = 200;
 
-export function trackConnections(server: Server): Connections {
-  /** By connection, newest response last; a newer request removes those that are answered. */
-  const responses = new Map<Duplex, ServerResponse[]>();
-  const newestOf = (socket: Duplex) => responses.get(socket)?.at(-1);
-  let isEnding = false;
-  server.on('connection', (socket) => {
-    responses.set(socket, []);
-    socket.once('close', () => {
-      // After Node's own handling of 'close'.
-      process.nextTick(closeAll, responses.get(socket));
-      responses.delete(socket);
-    });
-  });
-  const note = (req: IncomingMessage, res: ServerResponse) => {
-    const former = responses.get(req.socket) ?? [];
-    responses.set(req.socket, [...former.filter((earlier) => isOpen(earlier, res)), res]);
-    if (isEnding) res.shouldKeepAlive = false;
-  };
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, note);
-
-  return {
-    newestResponse: newestOf,
-    countUnanswered: (socket) => responses.get(socket)?.length ?? 0,
-    disableKeepAlive() {
-      isEnding = true;
-      for (const response of [...responses.values()].flat()) response.shouldKeepAlive = false;
-    },
-    closeIdle() {
-      for (const socket of responses.keys()) if (newestOf(socket)?.closed ?? true) socket.destroy();
-    },
-  };
-}
-
-/** 'checkContinue' and 'request' are two events of one request. */
-function isOpen(earlier: ServerResponse, res: ServerResponse): boolean {
-  return earlier !== res && !earlier.closed;
-}
-
-/**
- * When a connection closes, Node 20 emits no 'close' for a response that waits behind another one, and
- * the leases of that request would never be released.
- */
-function closeAll(responses: ServerResponse[] = []): void {
-  for (const response of responses.filter(({ closed }) => !closed)) {
-    response.destroy();
-    response.emit('close');
-  }
+/** What Node's parser accepts although two servers may read it differently. */
+function findHeadProblem({ rawHeaders, httpVersion }: IncomingMessage): ErrorCode | undefined {
+  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+  if (names.length > MAX_HEADERS) return 'headers_too_large';
+  const hosts = names.filter((name) => name === 'host').length;
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) return 'bad_request';
+  // HTTP/1.0 has no chunks: a proxy may see the end of the body elsewhere.
+  if (httpVersion === '1.0' && names.includes('transfer-encoding')) return 'bad_request';
+  return undefined;
 }
 
 /** Answers errors of the HTTP parser, each under the id of the request that it belongs to. */

@@ -30,7 +30,11 @@ import {
   developmentCredential,
 } from '../../../../apps/api/src/credentials/credential-book.js';
 import { createServer, type ServerOptions } from '../../../../apps/api/src/gateway/server.js';
-import { closeHttpServer, createHttpServer } from '../../../../apps/api/src/http/http-server.js';
+import {
+  closeHttpServer,
+  createHttpServer,
+  type HttpLimits,
+} from '../../../../apps/api/src/http/http-server.js';
 import { createUploadPermits } from '../../../../apps/api/src/http/upload/upload-permits.js';
 import { createAddressGuard } from '../../../../apps/api/src/webhooks/address-guard.js';
 import { openSessions } from '../../../../apps/api/src/sessions/open-sessions.js';
@@ -50,7 +54,7 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   workers?: WorkerFacts[];
   maxWaiting?: number;
   maxUploadBytesInFlight?: number;
-  uploadTimeoutMs?: number;
+  http?: Partial<HttpLimits>;
   rateLimiter?: RateLimiter;
   queueBoard?: Router;
   /** The clock of sessions, in milliseconds since the epoch. */
@@ -168,7 +172,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       isClosing: () => false,
     },
   );
-  const server = createHttpServer(app, options.uploadTimeoutMs ?? 30_000);
+  const server = createHttpServer(app, options.http ?? {});
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(async () => {

@@ -51,7 +51,7 @@ export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
   app.use(webhookRoutes(deps, [authenticate(book, 'webhook-endpoints')]));
   app.use(refusePath);
   app.use(handleError);
-  const server = createHttpServer(app, 30_000);
+  const server = createHttpServer(app, {});
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(async () => {
