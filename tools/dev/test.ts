@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
 import { startOwnRedis } from './find-or-start-redis.js';
+import { readTestArgs } from './read-test-args.js';
 import {
   killServices,
   startService,
@@ -20,9 +21,9 @@ const say = (line: string) => console.log(line);
 
 process.exit(await test(process.argv.slice(2)));
 
-/** Passes all arguments except --install (for Redis) to vitest; returns the exit code. */
+/** Passes all arguments that are not our own to vitest; returns the exit code. */
 async function test(args: string[]): Promise<number> {
-  const vitestArgs = args.filter((arg) => arg !== '--install');
+  const { vitestArgs, settings } = readTestArgs(args);
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] || '.data/models');
   // The tests' own, whatever `npm run models -- use` or the environment says.
   const profile = 'default';
@@ -34,7 +35,7 @@ async function test(args: string[]): Promise<number> {
   const redis = await startOwnRedis({ dataDir, say });
   try {
     const models = { LIVEGATE_MODELS_DIR: modelsDir, LIVEGATE_PROFILE: profile };
-    const env = { ...process.env, ...models, REDIS_URL: redis.url };
+    const env = { ...process.env, ...settings, ...models, REDIS_URL: redis.url };
     const vitest = startService(
       'vitest',
       ['node_modules/vitest/vitest.mjs', 'run', ...vitestArgs],

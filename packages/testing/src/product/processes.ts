@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProcessUsage, UsageRequest } from '../../../../tools/bench/programs/watch-process.js';
 
 export type Env = Record<string, string>;
 
@@ -23,6 +24,8 @@ export interface Program {
   env: Env;
   uid?: number;
   gid?: number;
+  /** With a channel for messages. */
+  isWatched?: boolean;
 }
 
 export interface ApiProcess extends AppProcess {
@@ -70,15 +73,35 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 }
 
 export function startApp(app: 'api' | 'worker', env: Env): AppProcess {
-  const root = resolve(import.meta.dirname, '../../../..');
   return startProgram({ command: [process.execPath, `apps/${app}/dist/main.js`], cwd: root, env });
 }
 
-export function startProgram({ command, ...options }: Program): AppProcess {
+const root = resolve(import.meta.dirname, '../../../..');
+const watchProcess = resolve(root, 'tools/dist/bench/programs/watch-process.js');
+
+/** The same with a channel by which `readUsage` asks for its resource usage. */
+export function startWatchedApp(app: 'api' | 'worker', env: Env): AppProcess {
+  const command = [
+    process.execPath,
+    `--import=${watchProcess}`,
+    `apps/${app}/dist/main.js`,
+  ] as const;
+  return startProgram({ command: [...command], cwd: root, env, isWatched: true });
+}
+
+/** Of a process that `startWatchedApp` has started; after a full garbage collection. */
+export async function readCollectedUsage({ child }: AppProcess): Promise<ProcessUsage> {
+  const answer = once(child, 'message') as Promise<[ProcessUsage]>;
+  child.send('collected' satisfies UsageRequest);
+  return (await answer)[0];
+}
+
+export function startProgram({ command, isWatched, ...options }: Program): AppProcess {
   const [file, ...args] = command;
-  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  const stdio: StdioOptions = ['ignore', 'pipe', 'inherit', ...(isWatched ? ['ipc' as const] : [])];
+  const child = spawn(file, args, { ...options, stdio });
   const log: Record<string, unknown>[] = [];
-  const lines = createInterface({ input: child.stdout });
+  const lines = createInterface({ input: child.stdout! });
   lines.on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
   const ended = once(child, 'exit').then(() =>
     Promise.reject(new Error(`${command.join(' ')} ended`)),
