@@ -25,9 +25,13 @@ interface Axis {
 }
 
 /** The parameters of channels from the convolution that produces them to the one that mixes them. */
-interface ChannelSpan {
+export interface ChannelSpan {
   axes: Axis[];
   depthwise: GraphNode[];
+  /** The nodes between the two convolutions, in order. */
+  between: GraphNode[];
+  /** The convolution that mixes the channels. */
+  mixing: GraphNode;
 }
 
 /**
@@ -47,14 +51,18 @@ export function padChannels(graph: Graph): void {
 }
 
 /** The channels that an ordinary two-dimensional convolution produces; 0 for any other node. */
-function channelsOf(node: GraphNode, index: GraphIndex): number {
+export function channelsOf(node: GraphNode, index: GraphIndex): number {
   const weights = groupsOf(node) === 1 ? index.constant(inputsOf(node)[1]) : undefined;
   const dims = weights ? dimensionsOf(weights) : [];
   return dims.length === 4 ? dims[0]! : 0;
 }
 
 /** Undefined if a node in between may mix the channels or map 0 to another value. */
-function findSpan(first: GraphNode, channels: number, index: GraphIndex): ChannelSpan | undefined {
+export function findSpan(
+  first: GraphNode,
+  channels: number,
+  index: GraphIndex,
+): ChannelSpan | undefined {
   const between: GraphNode[] = [];
   let node = index.onlyConsumerOf(outputsOf(first)[0]);
   while (node && keepsChannelsApart(node, channels)) {
@@ -67,6 +75,8 @@ function findSpan(first: GraphNode, channels: number, index: GraphIndex): Channe
   return {
     axes: [...axes.flatMap((found) => found ?? []), { tensor: mixing, axis: 1 }],
     depthwise: between.filter(({ opType }) => opType === 'Conv'),
+    between,
+    mixing: node!,
   };
 }
 
@@ -120,6 +130,6 @@ function padWithZeros({ tensor, axis }: Axis, size: number): void {
   Object.assign(tensor, floatTensor(tensor.name ?? '', paddedDims, padded), { floatData: [] });
 }
 
-function sizeOf(dims: number[]): number {
+export function sizeOf(dims: number[]): number {
   return dims.reduce((a, b) => a * b, 1);
 }

@@ -68,7 +68,8 @@ test('the rewritten classifier has no node that leaves ONNX Runtime’s blocked 
   const channels = node!
     .filter(({ opType }) => opType === 'Conv')
     .map(({ input }) => sizes.get(input![1]!)![0]!);
-  expect(channels).toHaveLength(55);
+  // 55 of the published model, three of which are split into four parts.
+  expect(channels).toHaveLength(55 + 3 * 3);
   expect(channels.filter((count) => count % 16 > 0)).toEqual([]);
 });
 

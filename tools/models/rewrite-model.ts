@@ -12,6 +12,7 @@ import {
   type Tensor,
 } from './graph.js';
 import { padChannels } from './pad-channels.js';
+import { splitChannels } from './split-channels.js';
 
 const { AttributeProto, ModelProto, NodeProto, TensorShapeProto } = onnxProto.onnx;
 
@@ -27,6 +28,7 @@ export function rewriteModel(published: Uint8Array): Uint8Array {
     freeBatchDimension(graph);
     // Pad first: replacePRelu creates tensors with the channel count of the PRelu.
     padChannels(graph);
+    splitChannels(graph);
     replacePRelu(graph);
   });
 }

@@ -15,7 +15,7 @@ const detect = await openSession(detector, options);
 const classify = await Promise.all(
   classifiers.map(async (model) => ({
     session: await openSession(model, options),
-    crops: allocateBatch(model.input, batch * views).batch,
+    crop: allocateBatch(model.input, 1).batch,
   })),
 );
 
@@ -40,5 +40,8 @@ async function decode(): Promise<void> {
 
 async function runModels(): Promise<void> {
   await detect.run(frames);
-  if (views > 0) for (const { session, crops } of classify) await session.run(crops);
+  // One view a run, as in an engine on a CPU.
+  for (const { session, crop } of classify) {
+    for (let view = 0; view < batch * views; view++) await session.run(crop);
+  }
 }

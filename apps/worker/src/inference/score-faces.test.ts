@@ -116,6 +116,16 @@ test('faces share a run without duplicate views, and score as with all views', a
   expect(runs).toEqual([4 + 2 + 3]);
 });
 
+test('faces whose views run one by one score as with all views in one run', async () => {
+  const { runs, session } = createSession();
+  const faces = [faceInPicture(15), faceInPicture(40)];
+  const classifier = { model, session, takeBatch: reuseBatch(model.input), viewsPerRun: 1 };
+  expect(await classifyFaces({ classifiers: [classifier] }, faces)).toEqual(
+    faces.map(scoreEveryView),
+  );
+  expect(runs).toEqual([1, 1, 1, 1, 1, 1]);
+});
+
 test('a run that reuses the memory of an earlier one gives the same scores', async () => {
   const { session } = createSession();
   const classifier = { model, session, takeBatch: reuseBatch(model.input) };

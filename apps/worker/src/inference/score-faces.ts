@@ -18,6 +18,8 @@ export interface SpoofClassifier {
   model: Classifier;
   session: ModelSession;
   takeBatch: TakeBatch;
+  /** Most views in one run; by default, all views of all faces are in one. */
+  viewsPerRun?: number | undefined;
 }
 
 export interface SpoofClassifiers {
@@ -107,23 +109,37 @@ function interpolate({ logits, probabilities }: Knots, logit: number): number {
   return y0 + ((y1 - y0) * (logit - x0)) / (x1 - x0);
 }
 
-/** One classifier's logit of each view of each face; all views are in one run. */
+/** One classifier's logit of each view of each face. */
 export async function scoreViews(
-  { model, session, takeBatch }: SpoofClassifier,
+  classifier: SpoofClassifier,
   faces: FaceInPicture[],
 ): Promise<number[][]> {
+  const { model, viewsPerRun } = classifier;
   const viewsByFace = faces.map((face) => distinctViews(face, model));
   const crops = faces.flatMap(({ picture, face }, i) =>
     viewsByFace[i]!.views.map((view) => ({ picture, face, view, resize: model.resize })),
   );
-  const { batch, images } = takeBatch(crops.length);
-  for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
-  const outputs = await session.run(batch, crops.length);
-  const logitByCrop = readLogits(outputs, crops.length, model);
+  const logitByCrop: number[] = [];
+  while (logitByCrop.length < crops.length) {
+    const from = logitByCrop.length;
+    const some = crops.slice(from, viewsPerRun && from + viewsPerRun);
+    logitByCrop.push(...(await scoreCrops(classifier, some)));
+  }
   return viewsByFace.map(({ views, shownBy }) => {
     const ofFace = logitByCrop.splice(0, views.length);
     return shownBy.map((view) => ofFace[view]!);
   });
+}
+
+type CropInPicture = { picture: Picture } & Parameters<typeof cropView>[1];
+
+async function scoreCrops(
+  { model, session, takeBatch }: SpoofClassifier,
+  crops: CropInPicture[],
+): Promise<number[]> {
+  const { batch, images } = takeBatch(crops.length);
+  for (const [i, crop] of crops.entries()) cropView(crop.picture, crop, images[i]!);
+  return readLogits(await session.run(batch, crops.length), crops.length, model);
 }
 
 function readLogits(outputs: ModelOutputs, count: number, model: Classifier): number[] {
