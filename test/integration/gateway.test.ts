@@ -43,6 +43,8 @@ describe('an answered check', () => {
     expect(queue.jobs.get(id)).toEqual({
       version: 1,
       tenant: 'development',
+      work: 16,
+      ms: 16,
       baseUrl: url,
       replyTo: 'gateway',
       imageBytes: jpeg.length,

@@ -142,7 +142,8 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
       .cancelCheck,
     hasEndpoints: async () => false,
   });
-  const submission = { tenant, image: jpeg, isAwaited: true, baseUrl: '' };
+  const takeRank = async () => ({ rank: 1 });
+  const submission = { tenant, image: jpeg, isAwaited: true, takeRank, baseUrl: '' };
   const [left, kept] = [
     await submitCheck({ ...submission, id: 'left' }),
     await submitCheck({ ...submission, id: 'kept', idempotencyKey: 'a' }),

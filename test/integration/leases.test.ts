@@ -180,7 +180,7 @@ describe('all leases are released', () => {
   });
 
   it.each(endings)('after %s while a request waits behind another one', async (_name, end) => {
-    const gateway = await start({ maxWaiting: 2 });
+    const gateway = await start({ maxWaiting: 4 });
     const client = connectRaw(gateway.port);
     onTestFinished(client.destroy);
     client.send(jsonHead, json, jsonHead, json);

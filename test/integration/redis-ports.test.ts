@@ -306,15 +306,6 @@ describe('the Redis adapters', () => {
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
-  it('let an async check yield to awaited checks for a minute, and no longer', async () => {
-    const { sandbox, queue, worker } = await openQueue();
-    for (const id of ['old', 'young']) await queue.add(id, unawaitedJob);
-    await sandbox.redis.hset(sandbox.keys.job('old'), 'timestamp', Date.now() - 61_000);
-    await queue.prioritizeOld();
-    await queue.add('awaited', exampleJob);
-    for (const id of ['old', 'awaited', 'young']) expect(await worker.takeNext()).toBe(id);
-  });
-
   it('refuse job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
@@ -324,8 +315,6 @@ describe('the Redis adapters', () => {
     await expect(queue.add(randomUUID(), oversized)).rejects.toThrow(/size/);
   });
 });
-
-const { replyTo: _, ...unawaitedJob } = exampleJob;
 
 const createQueue = (sandbox: Sandbox) =>
   createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });

@@ -169,6 +169,7 @@ async function begin(real: Real, given: Submission): Promise<Submitted> {
       tenant: TENANT,
       image: Uint8Array.of(image),
       isAwaited: waitMs !== undefined,
+      takeRank: real.world.takeRankOf(TENANT, waitMs !== undefined),
       baseUrl: '',
       ...(key !== undefined && { idempotencyKey: key }),
     });

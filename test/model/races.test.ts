@@ -80,6 +80,7 @@ async function submit(world: World, race: Race, i: number): Promise<ModelOutcome
       tenant: 'acme',
       image: Uint8Array.of(race.images[i]!),
       isAwaited: race.waits[i]!,
+      takeRank: world.takeRankOf('acme', race.waits[i]!),
       idempotencyKey: 'k',
       baseUrl: '',
     });

@@ -72,6 +72,10 @@ export function createWorld(store: Store) {
   return {
     store,
     gateways,
+    /** The `takeRank` of a submission. */
+    takeRankOf: (tenant: string, isAwaited: boolean) => async () => ({
+      rank: await queue.takeRank({ tenant, isAwaited, weight: 1, ms: 20 }),
+    }),
     ...endings,
     /** Takes the next job. `isHeld`: its image is in the engine, until `end` is called. */
     async take(): Promise<{ run: Run; isHeld: boolean } | undefined> {

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { READABLE_JOB_VERSIONS, type WorkerFacts } from '@livegate/core/domain';
+import {
+  READABLE_JOB_VERSIONS,
+  WORK_OF_ENGINE_SECOND,
+  type WorkerFacts,
+} from '@livegate/core/domain';
 import {
   connectForBackground,
   createImageCipher,
@@ -21,6 +25,7 @@ import { type Audit, openAudit } from './jobs/audit/open-audit.js';
 import { createCheckImage } from './jobs/check-image.js';
 import { finishCheck } from './jobs/finish-check.js';
 import { startHeartbeat } from './jobs/heartbeat.js';
+import { createSpeedMeter, type SpeedMeter } from './jobs/speed-meter.js';
 import { takeJobs } from './jobs/take-jobs.js';
 import type { ImageScheduler } from './scheduling/schedule-images.js';
 
@@ -41,7 +46,12 @@ export async function openWorker(
 ) {
   const { layout, concurrency } = scheduler;
   const id = createWorkerId();
-  const readFacts = createReadFacts(id, scheduler);
+  const { engines, intraOpThreads } = layout;
+  const speed = createSpeedMeter({
+    concurrency,
+    workPerSecond: engines * intraOpThreads * WORK_OF_ENGINE_SECOND,
+  });
+  const readFacts = createReadFacts(id, { scheduler, speed });
   const store = await openStore(config, stopping, log);
   const audit = await openAudit(config, {
     ...store,
@@ -52,7 +62,7 @@ export async function openWorker(
     await store.close();
     throw error;
   });
-  const jobs = takeChecks(config, { ...store, scheduler, audit, log });
+  const jobs = takeChecks(config, { ...store, scheduler, speed, audit, log });
   const heartbeat = startHeartbeat(store.registry, readFacts, log);
   return {
     /** Logged when the worker is ready. */
@@ -78,12 +88,14 @@ export async function openWorker(
 
 interface CheckDeps extends Awaited<ReturnType<typeof openStore>> {
   scheduler: ImageScheduler;
+  speed: SpeedMeter;
   audit: Audit;
   log: Log;
 }
 
 function takeChecks(config: WorkerConfig, deps: CheckDeps) {
-  const { scheduler, announce, cancellations } = deps;
+  const { scheduler, speed, announce, cancellations } = deps;
+  const checkImage = createCheckImage(deps);
   return takeJobs(
     {
       ...deps,
@@ -93,7 +105,7 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
       resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
     },
     {
-      checkImage: createCheckImage(deps),
+      checkImage: (check) => speed.around(check.work, () => checkImage(check)),
       announce,
       async finish(ended) {
         const outcome = await finishCheck(ended, deps);
@@ -108,12 +120,14 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
 /** The worker's registration, with the models that it uses at the time of the call. */
 function createReadFacts(
   id: string,
-  { executionProvider, modelSets }: ImageScheduler,
+  { scheduler, speed }: Pick<CheckDeps, 'scheduler' | 'speed'>,
 ): () => WorkerFacts {
+  const { executionProvider, modelSets } = scheduler;
   return () => {
     const { current, canary } = modelSets();
     const fixed = { id, jobVersions: READABLE_JOB_VERSIONS, executionProvider };
-    return { ...fixed, ...current, ...(canary && { canary }) };
+    const workPerSecond = speed.workPerSecond();
+    return { ...fixed, workPerSecond, ...current, ...(canary && { canary }) };
   };
 }
 

@@ -1,5 +1,6 @@
 import type { CheckJob, CheckOutcome, CheckRecord } from './domain/check.js';
 import type { LivegateError } from './domain/errors.js';
+import type { Flows, RankRequest } from './domain/fair-queueing.js';
 import type { WorkerFacts } from './domain/models.js';
 import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
@@ -37,13 +38,12 @@ export interface ImageStore {
   ping(): Promise<void>;
 }
 
-/**
- * The gateway's side of the queue. Checks with a waiting caller, whose jobs have a `replyTo`, run
- * before async checks.
- */
+/** The gateway's side of the queue. `domain/fair-queueing.ts` has the order of checks. */
 export interface CheckQueue {
-  /** Ignores a second job with the same id. */
-  add(id: string, job: CheckJob): Promise<void>;
+  /** The rank of a check that is about to be queued. Throws `overloaded` if it would wait too long. */
+  takeRank(request: RankRequest): Promise<number>;
+  /** Ignores a second job with the same id. Without a rank, it gets one however long it waits. */
+  add(id: string, job: CheckJob, rank?: number): Promise<void>;
   /** `undefined` for an unknown, expired or hidden id. */
   read(id: string): Promise<CheckRecord | undefined>;
   /**
@@ -56,10 +56,12 @@ export interface CheckQueue {
   delete(id: string): Promise<void>;
   /** Hidden checks that are not removed yet. */
   listHidden(): Promise<DeletableCheck[]>;
-  /**
-   * Runs an async check as one with a waiting caller. Does nothing for a check that is not queued.
-   */
+  /** Runs an async check as one with a waiting caller, if it is queued. */
   prioritize(id: string): Promise<void>;
+  /** Runs a check, if it is queued, as an async one or when no other check waits. */
+  defer(id: string, to: 'async' | 'last'): Promise<void>;
+  /** How much of each tenant's work is queued. */
+  readFlows(): Promise<Flows>;
   /** The number of checks that no worker has taken yet. */
   countWaiting(): Promise<number>;
   /** The schema version of the stored data; on an empty store, the first call sets it. */

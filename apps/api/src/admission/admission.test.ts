@@ -11,8 +11,12 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openAdmission, POLL_MS } from './admission.js';
 
-const [awaited, unawaited] = [{ isAwaited: true }, { isAwaited: false }];
+const awaited = { tenant: 'acme', waitMs: 25_000 };
+const unawaited = { tenant: 'acme', waitMs: 0 };
+const [ofOther, ofThird] = ['other', 'third'].map((tenant) => ({ ...awaited, tenant }));
+const { replyTo: _, ...asyncJob } = exampleJob;
 const log = pino({ level: 'silent' });
+const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error;
 const nextPoll = () => vi.advanceTimersByTimeAsync(1000);
 
 async function watch(maxWaiting: number) {
@@ -30,6 +34,9 @@ async function watch(maxWaiting: number) {
     imageStore,
     settings: { findProblem: () => settings.problem },
     maxWaiting,
+    maxQueueWaitMs: 5000,
+    maxAsyncWaitMs: 30_000,
+    weightOf: () => 1,
     redisTimeoutMs: 500,
     leases,
     log,
@@ -46,31 +53,82 @@ describe('admission', () => {
   it('admits no more than the queue may hold between two polls', async () => {
     const { admission } = await watch(2);
     admission.admit(awaited);
-    admission.admit(awaited);
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    admission.admit(ofOther!);
+    expect(() => admission.admit(ofThird!)).toThrow(overloaded);
   });
 
-  it('keeps the last tenth of the queue for checks with a waiting caller', async () => {
+  it('leaves a tenant as many places as it holds, and others find one', async () => {
     const { admission } = await watch(10);
-    for (let i = 0; i < 9; i++) admission.admit(unawaited);
-    expect(() => admission.admit(unawaited)).toThrow(
-      expect.objectContaining({ code: 'overloaded' }),
-    );
+    for (let i = 0; i < 5; i++) admission.admit(awaited);
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
+    for (let i = 0; i < 2; i++) admission.admit(ofOther!);
+    expect(() => admission.admit(ofOther!)).toThrow(overloaded);
+    admission.admit(ofThird!);
+  });
+
+  it('counts async checks and those with a waiting caller apart', async () => {
+    const { admission } = await watch(10);
+    for (let i = 0; i < 5; i++) admission.admit(unawaited);
+    expect(() => admission.admit(unawaited)).toThrow(overloaded);
     admission.admit(awaited);
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  });
+
+  it('refuses a check whose tenant has queued more than its caller waits for, with the time', async () => {
+    const { admission, queue } = await watch(1000);
+    for (let i = 0; i < 40; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
+    await nextPoll();
+    const patient = { ...awaited, waitMs: 4000 };
+    expect(() => admission.admit(patient)).not.toThrow();
+    expect(() => admission.admit({ ...patient, waitMs: 1000 })).toThrow(
+      expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 4 }),
+    );
+    expect(() => admission.admit({ ...ofOther!, waitMs: 1000 })).not.toThrow();
+  });
+
+  it('limits the wait of callers who would wait for longer, and of async checks apart', async () => {
+    const { admission, queue } = await watch(1000);
+    for (let i = 0; i < 60; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
+    await nextPoll();
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
+    expect(() => admission.admit({ ...awaited, mayBeAsync: true })).not.toThrow();
+    expect(() => admission.admit(unawaited)).not.toThrow();
+    for (let i = 0; i < 300; i++) await queue.add(`b${i}`, { ...asyncJob, ms: 100 });
+    await nextPoll();
+    expect(() => admission.admit(unawaited)).toThrow(overloaded);
+    expect(() => admission.admit({ ...awaited, mayBeAsync: true })).toThrow(overloaded);
+  });
+
+  it('takes the workers to be as fast as they say', async () => {
+    const { admission, queue, registry } = await watch(1000);
+    await registry.register({ ...exampleWorker, workPerSecond: 2000 });
+    await registry.register({ ...exampleWorker, id: 'fast', workPerSecond: 8000 });
+    await nextPoll();
+    const place = admission.admit(awaited);
+    const taken = vi.spyOn(queue, 'takeRank');
+    expect(await place.takeRank(150)).toEqual({ rank: 16, work: 150, ms: 15 });
+    expect(taken).toHaveBeenCalledWith(expect.objectContaining({ ms: 15, maxWaitMs: 5000 }));
+  });
+
+  it('counts an admitted body by its length until its image has been read', async () => {
+    const { admission } = await watch(1000);
+    // 8 MB at 0.4 bytes a pixel are 20 megapixels, 72 ms of work for this worker.
+    const places = Array.from({ length: 60 }, () => admission.admit({ ...awaited, bytes: 8e6 }));
+    expect(() => admission.admit({ ...awaited, waitMs: 2000 })).toThrow(overloaded);
+    await Promise.all(places.map((place) => place.takeRank(20)));
+    expect(() => admission.admit({ ...awaited, waitMs: 2000 })).not.toThrow();
   });
 
   it('counts checks that other gateways have queued', async () => {
     const { admission, queue } = await watch(1);
     await queue.add('a', exampleJob);
     await nextPoll();
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
   });
 
   it('admits again once workers have drained the queue', async () => {
     const { admission } = await watch(1);
     admission.admit(awaited).queued();
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
     await nextPoll();
     expect(() => admission.admit(awaited)).not.toThrow();
   });
@@ -81,10 +139,10 @@ describe('admission', () => {
     queue.countWaiting = async () => new Promise((resolve) => counts.push(resolve));
     admission.admit(awaited).queued();
     await vi.advanceTimersByTimeAsync(POLL_MS);
-    admission.admit(awaited).queued();
+    admission.admit(ofOther!).queued();
     counts[0]?.(1);
     await vi.advanceTimersByTimeAsync(0);
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => admission.admit(ofThird!)).toThrow(overloaded);
   });
 
   it('keeps the place of a slow upload across polls', async () => {
@@ -92,7 +150,7 @@ describe('admission', () => {
     admission.admit(awaited);
     await nextPoll();
     await nextPoll();
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
   });
 
   it('gives the place of a refused request to one other request, even if released twice', async () => {
@@ -101,7 +159,7 @@ describe('admission', () => {
     place.release();
     place.release();
     admission.admit(awaited);
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
   });
 
   it('keeps admitting after a single failed poll', async () => {
@@ -179,8 +237,8 @@ describe('admission', () => {
     slow.mockRestore();
     late[0]?.(0);
     await vi.advanceTimersByTimeAsync(0);
-    admission.admit(awaited);
-    expect(() => admission.admit(awaited)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    admission.admit(ofOther!);
+    expect(() => admission.admit(ofThird!)).toThrow(overloaded);
   });
 
   it('is unavailable once the last worker is gone', async () => {

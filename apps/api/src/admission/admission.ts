@@ -1,6 +1,6 @@
 import {
+  type Flows,
   JOB_VERSION,
-  type Lease,
   type Leases,
   LivegateError,
   SCHEMA_VERSION,
@@ -10,21 +10,20 @@ import type { CheckQueue, ImageStore, WorkerRegistry } from '@livegate/core/port
 import type { RedisSettings } from '@livegate/core/redis';
 import { limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
-
-/** The share of the queue that async checks may fill; the rest is for checks with a waiting caller. */
-const ASYNC_SHARE = 0.9;
+import {
+  type AdmitCheckOptions,
+  type AskedCheck,
+  createAdmitCheck,
+  type Place,
+} from './admit-check.js';
+import { createQueueEstimate } from './queue-estimate.js';
 
 /** The queue and its workers, as this gateway last read them. */
 export interface QueueView {
   workers: WorkerFacts[];
   waiting: number;
+  flows: Flows;
   schemaVersion: number;
-}
-
-/** A place in the queue, reserved for a request whose check is not queued yet. */
-export interface Place extends Lease {
-  /** To be called once the check is queued and counted there. Releases the lease. */
-  queued(): void;
 }
 
 export interface Admission {
@@ -35,11 +34,11 @@ export interface Admission {
   /** Why no check can be admitted now; `undefined` if one can. */
   findProblem(): string | undefined;
   /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
-  admit(check: { isAwaited: boolean }): Place;
+  admit(check: AskedCheck): Place;
   close(): void;
 }
 
-export interface AdmissionOptions {
+export interface AdmissionOptions extends AdmitCheckOptions {
   queue: CheckQueue;
   registry: WorkerRegistry;
   imageStore: ImageStore;
@@ -53,14 +52,19 @@ export interface AdmissionOptions {
 
 /**
  * Polls the queue, the workers and the image Redis in the background, so that refusing a request needs
- * no round trip.
+ * no round trip. A check is refused that would wait for longer than its caller does: by an estimate
+ * before its body is read, and for good when its rank is taken.
  *
  * A frozen Redis is noticed after two consecutive polls, each limited to half of `redisTimeoutMs`:
  * within a second at the default of 500 ms.
  */
 export function openAdmission(options: AdmissionOptions): Admission {
   const { imageStore, settings, redisTimeoutMs, log } = options;
-  const places = createPlaces(options);
+  const estimate = createQueueEstimate(options);
+  const admitCheck = createAdmitCheck(options, {
+    estimate,
+    workersOf: () => queue.latest()?.workers ?? [],
+  });
   const limitPoll = <T>(work: Promise<T>) => limitTime(redisTimeoutMs / 2, work);
   const staleAfterMs = POLL_MS + redisTimeoutMs;
 
@@ -80,18 +84,18 @@ export function openAdmission(options: AdmissionOptions): Admission {
     firstPoll: Promise.all([queue.firstRead, images.firstRead]),
     view: queue.latest,
     findProblem,
-    admit({ isAwaited }) {
+    admit(check) {
       const problem = findProblem();
       if (problem) throw new LivegateError('unavailable', { detail: problem });
-      return places.take(isAwaited ? 1 : ASYNC_SHARE);
+      return admitCheck(check);
     },
     close: () => [queue, images].forEach((poller) => poller.close()),
   };
 
   async function pollQueue(): Promise<QueueView> {
-    const counted = places.beginCount();
+    const counted = estimate.beginCount();
     const view = await limitPoll(readView(options));
-    counted(view.waiting);
+    counted(view);
     return view;
   }
 
@@ -101,50 +105,14 @@ export function openAdmission(options: AdmissionOptions): Admission {
   }
 }
 
-/**
- * Estimates the length of the queue without a Redis command per request: what waited at the last poll,
- * what this gateway has queued since, and the admitted requests that are not queued yet.
- */
-function createPlaces({ maxWaiting, leases }: AdmissionOptions) {
-  let waiting = 0;
-  let queuedSince = 0;
-  let pending = 0;
-
-  return {
-    /** Throws `overloaded` unless a place within this share of the queue is free. */
-    take(share: number): Place {
-      const taken = waiting + queuedSince + pending;
-      if (taken >= share * maxWaiting) throw new LivegateError('overloaded');
-      pending += 1;
-      let isQueued = false;
-      const lease = leases.take('admission_place', () => {
-        pending -= 1;
-        if (isQueued) queuedSince += 1;
-      });
-      const queued = () => {
-        isQueued = true;
-        lease.release();
-      };
-      return { ...lease, queued };
-    },
-    /** A count may or may not include checks queued while it runs; it is taken not to. */
-    beginCount() {
-      const queuedBefore = queuedSince;
-      return (counted: number) => {
-        waiting = counted;
-        queuedSince -= queuedBefore;
-      };
-    },
-  };
-}
-
 async function readView({ queue, registry }: AdmissionOptions): Promise<QueueView> {
-  const [workers, waiting, schemaVersion] = await Promise.all([
+  const [workers, waiting, flows, schemaVersion] = await Promise.all([
     registry.list(),
     queue.countWaiting(),
+    queue.readFlows(),
     queue.readSchemaVersion(),
   ]);
-  return { workers, waiting, schemaVersion };
+  return { workers, waiting, flows, schemaVersion };
 }
 
 function findQueueProblem(view: QueueView | undefined): string | undefined {

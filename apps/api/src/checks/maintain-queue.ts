@@ -3,12 +3,11 @@ import type { Log } from '@livegate/core/telemetry';
 import type { DeleteCheck } from './end-check.js';
 
 const SWEEP_MS = 60_000;
-const PRIORITIZE_MS = 5000;
 /** How long BullMQ's events, which contain scores, outlive a deleted check or an expired result. */
 const DROP_EVENTS_MS = 1000;
 
 export interface MaintainQueueDeps {
-  queue: Pick<RedisCheckQueue, 'sweep' | 'prioritizeOld' | 'dropEvents' | 'listHidden'>;
+  queue: Pick<RedisCheckQueue, 'sweep' | 'dropEvents' | 'listHidden'>;
   deleteCheck: DeleteCheck;
 }
 
@@ -29,9 +28,6 @@ export function maintainQueue(
       log.warn({ err: error }, 'queue: resuming interrupted deletions failed'),
     ),
     // At debug level: the next run is soon, and the connection logs its own outages.
-    repeat(queue.prioritizeOld, PRIORITIZE_MS, (error) =>
-      log.debug({ err: error }, 'queue: prioritizing old checks failed'),
-    ),
     repeat(queue.dropEvents, DROP_EVENTS_MS, (error) =>
       log.debug({ err: error }, 'queue: deleting BullMQ events failed'),
     ),

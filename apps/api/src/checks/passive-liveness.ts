@@ -4,6 +4,7 @@ import {
   type Leases,
   LivegateError,
   type QualityPolicy,
+  workOf,
 } from '@livegate/core/domain';
 import type { CheckQueue } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
@@ -19,7 +20,12 @@ import { jobUrl, presentCheck, presentJob, setQualityHeader } from '../contract/
 import { RETRY_AFTER_SECONDS } from '../contract/present-error.js';
 import { baseUrlOf } from '../http/base-url.js';
 import { signalClose } from '../http/responses.js';
-import { createReadUpload, inspectImage, uploadBytes } from '../http/upload/read-upload.js';
+import {
+  createReadUpload,
+  declaredBytes,
+  inspectImage,
+  uploadBytes,
+} from '../http/upload/read-upload.js';
 import type { UploadPermits } from '../http/upload/upload-permits.js';
 import type { Webhooks } from '../webhooks/open-webhooks.js';
 import type { Submission, SubmitCheck, SubmittedCheck } from './submit-check.js';
@@ -41,16 +47,18 @@ export interface PassiveLivenessDeps {
 
 /** Answers one image with its verdict, or with a job if the caller prefers not to wait. */
 export function checkPassiveLiveness(
-  { limits, waitLimitMs, publicUrl }: PassiveLivenessOptions,
-  { admission, leases, queue, uploads, submitCheck, webhooks }: PassiveLivenessDeps,
+  options: PassiveLivenessOptions,
+  deps: PassiveLivenessDeps,
 ): RequestHandler {
-  const readSubmission = createReadSubmission(limits, { publicUrl, leases, webhooks });
+  const { waitLimitMs, publicUrl } = options;
+  const submit = createSubmit(options, deps);
 
   return async (req, res) => {
     const preference = readPreference(req, waitLimitMs);
     const waitMs = waitOf(preference, waitLimitMs);
     const qualityPolicy = readQualityPolicy(req, res.locals.credential.quality);
-    using check = await submit(req, res, { isAwaited: waitMs > 0, qualityPolicy });
+    const mayBeAsync = preference.respondAsync;
+    using check = await submit(req, res, { waitMs, mayBeAsync, qualityPolicy });
     const { id } = check;
     const submittedAt = performance.now();
     // With an idempotency key, this may be the check of an earlier request.
@@ -67,25 +75,35 @@ export function checkPassiveLiveness(
       !isJobAsked && (await traceWork('await outcome', () => check.awaitOutcome(wait)));
     if (outcome) return presentCheck(res, outcome, { qualityPolicy, submittedAt });
     if (closed.aborted && waitMs > 0) return check.abandon();
+    if (waitMs > 0) await check.outlive(mayBeAsync).catch(() => undefined);
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
     if (preference.respondAsync) {
-      return presentAccepted(res, await queue.read(id), { baseUrl, qualityPolicy });
+      return presentAccepted(res, await deps.queue.read(id), { baseUrl, qualityPolicy });
     }
     throw new LivegateError('timeout', { isCallersChoice: waitMs < waitLimitMs });
   };
+}
 
-  /** Throws `unavailable` or `overloaded` before the body is read. */
-  async function submit(req: Request, res: Response, wanted: Wanted): Promise<SubmittedCheck> {
-    using place = admission.admit(wanted);
-    using permit = uploads.take(uploadBytes(req, limits), res.locals.credential.tenant);
+/** Queues the check of a request. Throws `unavailable` or `overloaded` before the body is read. */
+function createSubmit({ limits, publicUrl }: PassiveLivenessOptions, deps: PassiveLivenessDeps) {
+  const { admission, uploads, leases, webhooks, submitCheck } = deps;
+  const readSubmission = createReadSubmission(limits, { publicUrl, leases, webhooks });
+
+  return async (req: Request, res: Response, wanted: Wanted): Promise<SubmittedCheck> => {
+    const { waitMs, qualityPolicy } = wanted;
+    const { tenant } = res.locals.credential;
+    using place = admission.admit({ ...wanted, tenant, bytes: declaredBytes(req) });
+    using permit = uploads.take(uploadBytes(req, limits), tenant);
     // Not kept past this function: the image must not stay in memory while the caller waits.
-    const submission = await traceWork('read upload', () => readSubmission(req, res, wanted));
-    permit.shrinkTo(submission.image.length);
-    const submitted = await submitCheck(submission);
+    const { work, ...read } = await traceWork('read upload', () => readSubmission(req, res));
+    permit.shrinkTo(read.image.length);
+    const takeRank = () => place.takeRank(work);
+    const isAwaited = waitMs > 0;
+    const submitted = await submitCheck({ ...read, isAwaited, qualityPolicy, takeRank });
     place.queued();
     return submitted;
-  }
+  };
 }
 
 /** 202 with the job. */
@@ -104,9 +122,22 @@ function presentAccepted(
 }
 
 /** What the headers of a request ask for. */
-export type Wanted = Pick<Submission, 'isAwaited' | 'qualityPolicy'>;
+export interface Wanted {
+  waitMs: number;
+  mayBeAsync: boolean;
+  qualityPolicy: QualityPolicy;
+}
 
-export type ReadSubmission = (req: Request, res: Response, wanted: Wanted) => Promise<Submission>;
+/** What the body and the other headers of a request say. */
+export interface ReadSubmitted extends Omit<
+  Submission,
+  'isAwaited' | 'qualityPolicy' | 'takeRank'
+> {
+  /** The work of its check. */
+  work: number;
+}
+
+export type ReadSubmission = (req: Request, res: Response) => Promise<ReadSubmitted>;
 
 export interface ReadSubmissionDeps {
   publicUrl: string | undefined;
@@ -121,18 +152,18 @@ export function createReadSubmission(
 ): ReadSubmission {
   const readUpload = createReadUpload(limits, leases);
 
-  return async (req, res, wanted) => {
+  return async (req, res) => {
     const { requestId, credential } = res.locals;
     const idempotencyKey = readIdempotencyKey(req);
     const { image, fields } = await readUpload(req, res);
     const { webhook_url: webhookUrl } = fields;
-    await inspectImage(image, limits.maxImagePixels);
+    const header = await inspectImage(image, limits.maxImagePixels);
     const acceptedUrl = webhookUrl && (await webhooks.acceptUrl(webhookUrl, credential));
     return {
       id: requestId,
       tenant: credential.tenant,
       image,
-      ...wanted,
+      work: workOf(header),
       baseUrl: baseUrlOf(req, publicUrl),
       ...(acceptedUrl && { webhookUrl: acceptedUrl }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),

@@ -11,6 +11,7 @@ test('refuses an idempotency key that another image claims at the same moment', 
     tenant: 'acme',
     image: Uint8Array.of(1),
     isAwaited: true,
+    takeRank: async () => ({ rank: 1 }),
     baseUrl: '',
     keySha256: 'of the key',
   };
@@ -33,7 +34,8 @@ test('releases a claim that timed out, which may have reached Redis all the same
     idempotencyKeys: { ...createFakeIdempotencyKeys(), release },
     claimKey: () => Promise.reject(new LivegateError('unavailable')),
   } as unknown as SubmitCheckDeps);
-  const submission = { id: 'a', tenant: 'acme', image: Uint8Array.of(1), baseUrl: '' };
+  const takeRank = async () => ({ rank: 1 });
+  const submission = { id: 'a', tenant: 'acme', image: Uint8Array.of(1), takeRank, baseUrl: '' };
   const submitted = submitCheck({ ...submission, isAwaited: true, idempotencyKey: 'key' });
   await expect(submitted).rejects.toMatchObject({ code: 'unavailable' });
   expect(release).toHaveBeenCalledWith(expect.objectContaining({ tenant: 'acme' }), 'a');

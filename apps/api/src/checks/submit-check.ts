@@ -18,6 +18,7 @@ import type {
   ReplyInbox,
 } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
+import type { Ranked } from '../admission/admit-check.js';
 import { type AwaitCheck, awaitReply, GONE, type Wait } from './await-check.js';
 import type { CancelCheck } from './end-check.js';
 
@@ -28,6 +29,8 @@ export interface Submission {
   image: Uint8Array;
   /** Whether the caller waits for the outcome, so that the worker must reply to this gateway. */
   isAwaited: boolean;
+  /** Called before anything is stored. Throws `overloaded`. */
+  takeRank(): Promise<Ranked>;
   /** How the caller wants to hear of a weak image; absent for `header`. */
   qualityPolicy?: QualityPolicy;
   webhookUrl?: string;
@@ -38,7 +41,7 @@ export interface Submission {
   sid?: string;
 }
 
-/** A check in the queue. Does not keep the image, since the caller may wait long. */
+/** A queued check. Does not keep the image, since the caller may wait long. */
 export interface SubmittedCheck extends Disposable {
   /** The id of an earlier check if the idempotency key belongs to that one. */
   id: string;
@@ -46,6 +49,8 @@ export interface SubmittedCheck extends Disposable {
   awaitOutcome(wait: Wait): Promise<CheckOutcome | undefined>;
   /** For a caller who hung up: cancels the check unless a key or a webhook still needs it. */
   abandon(): Promise<void>;
+  /** For a caller whose wait is over: runs as an async check, or last if no job was asked for. */
+  outlive(isJobWanted: boolean): Promise<void>;
 }
 
 export interface SubmitCheckDeps {
@@ -101,14 +106,19 @@ async function submitNew(
     return join(queued, submission, deps);
   }
   const { tenant, idempotencyKey, webhookUrl } = submission;
+  const isAnnounced = async () => webhookUrl !== undefined || (await deps.hasEndpoints(tenant));
   return {
     id,
     awaitOutcome: (wait) => awaitReply({ id, reply, queue }, wait),
     async abandon() {
-      const isKept = idempotencyKey !== undefined || webhookUrl !== undefined;
-      if (isKept || (await deps.hasEndpoints(tenant))) return;
+      if (idempotencyKey !== undefined || (await isAnnounced())) return;
       // The caller never received the id, so there can be no other waiter.
       await deps.cancelCheck({ id, tenant });
+    },
+    async outlive(isJobWanted) {
+      // With a key, another caller may still wait.
+      if (idempotencyKey !== undefined) return;
+      await queue.defer(id, isJobWanted || (await isAnnounced()) ? 'async' : 'last');
     },
     [Symbol.dispose]: reply.release,
   };
@@ -120,10 +130,11 @@ async function enqueue(
   deps: SubmitCheckDeps,
 ): Promise<string> {
   const { id } = submission;
+  const { rank, ...facts } = await submission.takeRank();
   await traceWork('store image', () => deps.imageStore.put(id, submission.image));
   // Storing may have taken so long that another gateway considered this one dead.
   const holder = 'keySha256' in submission ? await deps.claimKey(submission, 'stored') : id;
-  if (holder === id) await deps.queue.add(id, describeJob(submission, deps));
+  if (holder === id) await deps.queue.add(id, { ...describeJob(submission, deps), ...facts }, rank);
   else await deps.imageStore.delete(id);
   return holder;
 }
@@ -154,10 +165,7 @@ async function claim(submission: KeyedSubmission, deps: SubmitCheckDeps): Promis
   }
 }
 
-/**
- * Undoes a failed submission, best effort: commands that timed out here may still have reached Redis.
- * Not awaited by the request, since Redis may be down.
- */
+/** Undoes a failed submission, best effort: a command that timed out may have reached Redis. */
 async function withdraw(
   submission: Submission | KeyedSubmission,
   { imageStore, queue, idempotencyKeys }: SubmitCheckDeps,
@@ -182,6 +190,7 @@ async function join(
     },
     // A check with a key is kept for retries, and `awaitCheck` releases its own waiter.
     abandon: async () => undefined,
+    outlive: async () => undefined,
     [Symbol.dispose]: () => undefined,
   };
 }
@@ -214,8 +223,7 @@ export function createClaimKey({
   return async ({ id, tenant, image, keySha256 }, stage) => {
     const at = { tenant, keySha256 };
     const fresh = { id, imageSha256: imageHasher.hash(image) };
-    // The claim changes before its check is queued, so that a gateway that considered this one dead can
-    // no longer replace the claim.
+    // The claim changes before its check is queued: a gateway that takes this one for dead then fails.
     const own: KeyClaim = stage === 'new' ? fresh : { ...fresh, isStored: true };
     let seen: KeyClaim | undefined;
     let claimExpiresAt = 0;

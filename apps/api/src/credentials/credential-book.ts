@@ -11,6 +11,8 @@ const WATCH_MS = 1000;
 /** The credentials that are currently in the file. */
 export interface CredentialBook {
   find(username: string): Credential | undefined;
+  /** The highest weight of a tenant's credentials. */
+  weightOf(tenant: string): number;
   close(): void;
 }
 
@@ -29,6 +31,7 @@ export async function openCredentialBook(options: CredentialBookOptions): Promis
 
   return {
     find: (username) => byUsername.get(username),
+    weightOf: (tenant) => findWeight([...byUsername.values()], tenant),
     close() {
       if (file) unwatchFile(file);
     },
@@ -49,6 +52,11 @@ export async function openCredentialBook(options: CredentialBookOptions): Promis
       log.error({ file, err: error }, 'credentials not reloaded, the previous ones stay in force');
     }
   }
+}
+
+export function findWeight(credentials: readonly Credential[], tenant: string): number {
+  const own = credentials.filter((credential) => credential.tenant === tenant);
+  return Math.max(1, ...own.map(({ weight = 1 }) => weight));
 }
 
 const PUBLISHED_SECRETS =
@@ -93,6 +101,8 @@ const credentialSchema = z.strictObject({
   rate_limit_per_minute: z.int().min(0).optional(),
   /** The same for requests that start no check. */
   other_requests_per_minute: z.int().min(0).optional(),
+  /** The tenant's share of the workers while they are busy, relative to other tenants; 1 by default. */
+  weight: z.int().min(1).max(100).optional(),
   /** What this credential's requests do about weak images, at least; `header` by default. */
   quality: z.enum(qualityPolicies).optional(),
   created_at: z.iso.datetime().optional(),

@@ -8,7 +8,7 @@ import { createAwaitCheck } from '../checks/await-check.js';
 import { createCancelAndDelete } from '../checks/end-check.js';
 import { maintainQueue } from '../checks/maintain-queue.js';
 import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
-import { openCredentialBook } from '../credentials/credential-book.js';
+import { type CredentialBook, openCredentialBook } from '../credentials/credential-book.js';
 import { closeHttpServer, createHttpServer } from '../http/http-server.js';
 import { openSessions } from '../sessions/open-sessions.js';
 import { readPageTheme } from '../sessions/page-theme.js';
@@ -34,7 +34,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   const file = config.LIVEGATE_CREDENTIALS_FILE;
   const credentials = await openCredentialBook({ file, production, log });
   shutdown.add(() => credentials.close());
-  const services = openServices(config, shutdown, log);
+  const services = openServices(config, { shutdown, credentials, log });
   observeGateway(services);
 
   const app = createServer(toServerOptions(config), {
@@ -64,15 +64,15 @@ function shutdownGraceMs(config: ApiConfig): number {
 }
 
 /** Everything between HTTP and Redis. Does not wait for Redis. */
-function openServices(config: ApiConfig, shutdown: Shutdown, log: Log) {
+function openServices(config: ApiConfig, { shutdown, credentials, log }: ServicesDeps) {
   const leases = createLeases();
   const store = openStore(config, leases, log);
   shutdown.add(() => store.close());
-  const maxWaiting = config.LIVEGATE_MAX_WAITING_CHECKS;
   const production = config.NODE_ENV === 'production';
   const settings = watchSettings({ ...store, production, waitMs: SETTINGS_WAIT_MS, log });
-  const redisTimeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
-  const admission = openAdmission({ ...store, settings, maxWaiting, redisTimeoutMs, leases, log });
+  const { weightOf } = credentials;
+  const limits = toAdmissionLimits(config);
+  const admission = openAdmission({ ...store, ...limits, settings, weightOf, leases, log });
   shutdown.add(() => [admission, settings].forEach((watcher) => watcher.close()));
   const webhooks = openWebhooks(toWebhooksOptions(config), {
     ...store,
@@ -112,6 +112,21 @@ function openServices(config: ApiConfig, shutdown: Shutdown, log: Log) {
     webhooks,
     awaitCheck,
     submitCheck,
+  };
+}
+
+interface ServicesDeps {
+  shutdown: Shutdown;
+  credentials: CredentialBook;
+  log: Log;
+}
+
+function toAdmissionLimits(config: ApiConfig) {
+  return {
+    maxWaiting: config.LIVEGATE_MAX_WAITING_CHECKS,
+    maxQueueWaitMs: config.LIVEGATE_MAX_QUEUE_WAIT_MS,
+    maxAsyncWaitMs: config.LIVEGATE_MAX_ASYNC_WAIT_MS,
+    redisTimeoutMs: config.LIVEGATE_REDIS_TIMEOUT_MS,
   };
 }
 

@@ -10,12 +10,14 @@ import {
   undoPhoto,
 } from '@livegate/core/domain';
 import type { SessionStore } from '@livegate/core/ports';
-import type { SubmitCheck, SubmittedCheck } from '../checks/submit-check.js';
+import type { Submission, SubmitCheck, SubmittedCheck } from '../checks/submit-check.js';
 
 export interface Photo {
   /** The id of the request, which becomes the id of the check. */
   id: string;
   image: Uint8Array;
+  /** The rank of its check. Throws `overloaded`. */
+  takeRank: Submission['takeRank'];
   /** The page token that came with it; empty if none did. */
   token: string;
   facts: CaptureFacts;
@@ -40,10 +42,10 @@ export function createCheckPhoto({ sessions, submitCheck, now }: CheckPhotoDeps)
     requireOpen(session, now());
     await requireOwnToken(session, photo.token);
     await begin(session, photo);
-    const { id, image, baseUrl } = photo;
+    const { id, image, takeRank, baseUrl } = photo;
     const { tenant, sid } = session;
     try {
-      return await submitCheck({ id, tenant, image, isAwaited: true, baseUrl, sid });
+      return await submitCheck({ id, tenant, image, isAwaited: true, takeRank, baseUrl, sid });
     } catch (error) {
       await undo(sid, id);
       throw error;

@@ -4,6 +4,7 @@ import {
   LivegateError,
   requireOpen,
   type Session,
+  workOf,
 } from '@livegate/core/domain';
 import { traceWork } from '@livegate/core/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
@@ -11,7 +12,12 @@ import type { Admission } from '../admission/admission.js';
 import type { SubmittedCheck } from '../checks/submit-check.js';
 import { photoFields, readCaptureFacts } from '../contract/sessions.js';
 import { baseUrlOf } from '../http/base-url.js';
-import { createReadUpload, inspectImage, uploadBytes } from '../http/upload/read-upload.js';
+import {
+  createReadUpload,
+  declaredBytes,
+  inspectImage,
+  uploadBytes,
+} from '../http/upload/read-upload.js';
 import type { UploadPermits } from '../http/upload/upload-permits.js';
 import type { CheckPhoto } from './check-photo.js';
 import { createPageLimits } from './limit-page.js';
@@ -58,7 +64,7 @@ export function takePhoto(options: TakePhotoOptions, deps: TakePhotoDeps): Reque
 }
 
 /** Resolves to the check once it is queued; from then on, the request does not hold the image. */
-function createSubmit({ limits, publicUrl }: TakePhotoOptions, deps: TakePhotoDeps) {
+function createSubmit({ limits, waitLimitMs, publicUrl }: TakePhotoOptions, deps: TakePhotoDeps) {
   const { admission, uploads, leases, checkPhoto } = deps;
   const readUpload = createReadUpload(limits, leases, photoFields);
 
@@ -68,14 +74,16 @@ function createSubmit({ limits, publicUrl }: TakePhotoOptions, deps: TakePhotoDe
       throw new LivegateError('unsupported_media_type', { publicMessage });
     }
     // Both throw before the body is read.
-    using place = admission.admit({ isAwaited: true });
-    using permit = uploads.take(uploadBytes(req, limits), session.tenant);
+    const { tenant } = session;
+    using place = admission.admit({ tenant, waitMs: waitLimitMs, bytes: declaredBytes(req) });
+    using permit = uploads.take(uploadBytes(req, limits), tenant);
     const { image, fields } = await traceWork('read upload', () => readUpload(req, res));
-    await inspectImage(image, limits.maxImagePixels);
+    const header = await inspectImage(image, limits.maxImagePixels);
     permit.shrinkTo(image.length);
     const check = await checkPhoto(session, {
       id: res.locals.requestId,
       image,
+      takeRank: () => place.takeRank(workOf(header)),
       token: fields['token'] ?? '',
       facts: readCaptureFacts(fields),
       baseUrl: baseUrlOf(req, publicUrl),

@@ -1,4 +1,4 @@
-import { leaseKinds, type Leases } from '@livegate/core/domain';
+import { type Lane, leaseKinds, type Leases, totalQueuedMs } from '@livegate/core/domain';
 import type { ReadBacklog, RedisMemory } from '@livegate/core/redis';
 import { getMeter } from '@livegate/core/telemetry';
 import type { Admission } from '../admission/admission.js';
@@ -26,6 +26,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.queue.readBacklog, { name: 'livegate.queue', unit: '{check}' });
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
   observeAdmission(deps.admission);
+  observeWork(deps.admission);
   observeRedis(deps.memoryReaders);
   observeUploads(deps.uploads);
   observeLeases(deps.leases);
@@ -68,6 +69,22 @@ function observeAdmission(admission: ObserveGatewayDeps['admission']): void {
       unit: '{worker}',
     })
     .addCallback((observe) => observe.observe(admission.view()?.workers.length ?? 0));
+}
+
+const lanes: Lane[] = ['awaited', 'async'];
+
+/** All gateways report the same values. */
+function observeWork(admission: ObserveGatewayDeps['admission']): void {
+  getMeter()
+    .createObservableGauge('livegate.queue.work', {
+      description: 'How long all workers together need for the queued checks.',
+      unit: 's',
+    })
+    .addCallback((observe) => {
+      const view = admission.view();
+      if (!view) return;
+      for (const lane of lanes) observe.observe(totalQueuedMs(view.flows, lane) / 1000, { lane });
+    });
 }
 
 /** All gateways report the same values. */

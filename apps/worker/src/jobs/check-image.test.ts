@@ -77,7 +77,7 @@ function setUp(images: Record<string, number>) {
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ id, tenant: 'acme', takenAt: 0, beforeResult }).catch(
+        checkImage({ id, tenant: 'acme', work: 20, takenAt: 0, beforeResult }).catch(
           (error: unknown) => error,
         ),
       ),

@@ -17,6 +17,8 @@ import { coalesceLookups } from './coalesce-lookups.js';
 export interface TakenCheck {
   id: string;
   tenant: string;
+  /** By `workOf`. */
+  work: number;
   /** `performance.now()` when it was taken. */
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
@@ -55,7 +57,9 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     const { id, takenAt, beforeRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
-    const run = { checkId: id, beforeAlone: beforeRun };
+    // Its caller may have hung up while it was decoded.
+    const beforeBatch = async () => void (await requireWanted(id));
+    const run = { checkId: id, beforeAlone: beforeRun, beforeBatch };
     const assessed = await assess(image, run).catch(refuse(image));
     const { assessment, modelSet, timings } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);

@@ -6,6 +6,7 @@ import {
   isStoreFailure,
   LivegateError,
   readRefusal,
+  TYPICAL_WORK,
   writeRefusal,
 } from '@livegate/core/domain';
 import { type AnnouncedCheck, CHECK_QUEUE } from '@livegate/core/ports';
@@ -183,9 +184,9 @@ export async function runCheck(
   try {
     requireHarmless(job);
     const isolation = job.stalledCounter > 0 && { beforeRun: () => markRunAlone(job) };
-    const { tenant } = job.data;
+    const { tenant, work = TYPICAL_WORK } = job.data;
     const takenAt = performance.now();
-    const check = { id, tenant, takenAt, beforeResult: announce, ...isolation };
+    const check = { id, tenant, work, takenAt, beforeResult: announce, ...isolation };
     return await deps.checkImage(check);
   } catch (error) {
     if (isRequeued(error)) throw error;

@@ -35,6 +35,8 @@ export interface AssessOptions {
   checkId?: string;
   /** No other image is in work during this one; awaited before the image is decoded. */
   beforeAlone?: (() => Promise<void>) | undefined;
+  /** Awaited between the decode and the batch. If it rejects, no engine runs the image. */
+  beforeBatch?: (() => Promise<void>) | undefined;
 }
 
 export interface ImageScheduler {
@@ -108,11 +110,14 @@ function createAssess(
 
   async function assess(
     bytes: Uint8Array,
-    { checkId, beforeAlone }: AssessOptions,
+    { checkId, beforeAlone, beforeBatch }: AssessOptions,
   ): Promise<AssessedImage> {
     const header = inspectHeader(bytes, maxImagePixels);
     const runFor = (id?: string) => {
-      const assessInBatch = (picture: Picture) => sets.assess(picture, id);
+      const assessInBatch = async (picture: Picture) => {
+        await beforeBatch?.();
+        return await sets.assess(picture, id);
+      };
       return assessImage({ bytes, header }, { decode: tracedDecode, assessInBatch });
     };
     if (beforeAlone) return await budget.runAlone(() => beforeAlone().then(() => runFor()));
@@ -126,7 +131,7 @@ function createAssess(
       }
       if (!canaryFailed) throw error;
       log.warn({ err: error }, 'canary failed, image assessed by the current models');
-      return await assess(bytes, {});
+      return await assess(bytes, { beforeBatch });
     }
   }
 

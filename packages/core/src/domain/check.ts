@@ -37,6 +37,12 @@ export interface CheckJob {
   /** The hosted session that this check is for. Its end is announced by the session alone. */
   sid?: string;
   imageBytes: number;
+  /** By `workOf`. Gateways of earlier versions leave it and the next two out. */
+  work?: number;
+  /** How long all workers together needed for it, as its gateway saw them. */
+  ms?: number;
+  /** The tenant's share of the workers, relative to other tenants; absent for 1. */
+  weight?: number;
   /** How its caller wants to hear of a weak image; absent for `header`. */
   qualityPolicy?: QualityPolicy;
 }

@@ -27,6 +27,25 @@ export {
   type Refusal,
   writeRefusal,
 } from './errors.js';
+export {
+  type Flow,
+  type Flows,
+  flowName,
+  type Lane,
+  laneOf,
+  nextTag,
+  noFlows,
+  type QueuedCheck,
+  queuedMs,
+  type RankRequest,
+  refuseWait,
+  toQueuedCheck,
+  totalQueuedMs,
+  waitBefore,
+  withCheck,
+  advanceClock,
+} from './fair-queueing.js';
+export { TYPICAL_WORK, WORK_OF_ENGINE_SECOND, workOf, workOfBody } from './image/check-work.js';
 export { type JpegHeader, type JpegSegment, walkJpeg } from './image/image-header-jpeg.js';
 export {
   type Box,

@@ -39,6 +39,8 @@ export interface WorkerFacts extends ModelSetFacts {
   jobVersions: readonly number[];
   /** The ONNX Runtime execution provider in use. */
   executionProvider: string;
+  /** How much work of checks, by `workOf`, it does in a second. Earlier versions register none. */
+  workPerSecond?: number;
   /** The model set that answers a share of the checks; absent without a canary. */
   canary?: ModelSetFacts;
 }

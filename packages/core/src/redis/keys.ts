@@ -11,6 +11,8 @@ export function createKeys(prefix: string) {
     /** BullMQ's hash of one job. */
     job: (id: string) => `${prefix}:${CHECK_QUEUE}:${id}`,
     cancellation: (id: string) => `${prefix}:canceled:${id}`,
+    /** Hash of the tenants with queued checks: how much of their work waits. */
+    flows: `${prefix}:flows`,
     /** Ids of checks that are being deleted. */
     deleting: `${prefix}:deleting`,
     /** BullMQ's event stream of one queue. */

@@ -3,12 +3,20 @@ import {
   type CheckJob,
   type CheckOutcome,
   type CheckRecord,
+  advanceClock,
   createLeases,
+  type Flows,
   type JobState,
   type Leases,
   LivegateError,
+  noFlows,
+  type RankRequest,
+  refuseWait,
   SCHEMA_VERSION,
   statusOf,
+  toQueuedCheck,
+  waitBefore,
+  withCheck,
   type WorkerFacts,
 } from '@livegate/core/domain';
 import type {
@@ -72,7 +80,7 @@ export interface FakeCheckQueue extends CheckQueue, Cancellations {
 
 interface FakeCheck {
   job: CheckJob;
-  isAwaited: boolean;
+  rank: number;
   state: JobState;
   cancellation?: Cancellation;
   outcome?: CheckOutcome;
@@ -80,7 +88,23 @@ interface FakeCheck {
 
 export function createFakeCheckQueue(outage: Outage = { away: false }): FakeCheckQueue {
   const checks = new Map<string, FakeCheck>();
+  const ranks = createFakeRanks(() => inOrder()[0]?.[1].rank);
   const isFinal = ({ state }: FakeCheck) => state === 'completed' || state === 'failed';
+
+  /** The waiting checks; of equal ranks, a Map keeps the order of insertion. */
+  function inOrder() {
+    return [...checks]
+      .filter(([, { state }]) => state === 'waiting')
+      .toSorted(([, a], [, b]) => a.rank - b.rank);
+  }
+
+  function changeRank(id: string, choose: (check: FakeCheck) => number): void {
+    const check = checks.get(id);
+    if (check?.state !== 'waiting') return;
+    const rank = choose(check);
+    checks.delete(id);
+    checks.set(id, { ...check, rank });
+  }
 
   function change(id: string, to: Partial<FakeCheck>): void {
     const check = checks.get(id);
@@ -92,8 +116,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       return new Map([...checks].map(([id, { job }]) => [id, job]));
     },
     takeNext() {
-      const waiting = [...checks].filter(([, { state }]) => state === 'waiting');
-      const [id] = waiting.find(([, { isAwaited }]) => isAwaited) ?? waiting[0] ?? [];
+      const [[id] = []] = inOrder();
       if (id !== undefined) change(id, { state: 'running' });
       return id;
     },
@@ -103,10 +126,14 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       change(id, { state: 'result' in outcome ? 'completed' : 'failed', outcome });
       if (checks.get(id)?.cancellation === 'deleted') checks.delete(id);
     },
-    async add(id, job) {
+    async takeRank(request) {
       requirePresent(outage);
-      const isAwaited = job.replyTo !== undefined;
-      if (!checks.has(id)) checks.set(id, { job, isAwaited, state: 'waiting' });
+      return ranks.take(request);
+    },
+    async add(id, job, given) {
+      requirePresent(outage);
+      const rank = given ?? ranks.take(describeRank(job, job.replyTo !== undefined));
+      if (!checks.has(id)) checks.set(id, { job, rank, state: 'waiting' });
     },
     async read(id) {
       requirePresent(outage);
@@ -145,11 +172,18 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     },
     async prioritize(id) {
       requirePresent(outage);
-      const check = checks.get(id);
-      if (check?.state !== 'waiting' || check.isAwaited) return;
-      // Behind the checks that have a waiting caller already: a Map keeps the insertion order.
-      checks.delete(id);
-      checks.set(id, { ...check, isAwaited: true });
+      if (checks.get(id)?.job.replyTo !== undefined) return;
+      changeRank(id, ({ job, rank }) => Math.min(rank, ranks.take(describeRank(job, true))));
+    },
+    async defer(id, to) {
+      requirePresent(outage);
+      changeRank(id, ({ job }) =>
+        to === 'last' ? LAST_RANK : ranks.take(describeRank(job, false)),
+      );
+    },
+    async readFlows() {
+      requirePresent(outage);
+      return ranks.read();
     },
     async countWaiting() {
       requirePresent(outage);
@@ -158,6 +192,35 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     async readSchemaVersion() {
       requirePresent(outage);
       return SCHEMA_VERSION;
+    },
+  };
+}
+
+const LAST_RANK = 2 ** 21 - 1;
+
+function describeRank({ tenant, weight = 1, ms = 20 }: CheckJob, isAwaited: boolean): RankRequest {
+  return { tenant, isAwaited, weight, ms };
+}
+
+/** The clock of an empty queue stands still. */
+function createFakeRanks(firstRank: () => number | undefined) {
+  let stored: Pick<Flows, 'clock' | 'flows'> = noFlows;
+  const read = () => {
+    const rank = firstRank() ?? LAST_RANK;
+    const head = rank < LAST_RANK ? rank - 1 : undefined;
+    return advanceClock(stored, { head, elapsedMs: 0, untaggedMs: 0 });
+  };
+
+  return {
+    read,
+    take(request: RankRequest): number {
+      const { maxWaitMs = Infinity } = request;
+      const check = toQueuedCheck(request);
+      const present = read();
+      const waitMs = waitBefore(present, check);
+      if (waitMs > maxWaitMs) throw refuseWait(waitMs, maxWaitMs);
+      stored = withCheck(present, check);
+      return Math.floor(stored.flows.get(check.flow)!.tag) + 1;
     },
   };
 }

@@ -53,6 +53,8 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   credentials?: Credential[];
   workers?: WorkerFacts[];
   maxWaiting?: number;
+  maxQueueWaitMs?: number;
+  maxAsyncWaitMs?: number;
   maxUploadBytesInFlight?: number;
   http?: Partial<HttpLimits>;
   rateLimiter?: RateLimiter;
@@ -79,8 +81,8 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       reads.count += 1;
       return fakeQueue.read(id);
     },
-    async add(...[id, job]: Parameters<typeof fakeQueue.add>) {
-      await fakeQueue.add(id, job);
+    async add(...[id, job, rank]: Parameters<typeof fakeQueue.add>) {
+      await fakeQueue.add(id, job, rank);
       if (outcome !== 'never') await finish(id, outcome);
     },
   });
@@ -119,6 +121,9 @@ export async function startGateway(options: GatewayTestOptions = {}) {
     imageStore,
     settings: { findProblem: () => undefined },
     maxWaiting: options.maxWaiting ?? 1000,
+    maxQueueWaitMs: options.maxQueueWaitMs ?? 5000,
+    maxAsyncWaitMs: options.maxAsyncWaitMs ?? 30_000,
+    weightOf: () => 1,
     redisTimeoutMs: 500,
     leases,
     log,
@@ -154,7 +159,11 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       ...options,
     },
     {
-      credentials: { find: (name) => credentials.find((c) => c.username === name), close() {} },
+      credentials: {
+        find: (name) => credentials.find((c) => c.username === name),
+        weightOf: () => 1,
+        close() {},
+      },
       rateLimiter,
       queueBoard: options.queueBoard,
       admission,

@@ -44,6 +44,7 @@ export interface Call {
 export async function serveWebhookRoutes(deps: WebhookRoutesDeps) {
   const book = {
     find: (name: string) => credentials.find(({ username }) => username === name),
+    weightOf: () => 1,
     close() {},
   };
   const app = express();

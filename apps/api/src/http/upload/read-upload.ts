@@ -1,5 +1,6 @@
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import {
+  type ImageHeader,
   imageKind,
   type ImageLimits,
   imageTooLarge,
@@ -81,7 +82,7 @@ function formOf(req: Request): UploadForm {
 }
 
 /** `undefined` for a chunked body, and for a compressed one, whose full length is unknown. */
-function declaredBytes(req: Request): number | undefined {
+export function declaredBytes(req: Request): number | undefined {
   const length = req.get('content-length');
   return length !== undefined && !isCompressed(req) ? Number(length) : undefined;
 }
@@ -184,9 +185,12 @@ function invalidMultipart(cause: unknown): LivegateError {
  *
  * Throws `invalid_image`, `unsupported_image_type` or `image_dimensions_exceeded`.
  */
-export async function inspectImage(bytes: Uint8Array, maxImagePixels: number): Promise<void> {
+export async function inspectImage(
+  bytes: Uint8Array,
+  maxImagePixels: number,
+): Promise<ImageHeader> {
   if (!imageKind(bytes)) throw refuseKind(await nameKind(bytes));
-  inspectHeader(bytes, maxImagePixels);
+  return inspectHeader(bytes, maxImagePixels);
 }
 
 /** Kinds of file that callers send by mistake; the refusal names them. */

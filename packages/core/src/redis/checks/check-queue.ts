@@ -1,4 +1,4 @@
-import { type Job, type JobsOptions, Queue } from 'bullmq';
+import { type Job, Queue } from 'bullmq';
 import {
   type CheckJob,
   type CheckOutcome,
@@ -18,6 +18,7 @@ import {
 } from './cancellations.js';
 import { reachRedis, type Redis } from '../connection/connect.js';
 import { type Keys } from '../keys.js';
+import { createRanks } from './ranks.js';
 import { readResult, type StoredResult } from './stored-outcome.js';
 
 /** Job data is ids and small facts, so a larger job is a bug. */
@@ -48,8 +49,6 @@ export interface RedisCheckQueue extends CheckQueue {
   sweep(): Promise<void>;
   /** Deletes the BullMQ event streams of both queues. */
   dropEvents(): Promise<void>;
-  /** Prioritizes async checks that have waited for `MAX_LOW_PRIORITY_MS`. */
-  prioritizeOld(): Promise<void>;
   readBacklog: ReadBacklog;
   close(): Promise<void>;
 }
@@ -84,13 +83,15 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
       return work();
     });
 
+  const ranks = createRanks(queue, options);
+
   return {
     bullQueue: queue,
-    async add(id, job) {
+    takeRank: (request) => reach(() => ranks.take(request)),
+    async add(id, job, given) {
+      const priority = given ?? (await reach(() => ranks.takeFor(job)));
       await traceSend({ system: 'bullmq', destination: CHECK_QUEUE, id }, (carrier) =>
-        reach(() =>
-          queue.add('check', job, { jobId: id, ...priorityOf(job), ...withCarrier(carrier) }),
-        ),
+        reach(() => queue.add('check', job, { jobId: id, priority, ...withCarrier(carrier) })),
       );
     },
     read: (id) => reach(() => readCheck(queue, options, id)),
@@ -98,21 +99,23 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     hide: (id) => reach(() => deletions.hide(id)),
     delete: (id) => reach(() => deletions.delete(id)),
     listHidden: () => reach(deletions.listHidden),
-    prioritize: (id) => reach(async () => prioritize(await queue.getJob(id))),
+    prioritize: (id) => reach(() => ranks.prioritize(id)),
+    defer: (id, to) => reach(() => ranks.defer(id, to)),
+    readFlows: () => reach(ranks.read),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
-    async sweep() {
-      const ttlMs = resultTtlSeconds * 1000;
-      await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'completed'));
-      await reach(() => queue.clean(ttlMs, MAX_SWEPT, 'failed'));
-    },
+    sweep: () => reach(() => sweep(queue, 1000 * resultTtlSeconds)),
     async dropEvents() {
       await reach(() => redis.unlink(keys.events(CHECK_QUEUE), keys.events(WEBHOOK_QUEUE)));
     },
-    prioritizeOld: () => reach(() => prioritizeOld(queue)),
     readBacklog: () => reach(createReadBacklog(queue)),
     close: () => queue.close(),
   };
+}
+
+async function sweep(queue: Queue, ttlMs: number): Promise<void> {
+  await queue.clean(ttlMs, MAX_SWEPT, 'completed');
+  await queue.clean(ttlMs, MAX_SWEPT, 'failed');
 }
 
 async function readCheck(
@@ -181,33 +184,6 @@ async function readSchemaVersion(redis: Redis, keys: Keys): Promise<number> {
   if (version !== null) return Number(version);
   await redis.setnx(keys.schema, SCHEMA_VERSION);
   return Number(await redis.get(keys.schema));
-}
-
-/** BullMQ takes all jobs without a priority before the first job with one. */
-const LOW_PRIORITY = { priority: 1 };
-
-/** How long an async check yields to checks with a waiting caller. */
-const MAX_LOW_PRIORITY_MS = 60_000;
-/** Most jobs that one script reads; Redis runs no other command meanwhile. */
-const MAX_PRIORITIZED = 200;
-
-/** Options for `queue.add`: an async check has low priority. */
-export function priorityOf({ replyTo }: CheckJob): JobsOptions {
-  return replyTo === undefined ? LOW_PRIORITY : {};
-}
-
-/** Moves an async check behind the queued checks that have a waiting caller. */
-export async function prioritize(job: Job | undefined): Promise<void> {
-  if (!job?.priority) return;
-  // The job may have ended and been removed since it was read.
-  await job.changePriority({ priority: 0 }).catch(() => undefined);
-}
-
-/** Otherwise a steady stream of waiting callers would starve async checks. */
-export async function prioritizeOld(queue: Queue): Promise<void> {
-  const oldest = await queue.getJobs(['prioritized'], 0, MAX_PRIORITIZED - 1, true);
-  const isOld = ({ timestamp }: Job) => timestamp + MAX_LOW_PRIORITY_MS < Date.now();
-  await Promise.all(oldest.filter(isOld).map(prioritize));
 }
 
 /** BullMQ's states of unfinished jobs; a `delayed` job waits for its next attempt. */

@@ -62,11 +62,12 @@ function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptio
 /** ioredis's code for: reconnect, then send the refused command again. */
 const RECONNECT_AND_RESEND = 2;
 
-/** Runs Redis commands. Every error becomes a LivegateError `overloaded` or `unavailable`. */
+/** Runs Redis commands. Every other error becomes a LivegateError `overloaded` or `unavailable`. */
 export async function reachRedis<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof LivegateError) throw error;
     const detail = error instanceof Error ? error.message : String(error);
     // Redis refuses writes with "OOM command not allowed …" at maxmemory under `noeviction`.
     const code = detail.includes('OOM') ? 'overloaded' : 'unavailable';

@@ -1,0 +1,177 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  advanceClock,
+  type Flows,
+  flowName,
+  HEAD_START_MS,
+  nextTag,
+  noFlows,
+  type QueuedCheck,
+  queuedMs,
+  toQueuedCheck,
+  totalQueuedMs,
+  waitBefore,
+  withCheck,
+} from './fair-queueing.js';
+
+interface Queued extends QueuedCheck {
+  tag: number;
+}
+
+/** A queue that runs the check with the lowest tag. */
+function createQueue() {
+  let state: Flows = noFlows;
+  let queued: Queued[] = [];
+  const advance = () => {
+    const head = queued.length > 0 ? Math.min(...queued.map(({ tag }) => tag)) : undefined;
+    state = advanceClock(state, { head, elapsedMs: 0, untaggedMs: 0 });
+    return state;
+  };
+  return {
+    state: advance,
+    get queued(): readonly Queued[] {
+      return queued;
+    },
+    add(check: QueuedCheck) {
+      const present = advance();
+      queued.push({ ...check, tag: nextTag(present, check) });
+      state = withCheck(present, check);
+    },
+    run(): Queued | undefined {
+      const [first] = queued.toSorted((a, b) => a.tag - b.tag);
+      queued = queued.filter((check) => check !== first);
+      return first;
+    },
+  };
+}
+
+const checkOf = (tenant: string, ms: number, weight = 1): QueuedCheck => ({
+  flow: flowName(tenant, 'awaited'),
+  weight,
+  ms,
+});
+
+const times = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 20, maxLength: 60 });
+const weights = fc.integer({ min: 1, max: 5 });
+
+test('two tenants that always have checks waiting get work by their weights, within one check', () => {
+  fc.assert(
+    fc.property(times, times, weights, weights, (a, b, weightOfA, weightOfB) => {
+      const queue = createQueue();
+      for (const ms of a) queue.add(checkOf('a', ms, weightOfA));
+      for (const ms of b) queue.add(checkOf('b', ms, weightOfB));
+      const served = { a: 0, b: 0 };
+      for (;;) {
+        const check = queue.run()!;
+        if (check.flow.endsWith('a')) served.a += check.ms / weightOfA;
+        else served.b += check.ms / weightOfB;
+        const isWaiting = (name: string) => queue.queued.some(({ flow }) => flow.endsWith(name));
+        if (!isWaiting('a') || !isWaiting('b')) return;
+        expect(Math.abs(served.a - served.b)).toBeLessThanOrEqual(HEAD_START_MS + 200);
+      }
+    }),
+  );
+});
+
+test('the checks of one tenant run in their order', () => {
+  const events = fc.array(fc.oneof(fc.constant('run'), fc.constantFrom('a', 'b', 'c')));
+  fc.assert(
+    fc.property(events, (all) => {
+      const queue = createQueue();
+      const added = new Map<string, number>();
+      const ran = new Map<string, number[]>();
+      for (const event of [...all, ...Array<string>(all.length).fill('run')]) {
+        if (event === 'run') {
+          const check = queue.run();
+          if (check) ran.set(check.flow, [...(ran.get(check.flow) ?? []), check.ms]);
+        } else {
+          const { flow } = checkOf(event, 1);
+          added.set(flow, (added.get(flow) ?? 0) + 1);
+          queue.add(checkOf(event, added.get(flow)!));
+        }
+      }
+      for (const [flow, count] of added) {
+        expect(ran.get(flow)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+      }
+    }),
+  );
+});
+
+test('a tenant without queued checks waits for less than its own time, whatever another one has queued', () => {
+  fc.assert(
+    fc.property(times, fc.nat(19), (flood, done) => {
+      const queue = createQueue();
+      for (const ms of flood) queue.add(checkOf('flood', ms));
+      for (let i = 0; i < done; i++) queue.run();
+      const check = checkOf('other', 20);
+      expect(waitBefore(queue.state(), check)).toBe(0);
+      queue.add(check);
+      let before = 0;
+      for (let next = queue.run()!; next.flow !== check.flow; next = queue.run()!)
+        before += next.ms;
+      expect(before).toBeLessThanOrEqual(check.ms);
+    }),
+  );
+});
+
+test('the time that is queued is counted to within one check of each tenant and its head start', () => {
+  const adds = fc.array(
+    fc.record({
+      tenant: fc.constantFrom('a', 'b', 'c'),
+      ms: fc.integer({ min: 1, max: 200 }),
+      runs: fc.nat(2),
+    }),
+    { maxLength: 100 },
+  );
+  fc.assert(
+    fc.property(adds, (all) => {
+      const queue = createQueue();
+      for (const { tenant, ms, runs } of all) {
+        queue.add(checkOf(tenant, ms));
+        for (let i = 0; i < runs; i++) queue.run();
+        const state = queue.state();
+        for (const name of ['a', 'b', 'c']) {
+          const { flow } = checkOf(name, 0);
+          const own = queue.queued.filter((check) => check.flow === flow);
+          const real = own.reduce((sum, check) => sum + check.ms, 0);
+          expect(Math.abs(queuedMs(state, flow) - real)).toBeLessThanOrEqual(HEAD_START_MS + 400);
+        }
+      }
+    }),
+  );
+});
+
+test('a check waits no longer than all that is queued', () => {
+  fc.assert(
+    fc.property(times, times, (a, b) => {
+      const queue = createQueue();
+      for (const ms of a) queue.add(checkOf('a', ms));
+      for (const ms of b) queue.add(checkOf('b', ms));
+      const state = queue.state();
+      for (const name of ['a', 'b', 'c']) {
+        const waitMs = waitBefore(state, checkOf(name, 1));
+        expect(waitMs).toBeLessThanOrEqual(totalQueuedMs(state) + 1e-6);
+      }
+    }),
+  );
+});
+
+test('an async flow gets a tenth of the work beside an awaited one, and all of it alone', () => {
+  const queue = createQueue();
+  const [awaited, async] = [true, false].map((isAwaited) =>
+    toQueuedCheck({ tenant: 'a', isAwaited, weight: 1, ms: 20 }),
+  );
+  for (let i = 0; i < 300; i++) [awaited!, async!].forEach(queue.add);
+  const beside = Array.from({ length: 200 }, () => queue.run()!.flow);
+  expect(beside.filter((flow) => flow === 'async:a')).toHaveLength(20);
+  const rest = Array.from({ length: 400 }, () => queue.run()!.flow);
+  expect(rest.slice(-200).every((flow) => flow === 'async:a')).toBe(true);
+});
+
+test('the queue is forgotten once it is empty and its time has passed', () => {
+  const state = withCheck(noFlows, checkOf('a', 50));
+  const soon = advanceClock(state, { elapsedMs: 20, untaggedMs: 0 });
+  expect(queuedMs(soon, 'awaited:a')).toBe(30);
+  expect(advanceClock(soon, { elapsedMs: 40, untaggedMs: 0 })).toEqual(noFlows);
+});

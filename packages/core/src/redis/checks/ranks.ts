@@ -1,0 +1,194 @@
+import type { Job, Queue } from 'bullmq';
+import type { CheckJob } from '../../domain/check.js';
+import {
+  advanceClock,
+  type Flow,
+  type Flows,
+  HEAD_START_MS,
+  type RankRequest,
+  refuseWait,
+  toQueuedCheck,
+} from '../../domain/fair-queueing.js';
+import { CHECK_QUEUE } from '../../ports.js';
+import type { Redis } from '../connection/connect.js';
+import type { Keys } from '../keys.js';
+
+/** The highest priority that BullMQ accepts. Checks that nobody may want have it. */
+const LAST_RANK = 2 ** 21 - 1;
+/** From this tag on, all tags are lowered, so that none reaches the last rank. */
+const MAX_CLOCK = 2 ** 20;
+/** A flow without a check for this time is forgotten, in seconds. */
+const TTL_SECONDS = 3600;
+/** What BullMQ multiplies a priority by, to make room for the order of equal ones. */
+const SCORES_OF_RANK = 2 ** 32;
+
+/** The time of a check of an older gateway, which does not say it. */
+const UNKNOWN_MS = 20;
+
+export interface RanksOptions {
+  redis: Redis;
+  keys: Keys;
+}
+
+/** The order of the queued checks: `fair-queueing.ts` of the domain, in Redis. */
+export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
+  const takeFor = (job: CheckJob, isAwaited = job.replyTo !== undefined) => {
+    const { tenant, weight = 1, ms = UNKNOWN_MS } = job;
+    return takeRank(options, { tenant, isAwaited, weight, ms });
+  };
+
+  return {
+    take: (request: RankRequest) => takeRank(options, request),
+    takeFor,
+    async prioritize(id: string): Promise<void> {
+      const job = await queue.getJob(id);
+      if (!job?.priority || job.data.replyTo !== undefined) return;
+      await changePriority(job, Math.min(job.priority, await takeFor(job.data, true)));
+    },
+    async defer(id: string, to: 'async' | 'last'): Promise<void> {
+      const job = await queue.getJob(id);
+      if (!job || job.finishedOn !== undefined) return;
+      await changePriority(job, to === 'last' ? LAST_RANK : await takeFor(job.data, false));
+    },
+    read: () => readFlows(options),
+  };
+}
+
+async function changePriority(job: Job, priority: number): Promise<void> {
+  // The job may have ended and been removed since it was read.
+  await job.changePriority({ priority }).catch(() => undefined);
+}
+
+/**
+ * Gives a check its rank: its BullMQ priority, which is its tag as a whole number from 1. Throws
+ * `overloaded` if it would wait for too long.
+ */
+async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Promise<number> {
+  const { flow, weight, ms } = toQueuedCheck(request);
+  const { maxWaitMs } = request;
+  const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
+  const jobs = `${keys.prefix}:${CHECK_QUEUE}:`;
+  const args = [flow, weight, ms, maxWaitMs ?? -1, UNKNOWN_MS, jobs];
+  const answer = (await redis.eval(TAKE_RANK, used.length, ...used, ...args)) as [number, string];
+  const [rank, waitMs] = answer;
+  if (rank === 0) throw refuseWait(Number(waitMs), maxWaitMs ?? 0);
+  return rank;
+}
+
+async function readFlows({ redis, keys }: RanksOptions): Promise<Flows> {
+  const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait')];
+  const answer = await redis.eval(READ_FLOWS, used.length, ...used);
+  const [stored, score, untagged, now] = answer as [string[], string | null, number, string];
+  const fields = new Map<string, string>();
+  for (let i = 0; i < stored.length; i += 2) fields.set(stored[i]!, stored[i + 1]!);
+  const [clock = 0, at = Number(now)] = (fields.get(CLOCK) ?? `0 ${now}`).split(' ').map(Number);
+  fields.delete(CLOCK);
+  const flows = new Map([...fields].map(([name, value]) => [name, readFlow(value)]));
+  const rank = score === null ? LAST_RANK : Math.floor(Number(score) / SCORES_OF_RANK);
+  return advanceClock(
+    { clock, flows },
+    {
+      head: rank < LAST_RANK ? rank - 1 : undefined,
+      elapsedMs: Number(now) - at,
+      untaggedMs: untagged * UNKNOWN_MS,
+    },
+  );
+}
+
+function readFlow(value: string): Flow {
+  const [tag = 0, weight = 1] = value.split(' ').map(Number);
+  return { tag, weight };
+}
+
+const bull = (keys: Keys, name: string) => `${keys.prefix}:${CHECK_QUEUE}:${name}`;
+
+/** The field with the clock and the time at which it was set; a flow's name is longer. */
+const CLOCK = 'clock';
+
+const READ_FLOWS = `
+  local time = redis.call('TIME')
+  return {
+    redis.call('HGETALL', KEYS[1]),
+    redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or false,
+    redis.call('LLEN', KEYS[3]),
+    string.format('%.3f', time[1] * 1000 + time[2] / 1000),
+  }`;
+
+/**
+ * \`advanceClock\`, \`waitBefore\` and \`nextTag\` of the domain in one step, so that two gateways
+ * never give the same place to two checks.
+ */
+const TAKE_RANK = `
+  local own, weight, ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+  local limit, untagged = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + time[2] / 1000
+  local flows, clock, at = {}, 0, now
+  local fields = redis.call('HGETALL', KEYS[1])
+  for i = 1, #fields, 2 do
+    local first, second = string.match(fields[i + 1], '^(%S+) (%S+)$')
+    if fields[i] == '${CLOCK}' then
+      clock, at = tonumber(first), tonumber(second)
+    else
+      flows[fields[i]] = { tag = tonumber(first), weight = tonumber(second) }
+    end
+  end
+
+  local score = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+  local rank = score and math.floor(tonumber(score) / ${SCORES_OF_RANK}) or ${LAST_RANK}
+  local isEmpty = rank >= ${LAST_RANK}
+  if isEmpty then
+    clock = clock + now - at
+  else
+    clock = math.max(clock, rank - 1 - ${HEAD_START_MS})
+  end
+  local head = isEmpty and clock or math.max(clock, rank - 1)
+
+  local isIdle = true
+  for name, flow in pairs(flows) do
+    if flow.tag <= clock then
+      redis.call('HDEL', KEYS[1], name)
+      flows[name] = nil
+    else
+      isIdle = false
+    end
+  end
+  if isIdle and isEmpty then clock, head = 0, 0 end
+
+  local last = flows[own] and math.max(clock, flows[own].tag) or clock
+  local wait = untagged * redis.call('LLEN', KEYS[3])
+  for _, flow in pairs(flows) do
+    wait = wait + flow.weight * math.max(0, math.min(flow.tag, last) - head)
+  end
+  if limit >= 0 and wait > limit then return { 0, string.format('%.3f', wait) } end
+
+  if clock > ${MAX_CLOCK} then
+    local lower = math.floor(clock)
+    local lowered = function(job)
+      local old = tonumber(redis.call('HGET', ARGV[6] .. job, 'priority') or 0)
+      if old <= 0 or old >= ${LAST_RANK} then return nil end
+      local new = math.max(1, old - lower)
+      redis.call('HSET', ARGV[6] .. job, 'priority', new)
+      return new
+    end
+    local queued = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+    for i = 1, #queued, 2 do
+      local new = lowered(queued[i])
+      local order = tonumber(queued[i + 1]) % ${SCORES_OF_RANK}
+      if new then redis.call('ZADD', KEYS[2], new * ${SCORES_OF_RANK} + order, queued[i]) end
+    end
+    for _, job in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do lowered(job) end
+    for name, flow in pairs(flows) do
+      flow.tag = flow.tag - lower
+      redis.call('HSET', KEYS[1], name, string.format('%.3f %.6f', flow.tag, flow.weight))
+    end
+    clock, last = clock - lower, last - lower
+  end
+
+  local tag = last + ms / weight
+  redis.call('HSET', KEYS[1],
+    own, string.format('%.3f %.6f', tag, weight),
+    '${CLOCK}', string.format('%.3f %.3f', clock, now))
+  redis.call('EXPIRE', KEYS[1], ${TTL_SECONDS})
+  local given = math.min(math.floor(tag) + 1, ${LAST_RANK} - 1)
+  return { given, string.format('%.3f', wait) }`;
