@@ -13,6 +13,7 @@ import { measureCurve } from './parts/curve.js';
 import { measureFeed } from './parts/feed.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
+import { measureOverload } from './parts/overload.js';
 import { measureSwap } from './parts/swap.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
@@ -42,6 +43,7 @@ const parts: Record<string, Part> = {
   memory: measureMemory,
   audit: measureAudit,
   encryption: measureEncryption,
+  overload: measureOverload,
 };
 
 const { values: options, positionals } = parseArgs({

@@ -25,6 +25,8 @@ export interface ProductOptions {
   /** Program and arguments that replace the real worker. */
   worker?: string[];
   env?: Record<string, string>;
+  /** For the worker alone. */
+  workerEnv?: Record<string, string>;
 }
 
 const WORKER = ['apps/worker/dist/main.js'];
@@ -32,7 +34,7 @@ const WORKER = ['apps/worker/dist/main.js'];
 /** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
 export async function startProduct(
   bench: Bench,
-  { gateways = 1, worker = WORKER, env = {} }: ProductOptions = {},
+  { gateways = 1, worker = WORKER, env = {}, workerEnv = {} }: ProductOptions = {},
 ): Promise<Product> {
   const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...env };
   const services: Service[] = [];
@@ -44,7 +46,7 @@ export async function startProduct(
       urls.push(`http://127.0.0.1:${port}`);
       services.push(startWatched(['apps/api/dist/main.js'], { ...shared, PORT: `${port}` }));
     }
-    services.push(startWatched(worker, shared));
+    services.push(startWatched(worker, { ...shared, ...workerEnv }));
     await Promise.all(urls.map((url) => untilReady(`${url}/readyz`, READY_WITHIN_MS)));
   } catch (error) {
     await stop();
@@ -86,9 +88,9 @@ export interface Load {
   mayRefuse?: boolean;
 }
 
-const PATH = '/face/v1/passive-liveness';
+export const PATH = '/face/v1/passive-liveness';
 const RETRY_MS = 1000;
-const credentials = {
+export const credentials = {
   authorization: `Basic ${Buffer.from('default-username:default-password').toString('base64')}`,
   'x-api-key': 'default-api-key',
 };
@@ -139,7 +141,7 @@ async function openCallers(url: string, image: Buffer, connections: number) {
   };
 }
 
-async function encodeUpload(image: Buffer): Promise<{ body: Buffer; type: string }> {
+export async function encodeUpload(image: Buffer): Promise<{ body: Buffer; type: string }> {
   const form = new FormData();
   form.set('image', new Blob([Uint8Array.from(image)]), 'selfie.jpg');
   const encoded = new Response(form);
