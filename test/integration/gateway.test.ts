@@ -437,9 +437,23 @@ describe("the gateway's log", () => {
       'timeout',
     ],
     ['an internal error', { outcome: { error: 'internal_error' } }, {}, 'internal_error'],
-    ['a full queue', { maxWaiting: 0 }, {}, 'overloaded'],
   ])('records %s at level error', async (_, options, headers, outcome) => {
     const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
     expect(line).toMatchObject({ level: 50, outcome, msg: 'request failed', err: {} });
+  });
+
+  it('records refusals of a second in one warning, with their number and the reason', async () => {
+    const line = await lineOf({ maxWaiting: 0 }, async ({ url }) => {
+      for (let i = 0; i < 3; i++)
+        expect(await post(url, formOf(jpeg))).toMatchObject({ status: 503 });
+    });
+    expect(line).toMatchObject({
+      level: 40,
+      outcome: 'overloaded',
+      msg: 'requests refused',
+      refused: 1,
+      reason: '0 of 0 checks wait, 0 of them of this tenant',
+    });
+    expect(line).not.toHaveProperty('err');
   });
 });

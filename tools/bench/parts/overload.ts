@@ -117,30 +117,21 @@ async function measureKind(bench: Bench, measured: Measured): Promise<Figure[]> 
     });
     const name = `${kind.name}, ${OVERLOAD}x for ${load.seconds} s, patience ${patienceMs / 1000} s`;
     say(describe(name, { capacity, answers, runs }));
+    const perSecond = inTime.length / load.seconds;
+    const toNobody = Math.max(0, (runs - answered) / runs);
     figures.push(
-      {
-        name: `${name}: answered in time / C`,
-        value: inTime.length / load.seconds / capacity,
-        unit: '',
-        aim: { atLeast: 0.9 },
-      },
-      { name: `${name}: refusals p99`, value: p99(answers, 503), unit: 'ms', aim: { atMost: 100 } },
-      {
-        name: `${name}: accepted p99`,
-        value: p99(answers, 200),
-        unit: 'ms',
-        aim: { atMost: patienceMs },
-      },
-      { name: `${name}: recovery`, value: recoveryMs, unit: 'ms', aim: { atMost: 5000 } },
-      {
-        name: `${name}: engine runs for nobody`,
-        value: Math.max(0, (runs - answered) / runs),
-        unit: '',
-        aim: { atMost: 0.01 },
-      },
+      aimed(`${name}: answered in time / C`, perSecond / capacity, { atLeast: 0.9 }),
+      aimed(`${name}: refusals p99, ms`, p99(answers, 503), { atMost: 100 }),
+      aimed(`${name}: accepted p99, ms`, p99(answers, 200), { atMost: patienceMs }),
+      aimed(`${name}: recovery, ms`, recoveryMs, { atMost: 5000 }),
+      aimed(`${name}: engine runs for nobody`, toNobody, { atMost: 0.01 }),
     );
   }
   return figures;
+}
+
+function aimed(name: string, value: number, aim: NonNullable<Figure['aim']>): Figure {
+  return { name, value, unit: '', aim };
 }
 
 /** Milliseconds until a check of the same tenant no longer meets a queue. */
@@ -179,21 +170,13 @@ async function measureFairness(bench: Bench, measured: Measured): Promise<Figure
     `${name}: p50 ${formatNumber(p50(alone))} -> ${formatNumber(p50(beside))} ms, ` +
       `p95 ${formatNumber(p95(alone))} -> ${formatNumber(p95(beside))} ms`,
   );
+  say(`${name}: its answers by status: ${countStatuses(beside)}`);
   const answered = latencies(flooding, 200).length + latencies(beside, 200).length;
+  const failed = beside.filter(({ status }) => status !== 200).length;
   return [
-    { name: `${name}: p95, / alone`, value: p95(beside) / p95(alone), unit: 'x', aim: { atMost: 1.5 } },
-    {
-      name: `${name}: its requests without a verdict`,
-      value: beside.filter(({ status }) => status !== 200).length,
-      unit: '',
-      aim: { atMost: 0 },
-    },
-    {
-      name: `${name}: all answers / C`,
-      value: answered / small.seconds / capacity,
-      unit: '',
-      aim: { atLeast: 0.9 },
-    },
+    aimed(`${name}: p95 / alone`, p95(beside) / p95(alone), { atMost: 1.5 }),
+    aimed(`${name}: its requests without a verdict`, failed, { atMost: 0 }),
+    aimed(`${name}: all answers / C`, answered / small.seconds / capacity, { atLeast: 0.9 }),
   ];
 }
 
@@ -201,8 +184,12 @@ function describe(
   name: string,
   { capacity, answers, runs }: { capacity: number; answers: Answer[]; runs: number },
 ): string {
-  const statuses = [...new Set(answers.map(({ status }) => status))].toSorted();
-  const counts = statuses.map((status) => `${status}: ${latencies(answers, status).length}`);
-  const row = [name, formatNumber(capacity), counts.join(', '), `${runs}`];
+  const counts = countStatuses(answers);
+  const row = [name, formatNumber(capacity), counts, `${runs}`];
   return formatTable(['', 'C/s', 'answers by status, 0: hung up', 'engine runs'], [row]);
+}
+
+function countStatuses(answers: Answer[]): string {
+  const statuses = [...new Set(answers.map(({ status }) => status))].toSorted((a, b) => a - b);
+  return statuses.map((status) => `${status}: ${latencies(answers, status).length}`).join(', ');
 }

@@ -49,6 +49,8 @@ declare global {
       verdict?: string;
       /** For log and telemetry: a 5xx that the caller asked for, such as the end of a `Prefer: wait`. */
       isCallersChoice?: boolean;
+      /** For the log: requests that were refused since the last line about refusals. */
+      refused?: number;
       /** For the log: how long each stage took, in milliseconds. */
       timings?: Record<string, number>;
     }

@@ -1,9 +1,11 @@
+import { LivegateError } from '@livegate/core/domain';
 import { describeError, describeTrace, type Log } from '@livegate/core/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 
 /** Logs one line per request, without headers, query or body: they contain secrets and faces. */
-export function logRequests(log: Log): RequestHandler {
+export function logRequests(log: Log, now = () => performance.now()): RequestHandler {
+  const sampleRefusals = createSampleRefusals(now);
   return pinoHttp<Request, Response>({
     logger: log,
     autoLogging: { ignore: isProbe },
@@ -12,17 +14,50 @@ export function logRequests(log: Log): RequestHandler {
       req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },
-    customLogLevel: (_req, res, error) => (error || isOurFault(res) ? 'error' : 'info'),
+    customLogLevel(_req, res, error) {
+      if (isRefusal(res)) return sampleRefusals(res) ? 'warn' : 'silent';
+      return error || isOurFault(res) ? 'error' : 'info';
+    },
     customSuccessObject: (_req, res, line: object) => ({ ...line, ...describeRequest(res) }),
     // pino-http treats every 5xx as an error, and creates an Error if there is none.
     // oxlint-disable-next-line eslint/max-params -- pino-http passes the error, too
     customErrorObject: (_req, res, error, line: object) => ({
       ...line,
-      err: isOurFault(res) ? error : undefined,
+      err: isOurFault(res) && !isRefusal(res) ? error : undefined,
+      ...(isRefusal(res) && describeRefusal(res)),
       ...describeRequest(res),
     }),
-    customErrorMessage: (_req, res) => (isOurFault(res) ? 'request failed' : 'request completed'),
+    customErrorMessage(_req, res) {
+      if (isRefusal(res)) return 'requests refused';
+      return isOurFault(res) ? 'request failed' : 'request completed';
+    },
   });
+}
+
+/** A request that found the service too busy: there may be thousands in a second. */
+function isRefusal({ locals }: Response): boolean {
+  return locals.outcome === 'overloaded';
+}
+
+/** Shortest time between two lines about refusals. */
+const REFUSALS_EVERY_MS = 1000;
+
+/** True for the first refusal after a while, which then stands for those before it. */
+function createSampleRefusals(now: () => number) {
+  let loggedAt = -Infinity;
+  let refused = 0;
+  return (res: Response): boolean => {
+    refused += 1;
+    if (now() - loggedAt < REFUSALS_EVERY_MS) return false;
+    res.locals.refused = refused;
+    loggedAt = now();
+    refused = 0;
+    return true;
+  };
+}
+
+function describeRefusal({ err, locals }: Response) {
+  return { refused: locals.refused, reason: err instanceof LivegateError ? err.detail : undefined };
 }
 
 /** False for a 5xx that the caller asked for, such as the end of a `Prefer: wait`. */

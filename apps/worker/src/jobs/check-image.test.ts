@@ -46,6 +46,7 @@ function setUp(images: Record<string, number>) {
   const imageStore = createFakeImageStore();
   const reads: string[][] = [];
   const assessed: number[] = [];
+  const duringDecode: (() => Promise<unknown>)[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
   const beforeRead: (() => Promise<unknown>)[] = [];
   const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
@@ -62,7 +63,9 @@ function setUp(images: Record<string, number>) {
     cancellations: queue,
     scheduler: {
       ...scheduler,
-      async assess(image) {
+      async assess(image, options) {
+        for (const happen of duringDecode) await happen();
+        await options?.beforeBatch?.();
         assessed.push(...image.subarray(0, 1));
         for (const happen of duringRun) await happen();
         return scheduler.assess(image);
@@ -83,7 +86,18 @@ function setUp(images: Record<string, number>) {
       ),
     );
   };
-  return { run, queue, imageStore, assessed, reads, duringRun, beforeRead, beforeResult, record };
+  return {
+    run,
+    queue,
+    imageStore,
+    assessed,
+    reads,
+    duringDecode,
+    duringRun,
+    beforeRead,
+    beforeResult,
+    record,
+  };
 }
 
 describe('check image', () => {
@@ -152,6 +166,13 @@ describe('check image', () => {
       { verdict: { spoofProbability: 0.2 } },
     ]);
     expect(assessed).toEqual([20]);
+  });
+
+  it('never assesses the image of a check that is cancelled while it is decoded', async () => {
+    const { run, queue, assessed, duringDecode } = setUp({ a: 10 });
+    duringDecode.push(() => queue.cancel('a'));
+    expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
+    expect(assessed).toEqual([]);
   });
 
   it('reports a check as canceled when a cancellation deletes its image during the claim', async () => {

@@ -19,6 +19,8 @@ export interface TakenCheck {
   tenant: string;
   /** By `workOf`. */
   work: number;
+  /** Of its job; absent for one that goes first. */
+  rank?: number | undefined;
   /** `performance.now()` when it was taken. */
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
@@ -54,12 +56,12 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   );
 
   return async (check) => {
-    const { id, takenAt, beforeRun, beforeResult } = check;
+    const { id, rank, takenAt, beforeRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
     // Its caller may have hung up while it was decoded.
     const beforeBatch = async () => void (await requireWanted(id));
-    const run = { checkId: id, beforeAlone: beforeRun, beforeBatch };
+    const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
     const assessed = await assess(image, run).catch(refuse(image));
     const { assessment, modelSet, timings } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);

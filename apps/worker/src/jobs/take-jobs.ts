@@ -136,9 +136,7 @@ function isRequeued(error: unknown): boolean {
   return isStoreFailure(error) || error instanceof LargeImagesBusy;
 }
 
-/**
- * Counts and logs jobs of a version that this worker does not read, which occur during an update.
- */
+/** Jobs of a version that this worker does not read occur during an update. */
 function createReportUnsupported({ jobVersions, log }: TakeJobsOptions) {
   const countRequeue = createCountRequeue(CHECK_QUEUE);
 
@@ -168,12 +166,10 @@ function describeWorker(options: TakeJobsOptions): WorkerOptions {
 export type TakenJob = Pick<
   Job<CheckJob>,
   'id' | 'data' | 'attemptsMade' | 'stalledCounter' | 'progress' | 'updateProgress' | 'remove'
->;
+> &
+  Partial<Pick<Job, 'priority'>>;
 
-/**
- * One attempt. Rejects with an `UnrecoverableError` for a refusal, or with an error that is
- * retried.
- */
+/** One attempt. Rejects with an `UnrecoverableError` for a refusal, else with what is retried. */
 export async function runCheck(
   job: TakenJob,
   deps: Pick<TakeJobsDeps, 'checkImage' | 'announce'>,
@@ -185,9 +181,8 @@ export async function runCheck(
     requireHarmless(job);
     const isolation = job.stalledCounter > 0 && { beforeRun: () => markRunAlone(job) };
     const { tenant, work = TYPICAL_WORK } = job.data;
-    const takenAt = performance.now();
-    const check = { id, tenant, work, takenAt, beforeResult: announce, ...isolation };
-    return await deps.checkImage(check);
+    const check = { id, tenant, work, rank: job.priority, takenAt: performance.now() };
+    return await deps.checkImage({ ...check, beforeResult: announce, ...isolation });
   } catch (error) {
     if (isRequeued(error)) throw error;
     await announce();

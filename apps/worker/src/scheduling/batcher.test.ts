@@ -41,6 +41,28 @@ describe('the batcher', () => {
     expect(await Promise.all(answers)).toEqual(['1', '2', '3', '4']);
   });
 
+  it('runs items of a lower rank first, and those of one rank in their order', async () => {
+    const { runs, run } = createManualEngine();
+    const batcher = createBatcher(run, { ...rules, maxBatch: 2 });
+    void batcher.submit(0);
+    await vi.advanceTimersByTimeAsync(0);
+    for (const [item, rank] of [
+      [1, 5],
+      [2, 5],
+      [3, 2],
+      [4, 5],
+      [5, 2],
+      [6, 1],
+    ] as const) {
+      void batcher.submit(item, rank);
+    }
+    for (let index = 0; index < 3; index++) {
+      runs[index]?.finish();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(runs.map(({ items }) => items)).toEqual([[0], [6, 3], [5, 1], [2, 4]]);
+  });
+
   it('shares the waiting items between idle engines', async () => {
     const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxRuns: 2 });

@@ -18,21 +18,25 @@ export interface BatchRules {
 }
 
 export interface Batcher<Item, Answer> {
-  /** Resolves to this item's answer; rejects with its error, or at once beyond the capacity. */
-  submit(item: Item): Promise<Answer>;
+  /**
+   * Resolves to this item's answer; rejects with its error, or at once beyond the capacity. Items of
+   * a lower rank run first, those of one rank in their order.
+   */
+  submit(item: Item, rank?: number): Promise<Answer>;
   /** From now on no item lingers; present and later items still run. */
   drain(): void;
 }
 
 interface Waiting<Item, Answer> {
   item: Item;
+  rank: number;
   sinceMs: number;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
 /**
- * Collects items while all engines are busy, and runs them in batches, oldest first.
+ * Collects items while all engines are busy, and runs them in batches, by rank.
  *
  * Work-conserving with a bounded linger: an idle engine starts a batch once it is full, the linger
  * of the oldest item is over, or no further item can arrive. Idle engines share the waiting items
@@ -50,11 +54,11 @@ export function createBatcher<Item, Answer>(
   let lingering: NodeJS.Timeout | undefined;
 
   return {
-    submit(item) {
+    submit(item, rank = 0) {
       if (load >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
       load++;
       return new Promise((resolve, reject) => {
-        waiting.push({ item, sinceMs: performance.now(), resolve, reject });
+        insert(waiting, { item, rank, sinceMs: performance.now(), resolve, reject });
         // In a microtask, so that the items of one tick share a batch.
         queueMicrotask(startRuns);
       });
@@ -69,7 +73,7 @@ export function createBatcher<Item, Answer>(
     clearTimeout(lingering);
     while (runs < maxRuns && waiting.length > 0) {
       const mayGrow = !draining && waiting.length < maxBatch && load < capacity;
-      const lingerLeftMs = waiting[0]!.sinceMs + lingerMs - performance.now();
+      const lingerLeftMs = oldestOf(waiting) + lingerMs - performance.now();
       if (mayGrow && lingerLeftMs > 0) {
         lingering = setTimeout(startRuns, lingerLeftMs);
         return;
@@ -88,6 +92,15 @@ export function createBatcher<Item, Answer>(
     settle(batch, answers);
     startRuns();
   }
+}
+
+function oldestOf(waiting: { sinceMs: number }[]): number {
+  return Math.min(...waiting.map(({ sinceMs }) => sinceMs));
+}
+
+function insert<Ranked extends { rank: number }>(waiting: Ranked[], next: Ranked): void {
+  const later = waiting.findIndex(({ rank }) => rank > next.rank);
+  waiting.splice(later === -1 ? waiting.length : later, 0, next);
 }
 
 async function runSafely<Item, Answer>(

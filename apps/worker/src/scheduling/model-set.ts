@@ -55,7 +55,7 @@ export interface ModelSet {
   /** Most pictures at once. */
   capacity: number;
   /** Rejects with an `EngineCrash`, or with the error of this picture. */
-  assess(picture: Picture): Promise<AssessedBySet>;
+  assess(picture: Picture, rank?: number): Promise<AssessedBySet>;
   /** From now on no picture waits for a fuller batch. */
   drain(): void;
   /** Milliseconds since the start of the longest present run; 0 without a run. */
@@ -87,9 +87,9 @@ export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): 
     identity: identify({ models, facts, layout: engines.layout }),
     layout: engines.layout,
     capacity: rules.capacity,
-    async assess(picture) {
+    async assess(picture, rank) {
       const queued = { picture, check: context.active(), queuedAt: performance.now() };
-      const answer = batcher.submit(queued);
+      const answer = batcher.submit(queued, rank);
       inWork.add(answer);
       const assessed = await answer.finally(() => inWork.delete(answer));
       return { ...assessed, modelSet: facts };

@@ -20,9 +20,10 @@ export interface ModelSets {
   roles(): Roles;
   /**
    * By the canary if the check with this id is in its share, else by the current set. Rejects with
-   * a `CanaryFailure` if the canary cannot assess the picture, whose pixels are lost then.
+   * a `CanaryFailure` if the canary cannot assess the picture, whose pixels are lost then. Pictures
+   * of a lower rank run first.
    */
-  assess(picture: Picture, checkId?: string): Promise<AssessedBySet>;
+  assess(picture: Picture, check?: RankedPicture): Promise<AssessedBySet>;
   /**
    * Switches to the models of a rollout for all later pictures. If a model cannot be loaded or
    * proven, nothing changes and the promise rejects. False if these models are in use already.
@@ -33,6 +34,12 @@ export interface ModelSets {
   /** Milliseconds since the start of the longest present run of a set that answers. */
   longestRunMs(): number;
   close(): Promise<void>;
+}
+
+/** The id and the rank of the check that a picture belongs to. */
+export interface RankedPicture {
+  id?: string | undefined;
+  rank?: number | undefined;
 }
 
 /** The current set must assess the image instead. `cause` is the canary's error. */
@@ -153,11 +160,11 @@ function createAssess(
   roles: () => Roles,
   observed: ReturnType<typeof createObserveModelSets>,
 ): ModelSets['assess'] {
-  return async (picture, checkId) => {
+  return async (picture, { id, rank } = {}) => {
     const { current, canary } = roles();
-    const isTried = canary && checkId !== undefined && isInTrial(checkId, 'canary', canary.share);
+    const isTried = canary && id !== undefined && isInTrial(id, 'canary', canary.share);
     if (isTried) return await assessByCanary(canary.set, picture);
-    const assessed = await current.assess(picture);
+    const assessed = await current.assess(picture, rank);
     count('current', assessed);
     return assessed;
   };

@@ -1,3 +1,4 @@
+import { LivegateError } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
 import sharp from 'sharp';
 import { exampleQuality } from '@livegate/testing';
@@ -137,4 +138,16 @@ test('an image with too many pixels is refused before it is decoded', async () =
   const { runs, scoreOf } = await open();
   await expect(scoreOf(100_001)).rejects.toMatchObject({ code: 'image_dimensions_exceeded' });
   expect(runs).toEqual([]);
+});
+
+test('an image that nobody wants any more after its decode never reaches an engine', async () => {
+  const { scheduler, runs } = await open();
+  const canceled = new LivegateError('canceled');
+  const beforeBatch = vi.fn<() => Promise<void>>(() => Promise.reject(canceled));
+  const assessed = scheduler.assess(await imageOf(50), { beforeBatch });
+  await expect(assessed).rejects.toBe(canceled);
+  expect(beforeBatch).toHaveBeenCalledTimes(1);
+  await scheduler.assess(await imageOf(60), { beforeBatch: async () => undefined });
+  expect(runs).toEqual([[60]]);
+  await scheduler.close();
 });

@@ -33,6 +33,8 @@ export interface SchedulerConfig extends RolesConfig {
 export interface AssessOptions {
   /** The id of its check, which decides whether the canary assesses the image. */
   checkId?: string;
+  /** The rank of its job: among decoded images, a lower one runs first. */
+  rank?: number | undefined;
   /** No other image is in work during this one; awaited before the image is decoded. */
   beforeAlone?: (() => Promise<void>) | undefined;
   /** Awaited between the decode and the batch. If it rejects, no engine runs the image. */
@@ -110,13 +112,13 @@ function createAssess(
 
   async function assess(
     bytes: Uint8Array,
-    { checkId, beforeAlone, beforeBatch }: AssessOptions,
+    { checkId, rank, beforeAlone, beforeBatch }: AssessOptions,
   ): Promise<AssessedImage> {
     const header = inspectHeader(bytes, maxImagePixels);
     const runFor = (id?: string) => {
       const assessInBatch = async (picture: Picture) => {
         await beforeBatch?.();
-        return await sets.assess(picture, id);
+        return await sets.assess(picture, { id, rank });
       };
       return assessImage({ bytes, header }, { decode: tracedDecode, assessInBatch });
     };
@@ -131,7 +133,7 @@ function createAssess(
       }
       if (!canaryFailed) throw error;
       log.warn({ err: error }, 'canary failed, image assessed by the current models');
-      return await assess(bytes, { beforeBatch });
+      return await assess(bytes, { rank, beforeBatch });
     }
   }
 

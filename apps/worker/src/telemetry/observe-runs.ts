@@ -28,7 +28,7 @@ export interface TracedImage {
 }
 
 export interface ObserveRuns {
-  /** Traces and measures one run; the oldest image is first. */
+  /** Traces and measures one run. */
   around(images: TracedImage[], run: () => Promise<AssessedRun>): Promise<AssessedRun>;
 }
 
@@ -54,7 +54,8 @@ export function createObserveRuns(): ObserveRuns {
       const runSpan = startRunSpan(checks);
       return runInSpan(runSpan.span, async () => {
         const result = await run();
-        const passedMs = performance.now() - images[0]!.queuedAt;
+        const oldest = Math.min(...images.map(({ queuedAt }) => queuedAt));
+        const passedMs = performance.now() - oldest;
         linger.record((passedMs - result.runMs) / 1000);
         busy.add(result.runMs / 1000);
         recordRunStages(runSpan, checks, result.answers);
