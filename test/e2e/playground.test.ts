@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
@@ -9,6 +11,8 @@ import { face, selfie } from '@livegate/testing/images/photos';
 import { tilted } from '@livegate/testing/images/surrounds';
 import { createFakeCamera, type FakeCamera } from '@livegate/testing/capture/fake-camera';
 import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { createEnv, startApi } from '@livegate/testing/product/processes';
+import { hashSecret } from '../../apps/api/src/credentials/credential-book.js';
 
 let camera: FakeCamera;
 let browser: TestBrowser | undefined;
@@ -236,6 +240,34 @@ describe('the playground', () => {
     expect(await page.textContent('#code')).toContain(String.raw`-F 'image=@"a,b;c\"\\.jpg"'`);
   });
 
+  it('is at / in production only if a setting says so', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'livegate-playground-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'credentials.json');
+    const credential = {
+      tenant: 'acme',
+      username: 'acme-user',
+      password_sha256: hashSecret('acme-password'),
+      api_key_sha256: hashSecret('acme-key'),
+      permissions: ['passive-liveness'],
+    };
+    await writeFile(file, JSON.stringify({ credentials: [credential] }));
+    const statusWith = async (more: Record<string, string>) => {
+      const api = await startApi(
+        createEnv({
+          NODE_ENV: 'production',
+          LIVEGATE_CREDENTIALS_FILE: file,
+          LIVEGATE_PUBLIC_URL: 'https://liveness.example',
+          ...more,
+        }),
+      );
+      onTestFinished(async () => void (await api.stop('SIGKILL')));
+      return (await fetch(`${api.url}/`)).status;
+    };
+    expect(await statusWith({})).toBe(404);
+    expect(await statusWith({ LIVEGATE_PLAYGROUND: 'true' })).toBe(200);
+  });
+
   it('takes less than 60 kB of script, compressed', async () => {
     const script = new URL('../../apps/api/dist/public/playground.js', import.meta.url);
     expect(gzipSync(await readFile(script)).length).toBeLessThan(60_000);
@@ -249,7 +281,13 @@ describe('the playground', () => {
   ] as const)('is accessible and does not overflow at %i px, %s', async (width, scheme) => {
     const page = await openPlayground({ width, scheme });
     expect(await findViolations(page)).toEqual([]);
+    await page.fill('input[name="key"]', 'wrong');
     await check(page, await selfie());
+    expect(await findViolations(page)).toEqual([]);
+    await page.fill('input[name="key"]', 'default-api-key');
+    await page.check('input[value="async"]');
+    await page.click('#sample');
+    await page.locator('#views:not([hidden])').waitFor();
     expect(await findViolations(page)).toEqual([]);
     const contentWidth = await page.evaluate('document.documentElement.scrollWidth');
     expect(contentWidth).toBeLessThanOrEqual(width);

@@ -358,6 +358,20 @@ describe('paths and methods', () => {
     });
   });
 
+  it('/ is the playground where it is on, with a strict policy, and nothing elsewhere', async () => {
+    const [on, off] = [await startGateway({ playground: true }), await startGateway()];
+    const { headers, status } = await fetch(`${on.url}/`);
+    expect({ status, type: headers.get('content-type') }).toEqual({
+      status: 200,
+      type: 'text/html; charset=utf-8',
+    });
+    expect(headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; script-src 'self';/,
+    );
+    const nothing = await fetch(`${off.url}/`);
+    expect(await nothing.json()).toEqual(errorBody(404, 'not_found'));
+  });
+
   it('/v1/models is 503 while no worker is alive', async () => {
     const { url } = await startGateway({ workers: [] });
     expect((await fetch(`${url}/v1/models`)).status).toBe(503);
