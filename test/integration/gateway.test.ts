@@ -187,6 +187,20 @@ describe('authentication', () => {
     expect(await post(url, formOf(jpeg), right)).toMatchObject({ status: 200 });
   });
 
+  it('answers 401 to an expired credential as to a wrong one', async () => {
+    const at = (time: number) => new Date(time).toISOString();
+    const { url } = await startGateway({
+      credentials: [
+        { ...developmentCredential, not_after: at(Date.now() - 1000) },
+        { ...developmentCredential, username: 'valid', not_after: at(Date.now() + 60_000) },
+      ],
+    });
+    const { status, body } = await post(url, formOf(jpeg));
+    expect({ status, body }).toEqual({ status: 401, body: errorBody(401, 'unauthorized') });
+    const valid = { Authorization: `Basic ${btoa('valid:default-password')}` };
+    expect(await post(url, formOf(jpeg), valid)).toMatchObject({ status: 200 });
+  });
+
   it('answers 429 with Retry-After to a tenant over its rate', async () => {
     const { url } = await startGateway({
       credentials: [{ ...developmentCredential, rate_limit_per_minute: 1 }],

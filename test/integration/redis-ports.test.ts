@@ -4,6 +4,7 @@ import { CHECK_QUEUE } from '@livegate/core/ports';
 import {
   createRedisCancellations,
   createRedisCheckQueue,
+  createRedisCredentialUse,
   createRedisIdempotencyKeys,
   createImageCipher,
   createRedisImageStore,
@@ -31,7 +32,7 @@ import {
 } from '@livegate/testing';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { pino } from 'pino';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   connectWorker,
   findKeys,
@@ -40,6 +41,22 @@ import {
   serversOf,
   silentLog,
 } from '@livegate/testing/redis/sandbox';
+
+it('the last use of a credential is written at most once a minute', async () => {
+  const sandbox = await openSandbox();
+  onTestFinished(() => sandbox.close());
+  const clock = { now: Date.parse('2026-11-26T10:00:00Z') };
+  const set = vi.spyOn(sandbox.redis, 'set');
+  const use = createRedisCredentialUse(sandbox.redis, sandbox.keys, () => clock.now);
+  for (const seconds of [0, 1, 58, 1]) {
+    clock.now += seconds * 1000;
+    use.record('acme-1');
+  }
+  expect(set).toHaveBeenCalledTimes(2);
+  await Promise.all(set.mock.results.map(({ value }) => value));
+  expect(await use.read(['acme-1', 'unused'])).toEqual(['2026-11-26T10:01:00.000Z', undefined]);
+  expect(await sandbox.redis.ttl(sandbox.keys.credentialUse('acme-1'))).toBeGreaterThan(86_400);
+});
 
 const imageKey = { id: 'one', key: Buffer.alloc(32, 7) };
 const imageKeys = { current: () => imageKey, find: () => imageKey };

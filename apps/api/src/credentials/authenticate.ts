@@ -5,6 +5,7 @@ import {
   type Credential,
   type CredentialBook,
   hashSecret,
+  isExpired,
   matchesHash,
   type Permission,
 } from './credential-book.js';
@@ -25,6 +26,7 @@ export function authenticate(book: CredentialBook, permission: Permission): Requ
     const { credential, api_key_sha256 } = findByPassword(req, book);
     const apiKeyMatches = matchesHash(req.get('x-api-key') ?? '', api_key_sha256);
     res.locals.credential = requirePermission(apiKeyMatches ? credential : undefined, permission);
+    book.recordUse?.(res.locals.credential.username);
     next();
   };
 }
@@ -36,6 +38,7 @@ export function authenticate(book: CredentialBook, permission: Permission): Requ
 export function authenticatePage(book: CredentialBook, permission: Permission): RequestHandler {
   return (req, res, next) => {
     res.locals.credential = requirePermission(findByPassword(req, book).credential, permission);
+    book.recordUse?.(res.locals.credential.username);
     next();
   };
 }
@@ -45,7 +48,9 @@ function findByPassword(req: Request, book: CredentialBook) {
   const named = book.find(username);
   // An unknown name takes as long as a known one, and both secrets are always compared.
   const { password_sha256, api_key_sha256 } = named ?? noCredential;
-  const credential = matchesHash(password, password_sha256) ? named : undefined;
+  // An expired credential is answered like a wrong one, after the same comparisons.
+  const isRight = matchesHash(password, password_sha256) && !isExpired(named, Date.now());
+  const credential = isRight ? named : undefined;
   return { credential, api_key_sha256 };
 }
 

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { appendFile, rename, writeFile } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { QualityPolicy } from '@livegate/core/domain';
 import {
   type Credential,
   hashSecret,
+  isExpired,
   type Permission,
   readCredentialFile,
   requireCredentials,
@@ -16,15 +18,23 @@ const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once
     --permission NAME     grant only this permission, instead of all of a tenant's; repeatable
     --quality POLICY      for weak images, at least: header (the default), report or enforce
-  set --username NAME --quality POLICY
-                          change that policy of an existing credential
+    --not-after TIME      the end of its validity, such as 2027-06-30; without it, it has no end
+  set --username NAME     change an existing credential: --quality POLICY, --not-after TIME
   list                    list the credentials, without their secrets
+    --used                with their last use, from the Redis of REDIS_URL
   revoke --username NAME  remove one
 The file is --file PATH, else LIVEGATE_CREDENTIALS_FILE, else ./credentials.json. A running
-gateway reloads the file by itself.`;
+gateway reloads the file by itself. Each change is also a line of PATH.changes, with time and user.`;
+
+/** The last use of each credential, in the order of the names. */
+export type ReadLastUse = (usernames: string[]) => Promise<(string | undefined)[]>;
 
 /** Edits a credentials file. Returns what to print; throws an Error with a readable message. */
-export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+export async function runCredentialsCli(
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  readLastUse: ReadLastUse = async () => [],
+): Promise<string> {
   const { positionals, values } = parseArgs({
     args,
     allowPositionals: true,
@@ -33,31 +43,51 @@ export async function runCredentialsCli(args: string[], env: NodeJS.ProcessEnv):
       permission: { type: 'string', multiple: true, default: [...tenantPermissions] },
       username: { type: 'string' },
       quality: { type: 'string' },
+      'not-after': { type: 'string' },
+      used: { type: 'boolean', default: false },
       file: { type: 'string', default: env['LIVEGATE_CREDENTIALS_FILE'] ?? 'credentials.json' },
     },
   });
-  const { file, tenant, username, permission, quality } = values;
+  const { file, tenant, username, permission } = values;
+  const granted = readGrant(values);
   const credentials = existsSync(file) ? await readCredentialFile(file) : [];
 
   const [command] = positionals;
   if (command === 'create' && tenant) {
     const permissions = permission as Permission[];
-    return create(file, credentials, { tenant, permissions, ...withQuality(quality) });
+    return create(file, credentials, { tenant, permissions, ...granted });
   }
-  if (command === 'set' && username && quality) {
-    return setQuality(file, credentials, { username, ...withQuality(quality) });
+  if (command === 'set' && username && Object.keys(granted).length > 0) {
+    return changeCredential(file, credentials, { username, ...granted });
   }
   if (command === 'revoke' && username) return revoke(file, credentials, username);
-  if (command === 'list') return credentials.map(describe).join('\n') || `${file} is empty`;
+  if (command === 'list') {
+    const names = credentials.map((credential) => credential.username);
+    const uses = values.used ? await readLastUse(names) : undefined;
+    const lines = credentials.map((credential, i) => describe(credential, uses && { at: uses[i] }));
+    return lines.join('\n') || `${file} is empty`;
+  }
   throw new Error(USAGE);
 }
 
-/** The policy as the file has it. `requireCredentials` refuses an unknown one. */
-function withQuality(quality: string | undefined): Pick<Credential, 'quality'> {
-  return quality === undefined ? {} : { quality: quality as QualityPolicy };
+interface GrantOptions {
+  quality?: string | undefined;
+  'not-after'?: string | undefined;
 }
 
-type NewCredential = Pick<Credential, 'tenant' | 'permissions' | 'quality'>;
+/** What the options say, as the file has it. `requireCredentials` refuses an unknown policy. */
+function readGrant(options: GrantOptions): Pick<Credential, 'quality' | 'not_after'> {
+  const { quality, 'not-after': end } = options;
+  if (end !== undefined && Number.isNaN(Date.parse(end))) {
+    throw new Error(`--not-after ${end} is not a time such as 2027-06-30`);
+  }
+  return {
+    ...(quality !== undefined && { quality: quality as QualityPolicy }),
+    ...(end !== undefined && { not_after: new Date(end).toISOString() }),
+  };
+}
+
+type NewCredential = Pick<Credential, 'tenant' | 'permissions' | 'quality' | 'not_after'>;
 
 async function create(
   file: string,
@@ -74,24 +104,30 @@ async function create(
     api_key_sha256: hashSecret(apiKey),
     ...granted,
     created_at: new Date().toISOString(),
+    created_by: whoami(),
   };
   await writeCredentialFile(file, [...credentials, credential]);
+  await recordChange(file, { change: 'created', username, tenant });
   return `Tenant ${tenant} was added to ${file}. These secrets are shown only now:
   username   ${username}
   password   ${password}
   x-api-key  ${apiKey}`;
 }
 
-async function setQuality(
+async function changeCredential(
   file: string,
   credentials: Credential[],
-  changed: Pick<Credential, 'username' | 'quality'>,
+  { username, ...to }: Pick<Credential, 'username' | 'quality' | 'not_after'>,
 ): Promise<string> {
-  const { username, quality } = changed;
   requireKnown(credentials, username, file);
-  const updated = credentials.map((old) => (old.username === username ? { ...old, quality } : old));
+  const by = { changed_at: new Date().toISOString(), changed_by: whoami() };
+  const updated = credentials.map((old) =>
+    old.username === username ? { ...old, ...to, ...by } : old,
+  );
   await writeCredentialFile(file, updated);
-  return `${username} now has the quality policy ${quality}.`;
+  await recordChange(file, { change: 'changed', username, ...to });
+  const now = Object.entries(to).map(([name, value]) => `${name} ${String(value)}`);
+  return `${username} now has ${now.join(', ')}.`;
 }
 
 function requireKnown(credentials: Credential[], username: string, file: string): void {
@@ -103,6 +139,7 @@ async function revoke(file: string, credentials: Credential[], username: string)
   requireKnown(credentials, username, file);
   const remaining = credentials.filter((credential) => credential.username !== username);
   await writeCredentialFile(file, remaining);
+  await recordChange(file, { change: 'revoked', username });
   return `${username} was removed from ${file}.`;
 }
 
@@ -114,15 +151,29 @@ async function writeCredentialFile(file: string, credentials: Credential[]): Pro
   await rename(draft, file);
 }
 
+/** A line of the audit beside the file: the file itself forgets a revoked credential. */
+async function recordChange(file: string, change: Record<string, unknown>): Promise<void> {
+  const line = { at: new Date().toISOString(), by: whoami(), ...change };
+  await appendFile(`${file}.changes`, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+}
+
+function whoami(): string {
+  return `${userInfo().username}@${hostname()}`;
+}
+
 function createSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-function describe({ tenant, username, quality, created_at }: Credential): string {
+function describe(credential: Credential, use: { at: string | undefined } | undefined): string {
+  const { tenant, username, quality, created_at, not_after } = credential;
+  const end = isExpired(credential, Date.now()) ? 'expired' : 'expires';
   const facts = [
     `tenant ${tenant}`,
     ...(quality ? [`quality ${quality}`] : []),
     ...(created_at ? [`created ${created_at}`] : []),
+    ...(not_after ? [`${end} ${not_after}`] : []),
+    ...(use ? [`last used ${use.at ?? 'never'}`] : []),
   ];
   return `${username}  ${facts.join(', ')}`;
 }

@@ -1,18 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { qualityPolicies } from '@livegate/core/domain';
+import { followFile } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
 import { z } from 'zod';
-
-/** Polls with stat, which also sees changes behind the symbolic links of a Kubernetes secret. */
-const WATCH_MS = 1000;
+import { type CredentialChanges, observeCredentials } from './observe-credentials.js';
 
 /** The credentials that are currently in the file. */
 export interface CredentialBook {
   find(username: string): Credential | undefined;
   /** The highest weight of a tenant's credentials. */
   weightOf(tenant: string): number;
+  /** Called with the name of each credential that is accepted. */
+  recordUse?(username: string): void;
   close(): void;
 }
 
@@ -26,32 +27,35 @@ export interface CredentialBookOptions {
 /** Throws if the file is unusable, or if production would accept published secrets. */
 export async function openCredentialBook(options: CredentialBookOptions): Promise<CredentialBook> {
   const { file, production, log } = options;
-  let byUsername = index(await load());
-  if (file) watchFile(file, { interval: WATCH_MS }, () => void reload());
+  const list = () => [...read().values()];
+  let read = () => index([developmentCredential]);
+  const observed = observeCredentials({ file, log, list });
+  const find = (username: string) => read().get(username);
+  const weightOf = (tenant: string) => findWeight(list(), tenant);
+  if (!file) {
+    refusePublished(list(), production);
+    return { find, weightOf, close: () => undefined };
+  }
+  const book = followFile({
+    file,
+    parse: (text) => index(refusePublished(parseCredentialFile(text, file), production)),
+    onChange: (now, before) => observed.changed(describeChanges(now, before)),
+    /** While the new file is invalid, the previous credentials stay in force: nobody is locked out. */
+    onProblem: (err) =>
+      log.error({ file, err }, 'credentials not reloaded, the previous ones stay in force'),
+  });
+  read = book.read;
+  observed.warn();
+  return { find, weightOf, close: book.close };
+}
 
+function describeChanges(now: Index, before: Index): CredentialChanges {
+  const isSame = (name: string) => isDeepStrictEqual(now.get(name), before.get(name));
   return {
-    find: (username) => byUsername.get(username),
-    weightOf: (tenant) => findWeight([...byUsername.values()], tenant),
-    close() {
-      if (file) unwatchFile(file);
-    },
+    added: [...now.keys()].filter((name) => !before.has(name)),
+    removed: [...before.keys()].filter((name) => !now.has(name)),
+    changed: [...now.keys()].filter((name) => before.has(name) && !isSame(name)),
   };
-
-  async function load(): Promise<Credential[]> {
-    const credentials = file ? await readCredentialFile(file) : [developmentCredential];
-    if (production && credentials.some(isPublished)) throw new Error(PUBLISHED_SECRETS);
-    return credentials;
-  }
-
-  /** While the new file is invalid, the previous credentials stay in force: nobody is locked out. */
-  async function reload(): Promise<void> {
-    try {
-      byUsername = index(await load());
-      log.info({ file, credentials: byUsername.size }, 'credentials reloaded');
-    } catch (error) {
-      log.error({ file, err: error }, 'credentials not reloaded, the previous ones stay in force');
-    }
-  }
 }
 
 export function findWeight(credentials: readonly Credential[], tenant: string): number {
@@ -63,7 +67,14 @@ const PUBLISHED_SECRETS =
   'The published development credentials are not accepted with NODE_ENV=production. Create your ' +
   'own with "npm run credentials -- create --tenant NAME" and set LIVEGATE_CREDENTIALS_FILE.';
 
-function index(credentials: Credential[]): Map<string, Credential> {
+function refusePublished(credentials: Credential[], production: boolean): Credential[] {
+  if (production && credentials.some(isPublished)) throw new Error(PUBLISHED_SECRETS);
+  return credentials;
+}
+
+type Index = Map<string, Credential>;
+
+function index(credentials: Credential[]): Index {
   return new Map(credentials.map((credential) => [credential.username, credential]));
 }
 
@@ -105,7 +116,13 @@ const credentialSchema = z.strictObject({
   weight: z.int().min(1).max(100).optional(),
   /** What this credential's requests do about weak images, at least; `header` by default. */
   quality: z.enum(qualityPolicies).optional(),
+  /** From then on it is answered like a wrong one. */
+  not_after: z.iso.datetime().optional(),
   created_at: z.iso.datetime().optional(),
+  /** Who created it, and who changed it last and when, as `npm run credentials` knows. */
+  created_by: z.string().optional(),
+  changed_at: z.iso.datetime().optional(),
+  changed_by: z.string().optional(),
 });
 
 const credentialFileSchema = z.strictObject({
@@ -114,14 +131,32 @@ const credentialFileSchema = z.strictObject({
 
 export type Credential = z.output<typeof credentialSchema>;
 
+/** `now` is in milliseconds since the epoch. */
+export function isExpired(credential: Credential | undefined, now: number): boolean {
+  return credential?.not_after !== undefined && Date.parse(credential.not_after) <= now;
+}
+
 /** Throws an Error that names the file and lists every problem in it. */
 export async function readCredentialFile(path: string): Promise<Credential[]> {
   try {
-    return requireCredentials(JSON.parse(await readFile(path, 'utf8')), path);
+    return parseCredentialFile(await readFile(path, 'utf8'), path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the credentials in ${path} cannot be used: ${reason}`, { cause });
+    if (cause instanceof Error && 'code' in cause) throw unusable(path, cause);
+    throw cause;
   }
+}
+
+function parseCredentialFile(text: string, path: string): Credential[] {
+  try {
+    return requireCredentials(JSON.parse(text), path);
+  } catch (cause) {
+    throw unusable(path, cause);
+  }
+}
+
+function unusable(path: string, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`the credentials in ${path} cannot be used: ${reason}`, { cause });
 }
 
 /** Throws an Error that lists every problem; `origin` names the source. */

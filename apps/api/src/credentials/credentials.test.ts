@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -74,6 +74,42 @@ describe('the credentials CLI', () => {
     expect(listed).not.toContain(second.password);
   });
 
+  it('sets the end of a credential, shows it, and shows the last use', async () => {
+    const file = await createFile();
+    const { username } = await create(file, 'acme', '--not-after', '2020-01-01');
+    const list = (...args: string[]) =>
+      runCredentialsCli(['list', '--file', file, ...args], {}, async () => ['2026-11-26T10:00Z']);
+    expect(await list()).toMatch(/expired 2020-01-01T00:00:00.000Z$/);
+    const set = ['set', '--file', file, '--username', username, '--not-after'];
+    await runCredentialsCli([...set, '2999-01-01'], {});
+    expect(await list('--used')).toMatch(/expires 2999-01-01.*, last used 2026-11-26T10:00Z$/);
+    await expect(runCredentialsCli([...set, 'soon'], {})).rejects.toThrow(/--not-after soon/);
+  });
+
+  it('writes who changed what and when, also of a revoked credential', async () => {
+    const file = await createFile();
+    const { username, password } = await create(file, 'acme');
+    await runCredentialsCli(
+      ['set', '--file', file, '--username', username, '--quality', 'report'],
+      {},
+    );
+    const by = `${userInfo().username}@${hostname()}`;
+    const [changed] = JSON.parse(await readFile(file, 'utf8')).credentials;
+    expect(changed).toMatchObject({ created_by: by, changed_by: by });
+    await runCredentialsCli(['revoke', '--file', file, '--username', username], {});
+    const text = await readFile(`${file}.changes`, 'utf8');
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ change }) => change)).toEqual(['created', 'changed', 'revoked']);
+    for (const line of lines) {
+      expect(line).toMatchObject({ by, username, at: expect.stringMatching(/^\d{4}-/) });
+    }
+    expect(text).not.toContain(password);
+    expect((await stat(`${file}.changes`)).mode & 0o077).toBe(0);
+  });
+
   it('refuses to revoke an unknown username', async () => {
     const file = await createFile();
     await expect(
@@ -109,6 +145,35 @@ describe('the credential book', () => {
     const second = await create(file, 'globex');
     await expect.poll(() => book.find(second.username)?.tenant, { timeout: 5000 }).toBe('globex');
     expect(book.find(first.username)?.tenant).toBe('acme');
+  });
+
+  it('logs the names that a reload adds, changes and removes, and those that expire', async () => {
+    const file = await createFile();
+    const kept = await create(file, 'acme');
+    const gone = await create(file, 'acme');
+    const lines: string[] = [];
+    const listening = pino({}, { write: (line) => lines.push(line) });
+    const book = await openCredentialBook({ file, production: false, log: listening });
+    onTestFinished(() => book.close());
+    const { credentials } = JSON.parse(await readFile(file, 'utf8'));
+    const soon = new Date(Date.now() + 60_000).toISOString();
+    const added = { ...credentials[0], username: 'added', not_after: '2020-01-01T00:00:00Z' };
+    const after = [{ ...credentials[0], not_after: soon }, added];
+    await writeFile(file, JSON.stringify({ credentials: after }));
+    await expect.poll(() => lines.length, { timeout: 5000 }).toBe(2);
+    const [reloaded, expire] = lines.map((line) => JSON.parse(line));
+    expect(reloaded).toMatchObject({
+      msg: 'credentials reloaded',
+      added: ['added'],
+      removed: [gone.username],
+      changed: [kept.username],
+    });
+    expect(expire).toMatchObject({
+      msg: 'credentials expire',
+      expired: ['added'],
+      expiring: [kept.username],
+    });
+    expect(lines.join('')).not.toMatch(/[0-9a-f]{64}/);
   });
 
   it('keeps the previous credentials while the new file is invalid', async () => {

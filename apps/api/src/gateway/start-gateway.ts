@@ -40,7 +40,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   const app = createServer(toServerOptions(config), {
     ...services,
     queueBoard: await openBoard(config, services),
-    credentials,
+    credentials: { ...credentials, recordUse: services.credentialUse.record },
     now: Date.now,
     log,
     isClosing: () => shutdown.signal.aborted,

@@ -31,7 +31,8 @@ export { createImageCipher } from './images/image-cipher.js';
 export { createImageHasher, type ImageKeys, openImageKeys } from './images/image-keys.js';
 export { createRedisImageStore } from './images/image-store.js';
 export { createKeys, type Keys } from './keys.js';
-export { createRedisRateLimiter } from './rate-limiter.js';
+export { createRedisCredentialUse, type CredentialUse } from './callers/credential-use.js';
+export { createRedisRateLimiter } from './callers/rate-limiter.js';
 export {
   createRedisReplyInbox,
   createRedisReplyOutbox,

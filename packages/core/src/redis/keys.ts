@@ -30,6 +30,8 @@ export function createKeys(prefix: string) {
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     rateLimit: `${prefix}:rate`,
+    /** When a credential was last accepted. */
+    credentialUse: (username: string) => `${prefix}:credential-use:${username}`,
     /** Stream of audit lines, one an entry, of all workers. */
     audit: `${prefix}:audit`,
     /** The number of lines that one chain has in it. */

@@ -48,13 +48,13 @@ export interface CounterOptions {
   cases: Attributes[];
 }
 
-/** Adds one to the counter of this attribute set. */
-export type Count = (attributes?: Attributes) => void;
+/** Adds one, or the amount, to the counter of this attribute set. */
+export type Count = (attributes?: Attributes, amount?: number) => void;
 
 export function createCount(name: string, { cases, ...options }: CounterOptions): Count {
   const counter = getMeter().createCounter(name, options);
   for (const attributes of cases) counter.add(0, attributes);
-  return (attributes) => counter.add(1, attributes);
+  return (attributes, amount = 1) => counter.add(amount, attributes);
 }
 
 /** Counts stalled jobs, which BullMQ moves back to the queue. */

@@ -1,8 +1,8 @@
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
-import { LivegateError } from '../domain/errors.js';
-import type { RateLimiter } from '../ports.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import type { Keys } from './keys.js';
+import { LivegateError } from '../../domain/errors.js';
+import type { RateLimiter } from '../../ports.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import type { Keys } from '../keys.js';
 
 /** Fixed windows of one minute, shared by all gateways. */
 export function createRedisRateLimiter(redis: Redis, keys: Keys): RateLimiter {
