@@ -122,6 +122,14 @@ export interface AssessedRun {
   broken?: Error;
   /** Duration of the run in the engine, without the wait before it. */
   runMs: number;
+  /** Of the models alone; absent from engines without models. */
+  modelTime?: ModelTime;
+}
+
+/** How long the models ran, and how long they take when nothing else needs their cores. */
+export interface ModelTime {
+  tookMs: number;
+  expectedMs: number;
 }
 
 /** A thread also sends `done` once its models are open. */

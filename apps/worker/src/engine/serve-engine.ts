@@ -3,13 +3,14 @@ import { detectFaces } from '../inference/detect-faces.js';
 import { type PadRun, reuseBatch, type TakeBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { classifyFaces } from '../inference/score-faces.js';
-import { type ModelSession, openSession } from '../models/open-session.js';
-import type { EngineReply, EngineRequest, EngineSpec } from './open-engine.js';
+import { type ModelSession, openSession, type SessionModel } from '../models/open-session.js';
+import type { EngineReply, EngineRequest, EngineSpec, ModelTime } from './open-engine.js';
 
 /** Opens the models in an engine's thread, then answers requests one after another. */
 export async function serveEngine(port: MessagePort, spec: EngineSpec): Promise<void> {
-  const stages = await openStages(spec);
-  const answer = createAnswer(stages, spec);
+  const clock = createModelClock();
+  const stages = await openStages(spec, clock);
+  const answer = createAnswer(stages, { spec, clock });
   let last = Promise.resolve();
   port.on('message', (request: EngineRequest) => {
     // One after another: all runs use the same input tensors.
@@ -21,13 +22,15 @@ export async function serveEngine(port: MessagePort, spec: EngineSpec): Promise<
   port.postMessage({ kind: 'done' } satisfies EngineReply);
 }
 
-async function openStages(spec: EngineSpec): Promise<Stages> {
+async function openStages(spec: EngineSpec, clock: ModelClock): Promise<Stages> {
   const { models, faceScoreThreshold, minFaceRatio, ...options } = spec;
-  const session = await openSession(models.detector, options);
+  const open = async (model: SessionModel) =>
+    clock.watch(model.name, await openSession(model, options));
+  const session = await open(models.detector);
   const classifiers = await Promise.all(
     models.classifiers.map(async (model) => ({
       model,
-      session: await openSession(model, options),
+      session: await open(model),
       takeBatch: reuseBatch(model.input, padRunFor(spec, model.views.length)),
       // In a CPU's cache there is room for one view; an accelerator idles with one.
       viewsPerRun: options.executionProvider === 'cpu' ? 1 : undefined,
@@ -46,12 +49,14 @@ async function openStages(spec: EngineSpec): Promise<Stages> {
   };
 }
 
-function createAnswer(stages: Stages, spec: EngineSpec) {
+function createAnswer(stages: Stages, { spec, clock }: { spec: EngineSpec; clock: ModelClock }) {
   return async (request: EngineRequest): Promise<EngineReply> => {
     if (request.kind === 'assess') {
       const started = performance.now();
+      clock.start();
       const run = await isolateFailures(request.pictures, (some) => assessPictures(stages, some));
-      return { kind: 'assessed', ...run, runMs: performance.now() - started };
+      const modelTime = clock.stop();
+      return { kind: 'assessed', ...run, runMs: performance.now() - started, modelTime };
     }
     if (request.kind === 'close') await close(stages);
     else if (request.kind === 'warmUp') await warmUp(stages, spec, request.images);
@@ -59,6 +64,44 @@ function createAnswer(stages: Stages, spec: EngineSpec) {
     else await rehearse(stages, request.images);
     return { kind: 'done' };
   };
+}
+
+/** Times the models, against their fastest run outside of assessments: warm-up and practice. */
+export interface ModelClock {
+  watch(name: string, session: ModelSession): ModelSession;
+  start(): void;
+  /** The time of the models since `start`. */
+  stop(): ModelTime;
+}
+
+/** A run takes as long as its tensor is large. */
+export function createModelClock(now = () => performance.now()): ModelClock {
+  const fastest = new Map<string, number>();
+  let time: ModelTime | undefined;
+  return {
+    watch: (name, session) => ({
+      ...session,
+      async run(batch, count) {
+        const started = now();
+        const outputs = await session.run(batch, count);
+        add(name, now() - started, batch.length);
+        return outputs;
+      },
+    }),
+    start: () => (time = { tookMs: 0, expectedMs: 0 }),
+    stop() {
+      const stopped = time!;
+      time = undefined;
+      return stopped;
+    },
+  };
+
+  function add(name: string, tookMs: number, size: number): void {
+    const best = fastest.get(name) ?? Infinity;
+    if (!time) return void fastest.set(name, Math.min(best, tookMs / size));
+    time.tookMs += tookMs;
+    time.expectedMs += Math.min(best * size, tookMs);
+  }
 }
 
 async function rehearse(stages: Stages, images: number): Promise<void> {

@@ -58,7 +58,7 @@ export async function openModelSets(
   { rollout, ...config }: RolesConfig & { rollout: Rollout },
   deps: ModelSetsDeps,
 ): Promise<ModelSets> {
-  const runs = createObserveRuns();
+  const runs = createObserveRuns(deps.log);
   const open: OpenSet = (wanted, role) =>
     openModelSet(wanted, role === 'shadow' ? deps : { ...deps, runs });
   const first = await plan(rollout.profile, config.layout, config);

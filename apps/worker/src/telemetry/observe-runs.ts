@@ -4,6 +4,7 @@ import {
   createSecondsHistogram,
   getMeter,
   getTracer,
+  type Log,
   recordSpan,
   runInSpan,
 } from '@livegate/core/telemetry';
@@ -18,6 +19,7 @@ import {
 } from '@opentelemetry/api';
 import type { AssessedRun } from '../engine/open-engine.js';
 import type { AssessedPicture } from '../inference/pipeline.js';
+import { watchSpeed } from './watch-speed.js';
 
 /** What telemetry needs of an image in a batch. */
 export interface TracedImage {
@@ -33,7 +35,8 @@ export interface ObserveRuns {
 }
 
 /** Observes runs from the main thread: the threads of the engines have no telemetry. */
-export function createObserveRuns(): ObserveRuns {
+export function createObserveRuns(log: Log): ObserveRuns {
+  const speed = watchSpeed(log);
   const stages = createObserveStages();
   const batchSize = createBatchSizeHistogram('livegate.batch.size', 'Images in one run.');
   const linger = createSecondsHistogram('livegate.batch.linger.duration', {
@@ -58,6 +61,7 @@ export function createObserveRuns(): ObserveRuns {
         const passedMs = performance.now() - oldest;
         linger.record((passedMs - result.runMs) / 1000);
         busy.add(result.runMs / 1000);
+        if (result.modelTime) speed.ran(result.modelTime);
         recordRunStages(runSpan, checks, result.answers);
         measureStages(result, stages);
         return result;
