@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { selfie } from '@livegate/testing/images/photos';
@@ -207,6 +207,15 @@ it('the hint of the live region changes once a second at most', async () => {
   })`)) as number[];
   const gaps = times.slice(1).map((time, n) => time - times[n]!);
   expect(gaps.filter((gap) => gap < 990)).toEqual([]);
+});
+
+it('the face detector, which is loaded later, takes less than 200 kB', async () => {
+  const sizes = ['tiny-face.bin', 'tiny-face.json'].map(async (name) => {
+    return (await stat(new URL(`../../apps/api/dist/public/${name}`, import.meta.url))).size;
+  });
+  const total = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  expect(total).toBeGreaterThan(100_000);
+  expect(total).toBeLessThan(200_000);
 });
 
 it('the scripts of the page take less than 60 kB, compressed', async () => {

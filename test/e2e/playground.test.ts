@@ -1,6 +1,8 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
@@ -112,6 +114,8 @@ describe('the playground', () => {
       await page.getByText('drawn by code').waitFor();
     }
     expect(codes).toEqual(['', '', 'image_rotated', expect.stringContaining('face_too_close')]);
+    // The measure behind the code, with its limit.
+    expect(await page.textContent('#quality .weak')).toMatch(/^inside.*0\.\d+at least 0\.4$/);
   });
 
   it('checks a pasted and a dropped photo', async () => {
@@ -204,6 +208,25 @@ describe('the playground', () => {
     const page = await openPlayground();
     expect(await check(page, Buffer.from('no image'))).toBe('invalid_image');
     await page.getByText('Your browser cannot show this file.').waitFor();
+  });
+
+  const hasRequests = spawnSync('python3', ['-c', 'import requests']).status === 0;
+  it.each<[string, string, string[]]>([
+    ['curl', 'bash', ['-c']],
+    ['Node.js', process.execPath, ['--input-type=module', '-e']],
+    // Its program needs a package that a machine may lack.
+    ...(hasRequests ? [['Python', 'python3', ['-c']] as [string, string, string[]]] : []),
+  ])('writes a program for %s that gets the verdict', async (tab, program, args) => {
+    const page = await openPlayground();
+    const folder = await mkdtemp(join(tmpdir(), 'livegate-playground-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const name = `it's "me".jpg`;
+    await writeFile(join(folder, name), await selfie());
+    await check(page, await selfie(), name);
+    await page.getByRole('tab', { name: tab }).click();
+    const code = (await page.textContent('#code')) ?? '';
+    const { stdout } = await promisify(execFile)(program, [...args, code], { cwd: folder });
+    expect(stdout).toMatch(/success[^]*LOW/);
   });
 
   it('changes tabs by the arrow keys, and copies', async () => {
