@@ -434,6 +434,19 @@ describe('the session', () => {
     expect(await other.page.locator('livegate-capture [data-action="cancel"]').count()).toBe(0);
   });
 
+  it('leaves the way back to a host that prevents it', async () => {
+    const { page, view, click, events, url } = await visit({
+      shows: { shows: 'nobody' },
+      prepare: (opened) =>
+        opened.addInitScript(`addEventListener('livegate-cancel', (e) => e.preventDefault())`),
+    });
+    await view('camera');
+    await click('cancel');
+    const told = { name: 'cancel', detail: { redirect: urls.cancel_url } };
+    await vi.waitFor(async () => expect(await events()).toContainEqual(told), eventually);
+    expect(page.url()).toBe(url);
+  });
+
   it('that is finished redirects again, and never opens the camera', async () => {
     const first = await visit();
     await first.redirected();
