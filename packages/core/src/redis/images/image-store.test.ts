@@ -60,7 +60,7 @@ describe('the Redis image store', () => {
       const puts = Promise.allSettled(
         ['a', 'b', 'c', 'd', 'e'].map((id) => store.put(id, tenMegabytes)),
       );
-      await vi.advanceTimersByTimeAsync(501);
+      await vi.advanceTimersByTimeAsync(510);
       for (const { reason } of (await puts) as PromiseRejectedResult[]) {
         expect(reason).toMatchObject(unavailable);
       }
