@@ -41,7 +41,13 @@ let photo: Buffer;
 
 beforeAll(async () => {
   photo = await selfie();
-  await runProduct();
+  const run = runProduct();
+  const limit = new Promise((_, reject) => {
+    const fail = () => reject(new Error(`stuck after: ${places['output']!.slice(-4000)}`));
+    const timer = setTimeout(fail, 120_000);
+    run.finally(() => clearTimeout(timer)).catch(() => undefined);
+  });
+  await Promise.race([run, limit]);
 }, 180_000);
 afterAll(async () => {
   for (const close of closers.toReversed()) await close();

@@ -17,6 +17,7 @@ const commands = {
   bench: 'tools/dist/bench/main.js',
   evaluate: 'tools/dist/evaluate/main.js',
   docs: 'tools/dist/docs/main.js',
+  audit: 'tools/dist/docs/audit.js',
   replay: 'tools/dist/audit/main.js',
   // The same program as in the api image.
   credentials: 'apps/api/dist/credentials/main.js',
