@@ -66,8 +66,8 @@ const rules: Rule[] = [
   },
   {
     why: 'ports import only domain/, so that a fake can be written without Redis',
-    from: /^packages\/core\/src\/ports\.ts$/,
-    only: /^packages\/core\/src\/domain\//,
+    from: /^packages\/core\/src\/ports[./]/,
+    only: /^packages\/core\/src\/(domain|ports)\//,
   },
   {
     why: 'only redis/ imports a Redis client, so that another store takes only another adapter',

@@ -54,6 +54,7 @@ async function startProduct() {
   const gate = createGate();
   const worker = await openWorker(readWorkerConfig(env), {
     scheduler: openStubScheduler(images, gate),
+    measure: async () => ({ values: {}, distributions: {} }),
     stopping: new AbortController().signal,
     log: silentLog,
   });

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import {
+  createTallies,
   READABLE_JOB_VERSIONS,
   WORK_OF_ENGINE_SECOND,
   type WorkerFacts,
 } from '@livegate/core/domain';
+import type { Monitoring } from '@livegate/core/ports';
 import {
   connectForBackground,
   createImageCipher,
   createKeys,
   createRedisCancellations,
   createRedisImageStore,
+  createRedisMonitoring,
   createRedisReplyOutbox,
   createRedisWebhookQueue,
   createRedisWorkerRegistry,
@@ -19,11 +22,16 @@ import {
   watchSettings,
 } from '@livegate/core/redis';
 import { untilAborted } from '@livegate/core/runtime';
-import type { Log } from '@livegate/core/telemetry';
+import {
+  createNoteFailure,
+  type Log,
+  startPublishing,
+  type Telemetry,
+} from '@livegate/core/telemetry';
 import type { WorkerConfig } from './config.js';
 import { type Audit, openAudit } from './jobs/audit/open-audit.js';
 import { createCheckImage } from './jobs/check-image.js';
-import { finishCheck } from './jobs/finish-check.js';
+import { type EndedCheck, finishCheck } from './jobs/finish-check.js';
 import { startHeartbeat } from './jobs/heartbeat.js';
 import { createSpeedMeter, type SpeedMeter } from './jobs/speed-meter.js';
 import { takeJobs } from './jobs/take-jobs.js';
@@ -34,6 +42,8 @@ export const NOT_REGISTERED = 'Redis has not been reached';
 
 export interface OpenWorkerDeps {
   scheduler: ImageScheduler;
+  /** Reads the metrics of this process; without it, the operators' console learns nothing. */
+  measure?: Telemetry['measure'];
   /** Aborts the wait for an unreachable Redis. */
   stopping: AbortSignal;
   log: Log;
@@ -42,7 +52,7 @@ export interface OpenWorkerDeps {
 /** Takes checks from the queue until it is closed. The caller closes the scheduler. */
 export async function openWorker(
   config: WorkerConfig,
-  { scheduler, stopping, log }: OpenWorkerDeps,
+  { scheduler, measure, stopping, log }: OpenWorkerDeps,
 ) {
   const { layout, concurrency } = scheduler;
   const id = createWorkerId();
@@ -62,7 +72,9 @@ export async function openWorker(
     await store.close();
     throw error;
   });
-  const jobs = takeChecks(config, { ...store, scheduler, speed, audit, log });
+  const monitor = openMonitor({ id, layout, measure, log }, store.monitoring);
+  const { report } = monitor;
+  const jobs = takeChecks(config, { ...store, scheduler, speed, audit, report, log });
   const heartbeat = startHeartbeat(store.registry, readFacts, log);
   return {
     /** Logged when the worker is ready. */
@@ -80,6 +92,7 @@ export async function openWorker(
       await heartbeat.close();
       scheduler.drain();
       await jobs.close();
+      await monitor.close();
       await audit.close();
       await store.close();
     },
@@ -90,6 +103,7 @@ interface CheckDeps extends Awaited<ReturnType<typeof openStore>> {
   scheduler: ImageScheduler;
   speed: SpeedMeter;
   audit: Audit;
+  report(ended: EndedCheck): void;
   log: Log;
 }
 
@@ -108,6 +122,7 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
       checkImage: (check) => speed.around(check.work, () => checkImage(check)),
       announce,
       async finish(ended) {
+        deps.report(ended);
         const outcome = await finishCheck(ended, deps);
         scheduler.shadow.ended(ended.id, outcome);
         return outcome;
@@ -115,6 +130,29 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
       forget: cancellations.forget,
     },
   );
+}
+
+interface MonitorOptions extends Pick<OpenWorkerDeps, 'measure' | 'log'> {
+  id: string;
+  layout: ImageScheduler['layout'];
+}
+
+/** What this worker tells the operators' console. */
+function openMonitor({ measure, log, ...worker }: MonitorOptions, monitoring: Monitoring) {
+  if (!measure) return { report: () => undefined, close: async () => undefined };
+  const tallies = createTallies();
+  const noteFailure = createNoteFailure(monitoring, log);
+  const { id: process, layout } = worker;
+  const describe = () => ({ process, kind: 'worker' as const, layout: { ...layout } });
+  const publishing = startPublishing({ monitoring, describe, measure, tallies, log });
+  return {
+    report({ id, job, outcome }: EndedCheck) {
+      if ('result' in outcome) tallies.count(job.tenant, outcome.result);
+      else if (outcome.error !== 'canceled')
+        noteFailure({ code: outcome.error, id, isCheck: true });
+    },
+    close: publishing.close,
+  };
 }
 
 /** The worker's registration, with the models that it uses at the time of the call. */
@@ -175,6 +213,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     replies: createRedisReplyOutbox(redis, keys),
     announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys),
+    monitoring: createRedisMonitoring(redis, keys),
     servers: listServers(redis, blobRedis),
     async close() {
       imageKeys?.close();

@@ -19,7 +19,8 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: SHUTDOWN_GRACE_MS });
   // Before any instrument is created.
-  const telemetry = await startTelemetry({ service: 'livegate-worker', env, log });
+  const isSampled = config.LIVEGATE_CONSOLE;
+  const telemetry = await startTelemetry({ service: 'livegate-worker', env, isSampled, log });
   shutdown.add(() => telemetry.close());
 
   let scheduler: ImageScheduler | undefined;
@@ -36,7 +37,8 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   scheduler = await openScheduler(toSchedulerConfig(config, rollout), { log, onLost });
   shutdown.add(scheduler.close);
   problem = () => NOT_REGISTERED;
-  const worker = await openWorker(config, { scheduler, stopping: shutdown.signal, log });
+  const { measure } = telemetry;
+  const worker = await openWorker(config, { scheduler, measure, stopping: shutdown.signal, log });
   shutdown.add(worker.close);
   problem = worker.findProblem;
   shutdown.add(followModels(config, { scheduler, worker, file, log }));

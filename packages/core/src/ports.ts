@@ -7,6 +7,8 @@ import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
 import type { Lease } from './domain/leases.js';
 import type { Session } from './domain/sessions/session.js';
 
+export type { Monitoring, SamplePage } from './ports/monitoring.js';
+
 /** BullMQ's name for the queue of checks. */
 export const CHECK_QUEUE = 'liveness';
 /** BullMQ's name for the queue of webhook announcements and deliveries. */

@@ -16,7 +16,7 @@ import {
   createRedisWebhookStore,
   writeResult,
   type Keys,
-  readMemory,
+  readState,
   type Redis,
 } from '@livegate/core/redis';
 import { createLog, type Log } from '@livegate/core/telemetry';
@@ -102,9 +102,9 @@ export const measureRecords: Part = async ({ env }) => {
   /** Measures the second of two equal sets of records, so that one-time allocations do not count. */
   const costOf = async (name: string, addOne: () => Promise<void>) => {
     await addMany(addOne);
-    const before = await readMemory(redis);
+    const before = await readState(redis);
     await addMany(addOne);
-    const { usedBytes } = await readMemory(redis);
+    const { usedBytes } = await readState(redis);
     const value = (usedBytes - before.usedBytes) / RECORDS / 1024;
     return { name: `Redis memory per ${name}`, value, unit: 'KiB' };
   };

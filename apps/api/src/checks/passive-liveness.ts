@@ -63,6 +63,7 @@ export function checkPassiveLiveness(
     const submittedAt = performance.now();
     // With an idempotency key, this may be the check of an earlier request.
     res.locals.requestId = id;
+    res.locals.isCheck = true;
     res.set('Request-Id', id);
     const applied = presentPreference(preference);
     if (applied) res.set('Preference-Applied', applied);

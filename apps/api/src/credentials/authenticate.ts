@@ -43,6 +43,12 @@ export function authenticatePage(book: CredentialBook, permission: Permission): 
   };
 }
 
+/** The same without an error, for a request that stays open. */
+export function createIsPermitted(book: CredentialBook, permission: Permission) {
+  return (req: Request): boolean =>
+    findByPassword(req, book).credential?.permissions.includes(permission) ?? false;
+}
+
 function findByPassword(req: Request, book: CredentialBook) {
   const { username, password } = readBasic(req);
   const named = book.find(username);

@@ -10,20 +10,21 @@ import {
   createRedisCredentialUse,
   createRedisIdempotencyKeys,
   createRedisImageStore,
+  createRedisMonitoring,
   createRedisRateLimiter,
   createRedisReplyInbox,
   createRedisSessionStore,
   createRedisWorkerRegistry,
   listServers,
   openImageKeys,
-  readMemory,
+  readState,
   type Redis,
   REPLIES_BLOCK_MS,
 } from '@livegate/core/redis';
 import type { Log } from '@livegate/core/telemetry';
 import { v7 as uuidv7 } from 'uuid';
 import type { ApiConfig } from './config.js';
-import type { MemoryReader } from '../telemetry/observe-gateway.js';
+import type { StateReader } from '../telemetry/observe-gateway.js';
 
 /** For the connection only: writing an image has its own timeout, which grows with the image. */
 const BLOB_TIMEOUT_MS = 10_000;
@@ -37,15 +38,18 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
   const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
   const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds });
+  const gatewayId = uuidv7();
   const replies = createRedisReplyInbox({
     redis,
     blockingRedis,
     keys,
-    gatewayId: uuidv7(),
+    gatewayId,
     leases,
     log,
   });
+  const monitoring = createRedisMonitoring(redis, keys);
   return {
+    gatewayId,
     redis,
     backgroundRedis,
     keys,
@@ -65,7 +69,9 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     rateLimiter: createRedisRateLimiter(redis, keys),
     sessions: createRedisSessionStore(redis, keys, imageKeys),
     registry: createRedisWorkerRegistry(redis, keys),
-    memoryReaders: listMemoryReaders(redis, imageRedis),
+    monitoring,
+    noteAttempt: config.LIVEGATE_CONSOLE ? monitoring.noteAttempt : undefined,
+    stateReaders: listStateReaders(redis, imageRedis),
     servers: listServers(redis, imageRedis),
     async close() {
       imageKeys?.close();
@@ -77,10 +83,10 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
 }
 
 /** Images share the Redis and the connection of the queue unless BLOB_REDIS_URL is set. */
-function listMemoryReaders(redis: Redis, imageRedis: Redis): MemoryReader[] {
-  const queue: MemoryReader = { name: 'queue', read: () => readMemory(redis) };
+function listStateReaders(redis: Redis, imageRedis: Redis): StateReader[] {
+  const queue: StateReader = { name: 'queue', read: () => readState(redis) };
   if (imageRedis === redis) return [queue];
-  return [queue, { name: 'images', read: () => readMemory(imageRedis) }];
+  return [queue, { name: 'images', read: () => readState(imageRedis) }];
 }
 
 function connect(config: ApiConfig, log: Log) {

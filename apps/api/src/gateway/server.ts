@@ -79,8 +79,11 @@ export interface ServerDeps extends SessionRoutesDeps, TakePhotoDeps {
   deleteCheck: DeleteCheck;
   queue: CheckQueue;
   webhooks: Pick<Webhooks, 'routes' | 'acceptUrl' | 'delete'>;
-  /** The operators' page, if it is enabled. */
+  /** The operators' pages, if they are enabled. */
   queueBoard?: Router | undefined;
+  console?: Router | undefined;
+  /** Counts requests for the console. */
+  observeTenants?: RequestHandler | undefined;
   log: Log;
   isClosing: () => boolean;
 }
@@ -94,6 +97,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
 
   app.use(identifyRequest);
   app.use(observeRequests());
+  if (deps.observeTenants) app.use(deps.observeTenants);
   app.use(logRequests(deps.log));
   app.use(collapseSlashes);
 
@@ -122,9 +126,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   const forRoutes = { ...deps.webhooks.routes, publicUrl: options.publicUrl };
   app.use(webhookRoutes(forRoutes, forWebhooks));
 
-  const forOperators = [authenticatePage(deps.credentials, 'queue-board'), limitOthers];
-  if (deps.queueBoard) app.use('/operator/queues', forOperators, deps.queueBoard);
-
+  app.use(operatorRoutes(options, deps));
   app.use(refusePath);
   app.use(handleError);
   return app;
@@ -145,6 +147,19 @@ function jobRoutes(options: ServerOptions, deps: ServerDeps): Router {
   router.all(one, refuseMethod('GET', 'HEAD', 'DELETE'));
   router.post(`${one}/cancel`, mayRead, jobs.cancel);
   router.all(`${one}/cancel`, refuseMethod('POST'));
+  return router;
+}
+
+/** The operators' pages, for which a browser asks for a password. */
+function operatorRoutes(options: ServerOptions, deps: ServerDeps): Router {
+  const { credentials, rateLimiter, queueBoard, console } = deps;
+  const forOperators = [
+    authenticatePage(credentials, 'queue-board'),
+    limitOtherRequests(rateLimiter, options.otherRequestsPerMinute),
+  ];
+  const router = Router();
+  if (queueBoard) router.use('/operator/queues', forOperators, queueBoard);
+  if (console) router.use('/console', forOperators, console);
   return router;
 }
 

@@ -8,10 +8,12 @@ import { createAwaitCheck } from '../checks/await-check.js';
 import { createCancelAndDelete } from '../checks/end-check.js';
 import { maintainQueue } from '../checks/maintain-queue.js';
 import { createClaimKey, createSubmitCheck } from '../checks/submit-check.js';
+import { createIsPermitted } from '../credentials/authenticate.js';
 import { type CredentialBook, openCredentialBook } from '../credentials/credential-book.js';
 import { closeHttpServer, createHttpServer } from '../http/http-server.js';
 import { openSessions } from '../sessions/open-sessions.js';
 import { readPageTheme } from '../sessions/page-theme.js';
+import { openConsole } from '../operator/console/open-console.js';
 import { observeGateway } from '../telemetry/observe-gateway.js';
 import { createUploadPermits } from '../http/upload/upload-permits.js';
 import { ATTEMPT_LIMIT_MS, openWebhooks, type WebhooksOptions } from '../webhooks/open-webhooks.js';
@@ -28,7 +30,8 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: shutdownGraceMs(config) });
   // First: whatever opens later may record telemetry.
-  const telemetry = await startTelemetry({ service: 'livegate-api', env, log });
+  const isSampled = config.LIVEGATE_CONSOLE;
+  const telemetry = await startTelemetry({ service: 'livegate-api', env, isSampled, log });
   shutdown.add(() => telemetry.close());
   const production = config.NODE_ENV === 'production';
   const file = config.LIVEGATE_CREDENTIALS_FILE;
@@ -36,10 +39,16 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   shutdown.add(() => credentials.close());
   const services = openServices(config, { shutdown, credentials, log });
   observeGateway(services);
+  const { measure } = telemetry;
+  const isAllowed = createIsPermitted(credentials, 'queue-board');
+  const operatorConsole = measure && openConsole({ ...services, isAllowed, measure, log });
+  shutdown.add(() => operatorConsole?.close());
 
   const app = createServer(toServerOptions(config), {
     ...services,
     queueBoard: await openBoard(config, services),
+    console: operatorConsole?.router,
+    observeTenants: operatorConsole?.observeTenants,
     credentials: { ...credentials, recordUse: services.credentialUse.record },
     now: Date.now,
     log,
@@ -50,7 +59,10 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
     maxConnections: config.LIVEGATE_MAX_CONNECTIONS,
   });
   const { stop } = services.webhooks;
-  shutdown.add(() => Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]));
+  shutdown.add(() => {
+    operatorConsole?.endStreams();
+    return Promise.all([closeHttpServer(server, config.LIVEGATE_DRAIN_MS), stop()]);
+  });
   server.listen(config.PORT, config.LIVEGATE_HOST);
   await once(server, 'listening');
   log.info({ address: server.address() }, 'listening');

@@ -43,6 +43,10 @@ declare global {
       receivedAt: number;
       /** The span of the request, for its log line; probes have none. */
       span?: Span;
+      /** The tenant of a request without credentials, such as that of a session's page. */
+      tenant?: string;
+      /** A check with the id of the request has been queued. */
+      isCheck?: boolean;
       /** For the log: `verdict`, the status of a job, or an error code. */
       outcome?: string;
       /** For metrics only: a log would keep the verdict of a deleted check. */

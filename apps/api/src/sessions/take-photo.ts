@@ -47,11 +47,13 @@ export function takePhoto(options: TakePhotoOptions, deps: TakePhotoDeps): Reque
   return async (req, res) => {
     const session = await find(req);
     const { sid, tenant } = session;
+    res.locals.tenant = tenant;
     requireOpen(session, now());
     await pageLimits.limitPhotos(sid);
     await rateLimiter.consume(tenant, session.tenantRatePerMinute);
     using check = await submit(req, res, session);
     const { id } = check;
+    res.locals.isCheck = true;
     // Not aborted when the browser hangs up: the photo counts, and the page can read its result later.
     const wait = { waitMs: options.waitLimitMs, closed: new AbortController().signal };
     const outcome = await traceWork('await outcome', () => check.awaitOutcome(wait));

@@ -1,5 +1,5 @@
 import { type Lane, leaseKinds, type Leases, totalQueuedMs } from '@livegate/core/domain';
-import type { ReadBacklog, RedisMemory } from '@livegate/core/redis';
+import type { ReadBacklog, RedisState } from '@livegate/core/redis';
 import { getMeter } from '@livegate/core/telemetry';
 import type { Admission } from '../admission/admission.js';
 import type { UploadPermits } from '../http/upload/upload-permits.js';
@@ -10,15 +10,15 @@ export interface ObserveGatewayDeps {
   /** The webhook queue: announcements and deliveries. */
   webhooks: { readBacklog: ReadBacklog };
   admission: Pick<Admission, 'view' | 'findProblem'>;
-  memoryReaders: MemoryReader[];
+  stateReaders: StateReader[];
   uploads: Pick<UploadPermits, 'bytesInFlight' | 'maxBytesInFlight'>;
   leases: Leases;
 }
 
-/** Reads how full a Redis is, which is named by its use. */
-export interface MemoryReader {
+/** Reads the state of a Redis, which is named by its use. */
+export interface StateReader {
   name: 'queue' | 'images';
-  read(): Promise<RedisMemory>;
+  read(): Promise<RedisState>;
 }
 
 /** Registers gauges that are read only when metrics are collected. */
@@ -27,7 +27,7 @@ export function observeGateway(deps: ObserveGatewayDeps): void {
   observeBacklog(deps.webhooks.readBacklog, { name: 'livegate.webhook.queue', unit: '{job}' });
   observeAdmission(deps.admission);
   observeWork(deps.admission);
-  observeRedis(deps.memoryReaders);
+  observeRedis(deps.stateReaders);
   observeUploads(deps.uploads);
   observeLeases(deps.leases);
 }
@@ -87,8 +87,8 @@ function observeWork(admission: ObserveGatewayDeps['admission']): void {
     });
 }
 
-/** All gateways report the same values. */
-function observeRedis(readers: MemoryReader[]): void {
+/** All gateways report the same values, but for the time that an answer took. */
+function observeRedis(readers: StateReader[]): void {
   const meter = getMeter();
   const used = meter.createObservableGauge('livegate.redis.memory.used', {
     description: 'Memory that a Redis uses; it refuses writes at its limit.',
@@ -98,16 +98,25 @@ function observeRedis(readers: MemoryReader[]): void {
     description: 'maxmemory of a Redis; 0 means no limit.',
     unit: 'By',
   });
+  const persistence = meter.createObservableGauge('livegate.redis.persistence.ok', {
+    description: '1 while a Redis can write to its disk; otherwise it refuses to change any key.',
+  });
+  const answerTime = meter.createObservableGauge('livegate.redis.answer.time', {
+    description: 'How long a Redis took to answer one command of this gateway.',
+    unit: 's',
+  });
   meter.addBatchObservableCallback(
     async (observe) => {
-      const observeOne = async ({ name, read }: MemoryReader) => {
-        const { usedBytes, limitBytes } = await read();
+      const observeOne = async ({ name, read }: StateReader) => {
+        const { usedBytes, limitBytes, isPersisting, answerMs } = await read();
         observe.observe(used, usedBytes, { redis: name });
         observe.observe(limit, limitBytes, { redis: name });
+        observe.observe(persistence, isPersisting ? 1 : 0, { redis: name });
+        observe.observe(answerTime, answerMs / 1000, { redis: name });
       };
       await Promise.allSettled(readers.map(observeOne));
     },
-    [used, limit],
+    [used, limit, persistence, answerTime],
   );
 }
 

@@ -8,15 +8,17 @@ import {
   recordAttempt,
   type WebhookSecret,
 } from '@livegate/core/domain';
-import type { WebhookQueue, WebhookStore } from '@livegate/core/ports';
+import type { Monitoring, WebhookQueue, WebhookStore } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
-import { createObserveAttempts } from '../telemetry/observe-attempts.js';
+import { createObserveAttempts, outcomeOf } from '../telemetry/observe-attempts.js';
 import type { SendMessage } from './send-message.js';
 
 export interface DeliverMessageDeps {
   store: WebhookStore;
   send: SendMessage;
   now: () => number;
+  /** Tells operators which receivers fail. */
+  noteAttempt?: Monitoring['noteAttempt'] | undefined;
   /** In 0..1: the jitter of the schedule. */
   random: () => number;
   log: Log;
@@ -53,6 +55,8 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
       recordAttempt(latest, attempt, jitter),
     );
     attempts.concluded(attempt, recorded);
+    const endpoint = 'endpointId' in target ? target.endpointId : 'webhook_url';
+    await deps.noteAttempt?.({ tenant, endpoint, outcome: outcomeOf(attempt) }).catch(ignore);
     if (recorded?.failure === 'endpoint_gone' && 'endpointId' in target) {
       const at = { tenant, id: target.endpointId };
       await store.updateEndpoint(at, (latest) => disableEndpoint(latest, 'gone'));
@@ -64,6 +68,9 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
     return recorded?.nextAttemptAt;
   }
 }
+
+/** The delivery itself is recorded, and the next attempt is noted again. */
+const ignore = () => undefined;
 
 interface Receiver {
   url: string;

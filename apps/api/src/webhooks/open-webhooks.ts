@@ -1,5 +1,5 @@
 import type { Leases } from '@livegate/core/domain';
-import type { AnnouncedCheck, CheckQueue, RateLimiter } from '@livegate/core/ports';
+import type { AnnouncedCheck, CheckQueue, Monitoring, RateLimiter } from '@livegate/core/ports';
 import {
   type BullQueue,
   createRedisWebhookQueue,
@@ -49,6 +49,7 @@ export interface WebhooksDeps {
   settleSession: AnnounceCheckDeps['settleSession'];
   leases: Leases;
   rateLimiter: RateLimiter;
+  noteAttempt?: Monitoring['noteAttempt'] | undefined;
   log: Log;
 }
 
@@ -75,6 +76,7 @@ export interface Webhooks {
 /** The webhooks of one gateway: what its routes need, and the delivery of messages. */
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
   const { redis, backgroundRedis, keys, checks, settleSession, leases, rateLimiter, log } = deps;
+  const { noteAttempt } = deps;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -90,7 +92,14 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
     { redis: backgroundRedis, keys, leases, log },
     {
       announce: createAnnounceCheck({ ...background, checks, settleSession, now }),
-      deliver: createDeliverMessage({ ...background, send, now, random: Math.random, log }),
+      deliver: createDeliverMessage({
+        ...background,
+        send,
+        now,
+        noteAttempt,
+        random: Math.random,
+        log,
+      }),
       resume: createResumeDelivery(background),
     },
   );

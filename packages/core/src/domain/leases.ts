@@ -2,6 +2,7 @@
 export const leaseKinds = [
   'admission_place',
   'attachment',
+  'console_stream',
   'parser',
   'receiver_slot',
   'reply_waiter',

@@ -20,8 +20,8 @@ export {
 } from './connection/connect.js';
 export {
   listServers,
-  readMemory,
-  type RedisMemory,
+  readState,
+  type RedisState,
   type RedisSettings,
   type WatchedRedis,
   watchSettings,
@@ -42,4 +42,5 @@ export { readResult, type StoredResult, writeResult } from './checks/stored-outc
 export { createRedisSessionStore } from './sessions.js';
 export { createRedisWebhookQueue } from './webhook-queue.js';
 export { createRedisWebhookStore } from './webhook-store.js';
-export { createRedisWorkerRegistry } from './worker-registry.js';
+export { createRedisMonitoring } from './processes/monitoring.js';
+export { createRedisWorkerRegistry } from './processes/worker-registry.js';

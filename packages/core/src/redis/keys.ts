@@ -32,6 +32,14 @@ export function createKeys(prefix: string) {
     rateLimit: `${prefix}:rate`,
     /** When a credential was last accepted. */
     credentialUse: (username: string) => `${prefix}:credential-use:${username}`,
+    /** Stream of the samples of all processes. */
+    samples: `${prefix}:samples`,
+    /** Start of the keys of the tallies of one period; the period's number follows. */
+    tallies: (period: string) => `${prefix}:tally:${period}:`,
+    /** Hash of the latest failed requests, by error code. */
+    failures: `${prefix}:failures`,
+    /** Hash of the webhook receivers whose latest attempt failed. */
+    failingReceivers: `${prefix}:failing-receivers`,
     /** Stream of audit lines, one an entry, of all workers. */
     audit: `${prefix}:audit`,
     /** The number of lines that one chain has in it. */

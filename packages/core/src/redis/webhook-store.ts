@@ -8,6 +8,7 @@ import type { WebhookEndpoint, WebhookSecret } from '../domain/webhooks.js';
 import type { WebhookStore } from '../ports.js';
 import { reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
+import { receiverField } from './processes/monitoring.js';
 
 /** Most deliveries of one endpoint that are listed, and most ended ones that are kept. */
 const MAX_LISTED = 100;
@@ -21,7 +22,8 @@ redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
 
 /**
- * KEYS: the tenant's endpoints, one endpoint's two lists. ARGV: its id, prefix of a delivery's key.
+ * KEYS: the tenant's endpoints, one endpoint's two lists, the failing receivers. ARGV: its id, prefix
+ * of a delivery's key, its field among the failing receivers.
  */
 const REMOVE_ENDPOINT = `
 if redis.call('hdel', KEYS[1], ARGV[1]) == 0 then return false end
@@ -30,6 +32,7 @@ for _, id in ipairs(ids) do
   redis.call('unlink', ARGV[2] .. id)
 end
 redis.call('unlink', KEYS[2], KEYS[3])
+redis.call('hdel', KEYS[4], ARGV[3])
 return ids`;
 
 /**
@@ -96,8 +99,9 @@ function createEndpoints(redis: Redis, keys: Keys) {
       return reachRedis(() => updateField(redis, field, change));
     },
     async removeEndpoint({ tenant, id }) {
-      const used = [keys.webhookEndpoints(tenant), keys.deliveries(id), keys.endedDeliveries(id)];
-      const args = [id, keys.delivery('')];
+      const lists = [keys.deliveries(id), keys.endedDeliveries(id)];
+      const used = [keys.webhookEndpoints(tenant), ...lists, keys.failingReceivers];
+      const args = [id, keys.delivery(''), receiverField(tenant, id)];
       const removed = await reachRedis(() =>
         redis.eval(REMOVE_ENDPOINT, used.length, ...used, ...args),
       );

@@ -89,6 +89,7 @@ export const sharedConfig = {
   LIVEGATE_MAX_IMAGE_PIXELS: integer(1).default(52_000_000),
   LIVEGATE_IMAGE_TTL_SECONDS: integer(1).default(600),
   LIVEGATE_RESULT_TTL_SECONDS: integer(1).default(24 * 60 * 60),
+  LIVEGATE_CONSOLE: z.stringbool().default(true),
   LIVEGATE_LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info'),

@@ -2,6 +2,7 @@ import { diag, type DiagLogFunction, DiagLogLevel } from '@opentelemetry/api';
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 import { core, NodeSDK, resources } from '@opentelemetry/sdk-node';
 import type { Log } from './log.js';
+import type { SampleReader } from './sample-reader.js';
 import { openMetricReaders } from './metric-readers.js';
 import type { Signals } from './read-signals.js';
 
@@ -9,20 +10,26 @@ export interface TelemetryOptions {
   /** `service.name`, unless OTEL_SERVICE_NAME says otherwise. */
   service: string;
   env: NodeJS.ProcessEnv;
+  /** Whether the process itself reads its metrics, besides what is exported. */
+  isSampled?: boolean;
   log: Log;
 }
 
 /**
  * Importing this file loads the SDK, so `startTelemetry` imports it only if a signal is exported.
  */
-export async function openSdk(signals: Signals, { service, env, log }: TelemetryOptions) {
+export async function openSdk(
+  signals: Signals,
+  { service, env, log, reader }: TelemetryOptions & { reader: SampleReader | undefined },
+) {
   reportTo(log, env);
+  const exporting = await openMetricReaders(signals.metrics, env);
   const sdk = new NodeSDK({
     resource: describeService(service),
     ...(!env['OTEL_NODE_RESOURCE_DETECTORS'] && { resourceDetectors }),
     // Without baggage, the SDK's other default: the caller's baggage may identify a person.
     ...(!env['OTEL_PROPAGATORS'] && { textMapPropagator: new core.W3CTraceContextPropagator() }),
-    metricReaders: await openMetricReaders(signals.metrics, env),
+    metricReaders: reader ? [...exporting, reader] : exporting,
     ...(signals.traces.length === 0 && { spanProcessors: [] }),
     // Logs stay on stdout, with trace ids.
     logRecordProcessors: [],

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasSignals, readSignals } from './read-signals.js';
+import type { Measurements } from './measurements.js';
 import type { TelemetryOptions } from './open-sdk.js';
 
 /**
@@ -9,24 +10,35 @@ import type { TelemetryOptions } from './open-sdk.js';
 const FLUSH_MS = 3000;
 
 export interface Telemetry {
+  /** Reads the metrics of this process, for the operators' console; needs `isSampled`. */
+  measure?: () => Promise<Measurements>;
   /** Exports what is left. Never rejects, and takes 3 s at most. */
   close(): Promise<void>;
 }
 
 /**
- * Exports traces and metrics if the OTEL_* variables ask for it. Otherwise the SDK is not loaded,
- * and the OpenTelemetry API records nothing.
+ * Exports traces and metrics if the OTEL_* variables ask for it. Otherwise the SDK of Node is not
+ * loaded; with `isSampled`, the one for metrics is. With neither, the OpenTelemetry API records
+ * nothing.
  *
  * Await it before creating instruments. Rejects when the Prometheus port is in use.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { env, log } = options;
+  const { env, log, isSampled } = options;
   const signals = readSignals(env);
-  if (!hasSignals(signals)) return { close: async () => undefined };
+  const isExported = hasSignals(signals);
+  if (!isExported && !isSampled) return { close: async () => undefined };
+  const { openSampleReader, SampleReader } = await import('./sample-reader.js');
+  if (!isExported) {
+    const { reader, shutdown } = openSampleReader();
+    return { measure: () => reader.measure(), close: shutdown };
+  }
   const { openSdk } = await import('./open-sdk.js');
-  const sdk = await openSdk(signals, options);
+  const reader = isSampled ? new SampleReader() : undefined;
+  const sdk = await openSdk(signals, { ...options, reader });
   log.info({ ...signals }, 'telemetry started');
   return {
+    ...(reader && { measure: () => reader.measure() }),
     async close() {
       const flushed = sdk
         .shutdown()

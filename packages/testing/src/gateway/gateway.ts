@@ -29,7 +29,11 @@ import {
   type Credential,
   developmentCredential,
 } from '../../../../apps/api/src/credentials/credential-book.js';
-import { createServer, type ServerOptions } from '../../../../apps/api/src/gateway/server.js';
+import {
+  createServer,
+  type ServerDeps,
+  type ServerOptions,
+} from '../../../../apps/api/src/gateway/server.js';
 import {
   closeHttpServer,
   createHttpServer,
@@ -59,6 +63,8 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
   http?: Partial<HttpLimits>;
   rateLimiter?: RateLimiter;
   queueBoard?: Router;
+  /** The operators' console. */
+  console?: ServerDeps['console'];
   /** The clock of sessions, in milliseconds since the epoch. */
   now?: () => number;
   /** Called with each log line. */
@@ -166,6 +172,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       },
       rateLimiter,
       queueBoard: options.queueBoard,
+      console: options.console,
       admission,
       leases,
       uploads,

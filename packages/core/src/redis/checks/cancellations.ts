@@ -9,6 +9,7 @@ import {
 } from '../../ports.js';
 import { reachRedis, type Redis } from '../connection/connect.js';
 import { type Keys } from '../keys.js';
+import { forgetFailure } from '../processes/monitoring.js';
 import type { StoredResult } from './stored-outcome.js';
 
 /** How long a cancelled check may wait in the queue before a worker reads its mark. */
@@ -82,6 +83,7 @@ async function removeTraces(redis: Redis, keys: Keys, id: string): Promise<void>
   const { deleting } = keys;
   const events = [CHECK_QUEUE, WEBHOOK_QUEUE].map(keys.events);
   const traces = [keys.cancellation(id), keys.attached(id), ...events];
+  await forgetFailure(redis, keys, id);
   await redis.multi().unlink(traces).srem(deleting, id).exec();
 }
 

@@ -3,27 +3,40 @@ import type { Log } from '../../telemetry/log.js';
 import type { Keys } from '../keys.js';
 import { reachRedis, type Redis } from './connect.js';
 
-export interface RedisMemory {
+export interface RedisState {
   usedBytes: number;
   /** `maxmemory`; 0 means no limit. */
   limitBytes: number;
+  /** False while Redis cannot write to its disk; it then refuses to change any key. */
+  isPersisting: boolean;
+  /** How long the answer took, in milliseconds. */
+  answerMs: number;
 }
 
-/** The memory of the server; in a cluster, of the fullest master. */
-export async function readMemory(redis: Redis): Promise<RedisMemory> {
+/** The state of the server; in a cluster, of the fullest master, and whether all can persist. */
+export async function readState(redis: Redis): Promise<RedisState> {
   const servers = 'nodes' in redis ? redis.nodes('master') : [redis];
-  const infos = await reachRedis(() => Promise.all(servers.map((server) => server.info('memory'))));
+  const startedAt = performance.now();
+  const infos = await reachRedis(() => Promise.all(servers.map((server) => server.info())));
+  const answerMs = performance.now() - startedAt;
   const [fullest] = infos.map(parseMemory).toSorted((a, b) => fillOf(b) - fillOf(a));
-  return fullest ?? { usedBytes: 0, limitBytes: 0 };
+  const isPersisting = infos.every(parsePersistence);
+  return { ...(fullest ?? { usedBytes: 0, limitBytes: 0 }), isPersisting, answerMs };
 }
 
-function parseMemory(info: string): RedisMemory {
+type Memory = Pick<RedisState, 'usedBytes' | 'limitBytes'>;
+
+function parseMemory(info: string): Memory {
   const fact = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   return { usedBytes: fact('used_memory'), limitBytes: fact('maxmemory') };
 }
 
-const fillOf = ({ usedBytes, limitBytes }: RedisMemory) =>
-  limitBytes > 0 ? usedBytes / limitBytes : 0;
+/** Both say `err` when the disk is full. A server that hides them counts as healthy. */
+function parsePersistence(info: string): boolean {
+  return !/^(aof_last_write_status|rdb_last_bgsave_status):err/m.test(info);
+}
+
+const fillOf = ({ usedBytes, limitBytes }: Memory) => (limitBytes > 0 ? usedBytes / limitBytes : 0);
 
 /** A Redis server of the product, and the environment variable with its URL. */
 export interface WatchedRedis {

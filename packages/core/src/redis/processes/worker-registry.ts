@@ -1,7 +1,7 @@
-import type { WorkerFacts } from '../domain/models.js';
-import { REGISTRATION_TTL_SECONDS, type WorkerRegistry } from '../ports.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import type { Keys } from './keys.js';
+import type { WorkerFacts } from '../../domain/models.js';
+import { REGISTRATION_TTL_SECONDS, type WorkerRegistry } from '../../ports.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import type { Keys } from '../keys.js';
 
 /**
  * One key with a TTL for each worker, so that only the clock of Redis decides which workers are

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import type { CheckResult } from './check.js';
+import { createTallies, MIN_GROUP, scoreBinOf } from './monitoring.js';
+
+const result = (spoofProbability: number, status: 'LOW' | 'HIGH' = 'LOW'): CheckResult => ({
+  verdict: { kind: 'scored', spoofProbability, status },
+  model: 'a/1+01234567',
+  timings: { decodeMs: 1, detectMs: 1, classifyMs: 1, workerMs: 3 },
+});
+
+describe('tallies', () => {
+  it('keep a tenant to themselves until a group of ten is complete', () => {
+    const tallies = createTallies();
+    for (let n = 1; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.02));
+    tallies.count('other', result(0.02));
+    expect(tallies.take()).toEqual([]);
+    tallies.count('acme', result(0.999, 'HIGH'));
+    const counts = { LOW: 9, 'score 2': 9, HIGH: 1, 'score 9': 1 };
+    expect(tallies.take()).toEqual([{ tenant: 'acme', counts }]);
+    expect(tallies.take()).toEqual([]);
+  });
+
+  it('contain no score, only bins of scores', () => {
+    const tallies = createTallies();
+    for (let n = 0; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.13579));
+    expect(JSON.stringify(tallies.take())).not.toContain('13579');
+  });
+
+  it('give groups again that could not be published', () => {
+    const tallies = createTallies();
+    for (let n = 0; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.02));
+    tallies.restore(tallies.take());
+    tallies.count('acme', result(0.02));
+    expect(tallies.take()).toEqual([{ tenant: 'acme', counts: { LOW: 11, 'score 2': 11 } }]);
+  });
+});
+
+it('bins scores from the lower bound on', () => {
+  expect([0, 0.000_99, 0.001, 0.5, 0.989, 0.99, 1].map(scoreBinOf)).toEqual([0, 0, 1, 6, 8, 9, 9]);
+});
