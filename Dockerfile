@@ -21,6 +21,8 @@ COPY models models
 COPY packages packages
 COPY apps apps
 COPY tools tools
+# A page of the gateway shows it.
+COPY docs/how-to/runbook.md docs/how-to/
 # Downloads the models of the profile, verifies their hashes (models/catalogue.json) and writes them to
 # .data/models.
 ARG LIVEGATE_PROFILE=default

@@ -21,7 +21,9 @@ const options = {
 export async function bundlePages() {
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
-  await Promise.all([bundleComponent(), bundleFolders()]);
+  // The console shows the runbook's sections beside what it finds.
+  const runbook = cp('docs/how-to/runbook.md', join(target, 'runbook.md'));
+  await Promise.all([bundleComponent(), bundleFolders(), runbook]);
 }
 
 async function bundleFolders() {
