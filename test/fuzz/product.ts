@@ -19,8 +19,9 @@ export async function startProduct() {
   const scrapePort = await findFreePort();
   const env = createEnv({
     LIVEGATE_MODELS_DIR: modelsDir,
-    // All cases come from one address.
+    // All cases come from one address and one tenant.
     LIVEGATE_SESSION_REQUESTS_PER_ADDRESS: '0',
+    LIVEGATE_OTHER_REQUESTS_PER_MINUTE: '0',
     LIVEGATE_RESULT_TTL_SECONDS: '600',
   });
   const metrics = {

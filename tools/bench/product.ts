@@ -5,7 +5,7 @@ import { Pool } from 'undici';
 import { findFreePort } from '../dev/ports.js';
 import { startService, stopServices, type Service, untilReady } from '../dev/processes.js';
 import type { Bench } from './bench.js';
-import type { ProcessUsage } from './programs/watch-process.js';
+import type { ProcessUsage, UsageRequest } from './programs/watch-process.js';
 import { repeatWork, type Rate } from './rounds.js';
 
 const READY_WITHIN_MS = 60_000;
@@ -27,14 +27,16 @@ export interface ProductOptions {
   env?: Record<string, string>;
   /** For the worker alone. */
   workerEnv?: Record<string, string>;
+  /** For the gateways only. */
+  gatewayEnv?: Record<string, string>;
 }
 
 const WORKER = ['apps/worker/dist/main.js'];
 
 /** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
 export async function startProduct(
-  bench: Bench,
-  { gateways = 1, worker = WORKER, env = {}, workerEnv = {} }: ProductOptions = {},
+  bench: Pick<Bench, 'env'>,
+  { gateways = 1, worker = WORKER, env = {}, gatewayEnv = {}, workerEnv = {} }: ProductOptions = {},
 ): Promise<Product> {
   const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...env };
   const services: Service[] = [];
@@ -44,7 +46,8 @@ export async function startProduct(
     for (let i = 0; i < gateways; i++) {
       const port = await findFreePort();
       urls.push(`http://127.0.0.1:${port}`);
-      services.push(startWatched(['apps/api/dist/main.js'], { ...shared, PORT: `${port}` }));
+      const own = { ...shared, ...gatewayEnv, PORT: `${port}` };
+      services.push(startWatched(['apps/api/dist/main.js'], own));
     }
     services.push(startWatched(worker, { ...shared, ...workerEnv }));
     await Promise.all(urls.map((url) => untilReady(`${url}/readyz`, READY_WITHIN_MS)));
@@ -61,9 +64,12 @@ export function startWatched(args: string[], env: Record<string, string>): Servi
   return startService(args[0]!, ['--import', preload, ...args], { ...process.env, ...env });
 }
 
-export async function readUsage({ process: child }: Service): Promise<ProcessUsage> {
+export async function readUsage(
+  { process: child }: Service,
+  request: UsageRequest = 'usage',
+): Promise<ProcessUsage> {
   const answer = once(child, 'message') as Promise<[ProcessUsage]>;
-  child.send('usage');
+  child.send(request);
   return (await answer)[0];
 }
 

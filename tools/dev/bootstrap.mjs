@@ -15,6 +15,7 @@ const commands = {
   test: 'tools/dist/dev/test.js',
   models: 'tools/dist/models/main.js',
   bench: 'tools/dist/bench/main.js',
+  soak: 'tools/dist/soak/main.js',
   evaluate: 'tools/dist/evaluate/main.js',
   docs: 'tools/dist/docs/main.js',
   audit: 'tools/dist/docs/audit.js',

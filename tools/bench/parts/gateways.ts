@@ -90,7 +90,10 @@ async function load(products: Product[], pace: { seconds: number; perSecond?: nu
 
 async function cpuMs(products: Product[]) {
   const sum = async (services: Product['gateways']) =>
-    (await Promise.all(services.map(readUsage))).reduce((total, { cpuMs: ms }) => total + ms, 0);
+    (await Promise.all(services.map((service) => readUsage(service)))).reduce(
+      (total, { cpuMs: ms }) => total + ms,
+      0,
+    );
   return {
     gateways: await sum(products.flatMap(({ gateways }) => gateways)),
     workers: await sum(products.map(({ worker }) => worker)),
