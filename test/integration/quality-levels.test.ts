@@ -70,6 +70,20 @@ describe('a weak photo', () => {
   );
 });
 
+describe('a mirrored photo', () => {
+  const mirror = async (photo: Buffer) => sharp(photo).flop().jpeg({ quality: 92 }).toBuffer();
+
+  it.each(upright)('has no code, as the photo: %s', async (name) => {
+    expect((await qualityOf(await mirror(await face(name)))).codes).toEqual([]);
+  });
+
+  it.each(qualityCodes)('has the first code of the weak photo: %s', async (code) => {
+    const photo = await weakSelfie(code);
+    const { codes } = await qualityOf(photo);
+    expect((await qualityOf(await mirror(photo))).codes[0]).toBe(codes[0]);
+  });
+});
+
 // A tilted head, blur and bad light in grades; tools/quality does the same with other photos.
 describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (name) => {
   const decoded = async () =>

@@ -113,9 +113,14 @@ function blur({ image, size }: Photo, faces: number): Sharp {
   return faces === 0 ? sharp(image) : sharp(image).blur(Math.max(0.3, faces * size));
 }
 
-/** Widens the picture to the right, by repeating its edge. */
-function shift({ image, width, face }: Photo, offset: number): Sharp | undefined {
+/**
+ * Widens the picture to the right, by repeating its edge. Before a plain background that is a flat
+ * surround, which the pipeline cuts off: such a picture counts for nothing.
+ */
+async function shift({ image, width, face }: Photo, offset: number): Promise<Sharp | undefined> {
   const center = face.left + face.width / 2;
   const right = Math.round(center / (0.5 - offset) - width);
-  return right < 0 ? undefined : sharp(image).extend({ right, extendWith: 'copy' });
+  if (right < 0) return undefined;
+  const wide = await sharp(image).extend({ right, extendWith: 'copy' }).png().toBuffer();
+  return (await isPutStraight(wide)) ? undefined : sharp(wide);
 }

@@ -171,7 +171,7 @@ const MAX_BLUR = 0.1;
  */
 export function measureBlur({ luma, columns, rows }: FaceGrid): number {
   const blurred = smoothen(smoothen(luma, GRID), GRID);
-  const detail = new Float32Array((GRID * GRID) / NOISE_STEP + 1);
+  const detail = new Float32Array(GRID * Math.ceil(GRID / NOISE_STEP));
   let cells = 0;
   let before = 0;
   let after = 0;
@@ -184,7 +184,7 @@ export function measureBlur({ luma, columns, rows }: FaceGrid): number {
       before += weight * gradientEnergy(luma, at);
       after += weight * weight;
       weights += weight;
-      if (at % NOISE_STEP === 0) detail[cells++] = Math.abs(noiseAt(luma, at));
+      if (row % NOISE_STEP === 0) detail[cells++] = Math.abs(noiseAt(luma, at));
     }
   }
   const noise = NOISE_GRADIENT * varianceOf(detail.subarray(0, cells));
@@ -194,7 +194,7 @@ export function measureBlur({ luma, columns, rows }: FaceGrid): number {
   return Math.min(MAX_BLUR, Math.sqrt(ADDED_VARIANCE / (ratio - 1)) / GRID);
 }
 
-/** The noise of one cell in this many is read: sorting all would take longer than the rest. */
+/** The noise of one row in this many is read: sorting all would take longer than the rest. */
 const NOISE_STEP = 5;
 /** The gradient energy of noise with a variance of 1: two differences of two cells. */
 const NOISE_GRADIENT = 4;

@@ -171,6 +171,50 @@ describe('turn', () => {
   });
 });
 
+/** A picture of waves, with edges in all directions: [across, down, phase] of each in radians. */
+function drawWaves(width: number, height: number, waves: [number, number, number][]): Picture {
+  const pixels = Uint8Array.from({ length: 3 * width * height }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    const sum = waves.reduce((s, [across, down, phase]) => {
+      return s + Math.sin(across * x + down * y + phase);
+    }, 0);
+    return 128 + (100 * sum) / waves.length;
+  });
+  return { width, height, pixels };
+}
+
+function mirror({ width, height, pixels }: Picture): Picture {
+  const mirrored = pixels.map((_, i) => {
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    return pixels[3 * (y * width + width - 1 - x) + (i % 3)]!;
+  });
+  return { width, height, pixels: mirrored };
+}
+
+it('gives a picture and its mirror image the same measures', () => {
+  const wave = fc.tuple(
+    fc.double({ min: -0.5, max: 0.5, noNaN: true }),
+    fc.double({ min: -0.5, max: 0.5, noNaN: true }),
+    fc.double({ min: 0, max: 6, noNaN: true }),
+  );
+  const waves = fc.array(wave, { minLength: 3, maxLength: 6 });
+  const inset = fc.double({ min: 3.1, max: 30.9, noNaN: true });
+  fc.assert(
+    fc.property(waves, inset, inset, inset, (drawing, left, top, right) => {
+      const picture = drawWaves(120, 110, drawing);
+      const face = { left, top, right: 120 - right, bottom: 100 };
+      const image = mirror(picture);
+      const { measures } = measureQuality(picture, face);
+      const mirrored = measureQuality(image, { ...face, left: right, right: 120 - left });
+      for (const [name, value] of Object.entries(mirrored.measures)) {
+        // A sample point on the border of two pixels may fall into the other one.
+        expect(Math.abs(value - measures[name as keyof typeof measures])).toBeLessThan(0.005);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
 it('has finite measures for any box, also outside of the picture', () => {
   const sides = fc.integer({ min: 1, max: 40 });
   const box = fc

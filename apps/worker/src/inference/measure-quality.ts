@@ -73,11 +73,22 @@ function round(value: number): number {
 /** Cells along each side of the coarser grid on which symmetry is judged: eyes, nose and mouth. */
 const SIDE = GRID / 2;
 const CENTER = (SIDE - 1) / 2;
-/** In cells: the square around the face without its corners, which show hair and background. */
-const RADIUS = 16.5;
-/** Tried tilts of the face's axis in degrees, and distances of the axis from the center in cells. */
-const MAX_TILT = 50;
-const TILT_STEP = 5;
+/** In cells: a round window around the face, without its outline, hair and background. */
+const RADIUS = 12;
+/**
+ * Windows at these distances from the center of the face, in cells. The detector's box of the same
+ * face moves by as much, for example when the photo is mirrored.
+ */
+const WINDOWS = [
+  { x: 0, y: 0 },
+  { x: 0, y: -4 },
+  { x: 0, y: 4 },
+  { x: -4, y: 0 },
+  { x: 4, y: 0 },
+];
+/** Tried tilts of the face's axis in degrees, and distances of the axis from the window's center. */
+const MAX_TILT = 45;
+const TILT_STEP = 7.5;
 const MAX_SHIFT = 2;
 /** An axis within this tilt counts as upright, one from `TURNED_FROM` on as turned. */
 const UPRIGHT_UP_TO = 15;
@@ -89,12 +100,19 @@ const TURNED_FROM = 20;
  *
  * A face is the mirror image of itself about its axis, also with a beard or glasses, and gradients
  * show that even if one side is in shadow. The detector finds no eyes, whose line would be the roll.
+ * A face and its mirror image have the same measure: cells, axes and windows are their own mirror
+ * images.
  */
 function measureRoll({ luma }: FaceGrid): number {
   const gradients = readGradients(halve(luma));
+  axes ??= WINDOWS.map(createAxes);
+  return axes.reduce((sum, of) => sum + compareTilts(gradients, of), 0) / axes.length;
+}
+
+function compareTilts(gradients: Gradients, ofWindow: Axis[]): number {
   let upright = -Infinity;
   let turned = -Infinity;
-  for (const axis of (axes ??= createAxes())) {
+  for (const axis of ofWindow) {
     const symmetry = Math.max(...axis.shifts.map((pairs) => compare(gradients, axis, pairs)));
     if (Math.abs(axis.tilt) <= UPRIGHT_UP_TO) upright = Math.max(upright, symmetry);
     if (Math.abs(axis.tilt) >= TURNED_FROM) turned = Math.max(turned, symmetry);
@@ -112,19 +130,18 @@ interface Axis {
   shifts: Int16Array[];
 }
 
-/** Made at the first use, and the same for every face. */
-let axes: Axis[] | undefined;
+/** Of each window. Made at the first use, and the same for every face. */
+let axes: Axis[][] | undefined;
 
-function createAxes(): Axis[] {
-  const tilts = steps(MAX_TILT, TILT_STEP);
-  return tilts.map((tilt) => {
+function createAxes(window: Point): Axis[] {
+  return steps(MAX_TILT, TILT_STEP).map((tilt) => {
     const angle = (tilt * Math.PI) / 180;
     const normal = { x: Math.cos(angle), y: Math.sin(angle) };
     return {
       tilt,
       cos: Math.cos(2 * angle),
       sin: Math.sin(2 * angle),
-      shifts: steps(MAX_SHIFT, 1).map((shift) => pairCells(normal, shift)),
+      shifts: steps(MAX_SHIFT, 1).map((shift) => pairCells(window, normal, shift)),
     };
   });
 }
@@ -133,22 +150,30 @@ function steps(max: number, step: number): number[] {
   return Array.from({ length: (2 * max) / step + 1 }, (_, i) => i * step - max);
 }
 
-/** Pairs each cell on one side of the axis with the nearest cell to its mirror image. */
-function pairCells(normal: { x: number; y: number }, shift: number): Int16Array {
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** Pairs cells of the window, on both sides of the axis, with the nearest cell to their image. */
+function pairCells(window: Point, normal: Point, shift: number): Int16Array {
   const pairs: number[] = [];
-  for (let y = 1; y < SIDE - 1; y++) {
-    for (let x = 1; x < SIDE - 1; x++) {
-      const [right, down] = [x - CENTER, y - CENTER];
+  for (const y of inner.filter((row) => row % 2 === 0)) {
+    for (const x of inner.filter((column) => column % 4 === 0 || column % 4 === 3)) {
+      const [right, down] = [x - CENTER - window.x, y - CENTER - window.y];
       const distance = right * normal.x + down * normal.y - shift;
       const mirroredX = Math.round(x - 2 * distance * normal.x);
       const mirroredY = Math.round(y - 2 * distance * normal.y);
-      const isPaired = distance >= 1 && Math.hypot(right, down) <= RADIUS;
+      const isPaired = Math.abs(distance) >= 1 && Math.hypot(right, down) <= RADIUS;
       if (!isPaired || !isInner(mirroredX) || !isInner(mirroredY)) continue;
       pairs.push(y * SIDE + x, mirroredY * SIDE + mirroredX);
     }
   }
   return Int16Array.from(pairs);
 }
+
+/** The rows or columns that have a gradient. */
+const inner = Array.from({ length: SIDE - 2 }, (_, i) => i + 1);
 
 function isInner(at: number): boolean {
   return at >= 1 && at < SIDE - 1;
