@@ -6,6 +6,7 @@ import {
   tiltedInPlace,
   withBars,
 } from '@livegate/testing/images/surrounds';
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { createDecodeImage } from './decode/decode-image.js';
 import type { Picture } from './picture.js';
@@ -67,6 +68,28 @@ describe.each(['black', 'white', 'gray', '#336699'])('removeSurround of %s', (co
     expect(middle).toBeLessThan(10);
   });
 });
+
+test.each([45, -45, 30, -15])(
+  'removeSurround puts a dark photo straight on black, where parts of its edge are lost: %d',
+  async (by) => {
+    const { width, height } = original;
+    const shadow = (left: number, top: number, across: number, down: number) => ({
+      input: { create: { width: across, height: down, channels: 3, background: 'black' } } as const,
+      left,
+      top,
+    });
+    const dark = await sharp(photo)
+      .composite([
+        shadow(0, Math.round(height * 0.25), 70, Math.round(height * 0.55)),
+        shadow(Math.round(width * 0.3), height - 70, Math.round(width * 0.5), 70),
+        shadow(width - 70, Math.round(height * 0.4), 70, Math.round(height * 0.3)),
+      ])
+      .png()
+      .toBuffer();
+    const { picture } = removeSurround(await decode(await tilted(dark, by, 'black')));
+    expectSize(picture, original, 12);
+  },
+);
 
 function centerOf({ pixels, width, height }: Picture): Picture {
   const side = 300;
