@@ -124,7 +124,7 @@ async function submitNew(
   };
 }
 
-/** Resolves with the id of the queued check: its own, unless another request took over its key. */
+/** Resolves with its own id, or with the id of the check that took over its key. */
 async function enqueue(
   submission: Submission | KeyedSubmission,
   deps: SubmitCheckDeps,
@@ -156,13 +156,11 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
 }
 
 async function claim(submission: KeyedSubmission, deps: SubmitCheckDeps): Promise<string> {
-  try {
-    return await deps.claimKey(submission, 'new');
-  } catch (error) {
-    // A claim that timed out here may still reach Redis; the caller's retry must not wait for it.
+  return await deps.claimKey(submission, 'new').catch((error: unknown) => {
+    // It may still reach Redis; the caller's retry must not wait for it.
     void deps.idempotencyKeys.release(submission, submission.id).catch(() => undefined);
     throw error;
-  }
+  });
 }
 
 /** Undoes a failed submission, best effort: a command that timed out may have reached Redis. */
@@ -200,11 +198,9 @@ const CLAIM_MS = 3000;
 /** Pause between two reads of a check that another gateway is about to queue. */
 const POLL_MS = 50;
 
-export interface ClaimKeyDeps {
-  idempotencyKeys: IdempotencyKeys;
+export type ClaimKeyDeps = Pick<SubmitCheckDeps, 'idempotencyKeys' | 'queue'> & {
   imageHasher?: ImageHasher;
-  queue: CheckQueue;
-}
+};
 
 export type KeyedSubmission = Submission & { keySha256: string };
 
@@ -215,11 +211,8 @@ export type KeyedSubmission = Submission & { keySha256: string };
 export type ClaimKey = (submission: KeyedSubmission, stage: 'new' | 'stored') => Promise<string>;
 
 /** A key belongs to one check while that runs or has a verdict; a check that ends without one frees it. */
-export function createClaimKey({
-  idempotencyKeys,
-  queue,
-  imageHasher = plainImageHasher,
-}: ClaimKeyDeps): ClaimKey {
+export function createClaimKey(deps: ClaimKeyDeps): ClaimKey {
+  const { idempotencyKeys, queue, imageHasher = plainImageHasher } = deps;
   return async ({ id, tenant, image, keySha256 }, stage) => {
     const at = { tenant, keySha256 };
     const fresh = { id, imageSha256: imageHasher.hash(image) };
