@@ -238,6 +238,17 @@ export function describeCheckQueue(create: CreatePort<WorkableQueue>): void {
       expect(await queue.find([id, randomUUID()])).toEqual(new Map([[id, 'canceled']]));
     });
 
+    it('shows when a queued check was canceled, and no start, also once a worker drops it', async () => {
+      const { queue, id } = await openWithCheck();
+      await queue.cancel(id);
+      const canceled = await queue.read(id);
+      expect(canceled).toMatchObject({ finishedAt: expect.any(Number) });
+      expect(canceled).not.toHaveProperty('startedAt');
+      await queue.begin(id);
+      await queue.finish(id, { error: 'canceled' });
+      expect(await queue.read(id)).toEqual(canceled);
+    });
+
     it('cancels a running check at its end, whatever its result', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);

@@ -83,6 +83,8 @@ interface FakeCheck {
   rank: number;
   state: JobState;
   cancellation?: Cancellation;
+  /** Canceled before a worker took it. */
+  neverRan?: boolean;
   outcome?: CheckOutcome;
 }
 
@@ -144,7 +146,8 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       requirePresent(outage);
       const check = checks.get(id);
       if (!check || isFinal(check)) return false;
-      if (check.cancellation === undefined) change(id, { cancellation: 'canceled' });
+      const neverRan = check.state === 'waiting';
+      if (check.cancellation === undefined) change(id, { cancellation: 'canceled', neverRan });
       return true;
     },
     async hide(id) {
@@ -244,8 +247,8 @@ function describeCheck(id: string, check: FakeCheck): CheckRecord {
     ...describeDeletable(id, job),
     status,
     createdAt: 0,
-    ...(status !== 'queued' && { startedAt: 1 }),
-    ...(outcome && { finishedAt: 2 }),
+    ...(status !== 'queued' && !check.neverRan && { startedAt: 1 }),
+    ...((outcome ?? check.neverRan) && { finishedAt: 2 }),
     ...(job.baseUrl !== undefined && { baseUrl: job.baseUrl }),
     ...(job.sid !== undefined && { sid: job.sid }),
     ...(job.qualityPolicy !== undefined && { qualityPolicy: job.qualityPolicy }),

@@ -22,15 +22,29 @@ export function createRedisCancellations(redis: Redis, keys: Keys): Cancellation
   };
 }
 
-export async function readCancellations(
+async function readCancellations(
   redis: Redis,
   keys: Keys,
   ids: string[],
 ): Promise<Map<string, Cancellation>> {
   if (ids.length === 0) return new Map();
   const marks = await redis.mget(ids.map(keys.cancellation));
-  const found = ids.map((id, index) => [id, marks[index]] as const);
-  return new Map(found.filter((entry): entry is [string, Cancellation] => entry[1] !== null));
+  const found = ids.map((id, index) => [id, readMark(marks[index]).cancellation] as const);
+  return new Map(found.filter((entry): entry is [string, Cancellation] => entry[1] !== undefined));
+}
+
+export interface CancellationMark {
+  cancellation?: Cancellation;
+  /** When a check was canceled that no worker had, in milliseconds since the epoch. */
+  endedAt?: number;
+}
+
+/** Reads `canceled` or `deleted`, with the time of a check that ended with it. */
+export function readMark(mark: string | null | undefined): CancellationMark {
+  if (!mark) return {};
+  const [cancellation, time] = mark.split(' ');
+  if (cancellation === 'deleted') return { cancellation };
+  return { cancellation: 'canceled', ...(time !== undefined && { endedAt: Number(time) }) };
 }
 
 export interface CancellationOptions {
@@ -48,15 +62,17 @@ export async function requestCancellation(
   id: string,
 ): Promise<boolean> {
   const ttlSeconds = resultTtlSeconds + MAX_QUEUED_SECONDS;
-  const [job, mark] = [keys.job(id), keys.cancellation(id)];
-  return (await redis.eval(CANCEL_UNLESS_ENDED, 2, job, mark, ttlSeconds)) === 1;
+  const used = [keys.job(id), keys.cancellation(id), `${keys.job(id)}:lock`];
+  const args = [ttlSeconds, `canceled ${Date.now()}`];
+  return (await redis.eval(CANCEL_UNLESS_ENDED, used.length, ...used, ...args)) === 1;
 }
 
 const CANCEL_UNLESS_ENDED = `
   if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 then
     return 0
   end
-  redis.call('SET', KEYS[2], 'canceled', 'EX', ARGV[1], 'NX')
+  local isRunning = redis.call('EXISTS', KEYS[3]) == 1
+  redis.call('SET', KEYS[2], isRunning and 'canceled' or ARGV[2], 'EX', ARGV[1], 'NX')
   return 1`;
 
 /** Marks a check, finished or not, as deleted. Does nothing for an unknown id. */

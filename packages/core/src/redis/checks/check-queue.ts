@@ -13,7 +13,8 @@ import { traceSend } from '../../telemetry/traces.js';
 import {
   createDeletions,
   describeDeletable,
-  readCancellations,
+  type CancellationMark,
+  readMark,
   requestCancellation,
 } from './cancellations.js';
 import { reachRedis, type Redis } from '../connection/connect.js';
@@ -124,16 +125,13 @@ async function readCheck(
   id: string,
 ): Promise<CheckRecord | undefined> {
   const { redis, keys, resultTtlSeconds } = options;
-  const [job, cancellations] = await Promise.all([
-    queue.getJob(id),
-    readCancellations(redis, keys, [id]),
-  ]);
-  const cancellation = cancellations.get(id);
-  if (!job || cancellation === 'deleted' || isExpired(job, resultTtlSeconds)) return undefined;
+  const [job, value] = await Promise.all([queue.getJob(id), redis.get(keys.cancellation(id))]);
+  const mark = readMark(value);
+  if (!job || mark.cancellation === 'deleted' || isExpired(job, resultTtlSeconds)) return undefined;
   const state = await readState(job);
   // The check started or ended between two commands: read it again.
   if (!state) return readCheck(queue, options, id);
-  return toRecord(job, state, cancellation !== undefined);
+  return toRecord(job, state, mark);
 }
 
 async function readState(job: CheckQueueJob): Promise<JobState | undefined> {
@@ -143,20 +141,27 @@ async function readState(job: CheckQueueJob): Promise<JobState | undefined> {
   return state === 'completed' || state === 'failed' ? undefined : 'waiting';
 }
 
-function toRecord(job: CheckQueueJob, state: JobState, cancelRequested: boolean): CheckRecord {
-  const status = statusOf(state, cancelRequested);
+function toRecord(job: CheckQueueJob, state: JobState, mark: CancellationMark): CheckRecord {
+  const status = statusOf(state, mark.cancellation !== undefined);
+  const { startedAt, finishedAt } = readTimes(job, mark);
   const outcome = status === 'canceled' ? ({ error: 'canceled' } as const) : readOutcome(job);
   return {
     ...describeDeletable(job),
     status,
     createdAt: job.timestamp,
-    ...(job.processedOn && status !== 'queued' && { startedAt: job.processedOn }),
-    ...(job.finishedOn && { finishedAt: job.finishedOn }),
+    ...(startedAt !== undefined && status !== 'queued' && { startedAt }),
+    ...(finishedAt !== undefined && { finishedAt }),
     ...(job.data.baseUrl !== undefined && { baseUrl: job.data.baseUrl }),
     ...(job.data.sid !== undefined && { sid: job.data.sid }),
     ...(job.data.qualityPolicy !== undefined && { qualityPolicy: job.data.qualityPolicy }),
     ...(outcome && { outcome }),
   };
+}
+
+/** A worker takes a canceled check only to drop it, which is neither its start nor its end. */
+function readTimes({ processedOn, finishedOn }: CheckQueueJob, { endedAt }: CancellationMark) {
+  const hasRun = processedOn !== undefined && (endedAt === undefined || processedOn < endedAt);
+  return { startedAt: hasRun ? processedOn : undefined, finishedAt: endedAt ?? finishedOn };
 }
 
 function readOutcome(job: CheckQueueJob): CheckOutcome | undefined {
