@@ -16,8 +16,8 @@ export interface Bench {
   /** Duration of one measurement. */
   seconds: number;
   rounds: number;
-  /** The SVG file of the latency curve. */
-  curvePath: string;
+  /** Where results are written. */
+  outDir: string;
 }
 
 /** Measures related figures, and prints further results with `say`. */

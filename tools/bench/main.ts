@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
+import { measureProfile } from './parts/profile.js';
 import { measureAudit } from './parts/audit.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureEncryption } from './parts/encryption.js';
@@ -42,6 +43,7 @@ const parts: Record<string, Part> = {
   swap: measureSwap,
   memory: measureMemory,
   audit: measureAudit,
+  profile: measureProfile,
   encryption: measureEncryption,
   overload: measureOverload,
 };
@@ -118,7 +120,7 @@ async function prepareBench(redisUrl: string): Promise<Bench> {
     photos,
     seconds: Number(options.seconds),
     rounds: Number(options.rounds),
-    curvePath: join(options.out, 'latency.svg'),
+    outDir: options.out,
   };
 }
 

@@ -25,10 +25,14 @@ export interface ProductOptions {
   /** Program and arguments that replace the real worker. */
   worker?: string[];
   env?: Record<string, string>;
-  /** For the worker alone. */
+  /** For the worker only. */
   workerEnv?: Record<string, string>;
   /** For the gateways only. */
   gatewayEnv?: Record<string, string>;
+  /** Options of Node.js for all of them. */
+  nodeArgs?: string[];
+  /** Where log lines go; problems are shown all the same. */
+  output?: 'inherit' | 'ignore';
 }
 
 const WORKER = ['apps/worker/dist/main.js'];
@@ -36,8 +40,9 @@ const WORKER = ['apps/worker/dist/main.js'];
 /** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
 export async function startProduct(
   bench: Pick<Bench, 'env'>,
-  { gateways = 1, worker = WORKER, env = {}, gatewayEnv = {}, workerEnv = {} }: ProductOptions = {},
+  options: ProductOptions = {},
 ): Promise<Product> {
+  const { gateways = 1, worker = WORKER, env = {}, gatewayEnv, workerEnv, ...start } = options;
   const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...env };
   const services: Service[] = [];
   const urls: string[] = [];
@@ -47,9 +52,9 @@ export async function startProduct(
       const port = await findFreePort();
       urls.push(`http://127.0.0.1:${port}`);
       const own = { ...shared, ...gatewayEnv, PORT: `${port}` };
-      services.push(startWatched(['apps/api/dist/main.js'], own));
+      services.push(startWatched(['apps/api/dist/main.js'], own, start));
     }
-    services.push(startWatched(worker, { ...shared, ...workerEnv }));
+    services.push(startWatched(worker, { ...shared, ...workerEnv }, start));
     await Promise.all(urls.map((url) => untilReady(`${url}/readyz`, READY_WITHIN_MS)));
   } catch (error) {
     await stop();
@@ -59,9 +64,14 @@ export async function startProduct(
 }
 
 /** Starts a Node program whose resource usage `readUsage` can read. */
-export function startWatched(args: string[], env: Record<string, string>): Service {
+export function startWatched(
+  args: string[],
+  env: Record<string, string>,
+  { nodeArgs = [], output = 'inherit' }: Pick<ProductOptions, 'nodeArgs' | 'output'> = {},
+): Service {
   const preload = new URL('./programs/watch-process.js', import.meta.url).href;
-  return startService(args[0]!, ['--import', preload, ...args], { ...process.env, ...env });
+  const all = [...nodeArgs, '--import', preload, ...args];
+  return startService(args[0]!, all, { env: { ...process.env, ...env }, output });
 }
 
 export async function readUsage(

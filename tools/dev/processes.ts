@@ -14,11 +14,15 @@ export interface Service {
  * Starts a Node program in its own process group, so that Ctrl-C reaches only this process, which stops
  * services in order. If this process is killed, the IPC channel closes and the service shuts down.
  */
-export function startService(name: string, args: string[], env: NodeJS.ProcessEnv): Service {
+export function startService(
+  name: string,
+  args: string[],
+  { env, output = 'inherit' }: { env: NodeJS.ProcessEnv; output?: 'inherit' | 'ignore' },
+): Service {
   const child = spawn(process.execPath, args, {
     detached: true,
     env,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', output, 'inherit', 'ipc'],
   });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));

@@ -100,7 +100,7 @@ function readPort(): number {
 function startServices(env: NodeJS.ProcessEnv): Service[] {
   const nodeArgs = isWatching ? ['--watch', '--watch-preserve-output'] : [];
   const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
-    startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { ...env, ...own });
+    startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { env: { ...env, ...own } });
   // Both processes serve Prometheus metrics, so each needs its own port.
   const scrapePort = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT'] || 9464);
   const services = [
@@ -108,7 +108,7 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
     startApp('worker', { OTEL_EXPORTER_PROMETHEUS_PORT: `${scrapePort + 1}` }),
   ];
   const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
-  return isWatching ? [...services, startService('compiler', tsc, env)] : services;
+  return isWatching ? [...services, startService('compiler', tsc, { env })] : services;
 }
 
 /**

@@ -39,7 +39,7 @@ async function test(args: string[]): Promise<number> {
     const vitest = startService(
       'vitest',
       ['node_modules/vitest/vitest.mjs', 'run', ...vitestArgs],
-      env,
+      { env },
     );
     services.push(vitest);
     await Promise.race([vitest.ended, interrupted]);

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Part, formatNumber } from '../bench.js';
 import { percentile } from '../rounds.js';
@@ -6,7 +7,7 @@ import { sendLoad, startNaiveServer, startProduct } from '../product.js';
 
 const CALLERS = [1, 2, 4, 8, 16, 32, 64];
 
-/** Measures latency and throughput for a growing number of callers, and draws `bench.curvePath`. */
+/** Measures latency and throughput for a growing number of callers, and draws `latency.svg`. */
 export const measureCurve: Part = async (bench, say) => {
   const product = await startProduct(bench);
   const naive = await startNaiveServer(bench);
@@ -26,7 +27,7 @@ export const measureCurve: Part = async (bench, say) => {
     ...[point.callers, point.perSecond, point.ms].map(formatNumber),
   ]);
   say(formatTable(['', 'callers', 'images/s', 'ms'], lines));
-  await writeFile(bench.curvePath, drawCurve(points));
+  await writeFile(join(bench.outDir, 'latency.svg'), drawCurve(points));
   return [];
 };
 

@@ -1,10 +1,14 @@
-// Preloaded into measured programs: reports their resource usage on request.
+// Preloaded into measured programs, and into their threads: reports their resource usage on request.
+import { readFileSync, readlinkSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 
 export interface ProcessUsage {
   cpuMs: number;
+  /** CPU time of each JavaScript thread, by its `threadId`; empty where there is no /proc. */
+  threadCpuMs: Record<number, number>;
   rssMiB: number;
   peakRssMiB: number;
   /** Live JavaScript objects and the memory of Buffers; exact only after a collection. */
@@ -19,19 +23,48 @@ export type UsageRequest = 'usage' | 'collected';
 const SAMPLE_MS = 20;
 const MIB = 2 ** 20;
 
-const delay = monitorEventLoopDelay({ resolution: 1 });
-delay.enable();
+/** The system's ids of the JavaScript threads, by `threadId`. */
+const threads = new Map<number, string>();
+const channel = new BroadcastChannel('bench-threads');
+channel.unref();
+const self = findSelf();
+if (!isMainThread) channel.postMessage([threadId, self]);
+else {
+  if (self) threads.set(threadId, self);
+  channel.onmessage = ({ data }: { data: [number, string | undefined] }) => {
+    if (data[1]) threads.set(data[0], data[1]);
+  };
+}
 
+const delay = monitorEventLoopDelay({ resolution: 1 });
 // The kernel's VmHWM is inherited from the parent, whose peak may be larger.
 let peakRss = 0;
 const samplePeak = () => (peakRss = Math.max(peakRss, process.memoryUsage.rss()));
-setInterval(samplePeak, SAMPLE_MS).unref();
 
-process.on('message', (message) => {
-  if (message === 'collected') collectGarbage();
-  if (message === 'usage' || message === 'collected') process.send?.(readUsage());
-});
-process.channel?.unref();
+if (isMainThread) {
+  delay.enable();
+  setInterval(samplePeak, SAMPLE_MS).unref();
+  process.on('message', (message) => {
+    if (message === 'collected') collectGarbage();
+    if (message === 'usage' || message === 'collected') process.send?.(readUsage());
+  });
+  process.channel?.unref();
+}
+
+function findSelf(): string | undefined {
+  try {
+    return readlinkSync('/proc/thread-self').split('/').at(-1);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kernel's ticks are hundredths of a second on all common systems. */
+function readThreadMs(thread: string): number {
+  const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8');
+  const [user = 0, system = 0] = stat.split(') ')[1]!.split(' ').slice(11, 13).map(Number);
+  return 10 * (user + system);
+}
 
 /** `gc` exists only behind a flag, which a running process can set. */
 function collectGarbage(): void {
@@ -48,6 +81,7 @@ function readUsage(): ProcessUsage {
   const { heapUsed, external } = process.memoryUsage();
   return {
     cpuMs: (user + system) / 1000,
+    threadCpuMs: Object.fromEntries([...threads].map(([id, tid]) => [id, readThreadMs(tid)])),
     rssMiB: process.memoryUsage.rss() / MIB,
     peakRssMiB: samplePeak() / MIB,
     heapMiB: (heapUsed + external) / MIB,
