@@ -16,6 +16,8 @@ export interface Bench {
   /** Duration of one measurement. */
   seconds: number;
   rounds: number;
+  /** The sources of Silent-Face, if they are there. */
+  pythonDir: string | undefined;
   /** Where results are written. */
   outDir: string;
 }

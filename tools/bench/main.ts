@@ -1,11 +1,13 @@
-// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance]: measures all
-// performance figures. bootstrap.mjs has already installed and built, and changed to the repository's root.
+// npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance] [--python DIR]:
+// measures all performance figures. bootstrap.mjs has already installed and built, and changed to the
+// repository's root.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
 import { type Bench, type Part, describeFigures, type Figure } from './bench.js';
+import { measurePython } from './parts/python.js';
 import { measureProfile } from './parts/profile.js';
 import { measureAudit } from './parts/audit.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
@@ -44,6 +46,7 @@ const parts: Record<string, Part> = {
   memory: measureMemory,
   audit: measureAudit,
   profile: measureProfile,
+  python: measurePython,
   encryption: measureEncryption,
   overload: measureOverload,
 };
@@ -54,6 +57,7 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
     out: { type: 'string', default: '.data/bench' },
+    python: { type: 'string' },
     // Allowed here and read by tools/dev/install-program.ts.
     install: { type: 'boolean' },
   },
@@ -120,6 +124,7 @@ async function prepareBench(redisUrl: string): Promise<Bench> {
     photos,
     seconds: Number(options.seconds),
     rounds: Number(options.rounds),
+    pythonDir: options.python,
     outDir: options.out,
   };
 }

@@ -25,8 +25,13 @@ export const measureProfile: Part = async (bench, say) => {
     output: 'ignore',
   });
   const processes = { gateway: product.gateways[0]!, worker: product.worker };
-  const measured = await measureLoad(bench, product.urls[0]!, processes).finally(product.stop);
-  // Each process has written its profiles at its end.
+  let measured: Measured;
+  try {
+    measured = await measureLoad(bench, product.urls[0]!, processes);
+  } finally {
+    // Each process writes its profiles at its end.
+    await product.stop();
+  }
   for (const [name, { process: child }] of Object.entries(processes)) {
     const files = (await readdir(folder)).filter((file) => file.includes(`.${child.pid}.`));
     const { cpuMs, threadCpuMs } = measured.usage[name as keyof typeof processes];

@@ -25,16 +25,18 @@ const MIB = 2 ** 20;
 
 /** The system's ids of the JavaScript threads, by `threadId`. */
 const threads = new Map<number, string>();
-const channel = new BroadcastChannel('bench-threads');
-channel.unref();
+const port = new BroadcastChannel('bench-threads');
 const self = findSelf();
-if (!isMainThread) channel.postMessage([threadId, self]);
-else {
+if (isMainThread) {
   if (self) threads.set(threadId, self);
-  channel.onmessage = ({ data }: { data: [number, string | undefined] }) => {
-    if (data[1]) threads.set(data[0], data[1]);
-  };
+  port.addEventListener('message', (event) => {
+    const [id, thread] = (event as Event & { data: [number, string | undefined] }).data;
+    if (thread) threads.set(id, thread);
+  });
+} else {
+  port.postMessage([threadId, self]);
 }
+port.unref();
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 // The kernel's VmHWM is inherited from the parent, whose peak may be larger.

@@ -1,0 +1,25 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { findMissing, measurePython } from './python.js';
+
+test('without the sources of the Python pipeline, the bench says so and quotes no figure', async () => {
+  const said: string[] = [];
+  const bench = { pythonDir: undefined } as never;
+  expect(await measurePython(bench, (line) => said.push(line))).toEqual([]);
+  expect(said).toEqual([expect.stringMatching(/^not measured, .*: --python DIR names/)]);
+});
+
+test('a folder without weights is named, and packages that are not installed', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'livegate-python-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const weights = join(folder, 'resources/anti_spoof_models');
+  expect(findMissing(folder)).toBe(`${weights} does not exist`);
+  mkdirSync(weights, { recursive: true });
+  expect([
+    undefined,
+    'taskset is not installed',
+    'apt-get install python3-torch python3-opencv',
+  ]).toContain(findMissing(folder));
+});
