@@ -4,9 +4,8 @@ import type { Flows, RankRequest } from './domain/fair-queueing.js';
 import type { WorkerFacts } from './domain/models.js';
 import type { Delivery } from './domain/webhook-delivery.js';
 import type { WebhookEndpoint, WebhookSecret } from './domain/webhooks.js';
-import type { Lease } from './domain/leases.js';
+import type { Lease } from './domain/operation/leases.js';
 import type { Session } from './domain/sessions/session.js';
-
 export type { Monitoring, SamplePage } from './ports/monitoring.js';
 
 /** BullMQ's name for the queue of checks. */
@@ -48,9 +47,7 @@ export interface CheckQueue {
   add(id: string, job: CheckJob, rank?: number): Promise<void>;
   /** `undefined` for an unknown, expired or hidden id. */
   read(id: string): Promise<CheckRecord | undefined>;
-  /**
-   * A queued check never runs; a running one becomes `canceled` at its end. False: it had ended.
-   */
+  /** A queued check never runs; a running one is `canceled` at its end. False: it had ended. */
   cancel(id: string): Promise<boolean>;
   /** From now on `read` does not find the check. Cancels an unfinished one. */
   hide(id: string): Promise<void>;

@@ -60,7 +60,7 @@ export function showTiles({ rates, queue, latency, webhooks }: Snapshot): void {
     [
       'Work queued',
       secondsOfWork === undefined ? 'not known' : `${formatNumber(secondsOfWork)} s`,
-      'for the engines alive',
+      'for all workers together',
     ],
     ['Latency p50', formatMs(latency.p50Ms), window],
     ['Latency p99', formatMs(latency.p99Ms), window],

@@ -15,6 +15,7 @@ import {
   createRedisReplyInbox,
   createRedisSessionStore,
   createRedisWorkerRegistry,
+  type Keys,
   listServers,
   openImageKeys,
   readState,
@@ -47,7 +48,6 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     leases,
     log,
   });
-  const monitoring = createRedisMonitoring(redis, keys);
   return {
     gatewayId,
     redis,
@@ -69,8 +69,7 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     rateLimiter: createRedisRateLimiter(redis, keys),
     sessions: createRedisSessionStore(redis, keys, imageKeys),
     registry: createRedisWorkerRegistry(redis, keys),
-    monitoring,
-    noteAttempt: config.LIVEGATE_CONSOLE ? monitoring.noteAttempt : undefined,
+    ...openMonitoring(config, redis, keys),
     stateReaders: listStateReaders(redis, imageRedis),
     servers: listServers(redis, imageRedis),
     async close() {
@@ -79,6 +78,14 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
       await queue.close();
       for (const connection of new Set(Object.values(connections))) connection.disconnect();
     },
+  };
+}
+
+function openMonitoring(config: ApiConfig, redis: Redis, keys: Keys) {
+  const monitoring = createRedisMonitoring(redis, keys);
+  return {
+    monitoring,
+    noteAttempt: config.LIVEGATE_CONSOLE ? monitoring.noteAttempt : undefined,
   };
 }
 

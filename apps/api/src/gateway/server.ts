@@ -150,15 +150,16 @@ function jobRoutes(options: ServerOptions, deps: ServerDeps): Router {
   return router;
 }
 
-/** The operators' pages, for which a browser asks for a password. */
+/**
+ * The operators' pages, for which a browser asks for a password. The console has no rate: it must open
+ * while Redis, which counts requests, is away. Its streams are limited, and its snapshots shared.
+ */
 function operatorRoutes(options: ServerOptions, deps: ServerDeps): Router {
   const { credentials, rateLimiter, queueBoard, console } = deps;
-  const forOperators = [
-    authenticatePage(credentials, 'queue-board'),
-    limitOtherRequests(rateLimiter, options.otherRequestsPerMinute),
-  ];
+  const forOperators = authenticatePage(credentials, 'queue-board');
+  const limitOthers = limitOtherRequests(rateLimiter, options.otherRequestsPerMinute);
   const router = Router();
-  if (queueBoard) router.use('/operator/queues', forOperators, queueBoard);
+  if (queueBoard) router.use('/operator/queues', forOperators, limitOthers, queueBoard);
   if (console) router.use('/console', forOperators, console);
   return router;
 }

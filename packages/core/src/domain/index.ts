@@ -69,7 +69,7 @@ export {
   requireImageBytes,
   tooCostly,
 } from './image/image-header.js';
-export { createLeases, type Lease, leaseKinds, type Leases } from './leases.js';
+export { createLeases, type Lease, leaseKinds, type Leases } from './operation/leases.js';
 export {
   type CalibrationFacts,
   describeModels,
@@ -97,7 +97,7 @@ export {
   tallyPeriods,
   type TallyStatus,
   tallyStatuses,
-} from './monitoring.js';
+} from './operation/monitoring.js';
 export {
   judgeQuality,
   type Quality,

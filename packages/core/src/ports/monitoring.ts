@@ -6,7 +6,7 @@ import type {
   ReceiverAttempt,
   Tally,
   TallyPeriod,
-} from '../domain/monitoring.js';
+} from '../domain/operation/monitoring.js';
 
 /** The samples that were read, and where the next read goes on. */
 export interface SamplePage {

@@ -32,14 +32,7 @@ export function createKeys(prefix: string) {
     rateLimit: `${prefix}:rate`,
     /** When a credential was last accepted. */
     credentialUse: (username: string) => `${prefix}:credential-use:${username}`,
-    /** Stream of the samples of all processes. */
-    samples: `${prefix}:samples`,
-    /** Start of the keys of the tallies of one period; the period's number follows. */
-    tallies: (period: string) => `${prefix}:tally:${period}:`,
-    /** Hash of the latest failed requests, by error code. */
-    failures: `${prefix}:failures`,
-    /** Hash of the webhook receivers whose latest attempt failed. */
-    failingReceivers: `${prefix}:failing-receivers`,
+    ...createMonitoringKeys(prefix),
     /** Stream of audit lines, one an entry, of all workers. */
     audit: `${prefix}:audit`,
     /** The number of lines that one chain has in it. */
@@ -54,6 +47,20 @@ export function createKeys(prefix: string) {
     deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,
     /** The same for its ended deliveries. */
     endedDeliveries: (endpointId: string) => `${prefix}:ended-deliveries:${endpointId}`,
+  };
+}
+
+/** What processes say about themselves and their requests, for the operators' console. */
+function createMonitoringKeys(prefix: string) {
+  return {
+    /** Stream of the samples of all processes. */
+    samples: `${prefix}:samples`,
+    /** Start of the keys of the tallies of one period; the period's number follows. */
+    tallies: (period: string) => `${prefix}:tally:${period}:`,
+    /** Hash of the latest failed requests, by error code. */
+    failures: `${prefix}:failures`,
+    /** Hash of the webhook receivers whose latest attempt failed. */
+    failingReceivers: `${prefix}:failing-receivers`,
   };
 }
 

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { createLeases } from '../domain/leases.js';
+import { createLeases } from '../domain/operation/leases.js';
 import { createReplyWaiters } from './reply-waiters.js';
 
 // Node exposes the garbage collector only with this flag.

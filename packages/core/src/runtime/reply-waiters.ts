@@ -1,5 +1,5 @@
 import type { CheckOutcome } from '../domain/check.js';
-import type { Leases } from '../domain/leases.js';
+import type { Leases } from '../domain/operation/leases.js';
 import type { ReplyWaiter } from '../ports.js';
 
 /** Matches the replies of one stream with their waiters. One check may have several waiters. */

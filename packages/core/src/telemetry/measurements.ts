@@ -1,5 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
-import type { Distribution, ProcessSample } from '../domain/monitoring.js';
+import type { Distribution, ProcessSample } from '../domain/operation/monitoring.js';
 
 /** The metrics of a process, as its sample has them. */
 export type Measurements = Pick<ProcessSample, 'values' | 'distributions'>;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ProcessSample, SAMPLE_MS, type Tallies } from '../domain/monitoring.js';
+import { type ProcessSample, SAMPLE_MS, type Tallies } from '../domain/operation/monitoring.js';
 import type { Monitoring } from '../ports.js';
 import type { Log } from './log.js';
 import type { Measurements } from './measurements.js';

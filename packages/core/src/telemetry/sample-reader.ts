@@ -6,7 +6,7 @@ import {
   MetricReader,
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics';
-import type { Distribution } from '../domain/monitoring.js';
+import type { Distribution } from '../domain/operation/monitoring.js';
 import { type Measurements, mergeDistributions, nameOf } from './measurements.js';
 
 /** Reads the instruments of this process, beside the readers that export them. */

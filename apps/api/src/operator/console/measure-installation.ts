@@ -45,7 +45,7 @@ export function measureInstallation(samples: ReceivedSample[], now: number): Mea
   return {
     rates: ratesBetween(processes, now - RATE_MS, now),
     latency: measureLatency(processes, now),
-    queue: measureQueue(processes, now),
+    queue: measureQueue(processes),
     batches: measureBatches(processes, now),
     workers: workers.map((worker) => describeWorker(worker, { now, silentAfter })),
     gateways: gateways.map((gateway) => describeGateway(gateway, { now, silentAfter })),
@@ -81,38 +81,17 @@ function newestReport(processes: Process[], name: string): Record<string, number
   return reports.toSorted((a, b) => b.at - a.at)[0]?.values ?? {};
 }
 
-function measureQueue(processes: Process[], now: number): Queue {
+function measureQueue(processes: Process[]): Queue {
   const values = newestReport(processes, 'livegate.queue.depth');
   const ageOf = (state: string) => values[`livegate.queue.oldest.age{state=${state}}`] ?? 0;
-  const waiting = countWaiting(values);
+  const hasWork = Object.keys(values).some((key) => key.startsWith('livegate.queue.work'));
   return {
-    waiting,
+    waiting: countWaiting(values),
     running: values['livegate.queue.depth{state=active}'] ?? 0,
     oldestAgeSeconds: ageOf('waiting'),
     oldestAsyncAgeSeconds: ageOf('prioritized'),
-    secondsOfWork: estimateSecondsOfWork(processes, waiting, now),
+    secondsOfWork: hasWork ? sumOf(values, 'livegate.queue.work') : undefined,
   };
-}
-
-/** The engine time of an image in the last minutes, shared out over the engines that are alive. */
-function estimateSecondsOfWork(
-  processes: Process[],
-  waiting: number,
-  now: number,
-): number | undefined {
-  let [busySeconds, images, engines] = [0, 0, 0];
-  for (const process of processes.filter(({ kind }) => kind === 'worker')) {
-    const { latest } = process;
-    if (!latest.isLast && latest.at > now - SILENT_MS) engines += countEngines(latest);
-    const span = spanOf(process, now - SAMPLES_KEPT_MS, now);
-    if (!span) continue;
-    busySeconds += countIn(span, 'livegate.engine.busy.time');
-    const sizeOf = ({ distributions }: ReceivedSample) =>
-      distributions['livegate.batch.size']?.sum ?? 0;
-    images += sizeOf(span.to) - sizeOf(span.from);
-  }
-  if (images === 0 || engines === 0) return undefined;
-  return (waiting * busySeconds) / images / engines;
 }
 
 const countEngines = ({ values }: ReceivedSample) => values['livegate.engine.count'] ?? 0;

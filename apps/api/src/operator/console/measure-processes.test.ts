@@ -101,18 +101,17 @@ describe('the installation', () => {
     expect(queue).toMatchObject({ waiting: 8, running: 2, oldestAgeSeconds: 3 });
   });
 
-  it('estimates seconds of work from the engine time of an image and the engines alive', () => {
-    const perSample = { 'livegate.engine.busy.time': 1, 'livegate.engine.count': 0 };
-    const workers = ['a', 'b'].flatMap((id) => steadily(id, perSample));
-    for (const [index, sample] of workers.entries()) {
-      sample.values['livegate.engine.count'] = 2;
-      sample.distributions['livegate.batch.size'] = { sum: 10 * (index % 30), buckets: [] };
-    }
+  it('adds up the work of both lanes, and the busy time of the engines of each worker', () => {
+    const workers = ['a', 'b'].flatMap((id) => steadily(id, { 'livegate.engine.busy.time': 1 }));
+    for (const sample of workers) sample.values['livegate.engine.count'] = 2;
     const gateway = steadily('g', {}, { kind: 'gateway' });
-    for (const sample of gateway) sample.values['livegate.queue.depth{state=waiting}'] = 400;
+    for (const sample of gateway) {
+      sample.values['livegate.queue.depth{state=waiting}'] = 400;
+      sample.values['livegate.queue.work{lane=awaited}'] = 2.5;
+      sample.values['livegate.queue.work{lane=async}'] = 7.5;
+    }
     const { queue, workers: states } = measureInstallation([...workers, ...gateway], now);
-    // An image takes 0.1 s of an engine, and there are four engines.
-    expect(queue.secondsOfWork).toBeCloseTo(10);
+    expect(queue.secondsOfWork).toBe(10);
     expect(states.map(({ utilization }) => utilization)).toEqual([0.1, 0.1]);
   });
 

@@ -71,7 +71,7 @@ export interface Queue {
   /** Of the checks with a waiting caller, and of the async ones. */
   oldestAgeSeconds: number;
   oldestAsyncAgeSeconds: number;
-  /** How long the engines need for what waits; `undefined` while nothing was measured. */
+  /** How long all workers together need for what waits; `undefined` while no gateway knows. */
   secondsOfWork: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Lease, Leases } from '../../domain/leases.js';
+import type { Lease, Leases } from '../../domain/operation/leases.js';
 import type { ReplyInbox, ReplyOutbox, ReplyWaiter } from '../../ports.js';
 import { createReplyWaiters } from '../../runtime/reply-waiters.js';
 import type { Log } from '../../telemetry/log.js';

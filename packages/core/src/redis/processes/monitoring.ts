@@ -7,7 +7,7 @@ import {
   SAMPLES_KEPT_MS,
   type Tally,
   tallyPeriods,
-} from '../../domain/monitoring.js';
+} from '../../domain/operation/monitoring.js';
 import type { Monitoring, SamplePage } from '../../ports.js';
 import { reachRedis, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';

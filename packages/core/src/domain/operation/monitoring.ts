@@ -1,5 +1,5 @@
-import type { CheckResult } from './check.js';
-import type { QualityCode } from './quality.js';
+import type { CheckResult } from '../check.js';
+import type { QualityCode } from '../quality.js';
 
 /** How often each process publishes a sample. */
 export const SAMPLE_MS = 5000;

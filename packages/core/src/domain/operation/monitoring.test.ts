@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckResult } from './check.js';
+import type { CheckResult } from '../check.js';
 import { createTallies, MIN_GROUP, scoreBinOf } from './monitoring.js';
 
 const result = (spoofProbability: number, status: 'LOW' | 'HIGH' = 'LOW'): CheckResult => ({
