@@ -315,6 +315,10 @@ describe('staged incidents', () => {
   async function stageCameraUpdate(): Promise<void> {
     const [live, dark] = [await selfie(), await weakSelfie('image_too_dark')];
     for (let n = 0; n < 80; n += 1) await check('camera', n % 2 === 0 ? live : dark);
+    // The worker that dies next would take counts of the last seconds with it.
+    await untilSnapshot(({ tenants: shown }) =>
+      shown.some(({ tenant, shift }) => tenant === 'camera' && shift !== undefined),
+    );
   }
 
   /** Far more than its rate; the refused ones are not read. */
