@@ -2,7 +2,7 @@
 // calibration and cut points from them. bootstrap.mjs has already installed and built, and changed to
 // the repository's root.
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { calibrate, type LogitSample } from './calibrate.js';
 import { compare, readEvaluation } from './compare.js';
@@ -12,7 +12,7 @@ import { openLocalScorer, openServerScorer, type Scorer, type ScorerFacts } from
 import { type DataSet, readSamples } from './read-samples.js';
 import { type Judged, scoreSamples, takeGivenScores } from './score-samples.js';
 import { formatCalibration, formatComparison, formatEvaluation } from './results/format-results.js';
-import { writeEvaluation } from './results/write-evaluation.js';
+import { openResultFolder, writeEvaluation } from './results/write-evaluation.js';
 
 const usage = `
 npm run evaluate -- DATA [options]                 error rates on labelled images
@@ -118,10 +118,9 @@ async function readData(path: string): Promise<DataSet> {
 }
 
 async function openFolder(path: string): Promise<string> {
-  const name = basename(path, extname(path)) || 'data';
-  const folder = options.out ?? join('.data/evaluations', name);
-  await mkdir(folder, { recursive: true });
-  return folder;
+  if (!options.out) return await openResultFolder('.data/evaluations', path);
+  await mkdir(options.out, { recursive: true });
+  return options.out;
 }
 
 /** By models, unless the data already have scores. */

@@ -1,10 +1,27 @@
 // Writes an evaluation as JSON, as CSV and as a page.
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, extname, join, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import type { EvaluatedImage, Evaluation } from '../evaluation.js';
 import { measureNames } from '../statistics/measures.js';
 import { writeReport } from './report.js';
+
+/**
+ * The folder of these data, named after their last part. Other data with the same last part have a
+ * folder of their own, because an evaluation that goes on reuses the answers in its folder.
+ */
+export async function openResultFolder(parent: string, data: string): Promise<string> {
+  const name = basename(data, extname(data)) || 'data';
+  const path = `${resolve(data)}\n`;
+  for (let number = 1; ; number++) {
+    const folder = join(parent, number === 1 ? name : `${name}-${number}`);
+    await mkdir(folder, { recursive: true });
+    const note = join(folder, 'data.txt');
+    const owner = await readFile(note, 'utf8').catch(() => undefined);
+    if (owner === undefined) await writeFile(note, path);
+    if (owner === undefined || owner === path) return folder;
+  }
+}
 
 /** Writes evaluation.json, figures.csv, images.csv and report.html into the folder. */
 export async function writeEvaluation(evaluation: Evaluation, folder: string): Promise<void> {
