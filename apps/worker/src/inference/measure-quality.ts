@@ -14,8 +14,8 @@ import { type Box, longerSide, type Picture, type Size } from './picture.js';
 const VIEW_SCALE = 2.7;
 
 /**
- * Measures the picture of a face, after it was turned clockwise by `rotation` degrees. Costs about
- * half a millisecond, whatever the size of the picture.
+ * Measures the picture of a face, after it was turned clockwise by `rotation` degrees. Costs less
+ * than a millisecond, whatever the size of the picture.
  */
 export function measureQuality(
   picture: Picture,
