@@ -75,9 +75,10 @@ async function soak(redisUrl: string): Promise<boolean> {
     const watched = { product, redis: client, metricsUrl, takeLatencies: load.takeLatencies };
     const samples: Sample[] = [];
     const running = repeatWork(load.act, { concurrency: CALLERS, seconds, perSecond });
-    // Rejects below, after the samples.
-    running.catch(() => undefined);
-    for (let n = 0; n < SAMPLES; n += 1) {
+    let isOver = false;
+    // It rejects below, after the samples.
+    void running.catch(() => undefined).finally(() => (isOver = true));
+    while (!isOver) {
       await Promise.race([sleep((1000 * seconds) / SAMPLES), running]);
       samples.push(await takeSample(watched));
     }
