@@ -151,7 +151,9 @@ describe('a waiting caller', () => {
     const { a, client, keys } = product;
     signalWorkers(product, 'SIGSTOP');
     const answer = postImage(a.url, await selfie());
-    await expect.poll(() => client.llen(`${keys.prefix}:liveness:wait`), eventually).toBe(1);
+    await expect
+      .poll(() => client.zcard(`${keys.prefix}:liveness:prioritized`), eventually)
+      .toBe(1);
     await killGatewayConnections(product);
     signalWorkers(product, 'SIGCONT');
     expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });

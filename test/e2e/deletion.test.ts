@@ -219,8 +219,8 @@ async function fill({ a, b, images, client }: Product) {
   ];
   const queuedSession = await createSession(b);
   const photo = sendPhoto(a, queuedSession, images.scored);
-  const length = () => client.llen(`${prefix}:liveness:wait`);
-  await expect.poll(length, eventually).toBe(1);
+  const length = () => client.zcard(`${prefix}:liveness:prioritized`);
+  await expect.poll(length, eventually).toBe(queued.length + 1);
   return {
     ended,
     running,

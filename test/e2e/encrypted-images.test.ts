@@ -47,14 +47,14 @@ async function startProduct({ worker: ofWorker = {} as Env, gatewayKeys = `one $
   });
   await untilReady(api.url);
   const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
-  const list = `${keys.prefix}:liveness:wait`;
+  const list = `${keys.prefix}:liveness:prioritized`;
 
   /** Posts while the worker is frozen; resolves once the image is in Redis. */
   async function hold(image: Buffer) {
     worker.child.kill('SIGSTOP');
-    const known = new Set(await redis.lrange(list, 0, -1));
+    const known = new Set(await redis.zrange(list, '0', '-1'));
     const answer = postImage(api.url, image);
-    const added = async () => (await redis.lrange(list, 0, -1)).filter((id) => !known.has(id));
+    const added = async () => (await redis.zrange(list, '0', '-1')).filter((id) => !known.has(id));
     await expect.poll(async () => (await added()).length, eventually).toBe(1);
     const [id = ''] = await added();
     return { answer, key: keys.image(id), release: () => worker.child.kill('SIGCONT') };

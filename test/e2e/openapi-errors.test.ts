@@ -77,12 +77,12 @@ function freezeWorker(): void {
 
 /** Posts while the worker is frozen; resolves with the id of the check once it waits in the queue. */
 async function holdCheck() {
-  const list = `${product.keys.prefix}:liveness:wait`;
-  await expect.poll(() => product.client.llen(list), eventually).toBe(0);
+  const list = `${product.keys.prefix}:liveness:prioritized`;
+  await expect.poll(() => product.client.zcard(list), eventually).toBe(0);
   freezeWorker();
   const answer = client.call(check, { body: form(await selfie()) });
-  await expect.poll(() => product.client.llen(list), eventually).toBe(1);
-  const [id = ''] = await product.client.lrange(list, 0, 0);
+  await expect.poll(() => product.client.zcard(list), eventually).toBe(1);
+  const [id = ''] = await product.client.zrange(list, '0', '0');
   return { id, answer };
 }
 
@@ -454,9 +454,10 @@ describe('every operation that needs Redis answers', () => {
   async function holdPhoto(): Promise<string> {
     const sid = await client.createSession();
     const body = await client.createPhoto(sid, await selfie());
+    const count = () => product.client.zcard(`${product.keys.prefix}:liveness:prioritized`);
+    const before = await count();
     client.call('sendSessionPhoto', { params: { sid }, body }).catch(() => undefined);
-    const list = `${product.keys.prefix}:liveness:wait`;
-    await expect.poll(() => product.client.llen(list), eventually).toBe(1);
+    await expect.poll(count, eventually).toBe(before + 1);
     return sid;
   }
 

@@ -129,10 +129,10 @@ describe('gateways', () => {
   it('a check finishes although its gateway was killed, and only its caller gets no answer', async () => {
     const product = await startProduct();
     const { answer, release } = await postAndHold(product);
-    const [id = ''] = await product.client.lrange(
-      `${product.env['LIVEGATE_KEY_PREFIX']}:liveness:wait`,
-      0,
-      0,
+    const [id = ''] = await product.client.zrange(
+      `${product.env['LIVEGATE_KEY_PREFIX']}:liveness:prioritized`,
+      '0',
+      '0',
     );
     await product.api.stop('SIGKILL');
     expect(await answer).toBeInstanceOf(Error);

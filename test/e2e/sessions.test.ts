@@ -204,7 +204,7 @@ describe('a session over two gateways', () => {
     photo.catch(() => undefined);
     const redis = new Redis(env['REDIS_URL'] ?? '');
     onTestFinished(() => redis.disconnect());
-    const waiting = () => redis.llen(`${env['LIVEGATE_KEY_PREFIX']}:liveness:wait`);
+    const waiting = () => redis.zcard(`${env['LIVEGATE_KEY_PREFIX']}:liveness:prioritized`);
     await expect.poll(waiting, eventually).toBe(1);
     const page = `${surviving.url}/sessions/${sid}`;
     expect(await readState(page)).toMatchObject({ checking: true });

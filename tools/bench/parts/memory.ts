@@ -152,8 +152,8 @@ function openChecks({ redis, keys, log }: { redis: Redis; keys: Keys; log: Log }
     },
     async untilFinished() {
       for (let open = 1; open > 0;) {
-        const counts = await queue.bullQueue.getJobCounts('waiting', 'active');
-        open = (counts['waiting'] ?? 0) + (counts['active'] ?? 0);
+        const counts = await queue.bullQueue.getJobCounts('waiting', 'prioritized', 'active');
+        open = (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0) + (counts['active'] ?? 0);
       }
       await queue.dropEvents();
     },
