@@ -18,6 +18,10 @@ const CLOSE_UP = { photo: 2, left: 253, top: 64, width: 384, height: 432 };
 export interface Photos {
   selfie: Buffer;
   closeUp: Buffer;
+  /** 12 megapixels as phones send them: lying on the side, with a tag that says so, in Display P3. */
+  phone: Buffer;
+  /** A frame of 720x480. */
+  frame: Buffer;
   /** Everyday sizes of the selfie, and of a drawing that the detector takes for a face. */
   sizes: Photo[];
 }
@@ -32,10 +36,21 @@ export async function makePhotos(): Promise<Photos> {
   return {
     selfie,
     closeUp: await cutPhoto(CLOSE_UP).toBuffer(),
+    phone: await takeByPhone(selfie),
+    frame: await toJpeg(sharp(selfie).resize({ width: 720, height: 480, fit: 'cover' })),
     sizes: await Promise.all(
       sizes.map(async ({ name, picture }) => ({ name, jpeg: await toJpeg(picture) })),
     ),
   };
+}
+
+async function takeByPhone(selfie: Buffer): Promise<Buffer> {
+  const lying = await sharp(selfie)
+    .resize({ ...SIZES['12 MP'], fit: 'cover' })
+    .rotate(-90)
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+  return await toJpeg(sharp(lying).withIccProfile('p3').withMetadata({ orientation: 6 }));
 }
 
 /** A tiny JPEG, padded to `bytes`: decoders ignore trailing bytes. */

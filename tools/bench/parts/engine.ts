@@ -137,7 +137,7 @@ function describeVariant([name, rounds]: [string, Loads[]]): string[] {
 
 /** Measures how the throughput depends on the image. */
 export const measurePhotoSizes: Part = async (bench, say) => {
-  const { selfie: portrait, closeUp: near, sizes } = bench.photos;
+  const { selfie: portrait, closeUp: near, phone, frame, sizes } = bench.photos;
   const photos = [{ name: 'selfie', jpeg: portrait }, { name: 'close-up', jpeg: near }, ...sizes];
   const rows = [];
   for (const photo of photos) rows.push({ ...photo, ...(await measurePhoto(bench, photo.jpeg)) });
@@ -146,7 +146,12 @@ export const measurePhotoSizes: Part = async (bench, say) => {
     ...[jpeg.length / 1024, views, perSecond, p50Ms].map(formatNumber),
   ]);
   say(formatTable(['in process, saturated', 'KiB', 'views', 'images/s', 'p50 ms'], lines));
-  return [];
+  const rates = await interleave(Math.max(5, bench.rounds), {
+    phone: () => measureRate(bench, phone),
+    frame: () => measureRate(bench, frame),
+  });
+  const name = 'throughput, phone photo of 12 MP / frame of 720x480';
+  return [{ name, value: medianRatio(rates.phone, rates.frame), unit: 'x', aim: { atLeast: 0.3 } }];
 };
 
 async function measurePhoto({ pipeline, modelsDir, seconds }: Bench, jpeg: Buffer) {
@@ -154,4 +159,10 @@ async function measurePhoto({ pipeline, modelsDir, seconds }: Bench, jpeg: Buffe
   const rate = await repeatWork(() => pipeline.assess(jpeg), { concurrency, seconds });
   const views = await countViews(modelsDir, jpeg);
   return { views, perSecond: rate.perSecond, p50Ms: percentile(rate.latenciesMs, 0.5) };
+}
+
+async function measureRate({ pipeline, seconds }: Bench, jpeg: Buffer): Promise<number> {
+  const { concurrency } = pipeline;
+  const rate = await repeatWork(() => pipeline.assess(jpeg), { concurrency, seconds });
+  return rate.perSecond;
 }

@@ -5,7 +5,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import sharp from 'sharp';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
@@ -15,7 +14,6 @@ import { interleave, median, medianRatio } from '../rounds.js';
 const PROGRAM = 'tools/bench/programs/silent_face.py';
 /** The core on which both run, in turns. */
 const CORE = '0';
-const FRAME = { width: 720, height: 480 };
 const WARM_UP_SECONDS = 3;
 
 /** Throughput on one core: by the clock, and by the CPU time that was had. */
@@ -35,10 +33,7 @@ export const measurePython: Part = async (bench, say) => {
     return [];
   }
   const folder = await mkdtemp(join(tmpdir(), 'livegate-python-'));
-  const frame = await sharp(bench.photos.selfie)
-    .resize({ ...FRAME, fit: 'cover' })
-    .jpeg()
-    .toBuffer();
+  const { frame } = bench.photos;
   const framePath = join(folder, 'frame.jpg');
   await writeFile(framePath, frame);
   const python = await startPython(bench.pythonDir!, framePath);
