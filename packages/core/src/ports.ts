@@ -110,6 +110,10 @@ export interface KeyClaim {
   imageSha256: string;
   /** Set once the image is stored; the check is queued, or will be next. */
   isStored?: true;
+  /** Another request was answered with this check, so its own must not withdraw it. */
+  isJoined?: true;
+  /** Its own request has failed and removes the check: no other request may join it. */
+  isWithdrawn?: true;
 }
 
 /** One tenant's key, hashed: a caller's key may be long and contain any characters. */
@@ -124,6 +128,8 @@ export interface IdempotencyKeys {
   claim(at: KeyAddress, claim: KeyClaim): Promise<KeyClaim>;
   /** Replaces `held` by `next` if `held` is still the current claim. Resolves like `claim`. */
   replace(at: KeyAddress, held: KeyClaim, next: KeyClaim): Promise<KeyClaim>;
+  /** Marks `held` as joined; false if it is not the current claim. Never claims a free key. */
+  join(at: KeyAddress, held: KeyClaim): Promise<boolean>;
   /** Frees the key if it maps to this check. */
   release(at: KeyAddress, id: string): Promise<void>;
 }

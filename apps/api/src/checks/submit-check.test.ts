@@ -1,7 +1,14 @@
 import { LivegateError } from '@livegate/core/domain';
-import { createFakeCheckQueue, createFakeIdempotencyKeys, exampleJob } from '@livegate/testing';
+import {
+  createFakeCheckQueue,
+  createFakeIdempotencyKeys,
+  createFakeImageStore,
+  createFakeReplies,
+  exampleJob,
+} from '@livegate/testing';
 import { expect, test, vi } from 'vitest';
-import { createClaimKey, createSubmitCheck, type SubmitCheckDeps } from './submit-check.js';
+import { createClaimKey } from './claim-key.js';
+import { createSubmitCheck, type SubmitCheckDeps } from './submit-check.js';
 
 test('refuses an idempotency key that another image claims at the same moment', async () => {
   const queue = createFakeCheckQueue();
@@ -39,4 +46,50 @@ test('releases a claim that timed out, which may have reached Redis all the same
   const submitted = submitCheck({ ...submission, isAwaited: true, idempotencyKey: 'key' });
   await expect(submitted).rejects.toMatchObject({ code: 'unavailable' });
   expect(release).toHaveBeenCalledWith(expect.objectContaining({ tenant: 'acme' }), 'a');
+});
+
+test('a check that another request has joined outlives the failure of its own request', async () => {
+  const queue = createFakeCheckQueue();
+  const imageStore = createFakeImageStore();
+  const idempotencyKeys = createFakeIdempotencyKeys();
+  const claimKey = createClaimKey({ queue, idempotencyKeys });
+  const common = { imageStore, idempotencyKeys, claimKey, replies: createFakeReplies() };
+  const open = (own: object) =>
+    createSubmitCheck({
+      ...common,
+      queue,
+      replies: common.replies.createInbox('a'),
+      ...own,
+    } as unknown as SubmitCheckDeps);
+  const takeRank = async () => ({ rank: 1 });
+  const submission = { tenant: 'acme', image: Uint8Array.of(1), baseUrl: '', isAwaited: false };
+  const keyed = { ...submission, takeRank, idempotencyKey: 'key' };
+  let joined = '';
+  const add: typeof queue.add = async (id, job, rank) => {
+    await queue.add(id, job, rank);
+    joined = (await open({})({ ...keyed, id: 'b' })).id;
+    throw new LivegateError('unavailable');
+  };
+  const withdrawn = vi.spyOn(idempotencyKeys, 'replace');
+  const first = open({ queue: { ...queue, add } })({ ...keyed, id: 'a' });
+  await expect(first).rejects.toMatchObject({ code: 'unavailable' });
+  await vi.waitUntil(() => withdrawn.mock.calls.some(([, , next]) => next.isWithdrawn));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(joined).toBe('a');
+  expect(await queue.read('a')).toMatchObject({ status: 'queued' });
+  expect(await imageStore.get(['a'])).toEqual([Uint8Array.of(1)]);
+});
+
+test('a check whose request withdraws it is not joined, and its key is free at once', async () => {
+  const queue = createFakeCheckQueue();
+  const idempotencyKeys = createFakeIdempotencyKeys();
+  const claimKey = createClaimKey({ queue, idempotencyKeys });
+  const at = { tenant: 'acme', keySha256: 'of the key' };
+  const submission = { ...at, image: Uint8Array.of(1), isAwaited: true, baseUrl: '' };
+  await claimKey({ ...submission, id: 'a' }, 'new');
+  await claimKey({ ...submission, id: 'a' }, 'stored');
+  await queue.add('a', exampleJob);
+  const held = await idempotencyKeys.claim(at, { id: '', imageSha256: '' });
+  await idempotencyKeys.replace(at, held, { ...held, isWithdrawn: true });
+  expect(await claimKey({ ...submission, id: 'b' }, 'new')).toBe('b');
 });

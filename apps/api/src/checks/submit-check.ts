@@ -1,25 +1,16 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import {
   type CheckOutcome,
-  type CheckRecord,
   type ImageHasher,
   JOB_VERSION,
-  LivegateError,
   plainImageHasher,
   type QualityPolicy,
 } from '@livegate/core/domain';
-import type {
-  CheckQueue,
-  IdempotencyKeys,
-  ImageStore,
-  KeyClaim,
-  ReplyInbox,
-} from '@livegate/core/ports';
+import type { CheckQueue, IdempotencyKeys, ImageStore, ReplyInbox } from '@livegate/core/ports';
 import { traceWork } from '@livegate/core/telemetry';
 import type { Ranked } from '../admission/admit-check.js';
 import { type AwaitCheck, awaitReply, GONE, type Wait } from './await-check.js';
+import { type Claimant, type ClaimKey, claimOf } from './claim-key.js';
 import type { CancelCheck } from './end-check.js';
 
 export interface Submission {
@@ -59,11 +50,16 @@ export interface SubmitCheckDeps {
   replies: ReplyInbox;
   idempotencyKeys: IdempotencyKeys;
   claimKey: ClaimKey;
+  /** As `claimKey` has it. */
+  imageHasher?: ImageHasher;
   awaitCheck: AwaitCheck;
   cancelCheck: CancelCheck;
   /** Whether the tenant has an enabled webhook endpoint. */
   hasEndpoints(tenant: string): Promise<boolean>;
 }
+
+/** With the hash of its idempotency key. */
+type KeyedSubmission = Submission & Claimant;
 
 export type SubmitCheck = (submission: Submission) => Promise<SubmittedCheck>;
 
@@ -166,11 +162,30 @@ async function claim(submission: KeyedSubmission, deps: SubmitCheckDeps): Promis
 /** Undoes a failed submission, best effort: a command that timed out may have reached Redis. */
 async function withdraw(
   submission: Submission | KeyedSubmission,
-  { imageStore, queue, idempotencyKeys }: SubmitCheckDeps,
+  deps: SubmitCheckDeps,
 ): Promise<void> {
   const { id } = submission;
+  const { imageStore, queue, idempotencyKeys } = deps;
+  if ('keySha256' in submission && !(await takeBack(submission, deps))) return;
   const freeKey = 'keySha256' in submission && idempotencyKeys.release(submission, id);
   await Promise.allSettled([queue.delete(id), imageStore.delete(id), freeKey]);
+}
+
+/**
+ * Lets no other request join the check from now on. False if one has joined it, or if that is
+ * unknown: the check may then have been accepted, and must run.
+ */
+async function takeBack(
+  submission: KeyedSubmission,
+  { idempotencyKeys: keys, imageHasher = plainImageHasher }: SubmitCheckDeps,
+): Promise<boolean> {
+  const stored = claimOf(submission, 'stored', imageHasher);
+  try {
+    const held = await keys.replace(submission, stored, { ...stored, isWithdrawn: true });
+    return held.id !== submission.id || !held.isJoined;
+  } catch {
+    return false;
+  }
 }
 
 /** Joins a check that an earlier request queued, perhaps at another gateway. */
@@ -191,60 +206,4 @@ async function join(
     outlive: async () => undefined,
     [Symbol.dispose]: () => undefined,
   };
-}
-
-/** A gateway that has not queued the check of its claimed key after this time is considered dead. */
-const CLAIM_MS = 3000;
-/** Pause between two reads of a check that another gateway is about to queue. */
-const POLL_MS = 50;
-
-export type ClaimKeyDeps = Pick<SubmitCheckDeps, 'idempotencyKeys' | 'queue'> & {
-  imageHasher?: ImageHasher;
-};
-
-export type KeyedSubmission = Submission & { keySha256: string };
-
-/**
- * Resolves with the submission's own id, which must then be queued, or with the id of an earlier check
- * in the queue. Throws `idempotency_key_reused` if that check has another image.
- */
-export type ClaimKey = (submission: KeyedSubmission, stage: 'new' | 'stored') => Promise<string>;
-
-/** A key belongs to one check while that runs or has a verdict; a check that ends without one frees it. */
-export function createClaimKey(deps: ClaimKeyDeps): ClaimKey {
-  const { idempotencyKeys, queue, imageHasher = plainImageHasher } = deps;
-  return async ({ id, tenant, image, keySha256 }, stage) => {
-    const at = { tenant, keySha256 };
-    const fresh = { id, imageSha256: imageHasher.hash(image) };
-    // The claim changes before its check is queued: a gateway that takes this one for dead then fails.
-    const own: KeyClaim = stage === 'new' ? fresh : { ...fresh, isStored: true };
-    let seen: KeyClaim | undefined;
-    let claimExpiresAt = 0;
-    for (;;) {
-      const held =
-        stage === 'new'
-          ? await idempotencyKeys.claim(at, own)
-          : await idempotencyKeys.replace(at, fresh, own);
-      if (held.id === id) return id;
-      if (!isDeepStrictEqual(held, seen)) claimExpiresAt = performance.now() + CLAIM_MS;
-      seen = held;
-      const record = await queue.read(held.id);
-      if (record ? endedWithoutVerdict(record) : performance.now() > claimExpiresAt) {
-        // If several requests replace it at once, one succeeds and the others join its check.
-        await idempotencyKeys.replace(at, held, own);
-      } else {
-        const { imageSha256 } = held;
-        // A hash that was made with another key differs, though it may be of the same image.
-        if (imageSha256 !== own.imageSha256 && !imageHasher.matches(image, imageSha256)) {
-          throw new LivegateError('idempotency_key_reused');
-        }
-        if (record) return held.id;
-        await delay(POLL_MS);
-      }
-    }
-  };
-}
-
-function endedWithoutVerdict({ outcome }: CheckRecord): boolean {
-  return outcome !== undefined && 'error' in outcome;
 }

@@ -15,6 +15,10 @@ export function createRedisIdempotencyKeys(options: RedisIdempotencyKeysOptions)
   return {
     claim: (at, claim) => put(at, '', claim),
     replace: (at, held, next) => put(at, JSON.stringify(held), next),
+    async join(at, held) {
+      const args = [JSON.stringify(held), JSON.stringify({ ...held, isJoined: true })];
+      return (await reachRedis(() => redis.eval(SET_IF_SAME, 1, keyOf(at), ...args))) === 1;
+    },
     async release(at, id) {
       await reachRedis(() => redis.eval(UNLINK_IF_OF_CHECK, 1, keyOf(at), id));
     },
@@ -35,6 +39,13 @@ const SET_IF_FREE_OR_SAME = `
   end
   redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
   return ARGV[2]`;
+
+const SET_IF_SAME = `
+  if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return 0
+  end
+  redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+  return 1`;
 
 const UNLINK_IF_OF_CHECK = `
   local held = redis.call('GET', KEYS[1])

@@ -97,6 +97,17 @@ export function describeIdempotencyKeys(create: CreatePort<IdempotencyKeys>): vo
       expect(await keys.replace(at, first, other)).toEqual(other);
     });
 
+    it('marks a claim as joined, and no claim that has changed or been released since', async () => {
+      const keys = await openPort(create);
+      await keys.claim(at, first);
+      expect(await keys.join(at, first)).toBe(true);
+      expect(await keys.claim(at, second)).toEqual({ ...first, isJoined: true });
+      expect(await keys.join(at, first)).toBe(false);
+      await keys.release(at, first.id);
+      expect(await keys.join(at, first)).toBe(false);
+      expect(await keys.claim(at, second)).toEqual(second);
+    });
+
     it('does not replace a claim that has changed since it was read', async () => {
       const keys = await openPort(create);
       await keys.claim(at, first);

@@ -316,6 +316,12 @@ export function createFakeIdempotencyKeys(outage: Outage = { away: false }): Ide
       if (isDeepStrictEqual(claims.get(key) ?? held, held)) claims.set(key, next);
       return claims.get(key) ?? next;
     },
+    async join(at, held) {
+      requirePresent(outage);
+      if (!isDeepStrictEqual(claims.get(keyOf(at)), held)) return false;
+      claims.set(keyOf(at), { ...held, isJoined: true });
+      return true;
+    },
     async release(at, id) {
       requirePresent(outage);
       if (claims.get(keyOf(at))?.id === id) claims.delete(keyOf(at));

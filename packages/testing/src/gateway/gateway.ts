@@ -24,7 +24,8 @@ import { onTestFinished } from 'vitest';
 import { openAdmission } from '../../../../apps/api/src/admission/admission.js';
 import { createAwaitCheck } from '../../../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../../../apps/api/src/checks/end-check.js';
-import { createClaimKey, createSubmitCheck } from '../../../../apps/api/src/checks/submit-check.js';
+import { createClaimKey } from '../../../../apps/api/src/checks/claim-key.js';
+import { createSubmitCheck } from '../../../../apps/api/src/checks/submit-check.js';
 import {
   type Credential,
   developmentCredential,
