@@ -27,7 +27,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'model', include: ['test/model/**/*.test.ts'], testTimeout: 120_000 },
+        test: {
+          name: 'model',
+          include: ['test/{model,simulation}/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
       },
       { extends: true, test: { name: 'integration', include: ['test/integration/**/*.test.ts'] } },
       {
@@ -52,6 +56,16 @@ export default defineConfig({
         },
       },
       { extends: true, test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          // Faults of a few seconds each, after all other tests: both would disturb each other.
+          sequence: { groupOrder: 2 },
+          testTimeout: 120_000,
+        },
+      },
       {
         extends: true,
         test: {
