@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connectForBackground, connectForRequests, type Redis } from '@livegate/core/redis';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { redisArgs, startRedisServer } from '@livegate/testing/redis/redis-server';
-import { connectWorker } from '@livegate/testing/redis/sandbox';
+import { connectWorker, redisUrl, silentLog } from '@livegate/testing/redis/sandbox';
+import { createTcpProxy } from '@livegate/testing/redis/tcp-proxy';
 
 it('a command that a server refuses as a replica is sent again on a new connection', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-replica-'));
@@ -22,3 +24,37 @@ it('a command that a server refuses as a replica is sent again on a new connecti
   await redis.replicaof('NO', 'ONE');
   expect(await writing).toBe('OK');
 });
+
+/** Longer than each kind of connection waits for an answer. */
+const NOTICED = { timeout: 40_000, interval: 100 };
+
+it.concurrent.for([
+  ['for requests', connectForRequests],
+  ['for background work', connectWorkerTo],
+] as const)(
+  'a connection %s that was silently dropped on its way is opened again',
+  { timeout: 60_000 },
+  async ([, connect], { expect: expectHere, onTestFinished: finish }) => {
+    const link = await createTcpProxy(Number(new URL(redisUrl).port));
+    const url = `redis://127.0.0.1:${link.port}`;
+    const redis = connect({ url, name: 'test' }, 500, silentLog);
+    finish(() => {
+      redis.disconnect();
+      link.close();
+    });
+    await vi.waitUntil(() => redis.status === 'ready', NOTICED);
+    link.fail('half-open');
+    void redis.ping().catch(() => undefined);
+    link.heal();
+    const isAnswered = () =>
+      redis.ping().then(
+        (answer) => answer === 'PONG',
+        () => false,
+      );
+    await expectHere.poll(isAnswered, NOTICED).toBe(true);
+  },
+);
+
+function connectWorkerTo(address: { url: string; name: string }): Redis {
+  return connectForBackground(address, silentLog);
+}

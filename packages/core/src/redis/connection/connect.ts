@@ -21,6 +21,13 @@ export interface RedisAddress {
 }
 
 /**
+ * A connection on which a command has no answer for so long is opened again: after a firewall or a
+ * host has forgotten it, TCP alone would take a quarter of an hour to notice. Longer than a busy
+ * event loop stands still, and than BullMQ's blocking commands (10 s).
+ */
+const SILENT_MS = { requests: 5000, background: 15_000 };
+
+/**
  * For requests: a command that cannot be sent at once, or is not answered within `timeoutMs`, fails
  * instead of waiting until Redis is reachable.
  */
@@ -29,6 +36,7 @@ export function connectForRequests(address: RedisAddress, timeoutMs: number, log
     commandTimeout: timeoutMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
+    socketTimeout: Math.max(SILENT_MS.requests, 2 * timeoutMs),
   });
 }
 
@@ -42,7 +50,10 @@ export function connectForBlocking(address: RedisAddress, blockMs: number, log: 
 
 /** For background work: commands wait until Redis is reachable. */
 export function connectForBackground(address: RedisAddress, log: Log): Redis {
-  return connect(address, log, { maxRetriesPerRequest: null });
+  return connect(address, log, {
+    maxRetriesPerRequest: null,
+    socketTimeout: SILENT_MS.background,
+  });
 }
 
 function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptions): Redis {
