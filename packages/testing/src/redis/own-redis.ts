@@ -18,7 +18,7 @@ export async function createOwnRedis(options: Record<string, string> = {}) {
     async start() {
       server = await startServer();
     },
-    stop: () => server.stop(),
+    stop: (signal?: NodeJS.Signals) => server.stop(signal),
     freeze: () => server.process.kill('SIGSTOP'),
     thaw: () => server.process.kill('SIGCONT'),
     async remove() {

@@ -1,0 +1,27 @@
+import type { ChaosProduct } from '../product/chaos-product.js';
+
+/** One row of the table of faults. */
+export interface Fault {
+  name: string;
+  /** What holds although the fault happens, besides what always holds. */
+  promise: string;
+  /** Starts the fault; the returned function ends it. */
+  inject(product: ChaosProduct): Promise<() => Promise<unknown>>;
+  /** How long the fault lasts. */
+  holdMs: number;
+  excuses?: Excuses | undefined;
+  /** Part of the two-minute version. */
+  isQuick?: true;
+}
+
+/** What a fault may cost. Without one, nothing. */
+export interface Excuses {
+  /** A request in flight ends without an answer, or too late: the fault is on its way. */
+  losesCallers?: true;
+  /** A check that was accepted so shortly before the fault is forgotten. */
+  forgetsMs?: number;
+  /** A killed process leaves keys that expire. */
+  leavesExpiring?: true;
+}
+
+export const nothing = async () => undefined;
