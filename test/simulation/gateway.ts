@@ -65,13 +65,16 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
   const replies = { ...inbox, attach: createAttach(inbox, link) };
   const webhookStore = link(store.webhookStore, openConnection());
   const webhookQueue = link(store.webhookQueue);
-  // The polls of the admission are too many to be ordered by the scheduler.
   const admission = openAdmission({
-    queue: store.queue,
+    // The polls of the admission are too many to be ordered by the scheduler.
+    queue: { ...store.queue, takeRank: queue.takeRank },
     registry: store.registry,
     imageStore: store.imageStore,
     settings: { findProblem: () => undefined },
     maxWaiting: MAX_WAITING,
+    weightOf: () => 1,
+    maxQueueWaitMs: 3000,
+    maxAsyncWaitMs: 30_000,
     redisTimeoutMs: REDIS_TIMEOUT_MS,
     leases,
     log,
@@ -130,12 +133,13 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
   async function check(request: SimulatedRequest): Promise<CheckAnswer> {
     const { id, tenant, image, key, waitMs, closed } = request;
     try {
-      using place = admission.admit({ isAwaited: waitMs > 0 });
+      using place = admission.admit({ tenant, waitMs });
       using submitted = await submitCheck({
         id,
         tenant,
         image: Uint8Array.of(image),
         isAwaited: waitMs > 0,
+        takeRank: () => place.takeRank(1),
         baseUrl: '',
         ...(key !== undefined && { idempotencyKey: key }),
       });
@@ -143,6 +147,7 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
       if (waitMs === 0) return { id: submitted.id };
       const outcome = await submitted.awaitOutcome({ waitMs, closed });
       if (closed.aborted && !outcome) await submitted.abandon();
+      else if (!outcome) await submitted.outlive(false).catch(() => undefined);
       return { id: submitted.id, ...(outcome && { outcome }), isTimeout: !outcome };
     } catch (error) {
       return { error: toLivegateError(error) };
