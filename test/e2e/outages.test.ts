@@ -153,6 +153,8 @@ describe('gateways', () => {
       tenant: 'development',
       replyTo: expect.any(String),
       imageBytes: expect.any(Number),
+      work: expect.any(Number),
+      ms: expect.any(Number),
       baseUrl: expect.any(String),
     });
     expect(JSON.stringify(job).length).toBeLessThan(2000);

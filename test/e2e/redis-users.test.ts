@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createKeys, createRedisCheckQueue } from '@livegate/core/redis';
 import { exampleJob } from '@livegate/testing';
-import { Worker } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -157,12 +157,14 @@ async function addOneInEachState(): Promise<void> {
     prefix: keys.prefix,
     autorun: false,
   });
-  const { replyTo: _, ...unawaited } = exampleJob;
   for (const id of ['a', 'b', 'c']) await queue.add(id, exampleJob);
-  await queue.add('d', unawaited);
   const failing = await worker.getNextJob('token');
   await failing!.moveToFailed(new Error('ours'), 'token');
   await worker.getNextJob('token');
+  // Stalled checks wait without a priority.
+  const unranked = new Queue('liveness', { connection: redis, prefix: keys.prefix });
+  await unranked.add('check', exampleJob);
+  await unranked.close();
   await worker.close();
   await queue.close();
   redis.disconnect();

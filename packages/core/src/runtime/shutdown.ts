@@ -55,12 +55,19 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
       signal.throwIfAborted();
     },
   });
-  await started.catch((error: unknown) => {
+  await started.catch(async (error: unknown) => {
     // An aborted start is not a failure.
     if (signal.aborted) return;
     console.error(error instanceof Error ? error.message : error);
+    setTimeout(() => process.exit(1), settings?.graceMs ?? 0).unref();
+    // Exiting while threads run native code would crash the process.
+    await closeAll().catch(() => undefined);
     process.exit(1);
   });
+
+  async function closeAll(): Promise<void> {
+    for (const closer of closers.toReversed()) await closer();
+  }
 
   async function end(reason: string, { log, graceMs }: ShutdownSettings): Promise<void> {
     log.info({ reason }, 'stopping');
@@ -71,7 +78,7 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
     try {
       // Exiting while the start loads native code in threads would crash the process.
       await started.catch(() => undefined);
-      for (const closer of closers.toReversed()) await closer();
+      await closeAll();
       log.info('stopped');
       process.exit(0);
     } catch (error) {

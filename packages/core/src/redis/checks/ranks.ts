@@ -115,7 +115,7 @@ const READ_FLOWS = `
   }`;
 
 /**
- * \`advanceClock\`, \`waitBefore\` and \`nextTag\` of the domain in one step, so that two gateways
+ * `advanceClock`, `waitBefore` and `nextTag` of the domain in one step, so that two gateways
  * never give the same place to two checks.
  */
 const TAKE_RANK = `
