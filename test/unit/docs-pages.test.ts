@@ -20,6 +20,13 @@ it.each(pages)('every relative link in %s leads to an existing file', (page) => 
   expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
 });
 
+it('docs/index.md links every page of the documentation', () => {
+  const paths = listMatches('docs/index.md', /\]\(([^)#]+)/g).map((link) => join('docs', link));
+  const links = new Set(paths);
+  const others = pages.filter((page) => page.startsWith('docs') && page !== 'docs/index.md');
+  expect(others.filter((page) => !links.has(page))).toEqual([]);
+});
+
 it('every path that CONTRIBUTING.md names exists', () => {
   const folders = /`((?:\.github|apps|docs|models|packages|test|tools)\/[\w./-]+)`/g;
   const paths = listMatches('CONTRIBUTING.md', folders);
