@@ -81,7 +81,7 @@ export function listRedisFaults(get: () => SingleRedis): Fault[] {
     },
     {
       name: 'SCRIPT FLUSH',
-      promise: 'Nobody notices.',
+      promise: 'Every request gets its usual answer.',
       holdMs: 500,
       isQuick: true,
       async inject() {
