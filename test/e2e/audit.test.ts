@@ -296,7 +296,7 @@ it('a stream has the records of a real product, until --redact blanks them', asy
   expect({ code, redacted: /\n +\S+ +2 +0 +1 +no/.test(out) }).toEqual({ code: 0, redacted: true });
 });
 
-it('a worker killed amid its checks leaves a sound file with every verdict that it stored', async () => {
+it('a worker killed during its checks leaves a sound file with every verdict that it stored', async () => {
   const audit = await createFolder();
   onTestFinished(() => rm(audit, { recursive: true }));
   const env = createEnv({ LIVEGATE_AUDIT: 'file', LIVEGATE_AUDIT_DIR: audit });

@@ -205,14 +205,14 @@ describe('a browser', () => {
     expect(await retrieve()).toMatchObject({ signals });
   });
 
-  it('whose model file is blocked takes the photo all the same', async () => {
+  it('whose model file is blocked still takes the photo', async () => {
     const prepare = (page: Page) => page.route('**/tiny-face.*', (route) => route.abort());
     const { redirected, retrieve } = await visit({ prepare });
     await redirected();
     expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
   });
 
-  it('that saves data loads no model, and takes the photo all the same', async () => {
+  it('that saves data loads no model, and still takes the photo', async () => {
     const asked: string[] = [];
     const { redirected, retrieve } = await visit({
       prepare: async (page) => {

@@ -177,7 +177,7 @@ describe('tampering is found', () => {
     });
   });
 
-  it('when a chain that a later one names is cut off or written anew', () => {
+  it('when a chain that a later one names is cut off or rewritten', () => {
     const a = write(2, 'a');
     const b = extendChain(startChain('b'), [start([a.head]), end]);
     expect(problemsOf([...a.lines.slice(0, 3), ...b.lines])).toEqual([
@@ -194,7 +194,7 @@ describe('tampering is found', () => {
     expect(problemsOf(lines)).toEqual([{ line: 3, problem: 'after the end' }]);
   });
 
-  it('when a signed chain is written anew without the key', () => {
+  it('when a signed chain is rewritten without the key', () => {
     const forged = write(2).lines;
     expect(new Set(problemsOf(forged, { keys: [key] }).map(({ problem }) => problem))).toEqual(
       new Set(['without a key']),

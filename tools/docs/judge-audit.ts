@@ -4,7 +4,7 @@ export interface AuditReport {
   message?: string;
 }
 
-/** An advisory that was looked at, and why it may stay until a day. */
+/** An advisory that is accepted until a day, with the reason. */
 export interface AuditException {
   /** The URL of the advisory. */
   url: string;
@@ -13,7 +13,7 @@ export interface AuditException {
   until: string;
 }
 
-/** Lines about every advisory without a valid exception, and every exception that is of no use. */
+/** Lines about every advisory without a valid exception, and every exception that is not needed. */
 export function judgeAudit(report: AuditReport, known: AuditException[], today: string): string[] {
   const { vulnerabilities } = report;
   if (!vulnerabilities) return [`npm audit got no answer: ${report.message ?? 'unknown'}`];

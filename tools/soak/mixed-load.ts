@@ -43,7 +43,7 @@ export function createMixedLoad(url: string, image: Buffer): MixedLoad {
 
   return {
     async act() {
-      // Neighbours in time do different things.
+      // Consecutive actions differ.
       const action = turns[(next++ * 7) % turns.length]!;
       counts.set(action, (counts.get(action) ?? 0) + 1);
       try {

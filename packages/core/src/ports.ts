@@ -75,9 +75,9 @@ export interface CheckQueue {
 
 export type Cancellation = 'canceled' | 'deleted';
 
-/** The cancelled and deleted checks, as the worker sees them. */
+/** The canceled and deleted checks, as the worker sees them. */
 export interface Cancellations {
-  /** The ids among these that were cancelled or deleted before their end. */
+  /** The ids among these that were canceled or deleted before their end. */
   find(ids: string[]): Promise<Map<string, Cancellation>>;
   /** Removes what is left of a deleted check after its job has been removed. */
   forget(id: string): Promise<void>;

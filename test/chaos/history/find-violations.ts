@@ -130,7 +130,7 @@ function judgeAnswer(name: string, answer: Answered): string[] {
   return REFUSED.has(status) ? [] : [`${name} failed with ${status} ${error}`];
 }
 
-/** An accepted check ends exactly once, as its image demands, and everybody is told the same. */
+/** An accepted check ends exactly once, as its image demands, and all readers see the same end. */
 function judgeCheck(check: SeenCheck, promises: Promises): string[] {
   const { mayForget = () => false, endingOf, alsoEndsAs = [] } = promises;
   const { id, calls, reads, asked } = check;

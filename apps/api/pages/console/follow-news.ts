@@ -1,9 +1,9 @@
 import { byId } from '../playground/elements.js';
 import type { Snapshot } from '../../src/operator/console/snapshot.js';
 
-/** A browser gives up a stream that was answered with an error; the page asks again. */
+/** A browser does not reconnect a stream that was answered with an error, so the page does. */
 const RETRY_MS = 3000;
-/** The gateway sends news every two seconds. */
+/** The gateway sends a snapshot every two seconds. */
 const STALE_MS = 8000;
 
 /** Calls `show` with each snapshot, and says how old the latest one is. */
@@ -32,7 +32,7 @@ export function followNews(show: (snapshot: Snapshot) => void): void {
     if (newsAt === 0) return say('waiting', 'Connecting…');
     if (ageMs < STALE_MS) return say('live', `Live, from gateway ${gateway.slice(-6)}`);
     const seconds = Math.round(ageMs / 1000);
-    say('lost', `No news for ${seconds} s: the gateway is gone or busy. Trying again…`);
+    say('lost', `No data for ${seconds} s: the gateway does not answer. Trying again…`);
   }
 }
 

@@ -21,7 +21,7 @@ const ways: ((pen: Pen) => void)[] = [
 
 /**
  * A face drawn by code, so that the page can show an answer without a photo of a person. Each number
- * is another photo of it, again and again.
+ * gives another picture, always the same one.
  */
 export async function drawSample(number: number): Promise<Blob> {
   const canvas = document.createElement('canvas');

@@ -40,7 +40,7 @@ export async function openCredentialBook(options: CredentialBookOptions): Promis
     file,
     parse: (text) => index(refusePublished(parseCredentialFile(text, file), production)),
     onChange: (now, before) => observed.changed(describeChanges(now, before)),
-    /** While the new file is invalid, the previous credentials stay in force: nobody is locked out. */
+    /** While the new file is invalid, the previous credentials stay in force. */
     onProblem: (err) =>
       log.error({ file, err }, 'credentials not reloaded, the previous ones stay in force'),
   });

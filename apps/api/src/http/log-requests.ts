@@ -42,7 +42,7 @@ function isRefusal({ locals }: Response): boolean {
 /** Shortest time between two lines about refusals. */
 const REFUSALS_EVERY_MS = 1000;
 
-/** True for the first refusal after a while, which then stands for those before it. */
+/** True if a line about refusals is due; it then has the number of refusals since the last line. */
 function createSampleRefusals(now: () => number) {
   let loggedAt = -Infinity;
   let refused = 0;

@@ -74,7 +74,7 @@ export function trackConnections(server: Server, limits: ConnectionLimits): Conn
   }
 }
 
-/** Whether there was one. */
+/** Closes the connection that is idle longest. False if none is idle. */
 function closeFirst(idle: Set<Socket>): boolean {
   const [socket] = idle;
   if (!socket) return false;

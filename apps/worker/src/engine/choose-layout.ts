@@ -165,9 +165,9 @@ async function chooseBatch(
 }
 
 /**
- * Measures both in turns. The challenger wins if it is clearly faster in every round. A program that
- * takes half of the cores away at random gives one round to it in four, so seven in a row in one
- * case of 16,000.
+ * Measures both in turns. The challenger wins if it is clearly faster in every round. While another
+ * program uses half of the cores at random times, it wins one round in four by chance, and seven in
+ * a row once in 16,000 cases.
  */
 async function beats(
   challenger: () => Promise<number>,

@@ -64,8 +64,8 @@ export const openEngines: OpenEngines = async (config, deps) => {
     };
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
-      // At a start nobody waits for other engines: checks run between the runs of practice. A
-      // crash meanwhile rejects the next run as well.
+      // At a start no other engine is delayed, so checks run between the practice runs. A crash
+      // meanwhile rejects the next run as well.
       if (oneByOne) await practise();
       else void practise().catch(() => undefined);
     } catch (error) {

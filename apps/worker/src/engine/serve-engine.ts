@@ -32,7 +32,7 @@ async function openStages(spec: EngineSpec, clock: ModelClock): Promise<Stages> 
       model,
       session: await open(model),
       takeBatch: reuseBatch(model.input, padRunFor(spec, model.views.length)),
-      // In a CPU's cache there is room for one view; an accelerator idles with one.
+      // One view fits in a CPU's cache; an accelerator is not busy with one.
       viewsPerRun: options.executionProvider === 'cpu' ? 1 : undefined,
     })),
   );
@@ -66,7 +66,7 @@ function createAnswer(stages: Stages, { spec, clock }: { spec: EngineSpec; clock
   };
 }
 
-/** Times the models, against their fastest run outside of assessments: warm-up and practice. */
+/** Times the models, against their fastest run outside of assessments: warm-up and practice runs. */
 export interface ModelClock {
   watch(name: string, session: ModelSession): ModelSession;
   start(): void;

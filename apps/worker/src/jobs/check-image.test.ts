@@ -157,7 +157,7 @@ describe('check image', () => {
     ]);
   });
 
-  it('never assesses the image of a cancelled check', async () => {
+  it('never assesses the image of a canceled check', async () => {
     const { run, queue, assessed } = setUp({ a: 10, b: 20 });
     await queue.add('a', exampleJob);
     await queue.cancel('a');
@@ -168,7 +168,7 @@ describe('check image', () => {
     expect(assessed).toEqual([20]);
   });
 
-  it('never assesses the image of a check that is cancelled while it is decoded', async () => {
+  it('never assesses the image of a check that is canceled while it is decoded', async () => {
     const { run, queue, assessed, duringDecode } = setUp({ a: 10 });
     duringDecode.push(() => queue.cancel('a'));
     expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
@@ -186,7 +186,7 @@ describe('check image', () => {
     expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
   });
 
-  it('gives no result to a check that was cancelled while it ran', async () => {
+  it('gives no result to a check that was canceled while it ran', async () => {
     const { run, queue, duringRun } = setUp({ a: 10, b: 20 });
     duringRun.push(() => queue.cancel('a'));
     expect(await run('a', 'b')).toMatchObject([{ code: 'canceled' }, { verdict: {} }]);
@@ -219,7 +219,7 @@ describe('check image', () => {
     ]);
   });
 
-  it('records nothing of a check that was cancelled before or while it ran', async () => {
+  it('records nothing of a check that was canceled before or while it ran', async () => {
     const { run, queue, duringRun, record } = setUp({ a: 10, b: 20 });
     await queue.add('b', exampleJob);
     await queue.cancel('b');

@@ -65,7 +65,7 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     const assessed = await assess(image, run).catch(refuse(image));
     const { assessment, modelSet, timings } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
-    // A check that was cancelled during its run must not get a result, nor a record of one.
+    // A check that was canceled during its run must not get a result or a record of one.
     const recorded = requireWanted(id).then(() => audit.record({ ...check, image, end: assessed }));
     await Promise.all([recorded, beforeResult()]);
     scheduler.shadow.offer({ id, image, verdict, modelSet });
@@ -82,7 +82,7 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     };
   };
 
-  /** The images that have not expired and whose checks have not been cancelled. */
+  /** The images that have not expired and whose checks have not been canceled. */
   async function claimImages(ids: string[]): Promise<(Uint8Array | Error)[]> {
     const [canceled, images] = await Promise.all([cancellations.find(ids), imageStore.get(ids)]);
     // A cancellation between the two commands deletes the image, which must not read as expired.

@@ -75,7 +75,7 @@ describe('finishCheck', () => {
     expect(announced).toEqual([{ id: 'a', ...exampleJob }]);
   });
 
-  it('replies "canceled" to a check that was cancelled after its result was decided', async () => {
+  it('replies "canceled" to a check that was canceled after its result was decided', async () => {
     const { inbox, queue, deps } = setUp();
     await queue.add('a', exampleJob);
     await queue.cancel('a');

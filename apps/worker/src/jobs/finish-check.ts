@@ -39,7 +39,7 @@ export async function finishCheck(
   const cancellation = await deps.cancellations
     .find([id])
     .catch(() => new Map<string, Cancellation>());
-  // A check that was cancelled after its result was decided is cancelled all the same.
+  // A check that was canceled after its result was decided still ends as canceled.
   const outcome: CheckOutcome = cancellation.has(id) ? { error: 'canceled' } : ended.outcome;
   const steps = await Promise.allSettled([
     deps.replies.send(id, outcome, job.replyTo),

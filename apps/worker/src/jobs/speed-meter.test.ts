@@ -33,10 +33,10 @@ test('a worker that always has enough checks measures its speed', async () => {
   }
 });
 
-test('a worker that waits for checks does not take that for its speed', async () => {
+test('the time in which a worker waits for checks does not lower its speed', async () => {
   expect(await work(1)).toBe(1000);
 });
 
-test('checks that fail are no work, and do not make a worker seem stopped', async () => {
+test('failed checks count as no work, and do not lower the speed of a worker', async () => {
   expect(await work(4, { fails: true })).toBe(1000);
 });

@@ -1,6 +1,6 @@
-/** Shortest busy time of a measurement, ... */
+/** A measurement has at least this busy time, ... */
 const MIN_BUSY_MS = 1000;
-/** ... and fewest checks that end in it. */
+/** ... and at least this many checks that end in it. */
 const MIN_CHECKS = 4;
 /** How much a measurement counts against the earlier ones. */
 const WEIGHT = 0.3;

@@ -169,7 +169,7 @@ export type TakenJob = Pick<
 > &
   Partial<Pick<Job, 'priority'>>;
 
-/** One attempt. Rejects with an `UnrecoverableError` for a refusal, else with what is retried. */
+/** One attempt. Rejects with an `UnrecoverableError` for a refusal, else with an error to retry. */
 export async function runCheck(
   job: TakenJob,
   deps: Pick<TakeJobsDeps, 'checkImage' | 'announce'>,

@@ -140,7 +140,7 @@ test('an image with too many pixels is refused before it is decoded', async () =
   expect(runs).toEqual([]);
 });
 
-test('an image that nobody wants any more after its decode never reaches an engine', async () => {
+test('an image that is not wanted any more after its decode never reaches an engine', async () => {
   const { scheduler, runs } = await open();
   const canceled = new LivegateError('canceled');
   const beforeBatch = vi.fn<() => Promise<void>>(() => Promise.reject(canceled));

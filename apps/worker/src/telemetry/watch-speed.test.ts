@@ -35,7 +35,7 @@ test('a slow minute between others, and minutes with few runs, are not reported'
   expect(linesAfter([0.1, 0.1, 0.1, 0.1], 900)).toEqual([]);
 });
 
-test('the speed is that of an assessment against the fastest run of the practice', async () => {
+test('the speed is that of an assessment against the fastest practice run', async () => {
   let ms = 0;
   let takes = 0;
   const run = async () => {

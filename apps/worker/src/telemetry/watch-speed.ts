@@ -2,7 +2,7 @@ import { getMeter, type Log } from '@livegate/core/telemetry';
 import type { ModelTime } from '../engine/open-engine.js';
 
 const WINDOW_MS = 60_000;
-/** The models must have run for as long in a window: a few runs say little. */
+/** A window counts if the models ran for this time in it: a few runs say little. */
 const LEAST_MS = 1000;
 /** Share of the expected speed below which a window counts as slow. */
 const SLOW = 0.5;
@@ -14,8 +14,8 @@ export interface SpeedWatch {
 }
 
 /**
- * Compares the models' speed with that of their practice at the start: other programs, a lower CPU
- * quota or too many engines take the cores that the layout counts on.
+ * Compares the models' speed with that of the practice runs at the start. A low speed means that other
+ * programs, a lower CPU quota or too many engines use the cores that the layout needs.
  */
 export function watchSpeed(log: Log, now = () => performance.now()): SpeedWatch {
   let since = now();

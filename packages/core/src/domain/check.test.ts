@@ -31,7 +31,7 @@ describe('the life of a check', () => {
     ['running', true, 'processing'],
     ['completed', true, 'canceled'],
     ['failed', true, 'canceled'],
-  ] as const)('a %s job, cancelled %s, is %s', (state, cancelRequested, status) => {
+  ] as const)('a %s job, canceled %s, is %s', (state, cancelRequested, status) => {
     expect(statusOf(state, cancelRequested)).toBe(status);
   });
 });

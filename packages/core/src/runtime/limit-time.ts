@@ -1,6 +1,6 @@
 /**
- * Rejects after the limit; the work itself continues. An answer that has arrived by then counts: in a
- * process whose event loop is late, timers run before the answers are read, hence the second step.
+ * Rejects after the limit; the work itself continues. An answer that has arrived by then counts. If
+ * the event loop is late, timers run before answers are read, so the rejection waits for one turn.
  */
 export async function limitTime<T>(limitMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

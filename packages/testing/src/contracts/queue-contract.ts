@@ -306,7 +306,7 @@ export function describeCheckQueue(create: CreatePort<WorkableQueue>): void {
       expect(await queue.find([id])).toEqual(new Map());
     });
 
-    it('keeps a deleted check hidden when it is cancelled', async () => {
+    it('keeps a deleted check hidden when it is canceled', async () => {
       const { queue, id } = await openWithCheck();
       await queue.begin(id);
       await queue.delete(id);

@@ -40,7 +40,7 @@ const shift = (recent: [number, number], reference: [number, number]) => ({
   risenCode: undefined,
 });
 
-/** A day like any other, with what differs today. */
+/** The facts of a healthy installation, with these changes. */
 function facts(changes: Partial<Facts> = {}): Facts {
   return {
     at: 0,
@@ -219,7 +219,7 @@ const incidents: [string, Partial<Facts>, string, string][] = [
 ];
 
 describe('findings', () => {
-  it('are empty on a day like any other', () => {
+  it('are empty for a healthy installation', () => {
     expect(findIncidents(facts())).toEqual([]);
   });
 

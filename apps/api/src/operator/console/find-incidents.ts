@@ -4,9 +4,9 @@ import type { Finding, MixShift, Snapshot } from './snapshot.js';
 const SLOW_REDIS_MS = 50;
 /** Redis refuses writes at 100 %; the alert LivegateRedisFills warns earlier. */
 const FULL_SHARE = 0.9;
-/** Most callers wait 25 s at most (LIVEGATE_WAIT_LIMIT_MS). */
+/** Above the default of LIVEGATE_MAX_QUEUE_WAIT_MS, below that of LIVEGATE_WAIT_LIMIT_MS (25 s). */
 const LONG_QUEUE_SECONDS = 10;
-/** Async checks yield for 60 s to checks with a waiting caller. */
+/** Three times the default of LIVEGATE_MAX_ASYNC_WAIT_MS: waiting callers may delay async checks. */
 const OLD_ASYNC_SECONDS = 90;
 /** The limit of the alert LivegateEngineHangs. */
 const HANGING_SECONDS = 30;
@@ -20,7 +20,7 @@ const HIGH_Z = 4;
 
 type Facts = Omit<Snapshot, 'findings'>;
 
-/** What a newcomer should look at first, the most urgent first. */
+/** What needs attention, the most urgent first. */
 export function findIncidents(facts: Facts): Finding[] {
   if (!facts.redis.isReachable) return [redisAway];
   const found = [

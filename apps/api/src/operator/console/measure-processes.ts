@@ -7,7 +7,7 @@ import {
 import { mergeDistributions } from '@livegate/core/telemetry';
 import type { Rates, Series } from './snapshot.js';
 
-/** Without a sample for as long, a process counts as silent: two may be late or lost. */
+/** A process without a sample for this time counts as silent: two samples may be late or lost. */
 export const SILENT_MS = 3 * SAMPLE_MS;
 export const RATE_MS = 60_000;
 const STEP_MS = 15_000;

@@ -30,10 +30,10 @@ import type {
   WorkerState,
 } from './snapshot.js';
 
-/** How long a snapshot serves all who ask: a page more costs Redis nothing. */
+/** How long one snapshot answers all requests, so that more pages cost Redis nothing. */
 const FRESH_MS = 1000;
 const TALLIES_FRESH_MS = 10_000;
-/** Deleting, or a clock that jumps, must not let the samples in memory grow. */
+/** The samples in memory stay limited even if a clock jumps. */
 const MAX_SAMPLES = 50_000;
 
 export interface SnapshotDeps {

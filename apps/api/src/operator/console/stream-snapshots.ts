@@ -11,7 +11,7 @@ export const MAX_STREAMS = 20;
 const MAX_STREAM_MS = 10 * 60 * 1000;
 /** How long a browser waits before it connects again. */
 const RECONNECT_MS = 2000;
-/** A reader that takes nothing for as long is disconnected. */
+/** A reader that takes nothing for this time is disconnected. */
 const MAX_STALLED_MS = 30_000;
 
 export interface StreamDeps {

@@ -2,7 +2,7 @@ import type { DecodeCost, ImageSize } from './image-header-jpeg.js';
 
 /**
  * The work of a check, in milliseconds of one core of the machine on which it was measured (AMD EPYC,
- * 2026-11-26). Only ratios matter: each worker measures how much of it it does in a second.
+ * 2026-11-26). Only ratios matter: each worker measures how much work it does in a second.
  */
 
 /** Detection, classification and the queue, whatever the size of the picture. */
@@ -20,7 +20,7 @@ const SELFIE_BYTES = 100_000;
 /** The work that an engine does in a second, before a worker has measured it. */
 export const WORK_OF_ENGINE_SECOND = 1000;
 
-/** The work of a check whose image nobody has read yet: a queued one of an older gateway. */
+/** Assumed for a queued check of an older gateway, whose job does not say its work. */
 export const TYPICAL_WORK = 20;
 
 /** The work of a check of this image. */

@@ -12,7 +12,7 @@ import { type Keys } from '../keys.js';
 import { forgetFailure } from '../processes/monitoring.js';
 import type { StoredResult } from './stored-outcome.js';
 
-/** How long a cancelled check may wait in the queue before a worker reads its mark. */
+/** How long a canceled check may wait in the queue before a worker reads its mark. */
 const MAX_QUEUED_SECONDS = 24 * 60 * 60;
 
 export function createRedisCancellations(redis: Redis, keys: Keys): Cancellations {
@@ -54,7 +54,7 @@ export interface CancellationOptions {
 }
 
 /**
- * Marks an unfinished check as cancelled; false for a finished or unknown one. One script, so that
+ * Marks an unfinished check as canceled; false for a finished or unknown one. One script, so that
  * a check which ends at the same moment has either ended or is marked, never both.
  */
 export async function requestCancellation(

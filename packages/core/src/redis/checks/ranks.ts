@@ -13,7 +13,7 @@ import { CHECK_QUEUE } from '../../ports.js';
 import type { Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
-/** The highest priority that BullMQ accepts. Checks that nobody may want have it. */
+/** The highest priority that BullMQ accepts, for checks without a waiting caller or a webhook. */
 const LAST_RANK = 2 ** 21 - 1;
 /** From this tag on, all tags are lowered, so that none reaches the last rank. */
 const MAX_CLOCK = 2 ** 20;

@@ -21,9 +21,9 @@ export interface RedisAddress {
 }
 
 /**
- * A connection on which a command has no answer for so long is opened again: after a firewall or a
- * host has forgotten it, TCP alone would take a quarter of an hour to notice. Longer than a busy
- * event loop stands still, and than BullMQ's blocking commands (10 s).
+ * A connection is opened again when a command on it has no answer for this time: after a firewall or
+ * a host has forgotten it, TCP alone would take 15 minutes to notice. Longer than a busy event loop
+ * blocks, and than BullMQ's blocking commands (10 s).
  */
 const SILENT_MS = { requests: 5000, background: 15_000 };
 

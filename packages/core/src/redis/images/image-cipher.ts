@@ -4,7 +4,7 @@ import type { ImageKey, ImageKeys } from './image-keys.js';
 
 // Envelope encryption: a random data key for each image, wrapped by a key of the file. A data key is
 // used once, so the 2^32 messages after which random GCM nonces of one key may repeat are never
-// reached; AES key wrap (RFC 3394) has no nonce and hence no such limit.
+// reached; AES key wrap (RFC 3394) has no nonce, so it has no such limit.
 //
 //   "LGE1" | length of the key id, 1 byte | key id | wrapped data key, 40 | nonce, 12 | tag, 16 | image
 //

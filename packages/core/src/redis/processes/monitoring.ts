@@ -191,7 +191,7 @@ export function receiverField(tenant: string, endpoint: string): string {
   return `${tenant}|${endpoint}`;
 }
 
-/** Without those that were not tried for as long as the hash may live. */
+/** Without receivers whose latest attempt is older than the TTL of the hash. */
 async function readFailingReceivers(redis: Redis, keys: Keys): Promise<FailingReceiver[]> {
   const fields = await redis.hgetall(keys.failingReceivers);
   const since = Date.now() - RECEIVERS_TTL_SECONDS * 1000;
