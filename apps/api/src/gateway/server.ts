@@ -151,8 +151,9 @@ function jobRoutes(options: ServerOptions, deps: ServerDeps): Router {
 }
 
 /**
- * The operators' pages, for which a browser asks for a password. The console has no rate: it must open
- * while Redis, which counts requests, does not answer. Its streams are limited, its snapshots shared.
+ * The operators' pages, for which a browser asks for a password. The console has no rate, because it
+ * must open while Redis, which counts requests, does not answer. Its streams are limited, and its
+ * snapshots shared.
  */
 function operatorRoutes(options: ServerOptions, deps: ServerDeps): Router {
   const { credentials, rateLimiter, queueBoard, console } = deps;

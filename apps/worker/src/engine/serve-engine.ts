@@ -66,7 +66,7 @@ function createAnswer(stages: Stages, { spec, clock }: { spec: EngineSpec; clock
   };
 }
 
-/** Times the models, against their fastest run outside of assessments: warm-up and practice runs. */
+/** Times the models, against their fastest run outside assessments: warm-up and practice runs. */
 export interface ModelClock {
   watch(name: string, session: ModelSession): ModelSession;
   start(): void;

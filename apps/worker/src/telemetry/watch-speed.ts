@@ -14,8 +14,8 @@ export interface SpeedWatch {
 }
 
 /**
- * Compares the models' speed with that of the practice runs at the start. A low speed means that other
- * programs, a lower CPU quota or too many engines use the cores that the layout needs.
+ * Compares the models' speed with that of the practice runs at the start. A low speed means that
+ * other programs, a lower CPU quota or too many engines take the cores that the layout needs.
  */
 export function watchSpeed(log: Log, now = () => performance.now()): SpeedWatch {
   let since = now();

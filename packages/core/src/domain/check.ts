@@ -104,7 +104,7 @@ export function isFinished(status: CheckStatus): boolean {
 /** The state of a job in the queue. `waiting` includes a job that waits for its next attempt. */
 export type JobState = 'waiting' | 'running' | 'completed' | 'failed';
 
-/** A check whose cancellation was requested is `canceled` at once if it waits, or at the end of its run. */
+/** With `cancelRequested`, a check is `canceled` at once if it waits, or at the end of its run. */
 export function statusOf(state: JobState, cancelRequested: boolean): CheckStatus {
   if (state === 'running') return 'processing';
   if (cancelRequested) return 'canceled';

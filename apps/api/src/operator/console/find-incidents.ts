@@ -6,7 +6,7 @@ const SLOW_REDIS_MS = 50;
 const FULL_SHARE = 0.9;
 /** Above the default of LIVEGATE_MAX_QUEUE_WAIT_MS, below that of LIVEGATE_WAIT_LIMIT_MS (25 s). */
 const LONG_QUEUE_SECONDS = 10;
-/** Three times the default of LIVEGATE_MAX_ASYNC_WAIT_MS: waiting callers may delay async checks. */
+/** Three times the default of LIVEGATE_MAX_ASYNC_WAIT_MS: waiting callers delay async checks. */
 const OLD_ASYNC_SECONDS = 90;
 /** The limit of the alert LivegateEngineHangs. */
 const HANGING_SECONDS = 30;

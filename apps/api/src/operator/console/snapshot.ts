@@ -50,7 +50,7 @@ export interface RedisServer {
 /** Per second, over the last minute. */
 export interface Rates {
   checks: number;
-  /** Requests refused because the service was full, a tenant over its rate, or Redis unreachable. */
+  /** Requests refused because the service was full, a tenant over its rate, or Redis silent. */
   refused: number;
   /** Requests and checks that ended with a fault of the service. */
   failed: number;
