@@ -14,7 +14,7 @@ export interface Fault {
   isQuick?: true;
 }
 
-/** What a fault may cost. Without one, nothing. */
+/** Broken promises that a fault excuses; by default none. */
 export interface Excuses {
   /** A request in flight ends without an answer, or too late: the fault is on its way. */
   losesCallers?: true;

@@ -1,7 +1,7 @@
 import type { SingleRedis } from '../product/chaos-redis.js';
 import { type Fault, nothing } from './fault.js';
 
-/** What a command was to remove while Redis was away expires. */
+/** A key whose removal failed while Redis was unreachable expires. */
 const outage = { leavesExpiring: true } as const;
 
 /** Needs the right to mount a small disk. */

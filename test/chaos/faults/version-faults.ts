@@ -43,7 +43,7 @@ export const versionFaults: Fault[] = [
 
 type Step = (product: ChaosProduct, env: Record<string, string>) => Promise<void>;
 
-/** Replaces each process by one of the next version; the heal goes back in the same order. */
+/** Replaces each process by one of the next version; the end of the fault goes back in that order. */
 async function update(product: ChaosProduct, steps: Step[]) {
   for (const step of steps) await step(product, next);
   return async () => {

@@ -32,9 +32,9 @@ interface Target {
 }
 
 /**
- * Measures issue 18's promises under five times the load that the product carries: how many checks are
- * answered before their callers give up, how fast others are refused, and what one tenant's flood does
- * to another. `--seconds 30` loads for two minutes each.
+ * Measures overload, at five times the load that the product carries: how many checks are answered
+ * before their callers give up, how fast others are refused, and what one tenant's flood does to
+ * another. `--seconds 30` loads for two minutes each.
  */
 export const measureOverload: Part = async (bench, say) => {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-overload-'));
@@ -124,7 +124,7 @@ async function measureKind(bench: Bench, measured: Measured): Promise<Figure[]> 
       aimed(`${name}: refusals p99, ms`, p99(answers, 503), { atMost: 100 }),
       aimed(`${name}: accepted p99, ms`, p99(answers, 200), { atMost: patienceMs }),
       aimed(`${name}: recovery, ms`, recoveryMs, { atMost: 5000 }),
-      aimed(`${name}: engine runs for nobody`, toNobody, { atMost: 0.01 }),
+      aimed(`${name}: engine runs for callers who left`, toNobody, { atMost: 0.01 }),
     );
   }
   return figures;

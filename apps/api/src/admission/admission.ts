@@ -52,8 +52,8 @@ export interface AdmissionOptions extends AdmitCheckOptions {
 
 /**
  * Polls the queue, the workers and the image Redis in the background, so that refusing a request needs
- * no round trip. A check is refused that would wait for longer than its caller does: by an estimate
- * before its body is read, and for good when its rank is taken.
+ * no round trip. A check that would wait longer than its caller does is refused: by an
+ * estimate before its body is read, and finally when it gets its rank.
  *
  * A frozen Redis is noticed after two consecutive polls, each limited to half of `redisTimeoutMs`:
  * within a second at the default of 500 ms.

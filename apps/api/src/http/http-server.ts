@@ -53,7 +53,7 @@ export function createHttpServer(app: Express, given: Partial<HttpLimits>): Http
     // A flag of the process must not make the parser guess where a request ends.
     insecureHTTPParser: false,
   });
-  // Node drops what is beyond; with one more than allowed, `findHeadProblem` notices.
+  // Node drops further headers. One more than allowed shows `findHeadProblem` that there were some.
   server.maxHeadersCount = MAX_HEADERS + 1;
   const connections = trackConnections(server, limits);
   // Node's own method considers a connection that never sent a byte busy.

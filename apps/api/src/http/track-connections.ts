@@ -10,7 +10,7 @@ export interface ConnectionLimits {
 }
 
 export interface Connections {
-  /** Whether the connection was one too many, and has its answer. */
+  /** Whether the connection was above the limit and has been refused. */
   isRefused(socket: Socket): boolean;
   /** The response to the newest request of a connection, answered or not. */
   newestResponse(socket: Duplex): ServerResponse | undefined;

@@ -19,7 +19,7 @@ export interface SamplePage {
 
 /** What all processes of an installation say about themselves, for the operators' console. */
 export interface Monitoring {
-  /** Both or, if it rejects, perhaps none. */
+  /** Publishes both; if it rejects, perhaps neither. */
   publish(sample: ProcessSample, tallies: Tally[]): Promise<void>;
   /** Oldest first: the kept samples, or those after a cursor. */
   readSamples(cursor?: string): Promise<SamplePage>;

@@ -56,7 +56,7 @@ export function withoutPipelines(profile: Buffer): Buffer {
 
 /**
  * Whether a profile says what a picture without one is taken for, so that applying it would change
- * no channel by more than a level: the primaries of sRGB, its curve, and no tables that count more.
+ * no channel by more than a level: the primaries of sRGB, its curve, and no overriding tables.
  */
 export function isSrgb(profile: Buffer): boolean {
   if (!isProfile(profile, 'RGB XYZ ') || profile.length < profile.readUInt32BE(0)) return false;
