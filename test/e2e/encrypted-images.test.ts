@@ -123,7 +123,7 @@ describe('keys rotate without a restart', () => {
 });
 
 describe('a plain image', () => {
-  it('is checked during a roll-out, by a worker that has keys already', async () => {
+  it('is checked during a rolling update, by a worker that has keys already', async () => {
     const { api } = await startProduct({ gatewayKeys: '' });
     expect(await postImage(api.url, photo)).toMatchObject(low);
   });

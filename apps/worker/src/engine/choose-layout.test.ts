@@ -33,7 +33,7 @@ function createMachine(rate: (threads: number, batch: number) => number) {
 /** The measuring of the parts that are not configured is asked for. */
 const asked = { ...nothingSet, measure: true };
 
-test('on a CPU, every core gets an engine with one thread and one image a run, unmeasured', async () => {
+test('on a CPU, each core gets an engine with one thread and one image a run by default', async () => {
   const openTrial = () => expect.unreachable('a busy machine must not choose the layout');
   const known = { engines: 4, intraOpThreads: 1, maxBatch: 1 };
   expect(await chooseLayout(nothingSet, fourCores, openTrial)).toEqual(known);
@@ -73,7 +73,7 @@ test('a layout that is not clearly faster in one of seven rounds is not chosen',
   expect(calls).toBe(7);
 });
 
-test('a program that takes cores away at random never changes the layout', async () => {
+test('another program that uses cores at random times never changes the layout', async () => {
   const random = xoroshiro128plus(19);
   /** Any measurement may get only half of the cores. */
   const rateUnderHog = () => 50 * uniformInt(random, 1, 2);

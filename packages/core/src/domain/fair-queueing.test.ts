@@ -169,7 +169,7 @@ test('an async flow gets a tenth of the work beside an awaited one, and all of i
   expect(rest.slice(-200).every((flow) => flow === 'async:a')).toBe(true);
 });
 
-test('the queue is forgotten once it is empty and its time has passed', () => {
+test('flows are forgotten once the queue is empty and its time has passed', () => {
   const state = withCheck(noFlows, checkOf('a', 50));
   const soon = advanceClock(state, { elapsedMs: 20, untaggedMs: 0 });
   expect(queuedMs(soon, 'awaited:a')).toBe(30);

@@ -9,7 +9,7 @@ const result = (spoofProbability: number, status: 'LOW' | 'HIGH' = 'LOW'): Check
 });
 
 describe('tallies', () => {
-  it('keep a tenant to themselves until a group of ten is complete', () => {
+  it('hold back the counts of a tenant until a group of ten is complete', () => {
     const tallies = createTallies();
     for (let n = 1; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.02));
     tallies.count('other', result(0.02));
@@ -26,7 +26,7 @@ describe('tallies', () => {
     expect(JSON.stringify(tallies.take())).not.toContain('13579');
   });
 
-  it('give groups again that could not be published', () => {
+  it('return groups again that could not be published', () => {
     const tallies = createTallies();
     for (let n = 0; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.02));
     tallies.restore(tallies.take());

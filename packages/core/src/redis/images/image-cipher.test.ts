@@ -31,7 +31,7 @@ describe('an encrypted image', () => {
     expect(values[0]!.includes(image.subarray(0, 8))).toBe(false);
   });
 
-  it('fails as our error when any bit of it is changed, and never opens', () => {
+  it('never opens when any bit of it is changed, and fails as a fault of ours', () => {
     const value = cipher.seal('check', image);
     for (let bit = 0; bit < value.length * 8; bit += 1) {
       const changed = Buffer.from(value);
@@ -89,7 +89,7 @@ describe('rotated keys', () => {
 });
 
 describe('a plain image', () => {
-  it('opens during a roll-out, and fails once encrypted images are required', () => {
+  it('opens during a rolling update, and fails once encrypted images are required', () => {
     const plain = createImageCipher({}).seal('check', image);
     expect(plain).toEqual(image);
     expect(opened(plain)).toEqual(image);
