@@ -99,7 +99,7 @@ describe('Prefer', () => {
     expect(await post(url, formOf(image))).toMatchObject({ status: 504 });
   });
 
-  it('respond-async: 503 at half of the places, of which the rest is for others', async () => {
+  it('respond-async: 503 at half of the places, and a waiting caller still finds one', async () => {
     const { url } = await startGateway({ outcome: 'never', maxWaiting: 10, waitLimitMs: 5 });
     const submit = () => post(url, formOf(image), respondAsync);
     for (let accepted = 0; accepted < 5; accepted++) expect((await submit()).status).toBe(202);

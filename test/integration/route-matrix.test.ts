@@ -78,7 +78,7 @@ const boardPath = '/operator/queues';
 
 /**
  * The handlers that see requests of many routes, in order. A new one may answer for any route below
- * its path, so it belongs into this list only with a test of what it answers.
+ * its path, so add it to this list only with a test of what it answers.
  */
 const handlers = [
   '/ identifyRequest',
@@ -244,7 +244,7 @@ it('the table has exactly the routes that are registered in Express', async () =
   );
 });
 
-it('no other handler answers than those of the table', async () => {
+it('no handler outside the table answers', async () => {
   const { handlers: found } = await start();
   expect(found.map(({ path, name }) => `${path} ${name}`)).toEqual(handlers);
 });

@@ -58,7 +58,7 @@ describe('admission', () => {
     expect(() => admission.admit(ofThird!)).toThrow(overloaded);
   });
 
-  it('leaves a tenant as many places as it holds, and others find one', async () => {
+  it('gives a tenant only as many places as it leaves free for others', async () => {
     const { admission } = await watch(10);
     for (let i = 0; i < 5; i++) admission.admit(awaited);
     expect(() => admission.admit(awaited)).toThrow(overloaded);
@@ -67,14 +67,14 @@ describe('admission', () => {
     admission.admit(ofThird!);
   });
 
-  it('counts async checks and those with a waiting caller apart', async () => {
+  it('counts async checks and those with a waiting caller separately', async () => {
     const { admission } = await watch(10);
     for (let i = 0; i < 5; i++) admission.admit(unawaited);
     expect(() => admission.admit(unawaited)).toThrow(overloaded);
     admission.admit(awaited);
   });
 
-  it('refuses a check whose tenant has queued more than its caller waits for, with the time', async () => {
+  it('refuses a check that would wait longer than its caller does, with a time to retry', async () => {
     const { admission, queue } = await watch(1000);
     for (let i = 0; i < 40; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
     await nextPoll();
@@ -86,7 +86,7 @@ describe('admission', () => {
     expect(() => admission.admit({ ...ofOther!, waitMs: 1000 })).not.toThrow();
   });
 
-  it('limits the wait of callers who would wait for longer, and of async checks apart', async () => {
+  it('limits the wait of patient callers, and separately that of async checks', async () => {
     const { admission, queue } = await watch(1000);
     for (let i = 0; i < 60; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
     await nextPoll();
@@ -99,7 +99,7 @@ describe('admission', () => {
     expect(() => admission.admit({ ...awaited, mayBeAsync: true })).toThrow(overloaded);
   });
 
-  it('takes the workers to be as fast as they say', async () => {
+  it('uses the speeds that the workers have registered', async () => {
     const { admission, queue, registry } = await watch(1000);
     await registry.register({ ...exampleWorker, workPerSecond: 2000 });
     await registry.register({ ...exampleWorker, id: 'fast', workPerSecond: 8000 });

@@ -74,7 +74,7 @@ describe('the credentials CLI', () => {
     expect(listed).not.toContain(second.password);
   });
 
-  it('sets the end of a credential, shows it, and shows the last use', async () => {
+  it('sets and shows when a credential expires, and shows its last use', async () => {
     const file = await createFile();
     const { username } = await create(file, 'acme', '--not-after', '2020-01-01');
     const list = (...args: string[]) =>

@@ -60,7 +60,7 @@ describe('an encrypted image', () => {
     expect(() => assert(neverOpens)).not.toThrow();
   });
 
-  it('fails at another check than its own', () => {
+  it('fails for a check other than its own', () => {
     expect(opened(cipher.seal('check', image), { id: 'other' })).toEqual(damaged);
   });
 

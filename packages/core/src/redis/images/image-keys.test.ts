@@ -67,14 +67,14 @@ describe('the hash of an image', () => {
     expect(hasher.matches(Uint8Array.of(4), hash)).toBe(false);
   });
 
-  it('of a gateway without keys is recognized, too', async () => {
+  it('that was made by a gateway without keys is recognized, too', async () => {
     const { keys } = await openFile(`one ${first}\n`);
     const plain = createImageHasher(undefined).hash(image);
     expect(createImageHasher(keys).matches(image, plain)).toBe(true);
     expect(createImageHasher(keys).matches(Uint8Array.of(4), plain)).toBe(false);
   });
 
-  it('of a removed key is of no image', async () => {
+  it('that was made with a removed key matches no image', async () => {
     const { keys } = await openFile(`one ${first}\n`);
     expect(createImageHasher(keys).matches(image, `gone:${'0'.repeat(64)}`)).toBe(false);
   });
