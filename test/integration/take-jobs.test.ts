@@ -18,6 +18,9 @@ async function setUp() {
 
   const taken: TakenCheck[] = [];
   const finished: number[] = [];
+  /** What the job says about itself during each run. */
+  const notes: (string | null)[] = [];
+  const note = () => sandbox.redis.hget(sandbox.keys.job('a'), 'progress');
   const announced: { id: string; outcome: CheckOutcome | undefined }[] = [];
   /** The step at which Redis refuses a command, and how often. */
   const outage: { at?: 'claim' | 'announce'; times: number } = { times: 0 };
@@ -38,6 +41,8 @@ async function setUp() {
           taken.push(check);
           failInOutage('claim');
           await check.beforeRun?.();
+          notes.push(await note());
+          await check.afterRun?.();
           const failure = failures[taken.length - 1];
           if (failure) throw failure;
           await check.beforeResult();
@@ -62,7 +67,7 @@ async function setUp() {
   const change = (fields: Record<string, string | number>) =>
     sandbox.redis.hset(sandbox.keys.job('a'), fields);
   const ended = async () => (await queue.read('a'))?.outcome;
-  return { sandbox, queue, taken, announced, finished, outage, start, change, ended };
+  return { sandbox, queue, taken, notes, note, announced, finished, outage, start, change, ended };
 }
 
 test('a check is announced before it succeeds', async () => {
@@ -179,14 +184,21 @@ describe('a check of a dead worker', () => {
     expect(taken[0]?.beforeRun).toBeUndefined();
   });
 
-  it('runs alone, and its job says so, after its worker died', async () => {
-    const { sandbox, taken, start, change, ended } = await setUp();
+  it('runs alone, and its job says so during the run, after its worker died', async () => {
+    const { taken, notes, start, change, ended } = await setUp();
     await change({ stc: 1 });
     start();
     await expect.poll(ended).toEqual({ result: exampleResult });
     expect(taken[0]?.beforeRun).toBeDefined();
-    const note = await sandbox.redis.hget(sandbox.keys.job('a'), 'progress');
-    expect(note).toBe('"running alone"');
+    expect(notes).toEqual(['"running alone"']);
+  });
+
+  it('is not suspected any more once it has run alone, whether or not its end is stored', async () => {
+    const { note, start, change, ended } = await setUp();
+    await change({ stc: 1 });
+    start();
+    await expect.poll(ended).toEqual({ result: exampleResult });
+    expect(await note()).toBe('0');
   });
 
   it('runs alone once more if Redis failed while it ran alone', async () => {

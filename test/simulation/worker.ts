@@ -108,7 +108,6 @@ export function startWorker(name: string, deps: WorkerDeps) {
       if ('error' in attempt) {
         const { error } = attempt;
         const isRequeued = isStoreFailure(error) || error instanceof LargeImagesBusy;
-        if (isRequeued && job.progress !== 0) await linked.updateProgress(0).catch(() => undefined);
         if (isRequeued) return await delay(REQUEUE_MS);
         if (!(await fail(error))) return;
       } else await complete(attempt.result);

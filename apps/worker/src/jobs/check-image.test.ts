@@ -51,6 +51,7 @@ function setUp(images: Record<string, number>) {
   const beforeRead: (() => Promise<unknown>)[] = [];
   const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
   const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
+  const afterRun = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
       ...imageStore,
@@ -80,7 +81,7 @@ function setUp(images: Record<string, number>) {
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ id, tenant: 'acme', work: 20, takenAt: 0, beforeResult }).catch(
+        checkImage({ id, tenant: 'acme', work: 20, takenAt: 0, afterRun, beforeResult }).catch(
           (error: unknown) => error,
         ),
       ),
@@ -95,6 +96,7 @@ function setUp(images: Record<string, number>) {
     duringDecode,
     duringRun,
     beforeRead,
+    afterRun,
     beforeResult,
     record,
   };
@@ -145,6 +147,13 @@ describe('check image', () => {
     go();
     await result;
     expect(order).toEqual(['before', 'waited', 'result']);
+  });
+
+  it('reports the end of a run, whatever becomes of the check', async () => {
+    const { run, afterRun, beforeResult } = setUp({ a: 10, bad: 255 });
+    beforeResult.mockRejectedValue(new Error('Redis refuses it'));
+    await run('a', 'bad');
+    expect(afterRun).toHaveBeenCalledTimes(2);
   });
 
   it('fails only the checks whose image is missing or refused', async () => {

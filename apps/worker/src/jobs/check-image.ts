@@ -25,6 +25,8 @@ export interface TakenCheck {
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
   beforeRun?: () => Promise<void>;
+  /** Set with `beforeRun`: awaited as soon as the run has ended in any way. Never rejects. */
+  afterRun?: () => Promise<void>;
   /** Awaited before the check gets a result. */
   beforeResult(): Promise<void>;
 }
@@ -56,13 +58,13 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   );
 
   return async (check) => {
-    const { id, rank, takenAt, beforeRun, beforeResult } = check;
+    const { id, rank, takenAt, beforeRun, afterRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
     // Its caller may have hung up while it was decoded.
     const beforeBatch = async () => void (await requireWanted(id));
     const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
-    const assessed = await assess(image, run).catch(refuse(image));
+    const assessed = await followBy(afterRun, assess(image, run)).catch(refuse(image));
     const { assessment, modelSet, timings } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
     // A check that was canceled during its run must not get a result or a record of one.
@@ -91,6 +93,18 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
       if (canceled.has(ids[i]!) || justCanceled.has(ids[i]!)) return new LivegateError('canceled');
       return image ?? new LivegateError('image_expired');
     });
+  }
+}
+
+/** Awaits `after` however the work ends. */
+async function followBy<Result>(
+  after: (() => Promise<void>) | undefined,
+  work: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work;
+  } finally {
+    await after?.();
   }
 }
 

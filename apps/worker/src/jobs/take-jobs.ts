@@ -125,7 +125,6 @@ function createTakeJob(
     } catch (error) {
       if (!isRequeued(error)) throw error;
       reportRequeue(job, error);
-      await unmarkRunAlone(job);
       return requeue(job, token);
     }
   };
@@ -179,7 +178,10 @@ export async function runCheck(
   const announce = () => deps.announce({ id, ...job.data });
   try {
     requireHarmless(job);
-    const isolation = job.stalledCounter > 0 && { beforeRun: () => markRunAlone(job) };
+    const isolation = job.stalledCounter > 0 && {
+      beforeRun: () => markRunAlone(job),
+      afterRun: () => unmarkRunAlone(job),
+    };
     const { tenant, work = TYPICAL_WORK } = job.data;
     const check = { id, tenant, work, rank: job.priority, takenAt: performance.now() };
     return await deps.checkImage({ ...check, beforeResult: announce, ...isolation });
@@ -210,10 +212,11 @@ async function markRunAlone(job: TakenJob): Promise<void> {
   }
 }
 
-/** The worker survived the run, which Redis broke off: the job is no longer a suspect for its death. */
+/**
+ * The worker has survived the run. The job may still stall before its end is stored, because Redis
+ * refuses that or the worker dies of something else, and must then run again.
+ */
 async function unmarkRunAlone(job: TakenJob): Promise<void> {
-  if (job.progress !== RUNNING_ALONE) return;
-  // If Redis refuses this as well, it refuses the requeue too.
   await job.updateProgress(0).catch(() => undefined);
 }
 
