@@ -84,6 +84,20 @@ describe('finishCheck', () => {
     expect(await waiter.within(1000)).toEqual({ error: 'canceled' });
   });
 
+  it('sends no reply, which could be of a canceled check, while cancellations cannot be read', async () => {
+    const { lines, announced, deps } = setUp();
+    await deps.imageStore.put('a', Uint8Array.of(1));
+    const sent: unknown[] = [];
+    const replies = { send: async (...reply: unknown[]) => void sent.push(reply) };
+    const find = () => Promise.reject(new Error('away'));
+    const away = { ...deps, replies, cancellations: { ...deps.cancellations, find } };
+    expect(await finishCheck(ended, away)).toBe('kept');
+    expect(sent).toEqual([]);
+    expect(announced).toHaveLength(1);
+    expect(await deps.imageStore.get(['a'])).toEqual([undefined]);
+    expect(lines[0]).toMatchObject({ msg: 'post-check cleanup partly failed' });
+  });
+
   it('reports a deleted check as deleted, and does not announce it', async () => {
     const { queue, announced, deps } = setUp();
     await queue.add('a', exampleJob);

@@ -36,13 +36,15 @@ export async function finishCheck(
 ): Promise<'kept' | 'deleted'> {
   const { id, job, attempts } = ended;
   const log = deps.log.child({ requestId: id, tenant: job.tenant });
-  const cancellation = await deps.cancellations
-    .find([id])
-    .catch(() => new Map<string, Cancellation>());
+  const found = await deps.cancellations.find([id]).catch((error: unknown) => ({ error }));
+  const cancellation = 'error' in found ? new Map<string, Cancellation>() : found;
   // A check that was canceled after its result was decided still ends as canceled.
   const outcome: CheckOutcome = cancellation.has(id) ? { error: 'canceled' } : ended.outcome;
   const steps = await Promise.allSettled([
-    deps.replies.send(id, outcome, job.replyTo),
+    // The outcome that waiting gateways read from the queue counts a cancellation.
+    'error' in found
+      ? Promise.reject(found.error as Error)
+      : deps.replies.send(id, outcome, job.replyTo),
     deps.imageStore.delete(id),
     cancellation.get(id) !== 'deleted' && deps.announce({ id, ...job }),
   ]);
