@@ -40,7 +40,7 @@ export default defineConfig({
           name: 'cluster',
           // The integration tests of Redis adapters again, against a Redis Cluster of three nodes.
           include: [
-            'test/integration/{redis-ports,take-jobs,webhook-delivery,webhook-ports}.test.ts',
+            'test/integration/{ranks,redis-ports,take-jobs,webhook-delivery,webhook-ports}.test.ts',
             'test/cluster/**/*.test.ts',
           ],
           globalSetup: 'test/cluster/three-nodes.ts',

@@ -59,20 +59,28 @@ export const openEngines: OpenEngines = async (config, deps) => {
   const pace = oneByOne ? restAfter : start;
   const openWarm = async (index: number) => {
     const engine = await pace(() => open(index, layout));
+    let isClosing = false;
     const practise = async () => {
-      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.practise);
+      for (let run = 0; run < PRACTICE_RUNS && !isClosing; run++) await pace(engine.practise);
     };
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
+      const practised = practise();
       // At a start no other engine is delayed, so checks run between the practice runs. A crash
       // meanwhile rejects the next run as well.
-      if (oneByOne) await practise();
-      else void practise().catch(() => undefined);
+      if (oneByOne) await practised;
+      return { ...engine, close };
+
+      /** A run whose session is released meanwhile would abort the process. */
+      async function close() {
+        isClosing = true;
+        await practised.catch(() => undefined);
+        await engine.close();
+      }
     } catch (error) {
       await engine.close();
       throw error;
     }
-    return engine;
   };
   const superviseWarm = (index: number) => superviseEngine(() => openWarm(index), deps);
   const engines = oneByOne

@@ -1,7 +1,6 @@
 import type { Job, Queue } from 'bullmq';
 import type { CheckJob } from '../../domain/check.js';
 import {
-  advanceClock,
   type Flow,
   type Flows,
   HEAD_START_MS,
@@ -13,7 +12,7 @@ import { CHECK_QUEUE } from '../../ports.js';
 import type { Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
-/** The highest priority that BullMQ accepts, for checks without a waiting caller or a webhook. */
+/** The highest priority that BullMQ accepts. Checks that nobody may want have it. */
 const LAST_RANK = 2 ** 21 - 1;
 /** From this tag on, all tags are lowered, so that none reaches the last rank. */
 const MAX_CLOCK = 2 ** 20;
@@ -78,26 +77,12 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
 async function readFlows({ redis, keys }: RanksOptions): Promise<Flows> {
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait')];
   const answer = await redis.eval(READ_FLOWS, used.length, ...used);
-  const [stored, score, untagged, now] = answer as [string[], string | null, number, string];
-  const fields = new Map<string, string>();
-  for (let i = 0; i < stored.length; i += 2) fields.set(stored[i]!, stored[i + 1]!);
-  const [clock = 0, at = Number(now)] = (fields.get(CLOCK) ?? `0 ${now}`).split(' ').map(Number);
-  fields.delete(CLOCK);
-  const flows = new Map([...fields].map(([name, value]) => [name, readFlow(value)]));
-  const rank = score === null ? LAST_RANK : Math.floor(Number(score) / SCORES_OF_RANK);
-  return advanceClock(
-    { clock, flows },
-    {
-      head: rank < LAST_RANK ? rank - 1 : undefined,
-      elapsedMs: Number(now) - at,
-      untaggedMs: untagged * UNKNOWN_MS,
-    },
-  );
-}
-
-function readFlow(value: string): Flow {
-  const [tag = 0, weight = 1] = value.split(' ').map(Number);
-  return { tag, weight };
+  const [clock, head, untagged, ...stored] = answer as [string, string, number, ...string[]];
+  const flows = new Map<string, Flow>();
+  for (let i = 0; i < stored.length; i += 3) {
+    flows.set(stored[i]!, { tag: Number(stored[i + 1]), weight: Number(stored[i + 2]) });
+  }
+  return { clock: Number(clock), head: Number(head), untaggedMs: untagged * UNKNOWN_MS, flows };
 }
 
 const bull = (keys: Keys, name: string) => `${keys.prefix}:${CHECK_QUEUE}:${name}`;
@@ -105,22 +90,8 @@ const bull = (keys: Keys, name: string) => `${keys.prefix}:${CHECK_QUEUE}:${name
 /** The field with the clock and the time at which it was set; a flow's name is longer. */
 const CLOCK = 'clock';
 
-const READ_FLOWS = `
-  local time = redis.call('TIME')
-  return {
-    redis.call('HGETALL', KEYS[1]),
-    redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or false,
-    redis.call('LLEN', KEYS[3]),
-    string.format('%.3f', time[1] * 1000 + time[2] / 1000),
-  }`;
-
-/**
- * `advanceClock`, `waitBefore` and `nextTag` of the domain in one step, so that two gateways
- * never give the same place to two checks.
- */
-const TAKE_RANK = `
-  local own, weight, ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-  local limit, untagged = tonumber(ARGV[4]), tonumber(ARGV[5])
+/** `advanceClock` of the domain. A Redis that refuses writes still answers the gateways' polls. */
+const ADVANCE_CLOCK = `
   local time = redis.call('TIME')
   local now = time[1] * 1000 + time[2] / 1000
   local flows, clock, at = {}, 0, now
@@ -147,13 +118,56 @@ const TAKE_RANK = `
   local isIdle = true
   for name, flow in pairs(flows) do
     if flow.tag <= clock then
-      redis.call('HDEL', KEYS[1], name)
+      redis.pcall('HDEL', KEYS[1], name)
       flows[name] = nil
     else
       isIdle = false
     end
   end
-  if isIdle and isEmpty then clock, head = 0, 0 end
+  if isIdle and isEmpty then clock, head = 0, 0 end`;
+
+/**
+ * Also stores the clock, which would otherwise stand still while workers empty the queue and no check
+ * comes: the flows of a small weight, whose tags are far apart, would then seem to wait for minutes.
+ */
+const READ_FLOWS = `${ADVANCE_CLOCK}
+  if #fields > 0 then
+    redis.pcall('HSET', KEYS[1], '${CLOCK}', string.format('%.3f %.3f', clock, now))
+  end
+  local read = {
+    string.format('%.3f', clock), string.format('%.3f', head), redis.call('LLEN', KEYS[3]),
+  }
+  for name, flow in pairs(flows) do
+    for _, value in ipairs({ name, tostring(flow.tag), tostring(flow.weight) }) do
+      table.insert(read, value)
+    end
+  end
+  return read`;
+
+/**
+ * `advanceClock`, `waitBefore` and `nextTag` of the domain in one step, so that two gateways
+ * never give the same place to two checks.
+ *
+ * No queued check has a rank beyond all tags, except one that got it before the tags were lowered and
+ * was not in the queue then: it was running, or its image was being stored. It becomes the next one.
+ */
+const TAKE_RANK = `
+  local own, weight, ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+  local limit, untagged = tonumber(ARGV[4]), tonumber(ARGV[5])
+${ADVANCE_CLOCK}
+
+  local highest = clock
+  for _, flow in pairs(flows) do highest = math.max(highest, flow.tag) end
+  local beyond = (math.floor(highest) + 2) * ${SCORES_OF_RANK}
+  local stale = redis.call(
+    'ZRANGEBYSCORE', KEYS[2], string.format('%.0f', beyond),
+    '(' .. string.format('%.0f', ${LAST_RANK} * ${SCORES_OF_RANK}), 'WITHSCORES')
+  for i = 1, #stale, 2 do
+    local next_rank = math.floor(clock) + 1
+    local order = tonumber(stale[i + 1]) % ${SCORES_OF_RANK}
+    redis.call('ZADD', KEYS[2], next_rank * ${SCORES_OF_RANK} + order, stale[i])
+    redis.call('HSET', ARGV[6] .. stale[i], 'priority', next_rank)
+  end
 
   local last = flows[own] and math.max(clock, flows[own].tag) or clock
   local wait = untagged * redis.call('LLEN', KEYS[3])
