@@ -41,6 +41,20 @@ describe('the batcher', () => {
     expect(await Promise.all(answers)).toEqual(['1', '2', '3', '4']);
   });
 
+  it('runs an item of a high rank in the end, however many of a low one arrive', async () => {
+    const { runs, run } = createManualEngine();
+    const batcher = createBatcher(run, { ...rules, maxBatch: 2, capacity: 5 });
+    void batcher.submit(0);
+    await vi.advanceTimersByTimeAsync(0);
+    void batcher.submit(1, 500_000);
+    for (let rank = 0; rank < 5; rank++) {
+      for (const item of [2, 3]) void batcher.submit(item, rank);
+      runs[rank]?.finish();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(runs.map(({ items }) => items.includes(1)).indexOf(true)).toBe(3);
+  });
+
   it('runs items of a lower rank first, and those of one rank in their order', async () => {
     const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxBatch: 2 });

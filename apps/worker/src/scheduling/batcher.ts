@@ -20,7 +20,8 @@ export interface BatchRules {
 export interface Batcher<Item, Answer> {
   /**
    * Resolves to this item's answer; rejects with its error, or at once beyond the capacity. Items of
-   * a lower rank run first, those of one rank in their order.
+   * a lower rank run first, those of one rank in their order, but at most `capacity` later items run
+   * before one: ranks begin again at 0 when the queue has been empty.
    */
   submit(item: Item, rank?: number): Promise<Answer>;
   /** From now on no item lingers; present and later items still run. */
@@ -30,6 +31,8 @@ export interface Batcher<Item, Answer> {
 interface Waiting<Item, Answer> {
   item: Item;
   rank: number;
+  /** Later items that go before it. */
+  passed: number;
   sinceMs: number;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
@@ -58,7 +61,7 @@ export function createBatcher<Item, Answer>(
       if (load >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
       load++;
       return new Promise((resolve, reject) => {
-        insert(waiting, { item, rank, sinceMs: performance.now(), resolve, reject });
+        insert(waiting, { item, rank, sinceMs: performance.now(), resolve, reject }, capacity);
         // In a microtask, so that the items of one tick share a batch.
         queueMicrotask(startRuns);
       });
@@ -98,9 +101,18 @@ function oldestOf(waiting: { sinceMs: number }[]): number {
   return Math.min(...waiting.map(({ sinceMs }) => sinceMs));
 }
 
-function insert<Ranked extends { rank: number }>(waiting: Ranked[], next: Ranked): void {
-  const later = waiting.findIndex(({ rank }) => rank > next.rank);
-  waiting.splice(later === -1 ? waiting.length : later, 0, next);
+function insert<Item, Answer>(
+  waiting: Waiting<Item, Answer>[],
+  next: Omit<Waiting<Item, Answer>, 'passed'>,
+  maxPassed: number,
+): void {
+  let at = waiting.length;
+  for (; at > 0; at -= 1) {
+    const before = waiting[at - 1]!;
+    if (before.rank <= next.rank || before.passed >= maxPassed) break;
+    before.passed += 1;
+  }
+  waiting.splice(at, 0, { ...next, passed: 0 });
 }
 
 async function runSafely<Item, Answer>(
