@@ -99,6 +99,16 @@ describe('admission', () => {
     expect(() => admission.admit({ ...awaited, mayBeAsync: true })).toThrow(overloaded);
   });
 
+  it('queues a check as an async one if another gateway has filled the queue since the last poll', async () => {
+    const { admission, queue } = await watch(1000);
+    const both = admission.admit({ ...awaited, mayBeAsync: true });
+    const awaitedOnly = admission.admit(awaited);
+    for (let i = 0; i < 60; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
+    expect(await both.takeRank(20)).toMatchObject({ isAsync: true });
+    expect([...(await queue.readFlows()).flows.keys()]).toContain('async:acme');
+    await expect(awaitedOnly.takeRank(20)).rejects.toThrow(overloaded);
+  });
+
   it('uses the speeds that the workers have registered', async () => {
     const { admission, queue, registry } = await watch(1000);
     await registry.register({ ...exampleWorker, workPerSecond: 2000 });

@@ -1,6 +1,7 @@
 import {
   type CheckJob,
   type Lease,
+  LivegateError,
   roundMs,
   WORK_OF_ENGINE_SECOND,
   workOfBody,
@@ -29,7 +30,7 @@ export interface Place extends Lease {
 }
 
 /** The rank of a check, and what its job says about it. */
-export interface Ranked extends Pick<CheckJob, 'work' | 'ms' | 'weight'> {
+export interface Ranked extends Pick<CheckJob, 'work' | 'ms' | 'weight' | 'isAsync'> {
   rank: number;
 }
 
@@ -68,19 +69,31 @@ export function createAdmitCheck(
     }
   };
 
-  function reserve({ tenant, waitMs, bytes }: AskedCheck, isAwaited: boolean): Place {
+  function reserve({ tenant, waitMs, mayBeAsync, bytes }: AskedCheck, isAwaited: boolean): Place {
     const weight = weightOf(tenant);
-    const maxWaitMs = isAwaited ? Math.min(waitMs, maxQueueWaitMs) : maxAsyncWaitMs;
-    const request = { tenant, isAwaited, weight, ms: toMs(workOfBody(bytes)), maxWaitMs };
-    const place = estimate.take(request);
+    const request = (awaited: boolean, ms: number) => {
+      const maxWaitMs = awaited ? Math.min(waitMs, maxQueueWaitMs) : maxAsyncWaitMs;
+      return { tenant, isAwaited: awaited, weight, ms, maxWaitMs };
+    };
+    const place = estimate.take(request(isAwaited, toMs(workOfBody(bytes))));
     const takeRank = async (work: number): Promise<Ranked> => {
       const ms = toMs(work);
       place.resize(ms);
-      const rank = await queue.takeRank({ ...request, ms });
-      return { rank, work: roundMs(work), ms: roundMs(ms), ...(weight !== 1 && { weight }) };
+      let isAsync = !isAwaited;
+      const rank = await queue.takeRank(request(isAwaited, ms)).catch((error: unknown) => {
+        if (!isAwaited || !mayBeAsync || !isOverloaded(error)) throw error;
+        isAsync = true;
+        return queue.takeRank(request(false, ms));
+      });
+      const facts = { work: roundMs(work), ms: roundMs(ms), ...(weight !== 1 && { weight }) };
+      return { rank, ...facts, ...(isAsync && waitMs > 0 && { isAsync: true as const }) };
     };
     return { ...place, takeRank };
   }
+}
+
+function isOverloaded(error: unknown): boolean {
+  return error instanceof LivegateError && error.code === 'overloaded';
 }
 
 /** The work that these workers do in a second. */

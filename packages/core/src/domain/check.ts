@@ -43,8 +43,15 @@ export interface CheckJob {
   ms?: number;
   /** The tenant's share of the workers, relative to other tenants; absent for 1. */
   weight?: number;
+  /** It runs as an async check although a caller waits for it, who takes a job as well. */
+  isAsync?: true;
   /** How its caller wants to hear of a weak image; absent for `header`. */
   qualityPolicy?: QualityPolicy;
+}
+
+/** Whether it shares the workers as an async check. */
+export function isAsyncJob({ replyTo, isAsync }: CheckJob): boolean {
+  return replyTo === undefined || isAsync === true;
 }
 
 /** How long the stages of one check took, in milliseconds. */

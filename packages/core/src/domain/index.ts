@@ -8,6 +8,7 @@ export {
   type CheckStatus,
   enforceQuality,
   enforceQualityOf,
+  isAsyncJob,
   isFinished,
   JOB_VERSION,
   type JobState,

@@ -202,6 +202,16 @@ export function describeCheckQueue(create: CreatePort<WorkableQueue>): void {
       expect(await takeAll(queue)).toEqual(['next', 'async', 'deferred', 'last']);
     });
 
+    it('keeps the place of a deferred check that runs as an async one already', async () => {
+      const queue = await openPort(create);
+      await queue.add('first', { ...exampleJob, isAsync: true });
+      await queue.add('second', asyncJob);
+      const before = await queue.readFlows();
+      await queue.defer('first', 'async');
+      expect((await queue.readFlows()).flows).toEqual(before.flows);
+      expect(await takeAll(queue)).toEqual(['first', 'second']);
+    });
+
     it('cancels and deletes an async check like any other', async () => {
       const queue = await openPort(create);
       for (const id of ['a', 'b']) await queue.add(id, asyncJob);

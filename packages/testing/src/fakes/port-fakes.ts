@@ -6,6 +6,7 @@ import {
   advanceClock,
   createLeases,
   type Flows,
+  isAsyncJob,
   type JobState,
   type Leases,
   LivegateError,
@@ -134,7 +135,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     },
     async add(id, job, given) {
       requirePresent(outage);
-      const rank = given ?? ranks.take(describeRank(job, job.replyTo !== undefined));
+      const rank = given ?? ranks.take(describeRank(job, !isAsyncJob(job)));
       if (!checks.has(id)) checks.set(id, { job, rank, state: 'waiting' });
     },
     async read(id) {
@@ -175,14 +176,15 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
     },
     async prioritize(id) {
       requirePresent(outage);
-      if (checks.get(id)?.job.replyTo !== undefined) return;
-      changeRank(id, ({ job, rank }) => Math.min(rank, ranks.take(describeRank(job, true))));
+      const job = checks.get(id)?.job;
+      if (!job || !isAsyncJob(job)) return;
+      changeRank(id, ({ rank }) => Math.min(rank, ranks.take(describeRank(job, true))));
     },
     async defer(id, to) {
       requirePresent(outage);
-      changeRank(id, ({ job }) =>
-        to === 'last' ? LAST_RANK : ranks.take(describeRank(job, false)),
-      );
+      const job = checks.get(id)?.job;
+      if (!job || (to === 'async' && isAsyncJob(job))) return;
+      changeRank(id, () => (to === 'last' ? LAST_RANK : ranks.take(describeRank(job, false))));
     },
     async readFlows() {
       requirePresent(outage);

@@ -1,5 +1,5 @@
 import type { Job, Queue } from 'bullmq';
-import type { CheckJob } from '../../domain/check.js';
+import { type CheckJob, isAsyncJob } from '../../domain/check.js';
 import {
   type Flow,
   type Flows,
@@ -31,7 +31,7 @@ export interface RanksOptions {
 
 /** The order of the queued checks: `fair-queueing.ts` of the domain, in Redis. */
 export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
-  const takeFor = (job: CheckJob, isAwaited = job.replyTo !== undefined) => {
+  const takeFor = (job: CheckJob, isAwaited = !isAsyncJob(job)) => {
     const { tenant, weight = 1, ms = UNKNOWN_MS } = job;
     return takeRank(options, { tenant, isAwaited, weight, ms });
   };
@@ -41,12 +41,14 @@ export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
     takeFor,
     async prioritize(id: string): Promise<void> {
       const job = await queue.getJob(id);
-      if (!job?.priority || job.data.replyTo !== undefined) return;
+      if (!job?.priority || !isAsyncJob(job.data)) return;
       await changePriority(job, Math.min(job.priority, await takeFor(job.data, true)));
     },
     async defer(id: string, to: 'async' | 'last'): Promise<void> {
       const job = await queue.getJob(id);
       if (!job || job.finishedOn !== undefined) return;
+      // It keeps its place.
+      if (to === 'async' && isAsyncJob(job.data)) return;
       await changePriority(job, to === 'last' ? LAST_RANK : await takeFor(job.data, false));
     },
     read: () => readFlows(options),
