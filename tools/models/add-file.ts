@@ -1,21 +1,22 @@
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { type Catalogue, parseCatalogue } from '@livegate/worker/models/catalogue';
+import { basename, join } from 'node:path';
+import {
+  type Catalogue,
+  type CatalogueText,
+  OWN_FILE,
+  parseCatalogue,
+} from '@livegate/worker/models/catalogue';
 import { sigmoid } from '@livegate/worker/inference/score-faces';
-import { loadModels } from '@livegate/worker/models/load-models';
+import { loadModels, readOwn } from '@livegate/worker/models/load-models';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
 import { proposeCutPoints } from '../evaluate/statistics/cut-points.js';
 import { measure } from '../evaluate/statistics/measures.js';
 import { rank } from '../evaluate/statistics/score-curve.js';
 import { hash } from './fetch-published-files.js';
-import {
-  describeViews,
-  findPreprocessing,
-  type FoundPreprocessing,
-  type LabelledFace,
-  views,
-} from './find-preprocessing.js';
 import { type InspectedModel, inspectModel } from './inspect-model.js';
+import { type PreparedFile, prepareFile } from './prepare-file.js';
+import { type Say, writeAtomically } from './prepare-models.js';
+import { findPreprocessing, type FoundPreprocessing } from './preprocessing/find-preprocessing.js';
 import {
   cpu,
   createLogitsOf,
@@ -24,9 +25,13 @@ import {
   listImages,
   type ModelOutput,
   toInput,
-} from './labelled-faces.js';
-import { type PreparedFile, prepareFile } from './prepare-file.js';
-import type { Say } from './prepare-models.js';
+} from './preprocessing/labelled-faces.js';
+import {
+  describeViews,
+  type Known,
+  type LabelledFace,
+  writeKnown,
+} from './preprocessing/preprocessing.js';
 
 export interface AddOptions {
   modelsDir: string;
@@ -37,6 +42,7 @@ export interface AddOptions {
   trainingData: string;
   /** Most images that are tried. */
   maxImages: number;
+  known: Known;
   /** Width and height of the input, for a file that leaves them variable. */
   size?: number | undefined;
   /** Today, as in 2026-01-31. */
@@ -52,11 +58,11 @@ export interface AddedModel {
 }
 
 /**
- * Describes a classifier that nothing is known about: inspects the file, makes it fast, and finds on
+ * Describes a classifier that little is known about: inspects the file, makes it fast, and finds on
  * labelled images how it has to be fed. Throws an Error with the reasons why it does not fit.
  */
 export async function describeFile(path: string, options: AddOptions): Promise<AddedModel> {
-  const { modelsDir, name, say } = options;
+  const { modelsDir, name, known, say } = options;
   const published = await readFile(path);
   const inspected = inspectModel(published, options);
   const { width, height } = inspected.input;
@@ -72,8 +78,8 @@ export async function describeFile(path: string, options: AddOptions): Promise<A
     const images = await listImages(options.images, options.maxImages);
     const faces = await findFaces(images, detector);
     say(`trying it on ${faces.length} faces, one in each of ${images.length} images …`);
-    const logitsOf = createLogitsOf({ session, input: inspected.input, output }, faces);
-    const found = await findPreprocessing(faces, output.classes, logitsOf);
+    const logitsOf = createLogitsOf({ session, input: inspected.input, output }, faces, known);
+    const found = await findPreprocessing(faces, { classes: output.classes, known }, logitsOf);
     say(found.evidence);
     const facts = { inspected, prepared, output, faces, sha256: hash(published) };
     return { entry: describeEntry(found, facts, options), bytes: prepared.bytes };
@@ -135,7 +141,7 @@ interface ModelFound {
 function describeEntry(
   { best, logits }: FoundPreprocessing,
   { inspected, prepared, output, faces, sha256 }: ModelFound,
-  { name, licence, trainingData, date, images }: AddOptions,
+  { name, licence, trainingData, date, images, known }: AddOptions,
 ): AddedModel['entry'] {
   const { rates, cutPoints } = measureScores(faces, logits);
   const attacks = faces.filter(({ isAttack }) => isAttack).length;
@@ -144,7 +150,7 @@ function describeEntry(
     data:
       `${attacks} attacks and ${faces.length - attacks} bona fide faces of ${basename(images)}, on which the ` +
       'preprocessing was chosen too: optimistic.',
-    command: `npm run models -- add ${basename(name)}.onnx --images ${basename(images)}`,
+    command: `npm run models -- add ${basename(name)}.onnx --images ${basename(images)}${writeKnown(known)}`,
     rates: { all: rates },
   };
   const classes = Array.from({ length: output.classes }, (_, i) =>
@@ -165,13 +171,13 @@ function describeEntry(
   };
   const member = {
     model: name,
-    views: best.shown.map((view) => views[view]!),
+    views: best.views,
     average: 'logits' as const,
     platt: { slope: 1, intercept: 0 },
     weight: 1,
   };
   const profile: Catalogue['profiles'][string] = {
-    summary: `${name} alone, views ${describeViews(best)}. Its score is not calibrated.`,
+    summary: `${name} alone, views ${describeViews(best.views)}. Its score is not calibrated.`,
     detector: 'fr-detect',
     classifiers: [member],
     cut_points: cutPoints,
@@ -211,10 +217,29 @@ export async function requireFreeName(name: string): Promise<void> {
   if (!/^[\w.-]+$/.test(name)) {
     throw new Error(`--name "${name}" may have letters, digits, ".", "_" and "-" only`);
   }
-  const { models, profiles } = parseCatalogue({
-    path: 'models/catalogue.json',
-    text: await readFile('models/catalogue.json', 'utf8'),
-  });
+  const { models, profiles } = parseCatalogue(await readShippedText());
   if (!Object.hasOwn(models, name) && !Object.hasOwn(profiles, name)) return;
   throw new Error(`the catalogue of Livegate has ${name} already: choose another --name`);
+}
+
+/** Replaces an entry of the same name, so that a model can be tried again. */
+export async function addToOwn(modelsDir: string, entry: AddedModel['entry']): Promise<void> {
+  const path = join(modelsDir, OWN_FILE);
+  const own = JSON.parse((await readOwn(modelsDir))?.text ?? '{}') as Partial<Catalogue>;
+  const text = JSON.stringify(
+    {
+      format: 'livegate-catalogue/1',
+      models: { ...own.models, ...entry.models },
+      profiles: { ...own.profiles, ...entry.profiles },
+    },
+    null,
+    2,
+  );
+  parseCatalogue(await readShippedText(), { text, path });
+  await writeAtomically(path, `${text}\n`);
+}
+
+async function readShippedText(): Promise<CatalogueText> {
+  const path = 'models/catalogue.json';
+  return { path, text: await readFile(path, 'utf8') };
 }

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Catalogue } from '@livegate/worker/models/catalogue';
 import { loadModels } from '@livegate/worker/models/load-models';
 import sharp from 'sharp';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -123,6 +124,41 @@ test('add FILE finds how a model is fed, and its profile loads', patient, async 
   expect(loaded.classifiers[0]).toMatchObject({ name: 'colors', licence: 'ours' });
   expect(loaded.facts.calibration).toBeUndefined();
 });
+
+test('add FILE tries only what is not known', patient, async () => {
+  const file = join(folder, 'colors.onnx');
+  await writeFile(file, tinyClassifier().published);
+  const known = ['--views', '1.2 reflect, 1 zero', '--resize', 'area'];
+  const said = await models('add', file, '--images', await writeImages(), ...known, '--dry-run');
+  expect(said).toContain('Known: the views 1.2 reflect + 1 zero.');
+  expect(said).not.toContain('two views');
+  const { models: added, profiles } = JSON.parse(said.slice(said.indexOf('\n{'))) as Catalogue;
+  expect(added['colors']).toMatchObject({ resize: 'area' });
+  expect(added['colors']!.figures!.command).toContain('--views "1.2 reflect,1 zero" --resize area');
+  expect(profiles['colors']!.classifiers[0]!.views).toEqual([
+    { scale: 1.2, fill: 'reflect' },
+    { scale: 1, fill: 'zero' },
+  ]);
+});
+
+test(
+  'an option that a command does not use, or a wrong value of it, is refused',
+  patient,
+  async () => {
+    const ofFile = 'is an option of "add FILE.onnx" only';
+    await expect(models('add', 'accurate', '--views', '2 zero')).rejects.toThrow(
+      `--views ${ofFile}`,
+    );
+    await expect(models('use', 'fast', '--images', folder)).rejects.toThrow(`--images ${ofFile}`);
+    await expect(models('--licence', 'ours')).rejects.toThrow(`--licence ${ofFile}`);
+    await expect(models('list', '--canary', '0.1')).rejects.toThrow('option of "use PROFILE" only');
+    await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
+    const add = (...args: string[]) => models('add', 'x.onnx', '--images', folder, ...args);
+    await expect(add('--views', '2')).rejects.toThrow('"2" is not a view');
+    await expect(add('--resize', 'bicubic')).rejects.toThrow('give bilinear or area');
+    await expect(add('--size', '1.5')).rejects.toThrow('--size "1.5" is not a whole number');
+  },
+);
 
 test('add FILE --dry-run shows the entry and adds nothing', patient, async () => {
   const file = join(folder, 'colors.onnx');

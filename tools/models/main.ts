@@ -8,14 +8,12 @@ import {
   findProfile,
   listModels,
   OWN_FILE,
-  parseCatalogue,
   type Profile,
 } from '@livegate/worker/models/catalogue';
 import { readWorkerConfig, toRolloutSettings } from '@livegate/worker/config';
-import { readOwn } from '@livegate/worker/models/load-models';
 import { ROLLOUT_FILE } from '@livegate/worker/models/rollout';
 import { formatTable } from '../format-table.js';
-import { describeFile, requireFreeName } from './add-file.js';
+import { addToOwn, describeFile, requireFreeName } from './add-file.js';
 import {
   findMissing,
   type NamedModel,
@@ -27,6 +25,7 @@ import {
   settings,
   writeAtomically,
 } from './prepare-models.js';
+import { readKnown } from './preprocessing/preprocessing.js';
 import { requireOwnCalibration, useProfile } from './use-profile.js';
 
 const USAGE = `npm run models -- COMMAND
@@ -41,6 +40,8 @@ const USAGE = `npm run models -- COMMAND
                     --training-data TEXT   default: not stated
                     --max-images N         default: 120
                     --size N               of an input whose size is variable
+                    --views "2 reflect,…"  if known: the views, shown together
+                    --resize METHOD        if known: bilinear or area
                     --dry-run              show the entry, add nothing
   use PROFILE     fetch what the profile needs, and make it the active one
                     --canary SHARE         only for this share of the checks; 0 ends it
@@ -55,10 +56,12 @@ interface Context {
 const options = {
   images: { type: 'string' },
   name: { type: 'string' },
-  licence: { type: 'string', default: 'not stated' },
-  'training-data': { type: 'string', default: 'not stated' },
-  'max-images': { type: 'string', default: '120' },
+  licence: { type: 'string' },
+  'training-data': { type: 'string' },
+  'max-images': { type: 'string' },
   size: { type: 'string' },
+  views: { type: 'string' },
+  resize: { type: 'string' },
   canary: { type: 'string' },
   shadow: { type: 'string' },
   'dry-run': { type: 'boolean' },
@@ -81,9 +84,25 @@ async function run(context: Context): Promise<void> {
   const { positionals, values } = parseArguments();
   const [command, target, ...more] = positionals;
   if (values.help) return context.say(USAGE);
+  requireUsed(values, { command, target });
   if (command === undefined) return await prepareModels(context.modelsDir, context.say);
   if (!Object.hasOwn(commands, command) || more.length > 0) throw new Error(USAGE);
   await commands[command as keyof typeof commands]({ ...context, target, values });
+}
+
+/** Throws an Error for an option of another command, which would be ignored. */
+function requireUsed(
+  given: object,
+  { command, target }: { command: string | undefined; target: string | undefined },
+) {
+  const ofUse = ['canary', 'shadow'];
+  const ofFile = Object.keys(options).filter((name) => !ofUse.includes(name));
+  const isFile = command === 'add' && target?.endsWith('.onnx');
+  const used = isFile ? ofFile : command === 'use' ? ofUse : [];
+  const unused = Object.keys(given).find((name) => !used.includes(name));
+  if (unused === undefined) return;
+  const owner = ofUse.includes(unused) ? 'use PROFILE' : 'add FILE.onnx';
+  throw new Error(`--${unused} is an option of "${owner}" only`);
 }
 
 function parseArguments() {
@@ -145,6 +164,7 @@ async function add(command: Command): Promise<void> {
 
 async function addFile(path: string, { modelsDir, values, say }: Command): Promise<void> {
   if (!values.images) throw new Error(`name labelled images to try ${path} on: --images DIR`);
+  const known = readKnown(values);
   const own = values.name ?? basename(path, '.onnx');
   await requireFreeName(own);
   await prepareModels(modelsDir, () => {}, { ...settings(), profile: 'default' });
@@ -152,10 +172,11 @@ async function addFile(path: string, { modelsDir, values, say }: Command): Promi
     modelsDir,
     images: values.images,
     name: own,
-    licence: values.licence,
-    trainingData: values['training-data'],
-    maxImages: readNumber(values['max-images']),
-    size: values.size === undefined ? undefined : readNumber(values.size),
+    licence: values.licence ?? 'not stated',
+    trainingData: values['training-data'] ?? 'not stated',
+    maxImages: readNumber('max-images', values['max-images'] ?? '120'),
+    size: values.size === undefined ? undefined : readNumber('size', values.size),
+    known,
     date: new Date().toISOString().slice(0, 10),
     say,
   });
@@ -169,28 +190,10 @@ async function addFile(path: string, { modelsDir, values, say }: Command): Promi
   say(`Added to ${join(modelsDir, OWN_FILE)}. Use it with: npm run models -- use ${name}`);
 }
 
-function readNumber(text: string): number {
+function readNumber(option: string, text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number > 0) return number;
-  throw new Error(`"${text}" is not a whole number above 0`);
-}
-
-/** Replaces an entry of the same name, so that a model can be tried again. */
-async function addToOwn(modelsDir: string, entry: Pick<Catalogue, 'models' | 'profiles'>) {
-  const path = join(modelsDir, OWN_FILE);
-  const own = JSON.parse((await readOwn(modelsDir))?.text ?? '{}') as Partial<Catalogue>;
-  const text = JSON.stringify(
-    {
-      format: 'livegate-catalogue/1',
-      models: { ...own.models, ...entry.models },
-      profiles: { ...own.profiles, ...entry.profiles },
-    },
-    null,
-    2,
-  );
-  const shipped = { path: 'models/catalogue.json', text: await readFile('models/catalogue.json', 'utf8') }; // prettier-ignore
-  parseCatalogue(shipped, { text, path });
-  await writeAtomically(path, `${text}\n`);
+  throw new Error(`--${option} "${text}" is not a whole number above 0`);
 }
 
 async function use({ modelsDir, target, values, say }: Command): Promise<void> {

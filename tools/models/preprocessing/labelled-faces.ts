@@ -11,19 +11,22 @@ import {
   type Size,
 } from '@livegate/worker/inference/picture';
 import { chooseFace } from '@livegate/worker/inference/pipeline';
-import type { Detector, ModelInput, Resize } from '@livegate/worker/models/catalogue';
+import type { Detector, ModelInput, View } from '@livegate/worker/models/catalogue';
 import type { Loaded } from '@livegate/worker/models/load-models';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
-import { readSamples } from '../evaluate/read-samples.js';
+import { readSamples } from '../../evaluate/read-samples.js';
+import type { LogitsOf } from './find-preprocessing.js';
 import {
   channelOrders,
+  describeViews,
+  type Known,
   type LabelledFace,
-  type LogitsOf,
   type Preprocessing,
   type Range,
   ranges,
-  views,
-} from './find-preprocessing.js';
+  usualViews,
+  type Way,
+} from './preprocessing.js';
 
 export const cpu = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 1 } as const;
 const decodeImage = createDecodeImage(1);
@@ -84,8 +87,10 @@ export async function findFaces(
       const [faces] = picture ? await detectFaces(faceDetector, [picture]) : [[]];
       const choice = chooseFace(faces ?? [], 0.25);
       if (!picture || choice.kind !== 'one') continue;
-      const inside = views.map(({ scale }) => insideShare(picture, choice.box, scale));
-      found.push({ ...image, box: choice.box, inside });
+      const { box } = choice;
+      // Not the picture: its pixels would stay in memory.
+      const size = { width: picture.width, height: picture.height };
+      found.push({ ...image, box, insideOf: (scale) => insideShare(size, box, scale) });
     }
   } finally {
     await session.close();
@@ -132,21 +137,22 @@ export function toInput(
   return { ...input, channels, subtract: inOrder(subtract), multiply: inOrder(multiply) };
 }
 
-/** All ways to feed one view of one resize run together, and once. */
-export function createLogitsOf(model: TriedModel, faces: FaceInFile[]): LogitsOf {
-  const known = new Map<string, Promise<Map<string, Float32Array[]>>>();
-  return async ({ channels, range, liveClass, resize }, view) => {
-    // Bilinear views are all needed, so that each image is decoded once for all of them.
-    const some = resize === 'bilinear' ? views.map((_, i) => i) : [view];
-    const key = `${resize} ${some.join()}`;
-    if (!known.has(key)) known.set(key, runViews(model, faces, { some, resize }));
-    const rows = (await known.get(key)!).get(keyOf({ channels, range }, view))!;
+/** All ways to feed one view with one resize run together, and once. */
+export function createLogitsOf(model: TriedModel, faces: FaceInFile[], known: Known): LogitsOf {
+  const runs = new Map<string, Promise<Map<string, Float32Array[]>>>();
+  const shown = known.views ?? usualViews;
+  return async ({ liveClass, ...way }, view) => {
+    // The first resize is tried with all views, so that each image is decoded once for all of them.
+    const views = way.resize === (known.resize ?? 'bilinear') ? shown : [view];
+    const key = `${way.resize} ${describeViews(views)}`;
+    if (!runs.has(key)) runs.set(key, runViews(model, faces, { views, resize: way.resize }));
+    const rows = (await runs.get(key)!).get(keyOf(way, view))!;
     return rows.map((row) => toLogit(row, liveClass, model.output.values));
   };
 }
 
-function keyOf({ channels, range }: Pick<Preprocessing, 'channels' | 'range'>, view: number) {
-  return `${channels} ${range} ${view}`;
+function keyOf({ channels, range }: Pick<Way, 'channels' | 'range'>, view: View) {
+  return `${channels} ${range} ${describeViews([view])}`;
 }
 
 const ways = channelOrders.flatMap((channels) =>
@@ -157,16 +163,16 @@ const ways = channelOrders.flatMap((channels) =>
 async function runViews(
   { session, input, output }: TriedModel,
   faces: FaceInFile[],
-  { some, resize }: { some: number[]; resize: Resize },
+  { views, resize }: Pick<Preprocessing, 'views' | 'resize'>,
 ): Promise<Map<string, Float32Array[]>> {
   const rows = new Map<string, Float32Array[]>();
   for (const { path, box } of faces) {
     const picture = (await readPicture(path))!;
-    for (const view of some) {
+    for (const view of views) {
       const batch = new Float32Array(ways.length * 3 * input.width * input.height);
       for (const [i, way] of ways.entries()) {
         const { batch: one, images } = allocateBatch(toInput(input, way), 1);
-        cropView(picture, { face: box, view: views[view]!, resize }, images[0]!);
+        cropView(picture, { face: box, view, resize }, images[0]!);
         batch.set(one, i * one.length);
       }
       const { values } = (await session.run(batch))[output.name]!;

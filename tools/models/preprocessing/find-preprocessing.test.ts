@@ -1,0 +1,152 @@
+import { expect, test } from 'vitest';
+import { measureScores } from '../add-file.js';
+import { findPreprocessing, type LogitsOf } from './find-preprocessing.js';
+import { type LabelledFace, type Preprocessing, usualViews } from './preprocessing.js';
+
+/** Ten attacks and ten bona fide faces of each source. */
+const faces: LabelledFace[] = ['a', 'b'].flatMap((source) =>
+  Array.from({ length: 20 }, (_, i) => ({
+    source,
+    isAttack: i % 2 === 0,
+    insideOf: (scale) => (scale <= 2 ? 1 : 0.3),
+  })),
+);
+
+/** Numbers that have nothing to do with the labels. */
+const noise = (face: number, seed: number) => Math.sin(37 * face + 11 * seed);
+
+/** A model that separates all faces when it is fed as told, and none otherwise. */
+function model(told: Preprocessing, signal = 10): LogitsOf {
+  return async ({ channels, range, liveClass, resize }, view) => {
+    const isRight =
+      channels === told.channels && range === told.range && liveClass === told.liveClass;
+    const isTold = told.views.some(({ scale, fill }) => scale === view.scale && fill === view.fill);
+    const gain = isTold && resize === told.resize ? signal : signal / 8;
+    const seed = view.scale + (view.fill === 'zero' ? 0 : 0.1);
+    return faces.map(({ isAttack }, i) =>
+      isRight ? (isAttack ? gain : -gain) + noise(i, seed) : noise(i, seed),
+    );
+  };
+}
+
+test.each<Preprocessing>([
+  {
+    channels: 'BGR',
+    range: '0..255',
+    liveClass: 1,
+    resize: 'bilinear',
+    views: [{ scale: 2, fill: 'zero' }],
+  },
+  {
+    channels: 'RGB',
+    range: 'ImageNet',
+    liveClass: 0,
+    resize: 'bilinear',
+    views: [{ scale: 1.5, fill: 'reflect' }],
+  },
+])('finds how the model is fed and read: %j', async (told) => {
+  const options = { classes: 3, known: {} };
+  const { best, logits } = await findPreprocessing(faces, options, model(told, 1));
+  expect(best).toEqual(told);
+  expect(measureScores(faces, logits).rates.auc).toBeGreaterThan(0.9);
+});
+
+test('shows and resizes a model only as known, and finds the rest', async () => {
+  const told: Preprocessing = {
+    channels: 'BGR',
+    range: '0..1',
+    liveClass: 1,
+    resize: 'area',
+    // Neither is a view that is usually tried.
+    views: [
+      { scale: 2.35, fill: 'reflect' },
+      { scale: 3, fill: 'zero' },
+    ],
+  };
+  const tried = new Set<string>();
+  const logitsOf = model(told, 1);
+  const options = { classes: 2, known: { views: told.views, resize: told.resize } };
+  const { best, evidence } = await findPreprocessing(faces, options, async (way, view) => {
+    tried.add(`${view.scale} ${view.fill} ${way.resize}`);
+    return await logitsOf(way, view);
+  });
+  expect(best).toEqual(told);
+  expect([...tried]).toEqual(['2.35 reflect area', '3 zero area']);
+  expect(evidence).toContain('Known: the views 2.35 reflect + 3 zero.');
+  expect(evidence).toContain('Known: the resize area.');
+  expect(evidence).not.toMatch(/two views|mean over all views|bilinear/);
+});
+
+test('with known views the resize is still tried, and the other way round', async () => {
+  const told: Preprocessing = {
+    channels: 'RGB',
+    range: '0..1',
+    liveClass: 0,
+    resize: 'area',
+    views: [{ scale: 1.5, fill: 'reflect' }],
+  };
+  const find = (known: object) => findPreprocessing(faces, { classes: 2, known }, model(told, 1));
+  expect((await find({ views: told.views })).evidence).toMatch(/resize +bilinear .* area/);
+  expect((await find({ resize: told.resize })).best).toEqual(told);
+});
+
+test('a way that is right for most views beats one that a single view favours', async () => {
+  const told: Preprocessing = {
+    channels: 'RGB',
+    range: '0..1',
+    liveClass: 0,
+    resize: 'bilinear',
+    views: [{ scale: 1.5, fill: 'zero' }],
+  };
+  const right = model(told, 1);
+  const options = { classes: 2, known: {} };
+  const { best } = await findPreprocessing(faces, options, async (way, view) => {
+    // The last view shows how the photos were cut, whatever the model is fed with.
+    const isLast = view === usualViews.at(-1);
+    const isTold = way.channels === 'BGR' && way.range === '-1..1' && isLast;
+    return isTold ? faces.map(({ isAttack }) => (isAttack ? 9 : -9)) : await right(way, view);
+  });
+  expect(best).toMatchObject({ channels: 'RGB', range: '0..1', liveClass: 0 });
+});
+
+test('the evidence names the best other answer, and warns of a view outside the photos', async () => {
+  const told: Preprocessing = {
+    channels: 'BGR',
+    range: '0..1',
+    liveClass: 1,
+    resize: 'bilinear',
+    views: [{ scale: 4, fill: 'reflect' }],
+  };
+  const options = { classes: 2, known: {} };
+  const { evidence } = await findPreprocessing(faces, options, model(told, 1));
+  expect(evidence).toMatch(/channels +BGR +\d\.\d+ +RGB +\d\.\d+/);
+  expect(evidence).toMatch(/live class +1 +\d\.\d+ +0 +\d\.\d+/);
+  expect(evidence).toContain('20 attacks, 20 bona fide faces');
+  expect(evidence).toContain('at most 30 % of the view 4 reflect lies inside');
+});
+
+test('a model that separates nothing is refused, with the evidence', async () => {
+  const found = findPreprocessing(faces, { classes: 2, known: {} }, async (_, view) =>
+    faces.map((__, i) => noise(i, usualViews.indexOf(view))),
+  );
+  await expect(found).rejects.toThrow(/no preprocessing separates[^]*channels/);
+});
+
+test('measureScores proposes cut points that keep the BPCER of each level', () => {
+  // Bona fide logits -9, -8 … 10; attacks all above.
+  const many: LabelledFace[] = Array.from({ length: 40 }, (_, i) => ({
+    source: 'a',
+    isAttack: i >= 20,
+    insideOf: () => 1,
+  }));
+  const logits = many.map(({ isAttack }, i) => (isAttack ? 12 : i / 10 - 1));
+  const { cutPoints, rates } = measureScores(many, logits);
+  expect(rates).toEqual({ auc: 1, eer: 0, apcer_at_bpcer_5: 0 });
+  const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+  const refused = (cut: number) =>
+    many.filter(({ isAttack }, i) => !isAttack && sigmoid(logits[i]!) >= cut).length / 20;
+  expect(refused(cutPoints.regular.high)).toBeLessThanOrEqual(0.05);
+  expect(refused(cutPoints.regular.high - 0.03)).toBeGreaterThan(0.05);
+  expect(refused(cutPoints.hardened.moderate)).toBeLessThanOrEqual(0.2);
+  expect(cutPoints.soft.high).toBeGreaterThan(cutPoints.hardened.high);
+});
