@@ -264,4 +264,14 @@ describe('requests with one idempotency key', () => {
     expect(await send()).toMatchObject({ status: 200, body: exampleBody });
     expect(queue.jobs.size).toBe(1);
   });
+
+  it('leave the job with the policy of the request that made it', async () => {
+    const { url } = await startGateway(ended(weak));
+    const key = { 'Idempotency-Key': 'order-4711', Prefer: 'respond-async' };
+    await post(url, formOf(jpeg), key);
+    const { body } = await post(url, formOf(jpeg), { ...key, ...policy('enforce') });
+    const { self } = (body as { links: { self: string } }).links;
+    expect((await read(self)).body).toMatchObject({ status: 'succeeded' });
+    expect((await read(self, policy('enforce'))).body).toMatchObject({ status: 'failed' });
+  });
 });
