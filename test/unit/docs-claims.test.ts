@@ -36,6 +36,28 @@ describe('documentation of the score', () => {
     },
   );
 
+  it('has the error rates of the catalogue in the table of each profile', () => {
+    const percent = (share = NaN) => `${(100 * share).toFixed(1)} %`;
+    const expected = Object.values(profiles).flatMap(({ figures }) =>
+      Object.entries(figures!.rates).map(([images, rates], i) => [
+        images,
+        ...['auc', 'eer', 'apcer_at_bpcer_5'].map((rate) => rates[rate]!.toFixed(3)),
+        `${percent(rates['bpcer_high'])} / ${percent(rates['apcer_high'])}`,
+        i === 0 ? figures!.cpu_ms_per_image!.toFixed(1) : '',
+      ]),
+    );
+    const [, table] = read('docs/explanation/accuracy.md').split(/^\| profile +\| images .*$/m);
+    const lines = table!.split('\n\n', 1)[0]!.trim().split('\n').slice(1);
+    expect(
+      lines.map((line) =>
+        line
+          .split('|')
+          .slice(2, -1)
+          .map((cell) => cell.trim()),
+      ),
+    ).toEqual(expected);
+  });
+
   it.each(texts)('calls it calibrated only with what it was fitted to: $name', ({ text }) => {
     const claims = text.replaceAll(/\bnot\s+(a\s+)?calibrated\b/gi, '').match(/\bcalibrated\b/gi);
     const isExplained = /development\s+images/.test(text);
