@@ -8,6 +8,7 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
   createRedisReplyOutbox,
+  type Redis,
   writeResult,
 } from '@livegate/core/redis';
 import { type Job, Worker } from 'bullmq';
@@ -17,12 +18,18 @@ import type { Store } from './store.js';
 const TTL_SECONDS = 60;
 const TOKEN = 'token';
 
+/** On the fake clock, hours pass before Redis can answer. */
+export function withoutSocketTimeout(redis: Redis): Redis {
+  Object.assign(redis.options, { socketTimeout: undefined });
+  return redis;
+}
+
 /** The Redis adapters, and a BullMQ worker that takes and ends jobs one by one. */
 export async function openRedisStore({ redis, keys }: Sandbox) {
   const lives = { ttlSeconds: TTL_SECONDS, resultTtlSeconds: TTL_SECONDS };
   const calls = createCallTracker();
   const checkQueue = createRedisCheckQueue({ redis, keys, ...lives });
-  const workerRedis = connectWorker();
+  const workerRedis = withoutSocketTimeout(connectWorker());
   const worker = new Worker<CheckJob>(CHECK_QUEUE, null, {
     connection: workerRedis,
     prefix: keys.prefix,
@@ -51,7 +58,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
     },
     createInbox(name) {
       const gatewayId = `${name}-${randomUUID()}`;
-      const blockingRedis = connectWorker(gatewayId);
+      const blockingRedis = withoutSocketTimeout(connectWorker(gatewayId));
       const inbox = createRedisReplyInbox({
         redis,
         blockingRedis,

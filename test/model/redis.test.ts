@@ -3,12 +3,13 @@ import { createKeys } from '@livegate/core/redis';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openSandbox } from '@livegate/testing/redis/sandbox';
 import { findFault } from './find-fault.js';
-import { openRedisStore } from './redis-store.js';
+import { openRedisStore, withoutSocketTimeout } from './redis-store.js';
 
 // Vitest's fake timers do not replace this module.
 vi.mock('node:timers/promises', () => import('./fake-timers-promises.js'));
 
 const sandbox = await openSandbox();
+withoutSocketTimeout(sandbox.redis);
 afterAll(sandbox.close);
 
 // Redis uses the real clock; only callers wait by the fake one.

@@ -59,24 +59,13 @@ export const openEngines: OpenEngines = async (config, deps) => {
   const pace = oneByOne ? restAfter : start;
   const openWarm = async (index: number) => {
     const engine = await pace(() => open(index, layout));
-    let isClosing = false;
-    const practise = async () => {
-      for (let run = 0; run < PRACTICE_RUNS && !isClosing; run++) await pace(engine.practise);
-    };
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
-      const practised = practise();
+      const practice = startPractice(() => pace(engine.practise));
       // At a start no other engine is delayed, so checks run between the practice runs. A crash
       // meanwhile rejects the next run as well.
-      if (oneByOne) await practised;
-      return { ...engine, close };
-
-      /** A run whose session is released meanwhile would abort the process. */
-      async function close() {
-        isClosing = true;
-        await practised.catch(() => undefined);
-        await engine.close();
-      }
+      if (oneByOne) await practice.done;
+      return { ...engine, close: () => practice.stop().then(engine.close) };
     } catch (error) {
       await engine.close();
       throw error;
@@ -105,6 +94,21 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
  * first six to eight runs.
  */
 const PRACTICE_RUNS = 8;
+
+/** `stop` lets the present run end: it would abort the process if its session were released. */
+export function startPractice(practise: () => Promise<void>) {
+  let isStopped = false;
+  const practiseAll = async () => {
+    for (let run = 0; run < PRACTICE_RUNS && !isStopped; run++) await practise();
+  };
+  const done = practiseAll();
+  const settled = done.catch(() => undefined);
+  const stop = () => {
+    isStopped = true;
+    return settled;
+  };
+  return { done, stop };
+}
 
 /** Longest rest, in milliseconds: an accelerator may take minutes for a step, and few cores. */
 const MAX_REST_MS = 500;

@@ -57,17 +57,8 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
   });
   await started.catch(async (error: unknown) => {
     // An aborted start is not a failure.
-    if (signal.aborted) return;
-    console.error(error instanceof Error ? error.message : error);
-    setTimeout(() => process.exit(1), settings?.graceMs ?? 0).unref();
-    // Exiting while threads run native code would crash the process.
-    await closeAll().catch(() => undefined);
-    process.exit(1);
+    if (!signal.aborted) await failStart(error, closers, settings?.graceMs);
   });
-
-  async function closeAll(): Promise<void> {
-    for (const closer of closers.toReversed()) await closer();
-  }
 
   async function end(reason: string, { log, graceMs }: ShutdownSettings): Promise<void> {
     log.info({ reason }, 'stopping');
@@ -78,7 +69,7 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
     try {
       // Exiting while the start loads native code in threads would crash the process.
       await started.catch(() => undefined);
-      await closeAll();
+      await closeAll(closers);
       log.info('stopped');
       process.exit(0);
     } catch (error) {
@@ -86,6 +77,18 @@ export async function runUntilShutdown(start: (shutdown: Shutdown) => Promise<vo
       process.exit(1);
     }
   }
+}
+
+/** Exiting while threads run native code would crash the process, so they are closed first. */
+async function failStart(reason: unknown, closers: Closer[], graceMs = 0): Promise<void> {
+  console.error(reason instanceof Error ? reason.message : reason);
+  setTimeout(() => process.exit(1), graceMs).unref();
+  await Promise.allSettled([closeAll(closers)]);
+  process.exit(1);
+}
+
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const closer of closers.toReversed()) await closer();
 }
 
 function onSignals(stop: (reason: string) => void): void {
