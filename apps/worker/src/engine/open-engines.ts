@@ -61,10 +61,9 @@ export const openEngines: OpenEngines = async (config, deps) => {
     const engine = await pace(() => open(index, layout));
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
+      // Awaited at a start as well: a process that ends during a run is aborted by ONNX Runtime.
       const practice = startPractice(() => pace(engine.practise));
-      // At a start no other engine is delayed, so checks run between the practice runs. A crash
-      // meanwhile rejects the next run as well.
-      if (oneByOne) await practice.done;
+      await practice.done;
       return { ...engine, close: () => practice.stop().then(engine.close) };
     } catch (error) {
       await engine.close();
