@@ -114,6 +114,17 @@ describe('a webhook message without a receiver', () => {
 });
 
 describe('a webhook message that was accepted', () => {
+  it('is dropped if it was deleted while its receiver was looked up', async () => {
+    const { store, sent, deliver } = await setUp({ statusCode: 200 });
+    const { readEndpoint } = store;
+    store.readEndpoint = async (address) => {
+      await store.deleteDeliveries([id]);
+      return readEndpoint(address);
+    };
+    expect(await deliver(id)).toBeUndefined();
+    expect(sent).toEqual([]);
+  });
+
   it('is not sent again when its job runs twice', async () => {
     const { sent, deliver } = await setUp({ statusCode: 200 });
     await deliver(id);

@@ -41,6 +41,8 @@ export function createDeliverMessage(deps: DeliverMessageDeps): DeliverMessage {
       attempts.givenUp(receiver);
       return undefined;
     }
+    // Its check may have been deleted while the receiver was looked up in a slow Redis.
+    if ((await store.readDelivery(deliveryId))?.status !== 'pending') return undefined;
     const { id, payload } = delivery;
     const secrets = activeSecrets(receiver.secrets, now()).map(({ secret }) => secret);
     const { url } = receiver;

@@ -61,10 +61,9 @@ export const openEngines: OpenEngines = async (config, deps) => {
     const engine = await pace(() => open(index, layout));
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
-      // Awaited at a start as well: a process that ends during a run is aborted by ONNX Runtime.
-      const practice = startPractice(() => pace(engine.practise));
-      await practice.done;
-      return { ...engine, close: () => practice.stop().then(engine.close) };
+      // Awaited: ONNX Runtime aborts a process that ends during a run.
+      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.practise);
+      return engine;
     } catch (error) {
       await engine.close();
       throw error;
@@ -93,21 +92,6 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
  * first six to eight runs.
  */
 const PRACTICE_RUNS = 8;
-
-/** `stop` lets the present run end: it would abort the process if its session were released. */
-export function startPractice(practise: () => Promise<void>) {
-  let isStopped = false;
-  const practiseAll = async () => {
-    for (let run = 0; run < PRACTICE_RUNS && !isStopped; run++) await practise();
-  };
-  const done = practiseAll();
-  const settled = done.catch(() => undefined);
-  const stop = () => {
-    isStopped = true;
-    return settled;
-  };
-  return { done, stop };
-}
 
 /** Longest rest, in milliseconds: an accelerator may take minutes for a step, and few cores. */
 const MAX_REST_MS = 500;
