@@ -15,7 +15,7 @@ import type { Webhooks } from '../webhooks/open-webhooks.js';
 export interface SettleSessionDeps {
   sessions: SessionStore;
   queue: Pick<CheckQueue, 'read'>;
-  webhooks: Pick<Webhooks, 'announceEvent' | 'delete'>;
+  webhooks: Pick<Webhooks, 'announceEvent'>;
   deleteCheck: DeleteCheck;
   now: () => number;
 }
@@ -59,9 +59,8 @@ export function createSettleSession(deps: SettleSessionDeps): SettleSession {
       type: SESSION_FINISHED,
       at: finishedAt ?? now(),
       data: presentSession(session),
+      isKept: async () => (await sessions.read(sid)) !== undefined,
     });
-    // The session may have been deleted meanwhile, before its messages existed.
-    if (!(await sessions.read(sid))) await webhooks.delete({ id: sid, tenant });
   }
 }
 

@@ -133,8 +133,9 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
-  it('leaves no message of a check that is deleted while its messages are created', async () => {
-    const { store, queue } = await setUp(succeeded);
+  it('leaves no message of a check that is deleted while its messages are created, and queues none', async () => {
+    const { store, ...given } = await setUp(succeeded);
+    const queue = { ...given.queue, deliver: () => Promise.reject(new Error('queued')) };
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
     const checks = { read: async () => records.shift() };
@@ -142,13 +143,16 @@ describe('announcing a check', () => {
     await announce({ ...facts, webhookUrl: 'https://example.com/own' }, 5000);
     expect(records).toEqual([]);
     expect(await store.listDeliveries('whe_1')).toEqual([]);
-    expect(queue.jobs.size).toBe(0);
   });
 
-  it('does nothing for a check that was deleted', async () => {
-    const { store, queue, announce } = await setUp(undefined);
+  it('of a check that was deleted deletes what an earlier try has left', async () => {
+    const { store, queue, announce } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
-    expect(await announce()).toBeUndefined();
+    await announce();
+    const checks = { read: async () => undefined };
+    const again = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
+    expect(await again(facts, 5000)).toBeUndefined();
+    expect(await store.listDeliveries('whe_1')).toEqual([]);
     expect(queue.jobs.size).toBe(0);
   });
 });

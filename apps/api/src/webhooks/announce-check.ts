@@ -1,6 +1,7 @@
 import {
   type CheckRecord,
   createDelivery,
+  type Delivery,
   deliveryIdOf,
   type DeliveryTarget,
   enforceQualityOf,
@@ -36,8 +37,11 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
 
   return async (check, announcedAt) => {
     const record = await checks.read(check.id);
-    // Deleted or expired: there is nothing to announce.
-    if (!record) return undefined;
+    // Deleted or expired. An earlier run that Redis answered too late may have left messages.
+    if (!record) {
+      await deleteMessages(check);
+      return undefined;
+    }
     if (!isFinished(record.status)) return planNextTry(announcedAt, now());
     if (record.sid !== undefined) await deps.settleSession(record);
     else await announce(record, check);
@@ -54,12 +58,9 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
       type,
       at: finishedAt ?? now(),
       data: presentJob(record, baseUrl, qualityPolicy),
+      isKept: async () => (await checks.read(id)) !== undefined,
       ...(webhookUrl !== undefined && { webhookUrl }),
     });
-    // The check may have been deleted meanwhile, before its messages existed.
-    if (!(await checks.read(id))) {
-      await deleteMessages({ id, tenant, ...(webhookUrl !== undefined && { webhookUrl }) });
-    }
   }
 }
 
@@ -78,17 +79,28 @@ export interface WebhookEvent {
   /** In milliseconds since the epoch. */
   at: number;
   data: object;
+  /** Whether the source has not been deleted meanwhile. */
+  isKept: () => Promise<boolean>;
   /** A receiver in addition to the tenant's endpoints. */
   webhookUrl?: string;
 }
 
 export type AnnounceEvent = (event: WebhookEvent) => Promise<void>;
 
-/** Creates and queues a message for each receiver that subscribed to the event. */
+/**
+ * Creates and queues a message for each receiver that subscribed to the event. The source is read
+ * again in between: a deletion either finds the messages, or is seen before they are queued.
+ */
 export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): AnnounceEvent {
+  const deleteMessages = createDeleteMessages({ store, queue });
+
   return async (event) => {
     const targets = await findTargets(event);
-    await Promise.all(targets.map((target) => addMessage(event, target)));
+    const deliveries = await Promise.all(targets.map((target) => addMessage(event, target)));
+    if (!(await event.isKept())) return deleteMessages({ ...event, id: event.source });
+    await Promise.all(
+      deliveries.map((delivery) => delivery?.status === 'pending' && queue.deliver(delivery)),
+    );
   };
 
   async function findTargets({ tenant, type, webhookUrl }: WebhookEvent) {
@@ -98,21 +110,20 @@ export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): A
     return webhookUrl ? [...targets, { url: webhookUrl }] : targets;
   }
 
-  async function addMessage(event: WebhookEvent, target: DeliveryTarget): Promise<void> {
-    const { source, tenant, type, data } = event;
-    const timestamp = new Date(event.at).toISOString();
+  /** If it is not new, the process that added it may have died before queueing it. */
+  async function addMessage(
+    { source, tenant, type, data, at }: WebhookEvent,
+    target: DeliveryTarget,
+  ): Promise<Delivery | undefined> {
     const fresh = createDelivery({
       id: deliveryIdOf(source, target),
       tenant,
       target,
       type,
-      payload: JSON.stringify({ type, timestamp, data }),
+      payload: JSON.stringify({ type, timestamp: new Date(at).toISOString(), data }),
       createdAt: now(),
     });
-    const isNew = await store.addDelivery(fresh);
-    const delivery = isNew ? fresh : await store.readDelivery(fresh.id);
-    // Even if it is not new: the process that added it may have died before queueing it.
-    if (delivery?.status === 'pending') await queue.deliver(delivery);
+    return (await store.addDelivery(fresh)) ? fresh : store.readDelivery(fresh.id);
   }
 }
 
