@@ -61,6 +61,7 @@ export function createNetwork(scheduler: fc.Scheduler, planned: PlannedFault[]) 
   let calls = 0;
   let isCalm = false;
   let fired = 0;
+  let late = 0;
 
   return {
     link,
@@ -69,6 +70,8 @@ export function createNetwork(scheduler: fc.Scheduler, planned: PlannedFault[]) 
     /** How many planned faults have happened. */
     fired: () => fired,
     calls: () => calls,
+    /** How many calls still wait for their late effects. */
+    late: () => late,
   };
 
   /** The port as the process reaches it. */
@@ -106,7 +109,9 @@ export function createNetwork(scheduler: fc.Scheduler, planned: PlannedFault[]) 
     await before;
     await scheduler.schedule(Promise.resolve(), label);
     if (fault?.fault === 'slow') {
+      late += 1;
       await new Promise((resolve) => setTimeout(resolve, fault.ms));
+      late -= 1;
       connection.slow -= 1;
     }
     if (fault?.fault === 'dies before') process.die();

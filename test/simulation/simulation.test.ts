@@ -9,7 +9,7 @@ import { type Plant, simulate } from './simulate.js';
 // Vitest's fake timers do not replace this module.
 vi.mock('node:timers/promises', () => import('../model/fake-timers-promises.js'));
 
-/** 10,000 take about four minutes: `TEST_HISTORIES=10000 npm test -- test/simulation`. */
+/** 10,000 take about a minute: `TEST_HISTORIES=10000 npm test -- test/simulation`. */
 const count = Number(process.env['TEST_HISTORIES'] ?? 1000);
 /** Fixed, so that a change of the code alone can fail the suite; `TEST_SEED` tries others. */
 process.env['TEST_SEED'] ??= '1628996793';
