@@ -94,7 +94,7 @@ async function measureParts(names: string[], prepared: Bench): Promise<Figure[]>
   for (const name of names) {
     console.log(`\n${name}`);
     const ofPart = await parts[name]!(prepared, console.log);
-    if (ofPart.length > 0) console.log(describeFigures(ofPart));
+    if (ofPart.length > 0 && names.length > 1) console.log(describeFigures(ofPart));
     figures.push(...ofPart);
   }
   return figures;

@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
-import { connectForBackground } from '@livegate/core/redis';
-import { createLog } from '@livegate/core/telemetry';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
+import { type MoveWorker, withOwnCores } from '../own-cores.js';
 import { readUsage, sendLoad, startNaiveServer, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
@@ -110,35 +107,21 @@ export const measureLatency: Part = async (bench, say) => {
   }
 };
 
-/**
- * Measures what the queue costs a worker with its own cores, as in a cluster. The worker, and the pipeline
- * it is compared with, get half of the cores; gateway, Redis and callers get the other half. Needs taskset,
- * so Linux only.
- */
+/** Measures what the queue costs a worker, and the pipeline it is compared with, on its own cores. */
 export const measureOwnCores: Part = async (bench, say) => {
-  const cores = availableParallelism();
-  const half = Math.max(1, Math.floor(cores / 2));
-  const [own, others] = [`0-${half - 1}`, `${cores - half}-${cores - 1}`];
-  const halved = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${half}` } };
-  const shared = [process.pid, await redisPid(bench)];
-  for (const pid of shared) moveTo(others, pid);
-  try {
-    const { rates, ratio } = await compareOnOwnCores(halved, own);
-    say(formatTable([`worker on ${half} of ${cores} cores`, 'images/s'], rates));
-    const name = 'throughput, HTTP / in process, worker on cores of its own';
-    return [{ name, value: ratio, unit: 'x', aim: { atLeast: 0.9 } }];
-  } finally {
-    for (const pid of shared) moveTo(`0-${cores - 1}`, pid);
-  }
+  const { rates, ratio } = await withOwnCores(bench, compareOnOwnCores);
+  say(formatTable(['worker on half of the cores', 'images/s'], rates));
+  const name = 'throughput, HTTP / in process, worker on cores of its own';
+  return [{ name, value: ratio, unit: 'x', aim: { atLeast: 0.9 } }];
 };
 
-async function compareOnOwnCores(bench: Bench, own: string) {
+async function compareOnOwnCores(bench: Bench, moveWorker: MoveWorker) {
   const { selfie: image } = bench.photos;
   const product = await startProduct(bench);
   const pipeline = startWatched(['tools/dist/bench/programs/pipeline-process.js'], bench.env);
   try {
     await once(pipeline.process, 'message');
-    for (const { process: child } of [product.worker, pipeline]) moveTo(own, child.pid!);
+    for (const service of [product.worker, pipeline]) moveWorker(service);
     const load = { image, connections: SATURATING, seconds: bench.seconds };
     await sendLoad(product.urls[0]!, load);
     const rates = await interleave(bench.rounds, {
@@ -160,17 +143,4 @@ async function compareOnOwnCores(bench: Bench, own: string) {
   } finally {
     await Promise.all([product.stop(), stopServices([pipeline], 5000)]);
   }
-}
-
-/** Moves all present and future threads of a process. */
-function moveTo(cores: string, pid: number): void {
-  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`]);
-}
-
-async function redisPid({ env }: Bench): Promise<number> {
-  const address = { url: env['REDIS_URL']!, name: 'bench' };
-  const redis = connectForBackground(address, createLog('api', 'fatal'));
-  const server = await redis.info('server');
-  redis.disconnect();
-  return Number(/^process_id:(\d+)/m.exec(server)?.[1]);
 }
