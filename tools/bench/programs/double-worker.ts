@@ -1,5 +1,5 @@
-// A real worker with a fake engine: `double-worker.js MAX_BATCH RUN_MS ITEM_MS`. A batch takes RUN_MS plus
-// ITEM_MS per image, in its own thread as on a GPU. Images are not read.
+// A real worker with fake engines: `double-worker.js MAX_BATCH RUN_MS ITEM_MS [ENGINES]`. A batch takes
+// RUN_MS plus ITEM_MS per image, in a thread of its own. Images are not read.
 import { Worker } from 'node:worker_threads';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
@@ -12,7 +12,7 @@ import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { typicalQuality } from '../typical-quality.js';
 
-const [maxBatch = 1, runMs = 0, itemMs = 0] = process.argv.slice(2).map(Number);
+const [maxBatch = 1, runMs = 0, itemMs = 0, engineCount = 1] = process.argv.slice(2).map(Number);
 const config = readWorkerConfig(process.env);
 const { facts: modelSet } = await loadModels(config.LIVEGATE_MODELS_DIR);
 const answer: AssessedImage = {
@@ -39,18 +39,14 @@ await runUntilShutdown(async (shutdown) => {
 });
 
 function createDouble(): ImageScheduler {
-  const engine = new Worker(new URL('./double-engine.js', import.meta.url));
-  const layout = { engines: 1, intraOpThreads: 1, maxBatch };
-  // The rules of an accelerator, without lingering: these queues always have a full batch.
-  const rules = planBatches(layout, { lingerMs: 0, runAhead: true });
-  const awaited: (() => void)[] = [];
-  engine.on('message', () => awaited.shift()?.());
+  const engines = Array.from({ length: engineCount }, openEngine);
+  const layout = { engines: engineCount, intraOpThreads: 1, maxBatch };
+  // One engine follows the rules of an accelerator, several those of CPU cores; without lingering.
+  const rules = planBatches(layout, { lingerMs: 0, runAhead: engineCount === 1 });
   const batcher = createBatcher(async (images: Uint8Array[]) => {
     const ms = runMs + itemMs * images.length;
-    if (ms > 0) {
-      engine.postMessage(ms, []);
-      await new Promise<void>((resolve) => awaited.push(resolve));
-    }
+    const idlest = engines.reduce((a, b) => (b.runs() < a.runs() ? b : a));
+    if (ms > 0) await idlest.run(ms);
     return images.map(() => answer);
   }, rules);
   return {
@@ -64,6 +60,20 @@ function createDouble(): ImageScheduler {
     use: async () => false,
     drain: batcher.drain,
     longestRunMs: () => 0,
-    close: async () => void (await engine.terminate()),
+    close: async () => void (await Promise.all(engines.map(({ close }) => close()))),
+  };
+}
+
+function openEngine() {
+  const thread = new Worker(new URL('./double-engine.js', import.meta.url));
+  const awaited: (() => void)[] = [];
+  thread.on('message', () => awaited.shift()?.());
+  return {
+    runs: () => awaited.length,
+    run(ms: number): Promise<void> {
+      thread.postMessage(ms, []);
+      return new Promise((resolve) => awaited.push(resolve));
+    },
+    close: () => thread.terminate(),
   };
 }
