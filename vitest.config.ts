@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -13,6 +14,8 @@ export default defineConfig({
     },
   },
   test: {
+    // Most tests wait for the processes that they have started.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         extends: true,
@@ -61,8 +64,9 @@ export default defineConfig({
         test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
-          // Faults of a few seconds each, after all other tests: both would disturb each other.
+          // Faults of a few seconds each, one after another and after all other tests.
           sequence: { groupOrder: 2 },
+          maxWorkers: 1,
           testTimeout: 120_000,
         },
       },
@@ -71,8 +75,9 @@ export default defineConfig({
         test: {
           name: 'deploy',
           include: ['test/deploy/**/*.test.ts'],
-          // Runs last: its minute of building would disturb the tests that measure time.
+          // Its minute of building would disturb the tests of the first group.
           sequence: { groupOrder: 1 },
+          maxWorkers: 1,
           testTimeout: 60_000,
         },
       },

@@ -136,7 +136,7 @@ describe('while Redis is frozen', () => {
     redis.thaw();
     await registerWorker();
     await untilReady(api.url);
-    expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+    await expect.poll(() => postImage(api.url, photo, async)).toMatchObject({ status: 202 });
   });
 });
 
@@ -156,6 +156,6 @@ describe('while the Redis for images is frozen', () => {
     imageRedis.thaw();
     await registerWorker();
     await untilReady(api.url);
-    expect(await postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+    await expect.poll(() => postImage(api.url, photo, async)).toMatchObject({ status: 202 });
   });
 });
