@@ -152,7 +152,8 @@ describe.each([
       await opened.view(name.split(',')[0]!);
       for (const scheme of ['light', 'dark'] as const) {
         await opened.page.emulateMedia({ colorScheme: scheme });
-        expect(await findProblems(opened.page, width), scheme).toEqual([]);
+        const problems = { [scheme]: await findProblems(opened.page, width) };
+        expect(problems).toEqual({ [scheme]: [] });
         if (gallery !== undefined) await keepScreenshot(opened.page, `${name}-${width}-${scheme}`);
       }
       // The session is unknown, and some of the answers are errors.
