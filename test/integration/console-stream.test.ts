@@ -67,6 +67,15 @@ async function openStream(url: string) {
 }
 
 describe('the console', () => {
+  it('is a page that may not use the camera', async () => {
+    const { url } = await openGateway();
+    const { headers, status } = await fetch(url, { headers: operator });
+    expect({ status, policy: headers.get('permissions-policy') }).toEqual({
+      status: 200,
+      policy: 'camera=()',
+    });
+  });
+
   it.each(['/snapshot', '/events'])('asks for an operator: %s', async (path) => {
     const { url } = await openGateway();
     const refused = await fetch(url + path);

@@ -382,6 +382,7 @@ describe('paths and methods', () => {
     expect(headers.get('content-security-policy')).toMatch(
       /^default-src 'none'; script-src 'self';/,
     );
+    expect(headers.get('permissions-policy')).toBe('camera=(self)');
     const nothing = await fetch(`${off.url}/`);
     expect(await nothing.json()).toEqual(errorBody(404, 'not_found'));
   });

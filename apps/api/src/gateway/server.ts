@@ -109,7 +109,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Express 
   app.get('/docs/:asset', sendDocsAsset);
   const publicPaths = ['/livez', '/readyz', '/v1/models', '/openapi.json', '/docs', '/docs/:asset'];
   app.all(publicPaths, refuseMethod('GET', 'HEAD'));
-  if (options.playground) app.get('/', showPage('playground'));
+  if (options.playground) app.get('/', showPage('playground', { camera: 'self' }));
   app.use('/pages', sendPageAsset);
 
   app.post(

@@ -20,13 +20,11 @@ function readPageFile(name: string): PageFile {
   return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
 }
 
-/**
- * Answers with a page, whose assets are below `pages/`. The page may use the camera, and loads nothing
- * from another host.
- */
-export function showPage(name: string): RequestHandler {
+/** Answers with a page, whose assets are below `pages/`. It loads nothing from another host. */
+export function showPage(name: string, { camera }: { camera: 'self' | 'none' }): RequestHandler {
+  const allowed = camera === 'self' ? '(self)' : '()';
   return (_req, res) => {
-    res.set({ ...pageHeaders('none'), 'Permissions-Policy': 'camera=(self)' });
+    res.set({ ...pageHeaders('none'), 'Permissions-Policy': `camera=${allowed}` });
     sendFile(res.type('html'), `${name}.html`);
   };
 }

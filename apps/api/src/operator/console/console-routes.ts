@@ -15,7 +15,7 @@ export function createConsoleRoutes({ reader, openStream }: ConsoleRoutesDeps): 
   const router = Router();
   router.use(keepPrivate);
 
-  const show = showPage('console');
+  const show = showPage('console', { camera: 'none' });
   router.get('/', (req, res, next) => {
     // The links of the page are relative to a path without a slash at its end.
     if (pathOf(req).endsWith('/')) res.redirect(308, '../console');
