@@ -1,12 +1,12 @@
 import { describe } from 'vitest';
 import {
-  createFakeCheckQueue,
   createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeRateLimiter,
   createFakeReplies,
   createFakeWorkerRegistry,
 } from './port-fakes.js';
+import { createFakeCheckQueue } from './queue-fake.js';
 import { createFakeSessionStore } from './session-fake.js';
 import {
   describeIdempotencyKeys,

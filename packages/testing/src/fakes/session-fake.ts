@@ -1,34 +1,27 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { LivegateError, type Session } from '@livegate/core/domain';
+import type { Session } from '@livegate/core/domain';
 import type { SessionStore } from '@livegate/core/ports';
-import type { Outage } from './port-fakes.js';
+import { failInOutage, type Outage } from './outage.js';
 
 /** Keeps every session and every mark: nothing expires. */
 export function createFakeSessionStore(outage: Outage = { away: false }): SessionStore {
   const sessions = new Map<string, Session>();
   const marks = new Map<string, string>();
   const imageKeys = new Map<string, string>();
-  const requirePresent = () => {
-    if (outage.away) throw new LivegateError('unavailable', { detail: 'the fake is away' });
-  };
 
-  return {
+  const store: SessionStore = {
     async add(session) {
-      requirePresent();
       sessions.set(session.sid, session);
     },
     async read(sid) {
-      requirePresent();
       return sessions.get(sid);
     },
     async update(sid, change) {
-      requirePresent();
       const latest = sessions.get(sid);
       if (latest) sessions.set(sid, change(latest));
       return sessions.get(sid);
     },
     async delete(sid) {
-      requirePresent();
       const session = sessions.get(sid);
       sessions.delete(sid);
       for (const mac of session?.imageMacs ?? []) {
@@ -38,17 +31,16 @@ export function createFakeSessionStore(outage: Outage = { away: false }): Sessio
       return session;
     },
     async hashImage(tenant, image) {
-      requirePresent();
       const key = imageKeys.get(tenant) ?? randomBytes(32).toString('base64url');
       imageKeys.set(tenant, key);
       return createHmac('sha256', key).update(image).digest('base64url');
     },
     async isRepeated({ tenant, mac, sid }) {
-      requirePresent();
       const mark = `${tenant} ${mac}`;
       const first = marks.get(mark) ?? sid;
       marks.set(mark, first);
       return first !== sid;
     },
   };
+  return failInOutage(store, outage);
 }

@@ -6,7 +6,7 @@ import {
   type WebhookSecret,
 } from '@livegate/core/domain';
 import type { WebhookJob, WebhookQueue, WebhookStore } from '@livegate/core/ports';
-import type { Outage } from './port-fakes.js';
+import { failInOutage, type Outage } from './outage.js';
 
 const maxListed = 100;
 
@@ -110,16 +110,4 @@ export function createFakeWebhookQueue(
     },
   };
   return { ...failInOutage(queue, outage), jobs };
-}
-
-/** The same port, whose methods reject with `unavailable` during the outage. */
-function failInOutage<Port extends object>(port: Port, outage: Outage): Port {
-  const guarded = Object.entries(port).map(([name, method]) => [
-    name,
-    async (...args: unknown[]) => {
-      if (outage.away) throw new LivegateError('unavailable', { detail: 'the fake is away' });
-      return (method as (...given: unknown[]) => unknown)(...args);
-    },
-  ]);
-  return Object.fromEntries(guarded) as Port;
 }
