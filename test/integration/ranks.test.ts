@@ -1,7 +1,7 @@
 import { queuedMs } from '@livegate/core/domain';
 import { CHECK_QUEUE } from '@livegate/core/ports';
 import { createRedisCheckQueue } from '@livegate/core/redis';
-import { exampleJob } from '@livegate/testing';
+import { exampleAsyncJob, exampleJob } from '@livegate/testing';
 import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 import { connectWorker, openSandbox, serversOf } from '@livegate/testing/redis/sandbox';
 import { type Job, Worker } from 'bullmq';
@@ -9,7 +9,6 @@ import { expect, onTestFinished, test } from 'vitest';
 
 /** From this clock on, `ranks.ts` lowers all tags. */
 const MAX_CLOCK = 2 ** 20;
-const { replyTo: _, ...asyncJob } = exampleJob;
 
 async function setUp(url?: string) {
   const sandbox = await openSandbox(url);
@@ -118,7 +117,8 @@ test('a check that is retried after tags were lowered does not wait for later on
 test('async checks that workers have taken do not count as queued, however fast they were taken', async () => {
   const { queue, take } = await setUp();
   const isQueued = { tenant: 'a', isAwaited: false, weight: 1, ms: 100 };
-  for (let i = 0; i < 100; i++) await queue.add(`a${i}`, { ...asyncJob, tenant: 'a', ms: 100 });
+  for (let i = 0; i < 100; i++)
+    await queue.add(`a${i}`, { ...exampleAsyncJob, tenant: 'a', ms: 100 });
   for (let i = 0; i < 100; i++) {
     await take();
     // As each gateway does with every poll.

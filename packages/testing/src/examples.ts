@@ -17,6 +17,10 @@ export const exampleJob: CheckJob = {
   imageBytes: 3,
 };
 
+const { replyTo: _, ...withoutCaller } = exampleJob;
+/** A check whose caller does not wait. */
+export const exampleAsyncJob: CheckJob = withoutCaller;
+
 export const exampleResult: CheckResult = {
   verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
   model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',

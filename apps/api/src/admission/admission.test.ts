@@ -3,6 +3,7 @@ import {
   createFakeCheckQueue,
   createFakeImageStore,
   createFakeWorkerRegistry,
+  exampleAsyncJob,
   exampleJob,
   exampleWorker,
   type Outage,
@@ -14,7 +15,6 @@ import { openAdmission, POLL_MS } from './admission.js';
 const awaited = { tenant: 'acme', waitMs: 25_000 };
 const unawaited = { tenant: 'acme', waitMs: 0 };
 const [ofOther, ofThird] = ['other', 'third'].map((tenant) => ({ ...awaited, tenant }));
-const { replyTo: _, ...asyncJob } = exampleJob;
 const log = pino({ level: 'silent' });
 const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error;
 const nextPoll = () => vi.advanceTimersByTimeAsync(1000);
@@ -93,7 +93,7 @@ describe('admission', () => {
     expect(() => admission.admit(awaited)).toThrow(overloaded);
     expect(() => admission.admit({ ...awaited, mayBeAsync: true })).not.toThrow();
     expect(() => admission.admit(unawaited)).not.toThrow();
-    for (let i = 0; i < 300; i++) await queue.add(`b${i}`, { ...asyncJob, ms: 100 });
+    for (let i = 0; i < 300; i++) await queue.add(`b${i}`, { ...exampleAsyncJob, ms: 100 });
     await nextPoll();
     expect(() => admission.admit(unawaited)).toThrow(overloaded);
     expect(() => admission.admit({ ...awaited, mayBeAsync: true })).toThrow(overloaded);
