@@ -1,5 +1,5 @@
 import { ask, credentials } from '@livegate/testing/product/post-image';
-import type { Existing } from './routes.js';
+import type { Existing } from './cases/routes.js';
 
 /** A set is used by a few cases, since some of them delete what they find. */
 const USES = 8;

@@ -1,5 +1,5 @@
 import { uuidV7 } from '@livegate/testing/gateway/error-body';
-import type { FuzzCase } from './requests.js';
+import type { FuzzCase } from './cases/requests.js';
 import { type Exchanged, type WireAnswer, valueOf } from './wire.js';
 
 /** Everything that is wrong with what came back; empty if the product kept its promises. */

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Schema } from '../../apps/api/src/openapi/document-types.js';
+import type { Schema } from '../../../apps/api/src/openapi/document-types.js';
 
 export interface SchemaDeps {
   resolve: (schema: { $ref: string }) => Schema;

@@ -1,6 +1,6 @@
 import { defaultAuth, path } from '@livegate/testing/gateway/gateway';
 import * as fc from 'fast-check';
-import type { Exchange } from './wire.js';
+import type { Exchange } from '../wire.js';
 
 /** One connection's bytes, and what may come back. */
 export interface FuzzCase extends Exchange {
@@ -26,7 +26,6 @@ export interface Parts {
 
 export const auth: HeaderField[] = Object.entries(defaultAuth);
 
-/** Short enough that a check which is never answered does not hold up the run. */
 const host: HeaderField = ['Host', 'localhost'];
 
 /** A complete request. */
