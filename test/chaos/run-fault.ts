@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Excuses, Fault } from './faults/fault.js';
 import { findViolations, type Promises } from './history/find-violations.js';
 import type { History } from './history/history.js';
+import { createCallers } from './product/callers.js';
 import { takeCensus } from './product/census.js';
 import { type ChaosProduct, type Tenant, tenants } from './product/chaos-product.js';
-import { createCallers, startLoad } from './product/load.js';
+import { startLoad } from './product/load.js';
 
 const PER_SECOND = 20;
 /** Before the fault, and after the recovery. */
@@ -63,8 +64,8 @@ export async function runFault(
     const recovered = await Promise.all(
       product.gateways.map(async (gateway) => {
         for (;;) {
-          const wish = { tenant: tenants[0], image: 50, gateway, waitMs: 2000 };
-          if ((await callers.check(wish)).status === 200) return true;
+          const asked = { tenant: tenants[0], image: 50, gateway, waitMs: 2000 };
+          if ((await callers.check(asked)).status === 200) return true;
           if (performance.now() > deadline) return false;
           await sleep(POLL_MS / 2);
         }

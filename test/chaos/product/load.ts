@@ -1,248 +1,54 @@
-import { request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import sharp from 'sharp';
-import {
-  errorSchema,
-  jobSchema,
-  verdictSchema,
-} from '../../../apps/api/src/contract/answer-schemas.js';
-import type { Answered, History, Read } from '../history/history.js';
-import {
-  type ChaosProduct,
-  type Gateway,
-  headersOf,
-  type Tenant,
-  tenants,
-  WAIT_LIMIT_MS,
-} from './chaos-product.js';
-import { endingOf, scoreOf } from './receiver.js';
+import { type Callers, IMAGES, type CheckRequest } from './callers.js';
+import { tenants } from './chaos-product.js';
 
-/** Image `n` is scored `n` hundredths. */
-const IMAGES = 97;
-const SIDE = 32;
-/** An async check is accepted or refused within this, whatever happens to Redis. */
-const ACCEPT_LIMIT_MS = 4000;
-/** After its limit, a caller hangs up this much later. */
-const PATIENCE_MS = 5000;
 const POLL_MS = 300;
 
-export interface Wish {
-  tenant: Tenant;
-  image: number;
-  key?: string;
-  /** Undefined: as long as the server allows; 0: an async check. */
-  waitMs?: number;
-  /** Accepts a job when the wait is over. */
-  respondAsync?: boolean;
-  gateway?: Gateway;
-}
-
-interface HttpAnswer {
-  status: number;
-  requestId: string;
-  body: unknown;
-}
-
-/** Callers who send checks, read jobs, cancel and delete, and record what they see. */
-export async function createCallers(product: ChaosProduct, history: History) {
-  const bodies = await createImages();
-  let turn = 0;
-
-  return { check, read, end };
-
-  /** Sends one check. Resolves to its id if it was accepted. */
-  async function check(wish: Wish): Promise<{ id?: string; status: number }> {
-    const call = history.nextCall();
-    const { tenant, image, key, waitMs } = wish;
-    const limitMs = waitMs === 0 ? ACCEPT_LIMIT_MS : (waitMs ?? WAIT_LIMIT_MS);
-    const facts = { call, tenant, image, limitMs, ...(key !== undefined && { key }) };
-    history.record({ kind: 'sent', ...facts });
-    const prefer = [
-      ...(wish.respondAsync || waitMs === 0 ? ['respond-async'] : []),
-      ...(waitMs ? [`wait=${waitMs / 1000}`] : []),
-    ].join(', ');
-    const headers = {
-      ...headersOf(tenant),
-      'content-type': 'application/json',
-      ...(prefer && { prefer }),
-      ...(key !== undefined && { 'idempotency-key': key }),
-    };
-    const sent = { method: 'POST', path: '/face/v1/passive-liveness', headers } as const;
-    try {
-      const limit = AbortSignal.timeout(limitMs + PATIENCE_MS);
-      const answer = await send({ ...sent, body: bodies[image]! }, limit, wish.gateway);
-      const described = describeAnswer(call, answer);
-      history.record(described);
-      return { status: answer.status, ...(described.id !== undefined && { id: described.id }) };
-    } catch {
-      history.record({ kind: 'lost', call });
-      return { status: 0 };
-    }
-  }
-
-  /** Reads a job and records it, unless the product cannot answer now. */
-  async function read(tenant: Tenant, id: string): Promise<Read['status'] | undefined> {
-    const from = performance.now();
-    const sent = { method: 'GET', path: `/v1/jobs/${id}`, headers: headersOf(tenant) } as const;
-    const answer = await send(sent, AbortSignal.timeout(PATIENCE_MS)).catch(() => undefined);
-    if (answer?.status === 404) {
-      history.record({ kind: 'read', id, from, status: 'gone' });
-      return 'gone';
-    }
-    if (answer?.status !== 200) return undefined;
-    const job = jobSchema.parse(answer.body);
-    const ending = endingOf(job);
-    const { status } = job;
-    history.record({ kind: 'read', id, from, status, ...(ending !== undefined && { ending }) });
-    return status;
-  }
-
-  async function end(what: 'cancel' | 'delete', tenant: Tenant, id: string): Promise<void> {
-    history.record({ kind: 'asked', what, id });
-    const at = `/v1/jobs/${id}`;
-    const sent =
-      what === 'cancel'
-        ? ({ method: 'POST', path: `${at}/cancel` } as const)
-        : ({ method: 'DELETE', path: at } as const);
-    const limit = AbortSignal.timeout(ACCEPT_LIMIT_MS + PATIENCE_MS);
-    const answer = await send({ ...sent, headers: headersOf(tenant) }, limit).catch(
-      () => undefined,
-    );
-    if (answer?.status === 200) history.record({ kind: 'done', what, id });
-  }
-
-  /** Like a load balancer: the gateways in turn, the next one only if a connection was refused. */
-  async function send(sent: Outgoing, limit: AbortSignal, gateway?: Gateway): Promise<HttpAnswer> {
-    const all = gateway ? [gateway] : product.gateways;
-    turn += 1;
-    for (let tries = 0; ; tries += 1) {
-      const to = all[(turn + tries) % all.length];
-      if (!to) throw new Error('no gateway');
-      try {
-        return await exchange(to.callUrl, sent, limit);
-      } catch (error) {
-        const isRefused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
-        if (!isRefused || tries >= all.length) throw error;
-      }
-    }
-  }
-}
-
-export type Callers = Awaited<ReturnType<typeof createCallers>>;
-
-interface Outgoing {
-  method: 'GET' | 'POST' | 'DELETE';
-  path: string;
-  headers: Record<string, string>;
-  body?: string;
-}
-
-/** On a connection of its own, so that no request is lost to a connection that just closes. */
-function exchange(base: string, sent: Outgoing, signal: AbortSignal): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const { method, path, headers } = sent;
-    const outgoing = request(new URL(path, base), { method, headers, agent: false, signal });
-    outgoing.once('error', reject).end(sent.body);
-    outgoing.once('response', (answer) => {
-      const status = answer.statusCode ?? 0;
-      const requestId = String(answer.headers['request-id'] ?? '');
-      const body = text(answer).then(parseJson);
-      body.then((parsed) => resolve({ status, requestId, body: parsed }), reject);
-    });
-  });
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
-}
-
-function describeAnswer(call: number, { status, requestId: id, body }: HttpAnswer): Answered {
-  const common = { kind: 'answered', call, status, isDocumented: true } as const;
-  const accepted = { ...common, id };
-  if (status === 200) {
-    const verdict = verdictSchema.safeParse(body);
-    if (verdict.success) return { ...accepted, ending: scoreOf(verdict.data) };
-  } else if (status === 202) {
-    const job = jobSchema.safeParse(body);
-    if (job.success) return accepted;
-  } else {
-    const error = errorSchema.safeParse(body);
-    if (error.success && error.data.request_id === id) {
-      const { error_code: code } = error.data;
-      const isAccepted = code === 'timeout' || code === 'canceled';
-      return {
-        ...(isAccepted ? accepted : common),
-        error: code,
-        ...(code === 'canceled' && { ending: code }),
-      };
-    }
-  }
-  return { ...common, isDocumented: false };
-}
-
-/** JSON bodies, by image. */
-async function createImages(): Promise<string[]> {
-  return Promise.all(
-    Array.from({ length: IMAGES + 1 }, async (_, image) => {
-      const red = Math.round(255 * (1 - image / 100));
-      const background = { r: red, g: 255 - red, b: 0 };
-      const create = { width: SIDE, height: SIDE, channels: 3, background } as const;
-      const png = await sharp({ create }).png().toBuffer();
-      return JSON.stringify({ image: png.toString('base64') });
-    }),
-  );
-}
-
 /** What the callers of a mixed load do, in turn. */
-const scripts: ((callers: Callers, wish: Wish) => Promise<unknown>)[] = [
-  ({ check }, wish) => check(wish),
+const scripts: ((callers: Callers, asked: CheckRequest) => Promise<unknown>)[] = [
+  ({ check }, asked) => check(asked),
   // A retry at another gateway while the first request is on its way.
-  ({ check }, wish) => {
-    const keyed = { ...wish, key: crypto.randomUUID() };
+  ({ check }, asked) => {
+    const keyed = { ...asked, key: crypto.randomUUID() };
     return Promise.all([check(keyed), check(keyed)]);
   },
   checkAndPoll,
-  async ({ check, end }, wish) => {
-    const { id } = await check({ ...wish, waitMs: 0 });
-    if (id !== undefined) await end('cancel', wish.tenant, id);
+  async ({ check, end }, asked) => {
+    const { id } = await check({ ...asked, waitMs: 0 });
+    if (id !== undefined) await end('cancel', asked.tenant, id);
   },
-  async ({ check, end }, wish) => {
-    const { id } = await check({ ...wish, waitMs: 0 });
-    if (id !== undefined) await end('delete', wish.tenant, id);
+  async ({ check, end }, asked) => {
+    const { id } = await check({ ...asked, waitMs: 0 });
+    if (id !== undefined) await end('delete', asked.tenant, id);
   },
-  ({ check }, wish) => check({ ...wish, waitMs: 1000 }),
+  ({ check }, asked) => check({ ...asked, waitMs: 1000 }),
   // A caller who comes back with the key of an async check to wait for it.
-  async ({ check }, wish) => {
-    const keyed = { ...wish, key: crypto.randomUUID() };
+  async ({ check }, asked) => {
+    const keyed = { ...asked, key: crypto.randomUUID() };
     await check({ ...keyed, waitMs: 0 });
     await check(keyed);
   },
   // A caller who repeats a refused or lost request, with the same key.
-  async ({ check }, wish) => {
-    const keyed = { ...wish, key: crypto.randomUUID() };
+  async ({ check }, asked) => {
+    const keyed = { ...asked, key: crypto.randomUUID() };
     for (let tries = 0; tries < 4; tries += 1) {
       const { status } = await check(keyed);
       if (status === 200) return;
       await sleep(POLL_MS);
     }
   },
-  ({ check }, wish) => check({ ...wish, waitMs: 2000, respondAsync: true }),
-  async ({ check, end }, wish) => {
-    const { id } = await check({ ...wish, respondAsync: true, waitMs: 2000 });
-    if (id !== undefined) await end('delete', wish.tenant, id);
+  ({ check }, asked) => check({ ...asked, waitMs: 2000, respondAsync: true }),
+  async ({ check, end }, asked) => {
+    const { id } = await check({ ...asked, respondAsync: true, waitMs: 2000 });
+    if (id !== undefined) await end('delete', asked.tenant, id);
   },
 ];
 
-async function checkAndPoll({ check, read }: Callers, wish: Wish): Promise<void> {
-  const { id } = await check({ ...wish, waitMs: 0 });
+async function checkAndPoll({ check, read }: Callers, asked: CheckRequest): Promise<void> {
+  const { id } = await check({ ...asked, waitMs: 0 });
   if (id === undefined) return;
   for (let polls = 0; polls < 5; polls += 1) {
-    const status = await read(wish.tenant, id);
+    const status = await read(asked.tenant, id);
     if (status && !['queued', 'processing'].includes(status)) return;
     await sleep(POLL_MS);
   }
@@ -254,8 +60,8 @@ export function startLoad(callers: Callers, perSecond: number) {
   let started = 0;
   const timer = setInterval(() => {
     const n = started++;
-    const wish = { tenant: tenants[n % tenants.length]!, image: 1 + (n % IMAGES) };
-    const work = scripts[Math.floor(n / tenants.length) % scripts.length]!(callers, wish);
+    const asked = { tenant: tenants[n % tenants.length]!, image: 1 + (n % IMAGES) };
+    const work = scripts[Math.floor(n / tenants.length) % scripts.length]!(callers, asked);
     running.add(work);
     void work.finally(() => running.delete(work));
   }, 1000 / perSecond);
