@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import * as fc from 'fast-check';
-import { histories, playOut } from './commands.js';
+import { histories, playOut } from './histories.js';
 import { createModel } from './model.js';
 import type { Store } from './store.js';
 import { createWorld } from './world.js';

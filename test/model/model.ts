@@ -75,3 +75,16 @@ export function toModelOutcome(outcome: CheckOutcome): ModelOutcome {
   const { verdict } = outcome.result;
   return verdict.kind === 'scored' ? Math.round(100 * verdict.spoofProbability) : verdict.kind;
 }
+
+/** The checks that a caller can still find. */
+export function known(model: Model): ModelCheck[] {
+  return [...model.checks.values()].filter(({ isUnknown }) => !isUnknown);
+}
+
+export function running(model: Model): ModelCheck[] {
+  return [...model.checks.values()].filter(({ job }) => job === 'running');
+}
+
+export function choose<Item>(items: Item[], index: number): Item {
+  return items[index % items.length]!;
+}
