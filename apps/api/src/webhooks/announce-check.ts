@@ -98,9 +98,8 @@ export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): A
     const targets = await findTargets(event);
     const deliveries = await Promise.all(targets.map((target) => addMessage(event, target)));
     if (!(await event.isKept())) return deleteMessages({ ...event, id: event.source });
-    await Promise.all(
-      deliveries.map((delivery) => delivery?.status === 'pending' && queue.deliver(delivery)),
-    );
+    const pending = deliveries.flatMap((each) => (each?.status === 'pending' ? [each] : []));
+    await Promise.all(pending.map((delivery) => queue.deliver(delivery)));
   };
 
   async function findTargets({ tenant, type, webhookUrl }: WebhookEvent) {
