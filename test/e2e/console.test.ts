@@ -163,7 +163,7 @@ async function openConsole(look: { width?: number; scheme?: 'light' | 'dark' } =
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
   await page.goto(`${gateways[at]!.url}/console`);
-  await page.locator('#news[data-state="live"]').waitFor();
+  await page.locator('#connection[data-state="live"]').waitFor();
   hosts.delete('');
   return { page, hosts, complaints };
 }
@@ -274,10 +274,10 @@ describe('a calm installation', () => {
     gateways.push(gateway);
     const { page } = await openConsole({}, 2);
     expect(await gateway.stop()).toBe(0);
-    await page.locator('#news[data-state="lost"]').waitFor();
+    await page.locator('#connection[data-state="lost"]').waitFor();
     const again = await startApi({ ...env, PORT: port });
     closers.push(() => again.stop('SIGKILL'));
-    await page.locator('#news[data-state="live"]').waitFor();
+    await page.locator('#connection[data-state="live"]').waitFor();
     expect(await again.stop()).toBe(0);
     gateways.pop();
   });
@@ -288,7 +288,7 @@ describe('a calm installation', () => {
   });
 });
 
-describe('staged incidents', () => {
+describe('staged failures', () => {
   let deadWorker = '';
   const found = new Map<string, Snapshot['findings'][number]>();
 
@@ -379,7 +379,7 @@ describe('staged incidents', () => {
   });
 
   it.each(looks)('are shown accessibly at %i px, %s', async (width, scheme) => {
-    await expectFit('incident', [width, scheme], async (page) => {
+    await expectFit('findings', [width, scheme], async (page) => {
       await page.getByText('Tenant camera gets HIGH').waitFor();
       await page.getByText(`Worker ${deadWorker}`).waitFor();
     });

@@ -1,13 +1,13 @@
 import { byId } from '../playground/elements.js';
 import type { Snapshot } from '../../src/operator/console/snapshot.js';
 import { drawLines, type LineChart } from './charts.js';
-import { followNews } from './follow-news.js';
+import { followSnapshots } from './follow-snapshots.js';
 import { formatMs, formatNumber } from './format.js';
 import { showFindings, showTiles } from './show-findings.js';
 import { showFailures, showReceivers, showServers, showWorkers } from './show-tables.js';
 import { showBatches, showMixKey, showScores, showTenants } from './show-verdicts.js';
 
-// follow-news ▶ findings first ▶ figures ▶ tables. A part whose data did not change stays as it is.
+// follow-snapshots ▶ findings first ▶ figures ▶ tables. A part whose data did not change stays as it is.
 
 const parts: [reads: (keyof Snapshot)[], show: (snapshot: Snapshot) => void][] = [
   [['findings', 'workers'], showFindings],
@@ -24,7 +24,7 @@ const parts: [reads: (keyof Snapshot)[], show: (snapshot: Snapshot) => void][] =
 const shown = new Map<unknown, string>();
 
 showMixKey();
-followNews((snapshot) => {
+followSnapshots((snapshot) => {
   for (const [reads, show] of parts) {
     const data = JSON.stringify(reads.map((part) => snapshot[part]));
     if (shown.get(show) === data) continue;

@@ -10,7 +10,7 @@ import {
   type WorkerFacts,
 } from '@livegate/core/domain';
 import type { Monitoring, WorkerRegistry } from '@livegate/core/ports';
-import { findIncidents } from './find-incidents.js';
+import { listFindings } from './list-findings.js';
 import { measureInstallation, unmeasuredWorker } from './measure-installation.js';
 import {
   listMix,
@@ -82,7 +82,7 @@ export function createSnapshotReader(deps: SnapshotDeps): SnapshotReader {
     );
     const at = isReachable ? known.now : now();
     const facts = presentFacts({ ...known, now: at }, { gateway, isReachable });
-    return { ...facts, findings: findIncidents(facts) };
+    return { ...facts, findings: listFindings(facts) };
   }
 
   async function readFacts(): Promise<Facts> {

@@ -21,15 +21,15 @@ const HIGH_Z = 4;
 type Facts = Omit<Snapshot, 'findings'>;
 
 /** What needs attention, the most urgent first. */
-export function findIncidents(facts: Facts): Finding[] {
+export function listFindings(facts: Facts): Finding[] {
   if (!facts.redis.isReachable) return [redisAway];
   const found = [
-    ...findRedisTroubles(facts),
-    ...findProcessTroubles(facts),
-    ...findLoadTroubles(facts),
-    ...findFaults(facts),
-    ...findReceiverTroubles(facts),
-    ...findShifts(facts),
+    ...listRedisFindings(facts),
+    ...listProcessFindings(facts),
+    ...listLoadFindings(facts),
+    ...listFaultFindings(facts),
+    ...listReceiverFindings(facts),
+    ...listShiftFindings(facts),
   ];
   return [...bySeverity(found, 'critical'), ...bySeverity(found, 'warning')];
 }
@@ -45,7 +45,7 @@ const redisAway: Finding = {
   runbook: 'livegatenotready',
 };
 
-function findRedisTroubles({ redis }: Facts): Finding[] {
+function listRedisFindings({ redis }: Facts): Finding[] {
   return redis.servers.flatMap((server) => {
     const { name, isReachable, isPersisting, usedBytes, limitBytes, answerMs } = server;
     const found: Finding[] = [];
@@ -85,7 +85,7 @@ function findRedisTroubles({ redis }: Facts): Finding[] {
   });
 }
 
-function findProcessTroubles({ workers, gateways }: Facts): Finding[] {
+function listProcessFindings({ workers, gateways }: Facts): Finding[] {
   const alive = workers.filter(({ isSilent }) => !isSilent);
   const silent = [
     ...workers.filter(({ isSilent }) => isSilent).map((process) => ['Worker', process] as const),
@@ -128,7 +128,7 @@ function findProcessTroubles({ workers, gateways }: Facts): Finding[] {
   return found;
 }
 
-function findLoadTroubles({ queue, rates, tenants }: Facts): Finding[] {
+function listLoadFindings({ queue, rates, tenants }: Facts): Finding[] {
   const found: Finding[] = [];
   const { secondsOfWork = 0, oldestAgeSeconds, oldestAsyncAgeSeconds, waiting } = queue;
   const isLong =
@@ -163,7 +163,7 @@ function findLoadTroubles({ queue, rates, tenants }: Facts): Finding[] {
   return found;
 }
 
-function findFaults({ rates }: Facts): Finding[] {
+function listFaultFindings({ rates }: Facts): Finding[] {
   if (rates.failed === 0) return [];
   return [
     {
@@ -175,7 +175,7 @@ function findFaults({ rates }: Facts): Finding[] {
   ];
 }
 
-function findReceiverTroubles({ webhooks }: Facts): Finding[] {
+function listReceiverFindings({ webhooks }: Facts): Finding[] {
   return webhooks.failing
     .filter(({ failures }) => failures >= FAILED_ATTEMPTS)
     .map(({ tenant, endpoint, failures, outcome }) => ({
@@ -186,7 +186,7 @@ function findReceiverTroubles({ webhooks }: Facts): Finding[] {
     }));
 }
 
-function findShifts({ tenants, scores }: Facts): Finding[] {
+function listShiftFindings({ tenants, scores }: Facts): Finding[] {
   const found = tenants.flatMap(({ tenant, shift }): Finding[] => {
     if (!shift || !hasRisen(shift)) return [];
     const { recent, reference, risenCode } = shift;

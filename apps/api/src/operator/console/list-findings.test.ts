@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { findIncidents } from './find-incidents.js';
+import { listFindings } from './list-findings.js';
 import type { Snapshot, TenantState, WorkerState } from './snapshot.js';
 
-type Facts = Parameters<typeof findIncidents>[0];
+type Facts = Parameters<typeof listFindings>[0];
 
 const worker: WorkerState = {
   id: 'w1',
@@ -101,7 +101,7 @@ const servers = (change: Partial<typeof redis>) => ({
 });
 
 /** What is staged, the id of its finding, and how its text begins. */
-const incidents: [string, Partial<Facts>, string, string][] = [
+const staged: [string, Partial<Facts>, string, string][] = [
   [
     'a dead worker',
     { workers: [worker, silent] },
@@ -220,15 +220,15 @@ const incidents: [string, Partial<Facts>, string, string][] = [
 
 describe('findings', () => {
   it('are empty for a healthy installation', () => {
-    expect(findIncidents(facts())).toEqual([]);
+    expect(listFindings(facts())).toEqual([]);
   });
 
-  it.each(incidents)('name %s', (_name, changes, id, text) => {
-    const found = findIncidents(facts(changes)).find((finding) => finding.id === id);
+  it.each(staged)('name %s', (_name, changes, id, text) => {
+    const found = listFindings(facts(changes)).find((finding) => finding.id === id);
     expect(found?.text.slice(0, text.length)).toBe(text);
   });
 
-  it.each(incidents)('open a section of the runbook: %s', (_name, changes) => {
+  it.each(staged)('open a section of the runbook: %s', (_name, changes) => {
     const runbook = readFileSync(
       new URL('../../../../../docs/how-to/runbook.md', import.meta.url),
       'utf8',
@@ -236,11 +236,11 @@ describe('findings', () => {
     const anchors = [...runbook.matchAll(/^#{2,3} (.+)$/gm)].map(([, title = '']) =>
       title.toLowerCase().replaceAll(' ', '-'),
     );
-    for (const finding of findIncidents(facts(changes))) expect(anchors).toContain(finding.runbook);
+    for (const finding of listFindings(facts(changes))) expect(anchors).toContain(finding.runbook);
   });
 
   it('put critical ones first', () => {
-    const found = findIncidents(
+    const found = listFindings(
       facts({ ...servers({ isPersisting: false, answerMs: 900 }), queue: longQueue }),
     );
     expect(found.map(({ severity }) => severity)).toEqual(['critical', 'warning', 'warning']);
@@ -265,18 +265,18 @@ describe('findings', () => {
     ],
     ['HIGH that falls', { tenants: [{ ...tenant, shift: shift([900, 9], [9000, 900]) }] }],
   ])('do not blame %s', (_name, changes) => {
-    const ids = findIncidents(facts(changes)).map(({ id }) => id);
+    const ids = listFindings(facts(changes)).map(({ id }) => id);
     expect(ids.filter((id) => id !== 'queue-long')).toEqual([]);
   });
 
   it('notice a first HIGH where there was none', () => {
     const tenants = [{ ...tenant, shift: shift([100, 20], [1000, 0]) }];
-    expect(findIncidents(facts({ tenants }))).toMatchObject([{ id: 'high-acme' }]);
+    expect(listFindings(facts({ tenants }))).toMatchObject([{ id: 'high-acme' }]);
   });
 
   it('call a silent worker critical only when no other is alive', () => {
     const severityOf = (workers: WorkerState[]) =>
-      findIncidents(facts({ workers })).find(({ id }) => id === 'silent-w2')?.severity;
+      listFindings(facts({ workers })).find(({ id }) => id === 'silent-w2')?.severity;
     expect(severityOf([worker, silent])).toBe('warning');
     expect(severityOf([silent])).toBe('critical');
   });
