@@ -13,7 +13,7 @@ import { measureAudit } from './parts/audit.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureEncryption } from './parts/encryption.js';
 import { measureCurve } from './parts/curve.js';
-import { measureFeed } from './parts/feed.js';
+import { measureStages } from './parts/stages.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
 import { measureOverload } from './parts/overload.js';
@@ -33,7 +33,7 @@ const parts: Record<string, Part> = {
   latency: measureLatency,
   photos: measurePhotoSizes,
   settings: measureEngineSettings,
-  feed: measureFeed,
+  stages: measureStages,
   'gpu-like': measureGpuLike,
   'queue-memory': measureQueueMemory,
   gateways: measureGateways,

@@ -58,8 +58,8 @@ export interface AddedModel {
 }
 
 /**
- * Describes a classifier that little is known about: inspects the file, makes it fast, and finds on
- * labelled images how it has to be fed. Throws an Error with the reasons why it does not fit.
+ * Describes a classifier that little is known about: inspects the file, makes it fast, and finds its
+ * preprocessing on labelled images. Throws an Error with the reasons why it does not fit.
  */
 export async function describeFile(path: string, options: AddOptions): Promise<AddedModel> {
   const { modelsDir, name, known, say } = options;

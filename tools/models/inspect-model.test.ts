@@ -43,7 +43,7 @@ test('a variable size is taken from the option', () => {
 });
 
 test.each<[string, Uint8Array, string]>([
-  ['that is no ONNX file', Buffer.from('weights'), 'the file is not an ONNX model'],
+  ['that is not an ONNX file', Buffer.from('weights'), 'the file is not an ONNX model'],
   ['that is empty', new Uint8Array(), 'the file is not an ONNX model'],
   ['of uint8', withInput([1, 3, 4, 4], UINT8), 'must be float32: "input" uint8 [1, 3, 4, 4]'],
   ['with the channels last', withInput([1, 4, 4, 3]), 'export it as [batch, 3, height, width]'],

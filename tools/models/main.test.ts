@@ -34,11 +34,11 @@ async function models(...args: string[]): Promise<string> {
   return stdout;
 }
 
-const patient = { timeout: 60_000 };
+const longTimeout = { timeout: 60_000 };
 
 test(
   'use makes a profile active, list marks it, and verify checks its files',
-  patient,
+  longTimeout,
   async () => {
     expect(await models('use', 'fast')).toContain('{"profile":"fast"}');
     const listed = await models('list');
@@ -54,37 +54,41 @@ test(
   },
 );
 
-test('a profile whose files the mirror lacks does not become active', patient, async () => {
+test('a profile whose files the mirror lacks does not become active', longTimeout, async () => {
   const missing = /cannot read .*silent-face-v2\.onnx/;
   await expect(models('use', 'accurate')).rejects.toThrow(missing);
   await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
   await expect(models('add', 'silent-face-v2')).rejects.toThrow(missing);
 });
 
-test('use of another profile than that of the calibration file is refused', patient, async () => {
-  const file = join(folder, 'calibration.json');
-  await writeFile(file, JSON.stringify({ profile: 'default' }));
-  process.env['LIVEGATE_CALIBRATION_FILE'] = file;
-  onTestFinished(() => void delete process.env['LIVEGATE_CALIBRATION_FILE']);
-  await expect(models('use', 'fast')).rejects.toThrow(
-    'was fitted to the profile default: unset it',
-  );
-  await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
-});
+test(
+  'use of another profile than that of the calibration file is refused',
+  longTimeout,
+  async () => {
+    const file = join(folder, 'calibration.json');
+    await writeFile(file, JSON.stringify({ profile: 'default' }));
+    process.env['LIVEGATE_CALIBRATION_FILE'] = file;
+    onTestFinished(() => void delete process.env['LIVEGATE_CALIBRATION_FILE']);
+    await expect(models('use', 'fast')).rejects.toThrow(
+      'was fitted to the profile default: unset it',
+    );
+    await expect(readFile(join(modelsDir, 'active.json'))).rejects.toThrow('ENOENT');
+  },
+);
 
-test('use repairs a rollout file that cannot be read', patient, async () => {
+test('use repairs a rollout file that cannot be read', longTimeout, async () => {
   await writeFile(join(modelsDir, 'active.json'), '{');
   await expect(models('use', 'fast', '--canary', '0.1')).rejects.toThrow('Correct or delete it');
   expect(await models('use', 'fast')).toContain('{"profile":"fast"}');
 });
 
-test('add refuses a name that is taken or malformed before its trials', patient, async () => {
+test('add refuses a name that is taken or malformed before its trials', longTimeout, async () => {
   const add = (name: string) => models('add', 'x.onnx', '--images', folder, '--name', name);
   await expect(add('default')).rejects.toThrow('has default already');
   await expect(add('../evil')).rejects.toThrow('may have letters');
 });
 
-test('a wrong command, name or file is answered with what is possible', patient, async () => {
+test('a wrong command, name or file is answered with what is possible', longTimeout, async () => {
   await expect(models('frobnicate')).rejects.toThrow('npm run models -- COMMAND');
   await expect(models('list', '--foo')).rejects.toThrow('npm run models -- COMMAND');
   await expect(models('use', 'best')).rejects.toThrow('the catalogue has: fast, default, accurate');
@@ -108,24 +112,28 @@ async function writeImages(): Promise<string> {
   return images;
 }
 
-test('add FILE finds how a model is fed, and its profile loads', patient, async () => {
-  // Logits are the means of the colors, so that more red than blue is live.
-  const file = join(folder, 'colors.onnx');
-  await writeFile(file, tinyClassifier().published);
-  const images = await writeImages();
-  const said = await models('add', file, '--images', images, '--licence', 'ours');
-  expect(said).toContain('input [batch, 3, 4, 4], opset 9');
-  expect(said).toContain('output "output": 3 classes of logits');
-  expect(said).toMatch(/channels +\w{3} +\d/);
-  expect(said).toContain('"training_data": "not stated"');
+test(
+  'add FILE finds the preprocessing of a model, and its profile loads',
+  longTimeout,
+  async () => {
+    // Logits are the means of the colors, so that more red than blue is live.
+    const file = join(folder, 'colors.onnx');
+    await writeFile(file, tinyClassifier().published);
+    const images = await writeImages();
+    const said = await models('add', file, '--images', images, '--licence', 'ours');
+    expect(said).toContain('input [batch, 3, 4, 4], opset 9');
+    expect(said).toContain('output "output": 3 classes of logits');
+    expect(said).toMatch(/channels +\w{3} +\d/);
+    expect(said).toContain('"training_data": "not stated"');
 
-  expect(await models('use', 'colors')).toContain('{"profile":"colors"}');
-  const loaded = await loadModels(modelsDir, 'colors');
-  expect(loaded.classifiers[0]).toMatchObject({ name: 'colors', licence: 'ours' });
-  expect(loaded.facts.calibration).toBeUndefined();
-});
+    expect(await models('use', 'colors')).toContain('{"profile":"colors"}');
+    const loaded = await loadModels(modelsDir, 'colors');
+    expect(loaded.classifiers[0]).toMatchObject({ name: 'colors', licence: 'ours' });
+    expect(loaded.facts.calibration).toBeUndefined();
+  },
+);
 
-test('add FILE tries only what is not known', patient, async () => {
+test('add FILE tries only what is not known', longTimeout, async () => {
   const file = join(folder, 'colors.onnx');
   await writeFile(file, tinyClassifier().published);
   const known = ['--views', '1.2 reflect, 1 zero', '--resize', 'area'];
@@ -143,7 +151,7 @@ test('add FILE tries only what is not known', patient, async () => {
 
 test(
   'an option that a command does not use, or a wrong value of it, is refused',
-  patient,
+  longTimeout,
   async () => {
     const ofFile = 'is an option of "add FILE.onnx" only';
     await expect(models('add', 'accurate', '--views', '2 zero')).rejects.toThrow(
@@ -160,7 +168,7 @@ test(
   },
 );
 
-test('add FILE --dry-run shows the entry and adds nothing', patient, async () => {
+test('add FILE --dry-run shows the entry and adds nothing', longTimeout, async () => {
   const file = join(folder, 'colors.onnx');
   await writeFile(file, tinyClassifier().published);
   const images = await writeImages();
@@ -170,7 +178,7 @@ test('add FILE --dry-run shows the entry and adds nothing', patient, async () =>
   await expect(readFile(join(modelsDir, 'own.json'))).rejects.toThrow('ENOENT');
 });
 
-test('a model that only works for a single image is refused', patient, async () => {
+test('a model that only works for a single image is refused', longTimeout, async () => {
   const shape = { dims: [2], values: [1, 3] };
   const graph = tinyGraph(
     [

@@ -33,7 +33,7 @@ const USAGE = `npm run models -- COMMAND
   (none)          fetch and prepare the models of the active profile
   list            the profiles and models of the catalogue
   add NAME        fetch and prepare a model, or the models of a profile
-  add FILE.onnx   inspect a model of yours, find how to feed it, add it to own.json
+  add FILE.onnx   inspect a model of yours, find its preprocessing, add it to own.json
                     --images DIR           labelled images: SOURCE/{bona-fide,attack}/…
                     --name NAME            default: the file's name
                     --licence TEXT         default: not stated

@@ -15,13 +15,15 @@ const faces: LabelledFace[] = ['a', 'b'].flatMap((source) =>
 /** Numbers that have nothing to do with the labels. */
 const noise = (face: number, seed: number) => Math.sin(37 * face + 11 * seed);
 
-/** A model that separates all faces when it is fed as told, and none otherwise. */
-function model(told: Preprocessing, signal = 10): LogitsOf {
+/** A model that separates all faces when its input is prepared as `truth` says, and none otherwise. */
+function model(truth: Preprocessing, signal = 10): LogitsOf {
   return async ({ channels, range, liveClass, resize }, view) => {
     const isRight =
-      channels === told.channels && range === told.range && liveClass === told.liveClass;
-    const isTold = told.views.some(({ scale, fill }) => scale === view.scale && fill === view.fill);
-    const gain = isTold && resize === told.resize ? signal : signal / 8;
+      channels === truth.channels && range === truth.range && liveClass === truth.liveClass;
+    const isTrue = truth.views.some(
+      ({ scale, fill }) => scale === view.scale && fill === view.fill,
+    );
+    const gain = isTrue && resize === truth.resize ? signal : signal / 8;
     const seed = view.scale + (view.fill === 'zero' ? 0 : 0.1);
     return faces.map(({ isAttack }, i) =>
       isRight ? (isAttack ? gain : -gain) + noise(i, seed) : noise(i, seed),
@@ -29,33 +31,34 @@ function model(told: Preprocessing, signal = 10): LogitsOf {
   };
 }
 
+const example: Preprocessing = {
+  channels: 'BGR',
+  range: '0..1',
+  liveClass: 1,
+  resize: 'bilinear',
+  views: [{ scale: 2, fill: 'zero' }],
+};
+const options = { classes: 2, known: {} };
+
 test.each<Preprocessing>([
+  { ...example, range: '0..255' },
   {
-    channels: 'BGR',
-    range: '0..255',
-    liveClass: 1,
-    resize: 'bilinear',
-    views: [{ scale: 2, fill: 'zero' }],
-  },
-  {
+    ...example,
     channels: 'RGB',
     range: 'ImageNet',
     liveClass: 0,
-    resize: 'bilinear',
     views: [{ scale: 1.5, fill: 'reflect' }],
   },
-])('finds how the model is fed and read: %j', async (told) => {
-  const options = { classes: 3, known: {} };
-  const { best, logits } = await findPreprocessing(faces, options, model(told, 1));
-  expect(best).toEqual(told);
+])('finds the preprocessing of a model: %j', async (truth) => {
+  const ofThree = { classes: 3, known: {} };
+  const { best, logits } = await findPreprocessing(faces, ofThree, model(truth, 1));
+  expect(best).toEqual(truth);
   expect(measureScores(faces, logits).rates.auc).toBeGreaterThan(0.9);
 });
 
 test('shows and resizes a model only as known, and finds the rest', async () => {
-  const told: Preprocessing = {
-    channels: 'BGR',
-    range: '0..1',
-    liveClass: 1,
+  const truth: Preprocessing = {
+    ...example,
     resize: 'area',
     // Neither is a view that is usually tried.
     views: [
@@ -64,13 +67,17 @@ test('shows and resizes a model only as known, and finds the rest', async () => 
     ],
   };
   const tried = new Set<string>();
-  const logitsOf = model(told, 1);
-  const options = { classes: 2, known: { views: told.views, resize: told.resize } };
-  const { best, evidence } = await findPreprocessing(faces, options, async (way, view) => {
-    tried.add(`${view.scale} ${view.fill} ${way.resize}`);
-    return await logitsOf(way, view);
-  });
-  expect(best).toEqual(told);
+  const logitsOf = model(truth, 1);
+  const known = { views: truth.views, resize: truth.resize };
+  const { best, evidence } = await findPreprocessing(
+    faces,
+    { classes: 2, known },
+    async (way, view) => {
+      tried.add(`${view.scale} ${view.fill} ${way.resize}`);
+      return await logitsOf(way, view);
+    },
+  );
+  expect(best).toEqual(truth);
   expect([...tried]).toEqual(['2.35 reflect area', '3 zero area']);
   expect(evidence).toContain('Known: the views 2.35 reflect + 3 zero.');
   expect(evidence).toContain('Known: the resize area.');
@@ -78,47 +85,26 @@ test('shows and resizes a model only as known, and finds the rest', async () => 
 });
 
 test('with known views the resize is still tried, and the other way round', async () => {
-  const told: Preprocessing = {
-    channels: 'RGB',
-    range: '0..1',
-    liveClass: 0,
-    resize: 'area',
-    views: [{ scale: 1.5, fill: 'reflect' }],
-  };
-  const find = (known: object) => findPreprocessing(faces, { classes: 2, known }, model(told, 1));
-  expect((await find({ views: told.views })).evidence).toMatch(/resize +bilinear .* area/);
-  expect((await find({ resize: told.resize })).best).toEqual(told);
+  const truth: Preprocessing = { ...example, channels: 'RGB', liveClass: 0, resize: 'area' };
+  const find = (known: object) => findPreprocessing(faces, { classes: 2, known }, model(truth, 1));
+  expect((await find({ views: truth.views })).evidence).toMatch(/resize +bilinear .* area/);
+  expect((await find({ resize: truth.resize })).best).toEqual(truth);
 });
 
 test('a way that is right for most views beats one that a single view favours', async () => {
-  const told: Preprocessing = {
-    channels: 'RGB',
-    range: '0..1',
-    liveClass: 0,
-    resize: 'bilinear',
-    views: [{ scale: 1.5, fill: 'zero' }],
-  };
-  const right = model(told, 1);
-  const options = { classes: 2, known: {} };
+  const right = model({ ...example, channels: 'RGB', liveClass: 0 }, 1);
   const { best } = await findPreprocessing(faces, options, async (way, view) => {
-    // The last view shows how the photos were cut, whatever the model is fed with.
+    // The last view shows how the photos were cut, whatever the input is.
     const isLast = view === usualViews.at(-1);
-    const isTold = way.channels === 'BGR' && way.range === '-1..1' && isLast;
-    return isTold ? faces.map(({ isAttack }) => (isAttack ? 9 : -9)) : await right(way, view);
+    const isTrue = way.channels === 'BGR' && way.range === '-1..1' && isLast;
+    return isTrue ? faces.map(({ isAttack }) => (isAttack ? 9 : -9)) : await right(way, view);
   });
   expect(best).toMatchObject({ channels: 'RGB', range: '0..1', liveClass: 0 });
 });
 
 test('the evidence names the best other answer, and warns of a view outside the photos', async () => {
-  const told: Preprocessing = {
-    channels: 'BGR',
-    range: '0..1',
-    liveClass: 1,
-    resize: 'bilinear',
-    views: [{ scale: 4, fill: 'reflect' }],
-  };
-  const options = { classes: 2, known: {} };
-  const { evidence } = await findPreprocessing(faces, options, model(told, 1));
+  const truth: Preprocessing = { ...example, views: [{ scale: 4, fill: 'reflect' }] };
+  const { evidence } = await findPreprocessing(faces, options, model(truth, 1));
   expect(evidence).toMatch(/channels +BGR +\d\.\d+ +RGB +\d\.\d+/);
   expect(evidence).toMatch(/live class +1 +\d\.\d+ +0 +\d\.\d+/);
   expect(evidence).toContain('20 attacks, 20 bona fide faces');
@@ -126,7 +112,7 @@ test('the evidence names the best other answer, and warns of a view outside the 
 });
 
 test('a model that separates nothing is refused, with the evidence', async () => {
-  const found = findPreprocessing(faces, { classes: 2, known: {} }, async (_, view) =>
+  const found = findPreprocessing(faces, options, async (_, view) =>
     faces.map((__, i) => noise(i, usualViews.indexOf(view))),
   );
   await expect(found).rejects.toThrow(/no preprocessing separates[^]*channels/);

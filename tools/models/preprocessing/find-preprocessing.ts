@@ -11,7 +11,7 @@ import {
   type Way,
 } from './preprocessing.js';
 
-/** The logit of each face, in the order of the faces, for one way to feed one view. */
+/** The logit of each face, in the order of the faces, for one way to prepare one view. */
 export type LogitsOf = (way: Way, view: View) => Promise<number[]>;
 
 export interface FoundPreprocessing {
@@ -33,7 +33,7 @@ const CLEAR_GAIN = 0.005;
 const LEAST_AUC = 0.6;
 
 /**
- * Tries every combination of what is not known. The way to feed and to read the model is the one that
+ * Tries every combination of what is not known. The chosen way is the one that
  * separates attacks best on average over all views, because one view may separate labels by how a
  * source cut its photos. Its best view follows, then a second view and another resize if they clearly
  * gain. Throws an Error if nothing separates the images.

@@ -126,7 +126,7 @@ export interface TriedModel {
   output: ModelOutput;
 }
 
-/** The input of a model that is fed in this way. */
+/** The model's input with this order of channels and range. */
 export function toInput(
   input: TriedModel['input'],
   { channels, range }: Pick<Preprocessing, 'channels' | 'range'>,
@@ -137,7 +137,7 @@ export function toInput(
   return { ...input, channels, subtract: inOrder(subtract), multiply: inOrder(multiply) };
 }
 
-/** All ways to feed one view with one resize run together, and once. */
+/** All ways to prepare one view with one resize run together, and once. */
 export function createLogitsOf(model: TriedModel, faces: FaceInFile[], known: Known): LogitsOf {
   const runs = new Map<string, Promise<Map<string, Float32Array[]>>>();
   const shown = known.views ?? usualViews;

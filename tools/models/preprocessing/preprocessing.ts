@@ -21,7 +21,7 @@ export const usualViews: View[] = [1, 1.5, 2, 2.7, 4].flatMap((scale) =>
   fills.map((fill) => ({ scale, fill })),
 );
 
-/** One way to feed the model and to read it. */
+/** One way to prepare the model's input and to read its output. */
 export interface Preprocessing {
   channels: (typeof channelOrders)[number];
   range: Range;
@@ -33,7 +33,7 @@ export interface Preprocessing {
 
 export type Way = Omit<Preprocessing, 'views'>;
 
-/** What need not be tried. Known views are shown together. */
+/** What is known and is not tried. Known views are shown together. */
 export interface Known {
   views?: View[];
   resize?: Resize;

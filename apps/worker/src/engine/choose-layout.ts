@@ -86,7 +86,7 @@ export async function chooseLayout(
 }
 
 /**
- * The number of engines is known, as many as feed the devices and leave half of the cores for
+ * The number of engines is known: enough to keep the devices busy, and to leave half of the cores for
  * decoding. The batch is measured with one engine for each device, because each engine needs
  * seconds for every new tensor size.
  */

@@ -15,14 +15,14 @@ export interface Engine {
   /** Transfers the pixels to the thread: their buffers are empty afterwards. */
   assess(pictures: Picture[]): Promise<AssessedRun>;
   /** Runs the models once on empty tensors for a batch of this size, to measure them. */
-  rehearse(images: number): Promise<void>;
+  runEmpty(images: number): Promise<void>;
   /**
    * Runs the models once with every tensor size of batches up to this size. Rejects when a model's
    * output differs from the catalogue.
    */
   warmUp(images: number): Promise<void>;
   /** Runs the whole path once on a picture of its own, so that V8 optimizes it. */
-  practise(): Promise<void>;
+  runPractice(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,14 +44,14 @@ export const openEngine: OpenEngine = async (spec) => {
       const buffers = pictures.map(({ pixels }) => pixels.buffer as ArrayBuffer);
       return (await ask({ kind: 'assess', pictures }, buffers)) as AssessedRun;
     },
-    async rehearse(images) {
-      await ask({ kind: 'rehearse', images });
+    async runEmpty(images) {
+      await ask({ kind: 'runEmpty', images });
     },
     async warmUp(images) {
       await ask({ kind: 'warmUp', images });
     },
-    async practise() {
-      await ask({ kind: 'practise' });
+    async runPractice() {
+      await ask({ kind: 'runPractice' });
     },
     async close() {
       await ask({ kind: 'close' });
@@ -110,9 +110,9 @@ export interface EngineSpec {
 /** Requests are answered one after another, in order of arrival. */
 export type EngineRequest =
   | { kind: 'assess'; pictures: Picture[] }
-  | { kind: 'rehearse'; images: number }
+  | { kind: 'runEmpty'; images: number }
   | { kind: 'warmUp'; images: number }
-  | { kind: 'practise' }
+  | { kind: 'runPractice' }
   | { kind: 'close' };
 
 export interface AssessedRun {

@@ -62,7 +62,7 @@ export const openEngines: OpenEngines = async (config, deps) => {
     try {
       await pace(() => engine.warmUp(layout.maxBatch));
       // Awaited: ONNX Runtime aborts a process that ends during a run.
-      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.practise);
+      for (let run = 0; run < PRACTICE_RUNS; run++) await pace(engine.runPractice);
       return engine;
     } catch (error) {
       await engine.close();
@@ -144,13 +144,13 @@ async function closeAll(engines: Closable[]): Promise<void> {
 
 /** Images per second of all engines together, in batches of this size. */
 async function measureRate(engines: Engine[], batch: number): Promise<number> {
-  await Promise.all(engines.map((engine) => engine.rehearse(batch)));
+  await Promise.all(engines.map((engine) => engine.runEmpty(batch)));
   const started = performance.now();
   const counts = await Promise.all(
     engines.map(async (engine) => {
       let images = 0;
       for (; performance.now() - started < MEASURE_MS; images += batch)
-        await engine.rehearse(batch);
+        await engine.runEmpty(batch);
       return images;
     }),
   );

@@ -60,8 +60,8 @@ function createAnswer(stages: Stages, { spec, clock }: { spec: EngineSpec; clock
     }
     if (request.kind === 'close') await close(stages);
     else if (request.kind === 'warmUp') await warmUp(stages, spec, request.images);
-    else if (request.kind === 'practise') await practise(stages);
-    else await rehearse(stages, request.images);
+    else if (request.kind === 'runPractice') await runPractice(stages);
+    else await runEmpty(stages, request.images);
     return { kind: 'done' };
   };
 }
@@ -104,12 +104,13 @@ export function createModelClock(now = () => performance.now()): ModelClock {
   }
 }
 
-async function rehearse(stages: Stages, images: number): Promise<void> {
-  await runEmpty(stages.detector, images);
+async function runEmpty(stages: Stages, images: number): Promise<void> {
+  await runEmptyTensor(stages.detector, images);
   for (const classifier of stages.classifiers) {
     const views = images * classifier.model.views.length;
     const { viewsPerRun = views } = classifier;
-    for (let ran = 0; ran < views; ran += viewsPerRun) await runEmpty(classifier, viewsPerRun);
+    for (let ran = 0; ran < views; ran += viewsPerRun)
+      await runEmptyTensor(classifier, viewsPerRun);
   }
 }
 
@@ -118,17 +119,18 @@ async function rehearse(stages: Stages, images: number): Promise<void> {
  */
 async function warmUp(stages: Stages, spec: EngineSpec, images: number): Promise<void> {
   const { detector, classifiers } = stages;
-  for (const count of listRunSizes(images, padRunFor(spec, 1))) await runEmpty(detector, count);
+  for (const count of listRunSizes(images, padRunFor(spec, 1)))
+    await runEmptyTensor(detector, count);
   for (const classifier of classifiers) {
     const { length: views } = classifier.model.views;
     const most = classifier.viewsPerRun ?? images * views;
     const sizes = listRunSizes(most, padRunFor(spec, views));
-    for (const count of sizes) await runEmpty(classifier, count);
+    for (const count of sizes) await runEmptyTensor(classifier, count);
   }
   await proveModels(stages, images);
 }
 
-async function runEmpty(
+async function runEmptyTensor(
   { session, takeBatch }: { session: ModelSession; takeBatch: TakeBatch },
   count: number,
 ): Promise<void> {
@@ -196,7 +198,7 @@ export async function proveModels(stages: Stages, images: number): Promise<void>
 }
 
 /** Runs them on one picture of a selfie's size. */
-export async function practise(stages: Stages): Promise<void> {
+async function runPractice(stages: Stages): Promise<void> {
   await runStages(stages, { ...PRACTICE, images: 1 });
 }
 

@@ -14,9 +14,9 @@ function createEngines(crashes: number) {
         if (number <= crashes) throw new EngineCrash('dead');
         return { answers: [new Error(`of engine ${number}`)], runMs: 0 };
       },
-      rehearse: async () => undefined,
+      runEmpty: async () => undefined,
       warmUp: async () => undefined,
-      practise: async () => undefined,
+      runPractice: async () => undefined,
       close: async () => undefined,
     };
   };

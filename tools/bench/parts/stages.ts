@@ -13,11 +13,11 @@ import { interleave, median, medianRatio, repeatWork } from '../rounds.js';
 const IN_FLIGHT = 2;
 
 /**
- * Measures how well the engines are fed: empty tensors (the models alone), decoded pictures (with
- * frames and crops), and JPEG files (the whole pipeline). On an accelerator, the difference is time
- * for which it idles.
+ * Measures the throughput of the models alone (empty tensors), with frames and crops (decoded
+ * pictures), and of the whole pipeline (JPEG files). On an accelerator, the difference is time for
+ * which it idles.
  */
-export const measureFeed: Part = async (bench, say) => {
+export const measureStages: Part = async (bench, say) => {
   const { layout, photos, pipeline, seconds, rounds } = bench;
   const picture = await decode(photos.selfie);
   const engines = await openAll(bench);
@@ -55,7 +55,7 @@ async function decode(jpeg: Buffer): Promise<Picture> {
   return await createDecodeImage(countCpus())(jpeg, inspectHeader(jpeg, 1e7));
 }
 
-/** The engines of the layout, without the pipeline that feeds them. */
+/** The engines of the layout, without the pipeline around them. */
 async function openAll({ env, modelsDir, layout }: Bench): Promise<Engine[]> {
   const { faceScoreThreshold, minFaceRatio, executionProvider, devices } = toSchedulerConfig(
     readWorkerConfig({ ...process.env, ...env }),
@@ -79,7 +79,7 @@ async function runAll(engines: Engine[], { layout, seconds }: Bench, picture?: P
   const copies = (of: Picture) =>
     Array.from({ length: maxBatch }, () => ({ ...of, pixels: new Uint8Array(of.pixels) }));
   const run = (engine: Engine) =>
-    picture ? engine.assess(copies(picture)) : engine.rehearse(maxBatch);
+    picture ? engine.assess(copies(picture)) : engine.runEmpty(maxBatch);
   const rates = await Promise.all(
     engines.map((engine) => repeatWork(() => run(engine), { concurrency: IN_FLIGHT, seconds })),
   );
