@@ -211,8 +211,8 @@ async function useFeatures(url: string): Promise<void> {
   first.keep();
   (await send(url, 'POST', check, json({ image: photo.toString('base64') }))).keep();
 
-  const wishes = json({ success_url: 'https://shop.example/' });
-  const session = (await send(url, 'POST', '/face/v1/passive-liveness-sessions', wishes)).json();
+  const creation = json({ success_url: 'https://shop.example/' });
+  const session = (await send(url, 'POST', '/face/v1/passive-liveness-sessions', creation)).json();
   secrets['sid'] = String(session['sid']);
   const page = `/sessions/${secrets['sid']}`;
   secrets['pageToken'] = String((await send(url, 'GET', `${page}/state`)).json()['token']);

@@ -89,8 +89,8 @@ describe('the documented Redis user', () => {
     await ask(`${api.url}/v1/jobs/${requestId}/cancel`, { method: 'POST' });
     await ask(`${api.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
     const sessions = `${api.url}/face/v1/passive-liveness-sessions`;
-    const wishes = JSON.stringify({ success_url: 'https://example.com' });
-    const session = (await ask(sessions, { method: 'POST', headers, body: wishes })).body;
+    const creation = JSON.stringify({ success_url: 'https://example.com' });
+    const session = (await ask(sessions, { method: 'POST', headers, body: creation })).body;
     const page = `${api.url}/sessions/${String(session['sid'])}`;
     const form = new FormData();
     form.set('token', String((await ask(`${page}/state`)).body['token']));

@@ -176,10 +176,10 @@ async function make({ url }: Gateway, row: Row, tenant: string): Promise<Record<
     return { id: String(body['id']) };
   }
   if (row.reaches === 'session') {
-    const wishes = { success_url: 'https://shop.example/', cancel_url: 'https://shop.example/' };
+    const creation = { success_url: 'https://shop.example/', cancel_url: 'https://shop.example/' };
     const { body } = await ask(url, 'post', '/face/v1/passive-liveness-sessions', {
       headers,
-      body: JSON.stringify(wishes),
+      body: JSON.stringify(creation),
     });
     return { sid: String(body['sid']) };
   }

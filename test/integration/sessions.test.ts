@@ -20,7 +20,7 @@ import { developmentCredential } from '../../apps/api/src/credentials/credential
 
 const { jpeg, png } = await greySquare();
 const collection = '/face/v1/passive-liveness-sessions';
-const wishes = { success_url: 'https://shop.example/done?a=1#b' };
+const creation = { success_url: 'https://shop.example/done?a=1#b' };
 
 const scored = (
   spoofProbability: number,
@@ -54,7 +54,7 @@ async function open(options: GatewayTestOptions = {}) {
     return { response, status: response.status, body: (await response.json()) as never };
   }
 
-  async function create(body: object = wishes, headers: Record<string, string> = {}) {
+  async function create(body: object = creation, headers: Record<string, string> = {}) {
     const all = { ...defaultAuth, 'content-type': 'application/json', ...headers };
     const answer = await ask('POST', collection, { headers: all, body: JSON.stringify(body) });
     expect(answer.status).toBe(200);
@@ -97,7 +97,7 @@ describe('a session is created', () => {
       status: 'PENDING',
       sid: expect.stringMatching(/^[A-Za-z0-9]{32}$/),
       url: `${url}/sessions/${session.sid}`,
-      success_url: wishes.success_url,
+      success_url: creation.success_url,
       cancel_url: null,
       expired: expect.any(Number),
       max_tries: 3,
@@ -121,7 +121,7 @@ describe('a session is created', () => {
       tell_user: true,
       locale: 'id',
     };
-    const { sid, expired } = await create({ ...wishes, ...more });
+    const { sid, expired } = await create({ ...creation, ...more });
     const { ttl_seconds: _, ...shown } = more;
     expect((await read(sid)).body).toMatchObject({ ...shown, expired, result: null, signals: [] });
     expect(expired).toBeLessThanOrEqual(Date.now() + 60_000);
@@ -147,11 +147,11 @@ describe('a session is created', () => {
   it('from a filled multipart form', async () => {
     const { ask } = await open();
     const body = new FormData();
-    const fields = { ...wishes, max_tries: '2', tell_user: 'true', reference: '4711' };
+    const fields = { ...creation, max_tries: '2', tell_user: 'true', reference: '4711' };
     for (const [name, value] of Object.entries(fields)) body.set(name, value);
     const answer = await ask('POST', collection, { headers: defaultAuth, body });
     expect(answer.body).toMatchObject({
-      ...wishes,
+      ...creation,
       max_tries: 2,
       tell_user: true,
       reference: '4711',
@@ -161,8 +161,8 @@ describe('a session is created', () => {
   it.each<[string, number, Record<string, string>, string]>([
     ['invalid_request', 400, {}, '{}'],
     ['invalid_request', 400, {}, '{"success_url":"javascript:alert(1)"}'],
-    ['invalid_request', 400, {}, JSON.stringify({ ...wishes, cancel_url: 'data:text/html,x' })],
-    ['invalid_request', 400, {}, JSON.stringify({ ...wishes, reference: 'a'.repeat(20_000) })],
+    ['invalid_request', 400, {}, JSON.stringify({ ...creation, cancel_url: 'data:text/html,x' })],
+    ['invalid_request', 400, {}, JSON.stringify({ ...creation, reference: 'a'.repeat(20_000) })],
     ['invalid_json', 400, {}, '{'],
     ['invalid_multipart', 400, { 'content-type': boundary }, 'nothing'],
     ['invalid_request', 400, { 'content-type': boundary }, 'a'.repeat(20_000)],
@@ -267,7 +267,7 @@ describe('every route of sessions', () => {
     ['POST', '/photo'],
   ])('%s /sessions/{sid}%s needs a sid, and sends no CORS header', async (method, path) => {
     const { create, url } = await open();
-    const { sid } = await create({ ...wishes, cancel_url: 'https://shop.example/' });
+    const { sid } = await create({ ...creation, cancel_url: 'https://shop.example/' });
     const headers = { origin: 'https://evil.example' };
     const known = await fetch(`${url}/sessions/${sid}${path}`, { method, headers });
     expect(known.status).not.toBe(404);
@@ -313,13 +313,13 @@ describe('a photo', () => {
 
   it('shows its verdict to a person only if the tenant wants it', async () => {
     const { create, sendPhoto } = await open({ outcome: high });
-    const { sid } = await create({ ...wishes, max_tries: 1, tell_user: true });
+    const { sid } = await create({ ...creation, max_tries: 1, tell_user: true });
     expect((await sendPhoto(sid)).body).toMatchObject({ status: 'FINISHED', verdict: 'HIGH' });
   });
 
   it('with the verdict HIGH costs a try, and the last try finishes the session', async () => {
     const { create, sendPhoto, read } = await open({ outcome: high });
-    const { sid } = await create({ ...wishes, max_tries: 2 });
+    const { sid } = await create({ ...creation, max_tries: 2 });
     const first = await sendPhoto(sid);
     expect(first.body).toMatchObject({
       status: 'PENDING',
@@ -365,7 +365,7 @@ describe('a photo', () => {
     expect(job.body).toEqual(errorBody(404, 'not_found'));
   });
 
-  it('that is being checked is no job of the API', async () => {
+  it('that is being checked is not shown as a job', async () => {
     const { create, sendPhoto, queue, ask, finish } = await open({ outcome: 'never' });
     const { sid } = await create();
     const answer = sendPhoto(sid);
@@ -515,7 +515,7 @@ describe('signals', () => {
     });
     const headers = { Authorization: `Basic ${btoa('other:default-password')}` };
     const [first, second, third] = [await create(), await create(), await create()];
-    const others = await create(wishes, headers);
+    const others = await create(creation, headers);
     for (const { sid } of [first, second, others]) await sendPhoto(sid);
     await sendPhoto(third.sid, {}, png);
     const signalsOf = async (sid: string, as = {}) =>
@@ -555,7 +555,7 @@ describe('an expired session', () => {
   it('keeps its state for its tenant, and its page is gone', async () => {
     const clock = { now: Date.now() };
     const { create, read, ask, sendPhoto, readState } = await open({ now: () => clock.now });
-    const { sid } = await create({ ...wishes, ttl_seconds: 60 });
+    const { sid } = await create({ ...creation, ttl_seconds: 60 });
     const { token } = await readState(sid);
     clock.now += 60_000;
     expect((await read(sid)).body).toMatchObject({ status: 'PENDING', result: null });
@@ -572,7 +572,7 @@ describe('an expired session', () => {
       outcome: 'never',
       waitLimitMs: 1,
     });
-    const { sid } = await create({ ...wishes, ttl_seconds: 60 });
+    const { sid } = await create({ ...creation, ttl_seconds: 60 });
     await sendPhoto(sid);
     clock.now += 60_000;
     expect(await readState(sid)).toMatchObject({ checking: true });
@@ -586,7 +586,7 @@ describe('an expired session', () => {
 });
 
 describe('leaving the page by its back button', () => {
-  const withCancel = { ...wishes, cancel_url: 'https://shop.example/cart?x=1' };
+  const withCancel = { ...creation, cancel_url: 'https://shop.example/cart?x=1' };
 
   it('leads to the cancel_url, and the session stays open', async () => {
     const { create, ask, readState } = await open();
@@ -626,7 +626,7 @@ describe('the page', () => {
 
   it('loads nothing from elsewhere, runs no inline script, and has the camera for itself', async () => {
     const { create, url } = await open();
-    const { sid } = await create({ ...wishes, reference: '<script>alert(1)</script>' });
+    const { sid } = await create({ ...creation, reference: '<script>alert(1)</script>' });
     const response = await fetch(`${url}/sessions/${sid}`, asBrowser);
     const { headers } = response;
     expect(headers.get('content-type')).toMatch(/^text\/html/);
@@ -657,7 +657,7 @@ describe('the page', () => {
   it('is an HTML page for errors too, in a browser; programs get JSON', async () => {
     const clock = { now: Date.now() };
     const { create, url, ask } = await open({ now: () => clock.now });
-    const { sid } = await create({ ...wishes, ttl_seconds: 60 });
+    const { sid } = await create({ ...creation, ttl_seconds: 60 });
     clock.now += 60_000;
     for (const [path, status, words] of [
       [`/sessions/${'a'.repeat(32)}`, 404, 'there is nothing at this path'],
@@ -739,7 +739,7 @@ describe('webhooks', () => {
     const { create, sendPhoto, read, webhookStore } = await open({ outcome: high });
     const endpoint = exampleEndpoint({ tenant: developmentCredential.tenant });
     await webhookStore.addEndpoint(endpoint, 16);
-    const { sid } = await create({ ...wishes, max_tries: 2, reference: '4711' });
+    const { sid } = await create({ ...creation, max_tries: 2, reference: '4711' });
     await sendPhoto(sid);
     expect(await webhookStore.listDeliveries(endpoint.id)).toEqual([]);
     await sendPhoto(sid);
@@ -792,7 +792,7 @@ it('deleting a session while a photo is checked ends the photo without a result'
 it('no log line has a whole sid, a reference or a verdict', async () => {
   const lines: string[] = [];
   const gateway = await open({ outcome: low, onLog: (line) => lines.push(line) });
-  const { sid } = await gateway.create({ ...wishes, reference: 'order-4711' });
+  const { sid } = await gateway.create({ ...creation, reference: 'order-4711' });
   await gateway.sendPhoto(sid);
   await gateway.read(sid);
   await expect.poll(() => lines.join('\n')).toContain(collection);

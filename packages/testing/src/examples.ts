@@ -6,7 +6,7 @@ import {
   JOB_VERSION,
   type Quality,
   type Session,
-  type SessionWishes,
+  type SessionOptions,
   type WorkerFacts,
 } from '@livegate/core/domain';
 
@@ -51,7 +51,7 @@ export const exampleBody = {
 } as const;
 
 /** A session of `acme` that lives for a minute from `now`. */
-export function exampleSession(wishes: Partial<SessionWishes> = {}, now = Date.now()): Session {
+export function exampleSession(options: Partial<SessionOptions> = {}, now = Date.now()): Session {
   const sid = createSid();
   return createSession(
     {
@@ -61,7 +61,7 @@ export function exampleSession(wishes: Partial<SessionWishes> = {}, now = Date.n
       ttlMs: 60_000,
       tellUser: false,
       tenantRatePerMinute: 0,
-      ...wishes,
+      ...options,
     },
     { sid, url: `http://gateway.example/sessions/${sid}`, now },
   );

@@ -4,7 +4,7 @@ import {
   isSid,
   LivegateError,
   type Session,
-  type SessionWishes,
+  type SessionOptions,
 } from '@livegate/core/domain';
 import type { SessionStore } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
@@ -45,8 +45,12 @@ export function createSessionRoutes(options: SessionRoutesOptions, deps: Session
     // The Java SDK takes the last segment of the URL for the sid.
     const url = `${baseUrlOf(req, options.publicUrl)}/sessions/${sid}`;
     const { credential } = res.locals;
-    const wishes = describeWishes(parseCreation(req), credential, options.rateLimitPerMinute);
-    const session = createSession(wishes, { sid, url, now: now() });
+    const sessionOptions = toSessionOptions(
+      parseCreation(req),
+      credential,
+      options.rateLimitPerMinute,
+    );
+    const session = createSession(sessionOptions, { sid, url, now: now() });
     await sessions.add(session, options.keepMs);
     res.json(presentCreatedSession(session));
   };
@@ -79,11 +83,11 @@ export function createSessionRoutes(options: SessionRoutesOptions, deps: Session
 }
 
 /** `defaultRate` is the tenant's, unless its credential has its own. */
-function describeWishes(
+function toSessionOptions(
   creation: SessionCreation,
   { tenant, rate_limit_per_minute: ownRate }: Credential,
   defaultRate: number,
-): SessionWishes {
+): SessionOptions {
   const { cancel_url: cancelUrl, reference, locale } = creation;
   return {
     tenant,

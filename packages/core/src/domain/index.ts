@@ -123,7 +123,7 @@ export {
   type Session,
   type SessionHint,
   type SessionStatus,
-  type SessionWishes,
+  type SessionOptions,
   settlePhoto,
   triesLeft,
   undoPhoto,

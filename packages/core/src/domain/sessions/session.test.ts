@@ -12,7 +12,7 @@ import {
   MAX_PHOTOS,
   requireOpen,
   type Session,
-  type SessionWishes,
+  type SessionOptions,
   settlePhoto,
   triesLeft,
   undoPhoto,
@@ -20,11 +20,11 @@ import {
 
 const now = 1_000_000;
 
-function open(wishes: Partial<SessionWishes> = {}): Session {
+function open(options: Partial<SessionOptions> = {}): Session {
   const sid = createSid();
   const defaults = { tenant: 'acme', maxTries: 3, ttlMs: 60_000, tellUser: false };
   return createSession(
-    { ...defaults, tenantRatePerMinute: 0, ...wishes },
+    { ...defaults, tenantRatePerMinute: 0, ...options },
     { sid, url: `https://gateway.example/sessions/${sid}`, now },
   );
 }

@@ -29,7 +29,7 @@ export interface SessionVerdict {
 }
 
 /** What its tenant decides about a session. Times are milliseconds. */
-export interface SessionWishes {
+export interface SessionOptions {
   tenant: string;
   /** Absent when the tenant gave none: the page then says only that it is done. */
   successUrl?: string;
@@ -47,7 +47,7 @@ export interface SessionWishes {
 }
 
 /** Times are milliseconds since the epoch. */
-export interface Session extends Omit<SessionWishes, 'ttlMs'> {
+export interface Session extends Omit<SessionOptions, 'ttlMs'> {
   /** 32 letters and digits: the page needs no other credential. */
   sid: string;
   /** The page, at the address by which the tenant reached the gateway. */
@@ -105,8 +105,8 @@ export interface SessionPlace {
   now: number;
 }
 
-export function createSession(wishes: SessionWishes, { sid, url, now }: SessionPlace): Session {
-  const { ttlMs, ...kept } = wishes;
+export function createSession(options: SessionOptions, { sid, url, now }: SessionPlace): Session {
+  const { ttlMs, ...kept } = options;
   return {
     ...kept,
     sid,
