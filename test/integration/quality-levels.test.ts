@@ -55,7 +55,7 @@ describe('a good photo', () => {
 });
 
 describe('a weak photo', () => {
-  it.each(qualityCodes)('is told, and its first code is %s', async (code) => {
+  it.each(qualityCodes)('is reported, and its first code is %s', async (code) => {
     expect((await qualityOf(await weakSelfie(code))).codes[0]).toBe(code);
   });
 
@@ -101,9 +101,9 @@ describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (n
     [0.01, false],
     [0.03, true],
     [0.04, true],
-  ])('a blur of %f faces is told: %s', async (faces, isTold) => {
+  ])('a blur of %f faces is reported: %s', async (faces, isReported) => {
     const blurred = (await decoded()).blur(Math.max(0.3, faces * (await size())));
-    expect((await codesOf(blurred)).includes('image_too_blurry')).toBe(isTold);
+    expect((await codesOf(blurred)).includes('image_too_blurry')).toBe(isReported);
   });
 
   it.each([
@@ -111,9 +111,9 @@ describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (n
     [0.25, true],
     [0.6, false],
     [0.8, false],
-  ])('values times %f are told as dark: %s', async (factor, isTold) => {
+  ])('values times %f are reported as dark: %s', async (factor, isReported) => {
     const codes = await codesOf((await decoded()).linear(factor, 0));
-    expect(codes.includes('image_too_dark')).toBe(isTold);
+    expect(codes.includes('image_too_dark')).toBe(isReported);
     expect(codes).not.toContain('image_too_bright');
   });
 
@@ -122,18 +122,18 @@ describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (n
     [0.5, false],
     // With more, no face is found in some of these photos.
     [3, true],
-  ])('%f stops of overexposure are told: %s', async (stops, isTold) => {
+  ])('%f stops of overexposure are reported: %s', async (stops, isReported) => {
     const codes = await codesOf((await decoded()).linear(2 ** (stops / 2.2), 0));
-    expect(codes.includes('image_too_bright')).toBe(isTold);
+    expect(codes.includes('image_too_bright')).toBe(isReported);
   });
 
   it.each([
     [-40, true],
     [0, false],
     [40, true],
-  ])('a head tilted by %i degrees is told: %s', async (degrees, isTold) => {
+  ])('a head tilted by %i degrees is reported: %s', async (degrees, isReported) => {
     const { codes } = await qualityOf(await tiltPhoto(await face(name), degrees));
-    expect(codes.includes('face_turned')).toBe(isTold);
+    expect(codes.includes('face_turned')).toBe(isReported);
   });
 
   it.each([
@@ -141,8 +141,8 @@ describe.each(upright)('the levels of docs/reference/quality.md hold for %s', (n
     [32, true],
     [56, false],
     [80, false],
-  ])('a face of %i pixels is told as small: %s', async (pixels, isTold) => {
+  ])('a face of %i pixels is reported as small: %s', async (pixels, isReported) => {
     const small = await resize(await face(name), pixels / (await size()));
-    expect((await qualityOf(small)).codes.includes('face_too_small')).toBe(isTold);
+    expect((await qualityOf(small)).codes.includes('face_too_small')).toBe(isReported);
   });
 });

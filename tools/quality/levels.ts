@@ -19,34 +19,34 @@ export type Degrade = (
   level: number,
 ) => Sharp | undefined | Promise<Sharp | undefined>;
 
-/** The levels at which a code must be told, and at which it must not. */
+/** The levels of pictures that must get a code, and of pictures that must not. */
 export interface Levels {
   degrade: Degrade;
-  told: number[];
-  untold: number[];
+  weak: number[];
+  good: number[];
 }
 
 export const levelsOf: Partial<Record<QualityCode, Levels>> = {
   // The side of a square picture around the face, in faces.
-  face_too_close: { degrade: cutSquare, told: [1.2, 1.4, 1.6], untold: [2, 2.3, 2.7] },
+  face_too_close: { degrade: cutSquare, weak: [1.2, 1.4, 1.6], good: [2, 2.3, 2.7] },
   // The share of the face box that is cut away, or that is free (negative).
-  face_cropped: { degrade: cutFace, told: [0.2, 0.25, 0.3], untold: [-0.5, -0.4, -0.3] },
+  face_cropped: { degrade: cutFace, weak: [0.2, 0.25, 0.3], good: [-0.5, -0.4, -0.3] },
   // The longer side of the face box, in pixels.
-  face_too_small: { degrade: shrink, told: [24, 28, 32], untold: [56, 80, 120] },
+  face_too_small: { degrade: shrink, weak: [24, 28, 32], good: [56, 80, 120] },
   // Degrees clockwise.
   face_turned: {
     degrade: tilt,
-    told: [-45, -40, -35, 35, 40, 45],
-    untold: [-5, 0, 0, 5],
+    weak: [-45, -40, -35, 35, 40, 45],
+    good: [-5, 0, 0, 5],
   },
   // The factor of all values.
-  image_too_dark: { degrade: multiply, told: [0.15, 0.2, 0.25], untold: [0.6, 0.8, 1] },
+  image_too_dark: { degrade: multiply, weak: [0.15, 0.2, 0.25], good: [0.6, 0.8, 1] },
   // Stops of exposure.
-  image_too_bright: { degrade: expose, told: [3, 3.5, 4], untold: [-1, 0, 0.5] },
+  image_too_bright: { degrade: expose, weak: [3, 3.5, 4], good: [-1, 0, 0.5] },
   // The standard deviation of a Gaussian blur, in faces.
-  image_too_blurry: { degrade: blur, told: [0.03, 0.04, 0.05], untold: [0, 0.005, 0.01] },
+  image_too_blurry: { degrade: blur, weak: [0.03, 0.04, 0.05], good: [0, 0.005, 0.01] },
   // The distance of the face from the center, as a share of the picture's width.
-  face_off_center: { degrade: shift, told: [0.35, 0.38, 0.4], untold: [0.1, 0.15, 0.2] },
+  face_off_center: { degrade: shift, weak: [0.35, 0.38, 0.4], good: [0.1, 0.15, 0.2] },
 };
 
 function cutSquare({ image, width, height, face, size }: Photo, faces: number): Sharp | undefined {

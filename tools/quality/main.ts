@@ -1,5 +1,5 @@
 // npx tsc -b && node tools/dist/quality/main.js FOLDER [--csv FILE] [--only CODE]: degrades the bona fide
-// photos of a folder by code, counts how well each quality code is told, and keeps the measures in FILE.
+// photos of a folder by code, counts how well each quality code is found, and keeps the measures in FILE.
 // The folder has images, detection.csv (path, faces) and liveness.csv (path, label, kind, framing).
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ interface Row {
   path: string;
   code: QualityCode;
   level: number;
-  isTold: boolean;
+  isWeak: boolean;
   quality: Quality;
 }
 
@@ -102,10 +102,10 @@ async function degradePhoto(pipeline: ImageScheduler, photo: Photo): Promise<Row
   const isFirst = createHash('sha256').update(photo.path).digest()[0]! % 2 === 0;
   const half = isFirst ? 'first' : 'second';
   const rows: Row[] = [];
-  for (const { code, degrade, level, isTold } of listLevels()) {
+  for (const { code, degrade, level, isWeak } of listLevels()) {
     const picture = await degrade(photo, level);
     const quality = picture && (await assess(pipeline, picture));
-    if (quality) rows.push({ half, path: photo.path, code, level, isTold, quality });
+    if (quality) rows.push({ half, path: photo.path, code, level, isWeak, quality });
   }
   return rows;
 }
@@ -116,9 +116,9 @@ function listLevels() {
     .flatMap((code) => {
       const levels = levelsOf[code];
       if (!levels) return [];
-      const { degrade, told, untold } = levels;
-      const toLevel = (isTold: boolean) => (level: number) => ({ code, degrade, level, isTold });
-      return [...told.map(toLevel(true)), ...untold.map(toLevel(false))];
+      const { degrade, weak, good } = levels;
+      const toLevel = (isWeak: boolean) => (level: number) => ({ code, degrade, level, isWeak });
+      return [...weak.map(toLevel(true)), ...good.map(toLevel(false))];
     });
 }
 
@@ -128,36 +128,36 @@ async function assess(pipeline: ImageScheduler, picture: Sharp): Promise<Quality
   return assessment.kind === 'scored' ? assessment.quality : undefined;
 }
 
-/** Recall: the share of the told levels with the code. Precision: the share of told levels among all with it. */
+/** Recall: the share of the weak pictures with the code. Precision: the share of weak ones among all with it. */
 function describe(rows: Row[]): string {
   const lines = qualityCodes
     .filter((code) => levelsOf[code])
     .map((code) => {
       const own = rows.filter((row) => row.code === code);
       const named = own.filter(({ quality }) => quality.codes.includes(code));
-      const told = own.filter(({ isTold }) => isTold);
-      const right = named.filter(({ isTold }) => isTold).length;
-      const rates = [right / named.length, right / told.length].map((rate) => rate.toFixed(3));
-      return [code, `${told.length}`, `${own.length - told.length}`, ...rates];
+      const weak = own.filter(({ isWeak }) => isWeak);
+      const right = named.filter(({ isWeak }) => isWeak).length;
+      const rates = [right / named.length, right / weak.length].map((rate) => rate.toFixed(3));
+      return [code, `${weak.length}`, `${own.length - weak.length}`, ...rates];
     });
   return formatTable(['code', 'weak', 'good', 'precision', 'recall'], lines);
 }
 
 function toCsv(rows: Row[]): string {
   const names = Object.keys(rows[0]?.quality.measures ?? {});
-  const lines = rows.map(({ half, path, code, level, isTold, quality }) =>
+  const lines = rows.map(({ half, path, code, level, isWeak, quality }) =>
     [
       half,
       path,
       code,
       level,
-      isTold,
+      isWeak,
       quality.codes.join(' '),
       ...Object.values(quality.measures),
     ].join(','),
   );
   return [
-    ['half', 'path', 'code', 'level', 'told', 'codes', ...names].join(','),
+    ['half', 'path', 'code', 'level', 'weak', 'codes', ...names].join(','),
     ...lines,
     '',
   ].join('\n');
