@@ -251,7 +251,7 @@ test.each([
   const photos = [await selfie(), await noFace(), await selfie()];
   const expected = ['scored', 'no_face', 'scored'];
   const inWork = photos.map((photo) => own.assess(photo));
-  // From now on, the thread dies of every request.
+  // From now on, every request ends the thread.
   threads[0]!.postMessage = () => void threads[0]!.terminate();
   const kinds = (await Promise.all(inWork)).map(({ assessment }) => assessment.kind);
   expect(kinds).toEqual(expected);

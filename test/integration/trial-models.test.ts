@@ -45,7 +45,7 @@ async function setUp(rollout: Rollout) {
     await Promise.all([call(), call()]);
     return answers;
   }
-  /** The thread of the latest engine dies of every request from now on. */
+  /** From now on, every request ends the thread of the latest engine. */
   const breakLatestEngine = () => {
     const thread = threads.at(-1)!;
     thread.postMessage = () => void thread.terminate();

@@ -89,8 +89,8 @@ async function runHistory(scheduler: fc.Scheduler, plan: Plan, plant: Plant): Pr
   const hasLostWorker = workers.some(({ process }) => process.isDead());
   const violations = findViolations(history.events, {
     endingOf: (image) => (image === REFUSED_IMAGE ? 'invalid_image' : image),
-    // A check that stalls while it runs alone is taken for the killer of its worker, and does not run
-    // again. Without a death, Redis must have refused to store its end twice, and that it had run.
+    // A check that stalls while it runs alone counts as the cause of its worker's death, and does not
+    // run again. Without a death, Redis must have refused to store its end twice, and that it had run.
     alsoEndsAs: network.fired() > (hasLostWorker ? 1 : 2) ? ['internal_error'] : [],
     isNotified: (tenant) => tenant === tenants[0],
     graceMs: GRACE_MS,
@@ -117,7 +117,7 @@ async function runHistory(scheduler: fc.Scheduler, plan: Plan, plant: Plant): Pr
     await takeCensus();
   }
 
-  /** A process may still die of a fault that had begun before the calm. */
+  /** A fault that began before the calm may still end a process. */
   function reviveOne(): SimulatedGateway {
     const isDead = ({ process }: { process: Process }) => process.isDead();
     if (workers.every(isDead)) workers.push(openWorker(`worker-${workers.length + 1}`));

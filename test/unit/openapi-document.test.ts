@@ -61,7 +61,7 @@ describe('the OpenAPI document', () => {
     expect(operations.filter(({ path }) => /operator|board/.test(path))).toEqual([]);
   });
 
-  it('offers a check with exactly one content type, so that generators need not choose', () => {
+  it('offers a check with exactly one content type, so that a generator has no choice to make', () => {
     const typesOf = ({ paths }: typeof document) =>
       Object.keys(paths['/face/v1/passive-liveness']?.post?.requestBody?.content ?? {});
     expect(typesOf(document)).toEqual(['multipart/form-data']);

@@ -6,7 +6,7 @@ import { exampleAuditedCheck } from '@livegate/testing/audit';
 import { expect, it, onTestFinished } from 'vitest';
 import { openAudit } from './read-audit.js';
 
-it('blanks a record in its place, also behind a byte that is no UTF-8', async () => {
+it('blanks a record in its place, also after a byte that is not valid UTF-8', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'livegate-audit-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const checks = ['a', 'b', 'c'].map((id) => exampleAuditedCheck({ id }));

@@ -73,7 +73,7 @@ async function readSource(path: string): Promise<AuditSource> {
 
 /** Overwrites lines where they are, because a worker may append to the file. */
 async function redactFile(path: string, id: string): Promise<number> {
-  // One character a byte: a byte that is no UTF-8 must not move the places of later lines.
+  // One character a byte: a byte that is not valid UTF-8 must not move the places of later lines.
   const lines = (await readFile(path, 'latin1')).split('\n').slice(0, -1);
   const file = await open(path, 'r+');
   let position = 0;

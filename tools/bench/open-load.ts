@@ -11,10 +11,10 @@ export interface OpenLoad {
   perSecond: number;
   seconds: number;
   /** A caller hangs up after this time. */
-  patienceMs: number;
+  hangUpAfterMs: number;
 }
 
-/** An answer, or the end of a caller's patience. Times are of `performance.now()`. */
+/** An answer, or the end of the caller's wait. Times are of `performance.now()`. */
 export interface Answer {
   /** 0 for a caller who hung up, or whose connection broke. */
   status: number;
@@ -27,7 +27,7 @@ const CONNECTIONS = 1500;
 
 /** Sends requests at a steady rate, like callers who do not know of each other. */
 export async function sendOpenLoad(url: string, load: OpenLoad): Promise<Answer[]> {
-  const { perSecond, seconds, patienceMs } = load;
+  const { perSecond, seconds, hangUpAfterMs } = load;
   const { body, type } = await encodeUpload(load.image);
   const headers = { ...load.headers, 'content-type': type };
   const pool = new Pool(url, { connections: CONNECTIONS });
@@ -35,7 +35,7 @@ export async function sendOpenLoad(url: string, load: OpenLoad): Promise<Answer[
   const answers: Promise<Answer>[] = [];
   const send = async (): Promise<Answer> => {
     const sentAt = performance.now();
-    const signal = AbortSignal.timeout(patienceMs);
+    const signal = AbortSignal.timeout(hangUpAfterMs);
     const status = await pool
       .request({ path: PATH, method: 'POST', headers, body, signal })
       .then(async (response) => {

@@ -15,7 +15,7 @@ export interface Trend {
 
 /**
  * The slope is the median of the slopes between all pairs of samples (Theil and Sen), which a few
- * outliers do not change. Shrinking is no leak.
+ * outliers do not change. A value that shrinks does not leak.
  */
 export function findTrend(values: number[], { share, amount }: Allowance): Trend {
   const level = median(values);

@@ -62,7 +62,7 @@ export interface Read {
   ending?: Ending;
 }
 
-/** A history without its times, for those who record it. */
+/** An event without its time, as it is recorded. */
 export type Fact<Event = HistoryEvent> = Event extends HistoryEvent ? Omit<Event, 'at'> : never;
 
 export interface History {

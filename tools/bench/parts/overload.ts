@@ -22,7 +22,7 @@ const OVERLOAD = 5;
 /** With the default of 8 `--seconds` a load lasts half a minute, with 30 two minutes. */
 const LOADS_OF_SECONDS = 4;
 const CALLERS = 16;
-const PATIENCES = [25_000, 10_000];
+const HANG_UPS_MS = [25_000, 10_000];
 /** The share of the capacity that the second tenant uses; the first one then has 50 times as much. */
 const SMALL_SHARE = 0.1;
 const FLOOD = 50;
@@ -116,14 +116,14 @@ async function measureKind(bench: Bench, measured: Measured): Promise<Figure[]> 
   const { target, kind, say } = measured;
   const capacity = await measureCapacity(bench, measured);
   const figures: Figure[] = [];
-  for (const patienceMs of PATIENCES) {
+  for (const hangUpAfterMs of HANG_UPS_MS) {
     const before = await target.countRuns();
     const load = {
       image: kind.image,
       headers: credentials,
       perSecond: OVERLOAD * capacity,
       seconds: LOADS_OF_SECONDS * bench.seconds,
-      patienceMs,
+      hangUpAfterMs,
     };
     const started = performance.now();
     const loading = sendOpenLoad(target.url, load);
@@ -137,14 +137,14 @@ async function measureKind(bench: Bench, measured: Measured): Promise<Figure[]> 
     const inTime = answers.filter(({ status, sentAt, ms }) => {
       return status === 200 && sentAt + ms < started + 1000 * load.seconds;
     });
-    const name = `${kind.name}, ${OVERLOAD}x for ${load.seconds} s, patience ${patienceMs / 1000} s`;
+    const name = `${kind.name}, ${OVERLOAD}x for ${load.seconds} s, callers wait ${hangUpAfterMs / 1000} s`;
     say(describe(name, { capacity, answers, runs }));
     const perSecond = inTime.length / load.seconds;
     const toNobody = Math.max(0, (runs - answered) / runs);
     figures.push(
       aimed(`${name}: answered in time / C`, perSecond / capacity, { atLeast: 0.9 }),
       aimed(`${name}: refusals p99, ms`, p99(answers, 503), { atMost: 100 }),
-      aimed(`${name}: accepted p99, ms`, p99(answers, 200), { atMost: patienceMs }),
+      aimed(`${name}: accepted p99, ms`, p99(answers, 200), { atMost: hangUpAfterMs }),
       aimed(`${name}: recovery, ms`, recoveryMs, { atMost: 5000 }),
       aimed(`${name}: engine runs for callers who left`, toNobody, { atMost: 0.01 }),
     );
@@ -160,7 +160,7 @@ function aimed(name: string, value: number, aim: Figure['aim']): Figure {
 async function measureRecovery({ url }: Target, image: Buffer): Promise<number> {
   const started = performance.now();
   for (;;) {
-    const load = { image, headers: credentials, perSecond: 1, seconds: 1, patienceMs: 10_000 };
+    const load = { image, headers: credentials, perSecond: 1, seconds: 1, hangUpAfterMs: 10_000 };
     const [answer] = await sendOpenLoad(url, load);
     if (answer!.status === 200 && answer!.ms < RECOVERED_MS + 4 * image.length * 1e-3) {
       return performance.now() - started - answer!.ms;
@@ -202,7 +202,7 @@ async function measureFairness(
     headers: other,
     perSecond: SMALL_SHARE * capacity,
     seconds: 2 * LOADS_OF_SECONDS * bench.seconds,
-    patienceMs: 25_000,
+    hangUpAfterMs: 25_000,
   };
   const alone = await sendOpenLoad(target.url, small);
   const flood = { ...small, headers: credentials, perSecond: FLOOD * small.perSecond };

@@ -32,7 +32,7 @@ export function writeReport(evaluation: Evaluation): string {
       ],
       ['Measured', `${date} on ${machine}`],
     ]),
-    `<p>Terms of ISO/IEC 30107-3. This is no certification, and the figures hold for these images only.
+    `<p>Terms of ISO/IEC 30107-3. The system is not certified, and the figures hold for these images only.
     Each figure has 95 % intervals from ${bootstrap.replicates} bootstrap replicates (seed ${bootstrap.seed}): by source,
     whole sources are drawn again, which says what other sources might give; by image, only images are.
     ${all.sources < 10 ? `With ${all.sources} sources the interval by source is itself rough.` : ''}</p>`,

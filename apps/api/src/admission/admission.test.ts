@@ -78,15 +78,15 @@ describe('admission', () => {
     const { admission, queue } = await watch(1000);
     for (let i = 0; i < 40; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
     await nextPoll();
-    const patient = { ...awaited, waitMs: 4000 };
-    expect(() => admission.admit(patient)).not.toThrow();
-    expect(() => admission.admit({ ...patient, waitMs: 1000 })).toThrow(
+    const longWait = { ...awaited, waitMs: 4000 };
+    expect(() => admission.admit(longWait)).not.toThrow();
+    expect(() => admission.admit({ ...longWait, waitMs: 1000 })).toThrow(
       expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 4 }),
     );
     expect(() => admission.admit({ ...ofOther!, waitMs: 1000 })).not.toThrow();
   });
 
-  it('limits the wait of patient callers, and separately that of async checks', async () => {
+  it('limits the wait of callers that would wait for long, and separately that of async checks', async () => {
     const { admission, queue } = await watch(1000);
     for (let i = 0; i < 60; i++) await queue.add(`a${i}`, { ...exampleJob, ms: 100 });
     await nextPoll();

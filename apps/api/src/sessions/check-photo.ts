@@ -52,7 +52,7 @@ export function createCheckPhoto({ sessions, submitCheck, now }: CheckPhotoDeps)
     }
   };
 
-  /** A used token is an honest double submission; one that the page never had is not. */
+  /** A page may send a used token twice by accident; it never sends one that it never got. */
   async function requireOwnToken(session: Session, token: string): Promise<void> {
     if (isOwnToken(session, token)) return;
     await sessions.update(session.sid, (latest) => addSignals(latest, ['no_page_token']));

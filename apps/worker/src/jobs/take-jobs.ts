@@ -214,7 +214,7 @@ async function markRunAlone(job: TakenJob): Promise<void> {
 
 /**
  * The worker has survived the run. The job may still stall before its end is stored, because Redis
- * refuses that or the worker dies of something else, and must then run again.
+ * refuses the command or the worker is killed. It must then run again.
  */
 async function unmarkRunAlone(job: TakenJob): Promise<void> {
   await job.updateProgress(0).catch(() => undefined);

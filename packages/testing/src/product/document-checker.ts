@@ -124,7 +124,7 @@ export function listOperations(document: OpenApiDocument): DocumentedOperation[]
   );
 }
 
-/** Refuses undocumented members, which the document allows for the sake of later versions. */
+/** Refuses undocumented members, which the document allows so that later versions can add them. */
 function close(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(close);
   if (typeof value !== 'object' || value === null) return value;

@@ -120,8 +120,8 @@ function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[])
 function createParser(req: Request, maxImageBytes: number, maxBytes: number): BusboyInstance {
   try {
     return new Busboy({
-      // All parts are read as they come, so the parser need not wait for their readers; it waits
-      // forever after 64 KB of a part that it skips (@fastify/busboy 3.2.6).
+      // All parts are read as they arrive, so the parser does not have to wait for their readers. With
+      // the default it waits forever after 64 KB of a part that it skips (@fastify/busboy 3.2.6).
       fileHwm: maxBytes,
       headers: { ...req.headers, 'content-type': req.get('content-type') ?? '' },
       limits: { fileSize: maxImageBytes, parts: MAX_PARTS, fieldSize: MAX_WEBHOOK_URL_LENGTH + 1 },
