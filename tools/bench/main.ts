@@ -16,6 +16,7 @@ import { measureCurve } from './parts/curve.js';
 import { measureStages } from './parts/stages.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
+import { measureOverhead } from './parts/overhead.js';
 import { measureOverload } from './parts/overload.js';
 import { measureSwap } from './parts/swap.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
@@ -31,6 +32,7 @@ const parts: Record<string, Part> = {
   throughput: measureThroughput,
   'own-cores': measureOwnCores,
   latency: measureLatency,
+  overhead: measureOverhead,
   photos: measurePhotoSizes,
   settings: measureEngineSettings,
   stages: measureStages,

@@ -138,7 +138,8 @@ export const measureRedisCost: Part = async (bench) => {
   }
 };
 
-async function readRedisUsage(redis: Redis) {
+/** From Redis's own counters, since its start. */
+export async function readRedisUsage(redis: Redis) {
   const info = await redis.info();
   const fact = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]);
   return {

@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
-  type CheckResult,
   createDelivery,
   createWebhookSecret,
   type Delivery,
@@ -24,7 +23,7 @@ import { takeJobs } from '@livegate/worker/jobs/take-jobs';
 import { formatTable } from '../../format-table.js';
 import { type Part, formatNumber, type Figure } from '../bench.js';
 import { makeGreySquare } from '../photos.js';
-import { typicalQuality } from '../typical-quality.js';
+import { typicalResult } from '../typical-result.js';
 import { readUsage, sendBurst, sendLoad, startProduct } from '../product.js';
 
 const IMAGES = 20_000;
@@ -134,7 +133,7 @@ function openChecks({ redis, keys, log }: { redis: Redis; keys: Keys; log: Log }
   const worker = takeJobs(
     { ...ttls, redis, keys, concurrency: AT_ONCE, jobVersions: [JOB_VERSION], log },
     {
-      checkImage: async () => result,
+      checkImage: async () => typicalResult,
       announce: async () => undefined,
       finish: async () => 'kept',
       forget: async () => undefined,
@@ -183,13 +182,6 @@ async function openDeliveries(redis: Redis, keys: Keys) {
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');
 
-const result: CheckResult = {
-  verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
-  model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
-  timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22.1, workerMs: 33.2 },
-  quality: typicalQuality,
-};
-
 /** A failed attempt with a response excerpt of the maximal length. */
 const fail = (delivery: Delivery) =>
   recordAttempt(
@@ -203,7 +195,7 @@ function describeDelivery(endpointId: string): Delivery {
   const time = new Date().toISOString();
   const links = { self: `https://liveness.example.com/v1/jobs/${id}` };
   const times = { created_at: time, started_at: time, finished_at: time };
-  const { verdict } = writeResult(result);
+  const { verdict } = writeResult(typicalResult);
   const data = { id, status: 'succeeded', ...times, result: verdict, links };
   const type = 'passive_liveness.completed';
   return createDelivery({

@@ -10,7 +10,7 @@ import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher } from '@livegate/worker/scheduling/batcher';
 import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
-import { typicalQuality } from '../typical-quality.js';
+import { typicalQuality } from '../typical-result.js';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0, engineCount = 1] = process.argv.slice(2).map(Number);
 const config = readWorkerConfig(process.env);
@@ -54,7 +54,10 @@ function createDouble(): ImageScheduler {
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    assess: (image) => batcher.submit(image),
+    async assess(image, { beforeBatch } = {}) {
+      await beforeBatch?.();
+      return batcher.submit(image);
+    },
     isLarge: () => false,
     shadow: { offer: () => undefined, ended: () => undefined },
     use: async () => false,

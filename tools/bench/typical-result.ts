@@ -1,4 +1,4 @@
-import type { Quality } from '@livegate/core/domain';
+import type { CheckResult, Quality } from '@livegate/core/domain';
 
 /** Of a good picture, with as many digits as a real one: its size in Redis counts. */
 export const typicalQuality: Quality = {
@@ -15,4 +15,11 @@ export const typicalQuality: Quality = {
     turn: -0.1045,
     rotation: 0,
   },
+};
+
+export const typicalResult: CheckResult = {
+  verdict: { kind: 'scored', spoofProbability: 0.02611, status: 'LOW' },
+  model: 'fr-detect/0.0.1+01234567, fr-liveness/0.0.1+89abcdef',
+  timings: { decodeMs: 6.5, detectMs: 3.8, classifyMs: 22.1, workerMs: 33.2 },
+  quality: typicalQuality,
 };
