@@ -1,13 +1,16 @@
 import type { ServerResponse } from 'node:http';
 
+/** Shared, because each request aborts its signals in the end, and an own reason has a stack trace. */
+const CLOSED = new DOMException('the response has ended', 'AbortError');
+
 /**
  * Aborts once the response has been sent or its connection closed, even if that happened before this
  * call, after the 'close' event.
  */
 export function signalClose(res: ServerResponse): AbortSignal {
   const closed = new AbortController();
-  if (res.destroyed) closed.abort();
-  else res.once('close', () => closed.abort());
+  if (res.destroyed) closed.abort(CLOSED);
+  else res.once('close', () => closed.abort(CLOSED));
   return closed.signal;
 }
 

@@ -13,8 +13,8 @@ export type ReadUpload = (req: Request, res: Response) => Promise<Upload>;
 
 export interface BodyRules {
   maxBytes: number;
-  /** The error for a longer body. */
-  tooLong: Error;
+  /** Makes the error for a longer body: its stack trace would cost every request. */
+  tooLong: () => Error;
   /** Aborts when the response ends; no more of the body arrives after that. */
   closed: AbortSignal;
 }
@@ -46,7 +46,7 @@ export function limitBody(req: Request, { maxBytes, tooLong, closed }: BodyRules
 
   function count(chunk: Buffer): void {
     received += chunk.length;
-    if (received > maxBytes) stop(tooLong);
+    if (received > maxBytes) stop(tooLong());
   }
 
   function stopOnClose(): void {
@@ -87,7 +87,7 @@ export function isCompressed(req: Request): boolean {
  * The decompressed body, for an encoding that `requireContentEncoding` accepts. The stream fails with
  * `tooLarge` after `maxBytes` of output: a compressed body may be a thousand times shorter.
  */
-export function decompress(req: Request, maxBytes: number, tooLarge: Error): Readable {
+export function decompress(req: Request, maxBytes: number, tooLarge: () => Error): Readable {
   const decompressor = decompressors.get(contentEncodingOf(req))?.();
   if (!decompressor) return req;
   // It may still fail after its reader stopped listening, and an unhandled 'error' ends the process.
@@ -95,7 +95,7 @@ export function decompress(req: Request, maxBytes: number, tooLarge: Error): Rea
   let bytes = 0;
   decompressor.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > maxBytes) decompressor.destroy(tooLarge);
+    if (bytes > maxBytes) decompressor.destroy(tooLarge());
   });
   req.pipe(decompressor);
   return decompressor;

@@ -10,7 +10,7 @@ export function createReadJson(limits: ImageLimits): ReadUpload {
   const parse = express.text({ limit, type: () => true });
 
   return async (req, res) => {
-    await runParser(parse, { req, res, tooLarge: bodyTooLarge('json', limits) });
+    await runParser(parse, { req, res, tooLarge: () => bodyTooLarge('json', limits) });
     const text = String(req.body);
     req.body = undefined;
     const { image, webhook_url: webhookUrl } = readMembers(text);
@@ -26,8 +26,8 @@ export function createReadJson(limits: ImageLimits): ReadUpload {
 interface ParserRun {
   req: Request;
   res: Response;
-  /** The error for a body longer than the parser's limit. */
-  tooLarge: LivegateError;
+  /** Makes the error for a body longer than the parser's limit. */
+  tooLarge: () => LivegateError;
 }
 
 /** Runs a body parser that is an Express middleware. */
@@ -43,10 +43,10 @@ async function runParser(parse: RequestHandler, run: ParserRun): Promise<void> {
 }
 
 /** Maps what body-parser and zlib throw to error codes of the contract. */
-function translateUploadError(error: unknown, tooLarge: LivegateError): LivegateError {
+function translateUploadError(error: unknown, tooLarge: () => LivegateError): LivegateError {
   // body-parser gives the reason in `type`; zlib throws plain errors.
   const type = error instanceof Error && 'type' in error ? error.type : undefined;
-  if (type === 'entity.too.large') return tooLarge;
+  if (type === 'entity.too.large') return tooLarge();
   const code = type === 'charset.unsupported' ? 'unsupported_media_type' : 'invalid_json';
   const detail = error instanceof Error ? error.message : String(error);
   return new LivegateError(code, { detail, cause: error });

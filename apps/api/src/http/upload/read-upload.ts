@@ -64,7 +64,8 @@ export function createReadUpload(
     // A client that sent `Expect: 100-continue` sends its body only after this. HTTP/1.0 has no 100.
     if (req.get('expect') && req.httpVersion === '1.1') res.writeContinue();
     const maxBytes = maxBodyBytes(form, limits.maxImageBytes);
-    using limit = limitBody(req, { maxBytes, tooLong: bodyTooLarge(form, limits), closed });
+    const tooLong = () => bodyTooLarge(form, limits);
+    using limit = limitBody(req, { maxBytes, tooLong, closed });
     const parser = leases.take('parser');
     const reading = Promise.race([read[form](req, res), limit.failed]);
     const upload = await reading.finally(parser.release);
@@ -96,7 +97,7 @@ function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[])
 
   return async (req) => {
     const parser = createParser(req, limits.maxImageBytes, maxBytes);
-    const body = decompress(req, maxBytes, bodyTooLarge('multipart', limits));
+    const body = decompress(req, maxBytes, () => bodyTooLarge('multipart', limits));
     const fail = (error: Error) => parser.destroy(error);
     const failIfCut = () => req.readableEnded || fail(new Error('the request body was cut off'));
     body.on('error', fail);
