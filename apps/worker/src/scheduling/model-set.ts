@@ -111,9 +111,9 @@ export function identify({
   facts,
   layout: { engines },
 }: Pick<ModelSetConfig, 'models' | 'facts' | 'layout'>): string {
-  return JSON.stringify({ models, facts, engines }, (key, value: unknown) =>
-    key === 'bytes' ? undefined : value,
-  );
+  const { detector, classifiers, ...rest } = models;
+  const described = [detector, ...classifiers].map((model) => ({ ...model, bytes: undefined }));
+  return JSON.stringify({ described, ...rest, facts, engines });
 }
 
 /** How many images a batch may contain, and how many may wait and run at once. */
