@@ -5,7 +5,8 @@ const importing = (file: string) =>
   `--import ${new URL(`../product/${file}`, import.meta.url).href}`;
 /** A build that queues checks of the next job version and reads both. */
 const next = { NODE_OPTIONS: importing('next-version.mjs') };
-const SKEW_MS = 90_000;
+/** One clock is as far ahead as the other one is behind. */
+const SKEW_MS = 45_000;
 const skewed = (ms: number) => ({
   NODE_OPTIONS: importing('skew-clock.mjs'),
   TEST_SKEW_MS: `${ms}`,
@@ -43,11 +44,12 @@ export const versionFaults: Fault[] = [
 
 type Step = (product: ChaosProduct, env: Record<string, string>) => Promise<void>;
 
-/** Replaces each process by one of the next version; the end of the fault goes back in that order. */
+/** Replaces each process by one of the next version; the end of the fault rolls back, as documented. */
 async function update(product: ChaosProduct, steps: Step[]) {
   for (const step of steps) await step(product, next);
   return async () => {
-    for (const step of steps.toReversed()) await step(product, {});
+    await updateGateways(product, {});
+    await updateWorkers(product, {});
   };
 }
 
