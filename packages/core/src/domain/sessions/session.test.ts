@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckOutcome } from '../check.js';
+import type { CheckOutcome, CheckResult } from '../check.js';
 import type { SpoofStatus } from '../verdict.js';
 import { issueToken } from './page-tokens.js';
 import {
@@ -106,6 +106,13 @@ describe('a session ends', () => {
   it('with its first verdict if it has one try', () => {
     expect(play(open({ maxTries: 1 }), high)).toMatchObject({ status: 'FINISHED' });
   });
+
+  it('with a verdict whose quality is not known', () => {
+    const { result } = high as { result: CheckResult };
+    const { quality: _, ...ofEarlierVersion } = result;
+    const session = play(open({ maxTries: 1 }), { result: ofEarlierVersion });
+    expect(session).toMatchObject({ status: 'FINISHED', best: { status: 'HIGH' } });
+  });
 });
 
 describe('a session goes on', () => {
@@ -163,7 +170,10 @@ describe('a photo is refused', () => {
     const token = issueToken(session);
     const used = begin(session, 'a', { token });
     const settled = settlePhoto(used, { id: 'a', outcome: uncounted('no_face') }, now);
-    for (const refused of [token, issueToken(open()), `${token}x`, '', '.']) {
+    const [nonce] = issueToken(session).split('.');
+    const [, signature] = issueToken(session).split('.');
+    const forged = [`${nonce}.${signature}`, issueToken(open()), `${token}x`, '', '.'];
+    for (const refused of [token, `${token}.`, `${token}.again`, ...forged]) {
       expect(() => begin(settled, 'b', { token: refused })).toThrow(refusal('page_token_refused'));
     }
   });
@@ -200,6 +210,16 @@ describe('a photo whose check was never queued', () => {
   it('undoes no other photo', () => {
     const begun = begin(open(), 'a');
     expect(undoPhoto(begun, 'b')).toBe(begun);
+    const settled = settlePhoto(begun, { id: 'a', outcome: high }, now);
+    expect(undoPhoto(settled, 'a')).toBe(settled);
+  });
+
+  it('leaves the tokens of earlier photos used', () => {
+    const session = open();
+    const token = issueToken(session);
+    const first = begin(session, 'a', { token });
+    const settled = settlePhoto(first, { id: 'a', outcome: high }, now);
+    expect(undoPhoto(begin(settled, 'b'), 'b').usedTokens).toEqual([token]);
   });
 
   it('counts as lost after 15 seconds', () => {
@@ -211,11 +231,15 @@ describe('a photo whose check was never queued', () => {
 
 it('a photo with the bytes of an earlier one of its session is a replayed frame', () => {
   const first = settlePhoto(begin(open(), 'a', { imageMac: 'm' }), { id: 'a', outcome: high }, now);
-  expect(first.signals).toEqual([]);
+  expect(first).toMatchObject({ signals: [], imageMacs: ['m'] });
   expect(begin(first, 'b', { imageMac: 'm' }).signals).toEqual(['replayed_frame']);
 });
 
 it('a signal is listed once', () => {
   const once = addSignals(open(), ['file_upload', 'virtual_camera']);
   expect(addSignals(once, ['virtual_camera']).signals).toEqual(['file_upload', 'virtual_camera']);
+});
+
+it('a page token has a nonce of 96 bits and a signature of 132', () => {
+  expect(issueToken(open())).toMatch(/^[\w-]{16}\.[\w-]{22}$/);
 });
