@@ -5,10 +5,12 @@ import {
   type Flows,
   flowName,
   HEAD_START_MS,
+  laneOf,
   nextTag,
   noFlows,
   type QueuedCheck,
   queuedMs,
+  refuseWait,
   toQueuedCheck,
   totalQueuedMs,
   waitBefore,
@@ -157,6 +159,61 @@ test('a check waits no longer than all that is queued', () => {
   );
 });
 
+test('the wait of a check is known to within one check of each tenant and the head start', () => {
+  const names = fc.constantFrom('a', 'b', 'c');
+  fc.assert(
+    fc.property(times, times, names, (a, b, name) => {
+      const queue = createQueue();
+      for (const ms of a) queue.add(checkOf('a', ms));
+      for (const ms of b) queue.add(checkOf('b', ms));
+      const check = checkOf(name, 1);
+      const expected = waitBefore(queue.state(), check);
+      queue.add(check);
+      const last = queue.queued.at(-1)!;
+      let before = 0;
+      for (let next = queue.run()!; next.tag < last.tag; next = queue.run()!) before += next.ms;
+      expect(Math.abs(before - expected)).toBeLessThanOrEqual(HEAD_START_MS + 400);
+    }),
+  );
+});
+
+test('queued time is counted by lane, and checks without a rank run before all others', () => {
+  const checks = [true, false].map((isAwaited) =>
+    toQueuedCheck({ tenant: 'a', isAwaited, weight: 1, ms: isAwaited ? 20 : 300 }),
+  );
+  expect(checks.map(({ flow }) => flow)).toEqual([
+    flowName('a', 'awaited'),
+    flowName('a', 'async'),
+  ]);
+  expect(checks.map(({ flow }) => laneOf(flow))).toEqual(['awaited', 'async']);
+  const state = checks.reduce(withCheck, { ...noFlows, untaggedMs: 7 });
+  expect(totalQueuedMs(state)).toBeCloseTo(327, 6);
+  expect(totalQueuedMs(state, 'awaited')).toBeCloseTo(27, 6);
+  expect(totalQueuedMs(state, 'async')).toBeCloseTo(300, 6);
+  expect(waitBefore(state, checkOf('b', 1))).toBe(7);
+});
+
+test('a refusal says when half of the longest wait will be left, but at least a second', () => {
+  expect(refuseWait(7000.4, 5000)).toMatchObject({
+    code: 'overloaded',
+    detail: '7000 ms of checks are queued before it, 5000 ms may be',
+    retryAfterSeconds: 5,
+  });
+  expect(refuseWait(300, 200).retryAfterSeconds).toBe(1);
+});
+
+test('the clock follows the first tag in the queue, and flows behind it are forgotten', () => {
+  const flows = new Map(['a', 'b'].map((name, i) => [name, { tag: 1500 + 1000 * i, weight: 1 }]));
+  const now = advanceClock({ clock: 100, flows }, { head: 2000, elapsedMs: 50, untaggedMs: 7 });
+  const left = new Map([['b', { tag: 2500, weight: 1 }]]);
+  expect(now).toEqual({ clock: 1500, head: 2000, untaggedMs: 7, flows: left });
+  const stay = { elapsedMs: 50, untaggedMs: 0 };
+  expect(advanceClock(now, { head: 1800, ...stay })).toMatchObject({ clock: 1500, head: 1800 });
+  // Its check is stalled, or of a gateway whose flows have expired.
+  const alone = advanceClock({ clock: 100, flows: new Map() }, { head: 2000, ...stay });
+  expect(alone).toMatchObject({ clock: 1500, head: 2000 });
+});
+
 test('an async flow gets a tenth of the work beside an awaited one, and all of it alone', () => {
   const queue = createQueue();
   const [awaited, async] = [true, false].map((isAwaited) =>
@@ -173,5 +230,5 @@ test('flows are forgotten once the queue is empty and its time has passed', () =
   const state = withCheck(noFlows, checkOf('a', 50));
   const soon = advanceClock(state, { elapsedMs: 20, untaggedMs: 0 });
   expect(queuedMs(soon, 'awaited:a')).toBe(30);
-  expect(advanceClock(soon, { elapsedMs: 40, untaggedMs: 0 })).toEqual(noFlows);
+  expect(advanceClock(soon, { elapsedMs: 30, untaggedMs: 0 })).toEqual(noFlows);
 });

@@ -34,6 +34,7 @@ describe('the answer of a webhook receiver', () => {
     [204, 'accepted'],
     [299, 'accepted'],
     [199, 'retry'],
+    [300, 'retry'],
     [301, 'retry'],
     [307, 'retry'],
     [404, 'retry'],

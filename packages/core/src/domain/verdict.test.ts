@@ -64,7 +64,8 @@ describe('decideVerdict', () => {
   it.each([NaN, Infinity, -Infinity, -1e-9, 1 + 1e-9])(
     'a P(spoof) of %d is a fault of ours and no verdict',
     (spoofProbability) => {
-      const fault = expect.objectContaining({ code: 'internal_error' });
+      const detail = `P(spoof) is ${spoofProbability}`;
+      const fault = expect.objectContaining({ code: 'internal_error', detail });
       expect(() => decideVerdict(scored(spoofProbability), cutPoints)).toThrow(fault);
     },
   );

@@ -2,13 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { exampleDelivery, exampleEndpoint } from '../../../testing/src/webhook-examples.js';
 import {
   deliveryIdOf,
+  deliveryTtlSeconds,
   failDelivery,
   receiverOf,
   recordAttempt,
   replayDelivery,
 } from './webhook-delivery.js';
-import { activeSecrets, createWebhookSecret, enableEndpoint, rotateSecrets } from './webhooks.js';
+import {
+  activeSecrets,
+  createWebhookSecret,
+  disableEndpoint,
+  enableEndpoint,
+  eventOf,
+  rotateSecrets,
+} from './webhooks.js';
 
+const day = 24 * 60 * 60;
 const answered = (statusCode: number) => ({ at: 1000, latencyMs: 10, statusCode });
 
 describe('a delivery', () => {
@@ -71,6 +80,19 @@ describe('a delivery', () => {
     const delivery = recordAttempt(recordAttempt(exampleDelivery(), first, 0), second, 0);
     const excerpts = delivery.attempts.map(({ responseExcerpt }) => responseExcerpt);
     expect(excerpts).toEqual([undefined, 'second']);
+    expect(delivery.attempts[0]).toMatchObject(answered(500));
+  });
+
+  it.each([
+    ['pending, for its schedule of 3.2 days', { endpointId: 'whe_1' }, 500, 7 * day],
+    ['pending to its own URL', { url: 'https://example.com/' }, 500, 7 * day],
+    ['failed, for a replay', { endpointId: 'whe_1' }, 410, 7 * day],
+    ['succeeded', { endpointId: 'whe_1' }, 200, day],
+    ['failed to its own URL', { url: 'https://example.com/' }, 410, day / 24],
+    ['succeeded to its own URL', { url: 'https://example.com/' }, 200, day / 24],
+  ])('is kept as long as it is of use: %s', (_name, target, statusCode, seconds) => {
+    const delivery = recordAttempt(exampleDelivery({ target }), answered(statusCode), 0);
+    expect(deliveryTtlSeconds(delivery)).toBe(seconds);
   });
 
   it('keeps the latest 30 attempts in its log', () => {
@@ -87,7 +109,9 @@ describe('the id of a delivery', () => {
     expect(id).toMatch(/^msg_[0-9a-f]{32}$/);
     expect(deliveryIdOf('check', { endpointId: 'whe_1' })).toBe(id);
     expect(deliveryIdOf('check', { endpointId: 'whe_2' })).not.toBe(id);
-    expect(deliveryIdOf('check', { url: 'https://example.com/' })).not.toBe(id);
+    const [url, other] = ['https://example.com/', 'https://example.com/other'];
+    expect(deliveryIdOf('check', { url })).not.toBe(id);
+    expect(deliveryIdOf('check', { url })).not.toBe(deliveryIdOf('check', { url: other }));
     expect(deliveryIdOf('other', { endpointId: 'whe_1' })).not.toBe(id);
   });
 });
@@ -127,8 +151,26 @@ describe('webhook secrets', () => {
 });
 
 describe('a webhook endpoint', () => {
+  it('is disabled with its reason', () => {
+    const disabled = exampleEndpoint({ enabled: false, disabledReason: 'requested' });
+    expect(disableEndpoint(exampleEndpoint(), 'requested')).toEqual(disabled);
+  });
+
   it('has no disabledReason after it is enabled again', () => {
     const disabled = exampleEndpoint({ enabled: false, disabledReason: 'gone' });
     expect(enableEndpoint(disabled)).toEqual(exampleEndpoint());
   });
+});
+
+it('a check has an event once it has ended', () => {
+  const events = (['queued', 'processing', 'succeeded', 'failed', 'canceled'] as const).map(
+    eventOf,
+  );
+  expect(events).toEqual([
+    undefined,
+    undefined,
+    'passive_liveness.completed',
+    'passive_liveness.failed',
+    'passive_liveness.canceled',
+  ]);
 });

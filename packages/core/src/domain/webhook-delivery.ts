@@ -179,9 +179,11 @@ export function planRetry({ failures, retryAfterMs = 0 }: FailedAttempt, random:
 
 export type Judgement = 'accepted' | 'gone' | 'retry';
 
-/** Only 2xx is success. A redirect is not followed: it could lead to a forbidden address. */
-export function judgeStatus(statusCode: number | undefined): Judgement {
-  if (statusCode === undefined) return 'retry';
+/**
+ * Only 2xx is success. A redirect is not followed: it could lead to a forbidden address. Without a
+ * status code there was no answer.
+ */
+export function judgeStatus(statusCode = 0): Judgement {
   if (statusCode >= 200 && statusCode < 300) return 'accepted';
   return statusCode === 410 ? 'gone' : 'retry';
 }

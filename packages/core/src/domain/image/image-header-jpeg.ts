@@ -50,7 +50,7 @@ export function readJpegHeader(jpeg: Uint8Array): JpegHeader {
   let hasEnd = false;
   for (const segment of walkJpeg(jpeg)) {
     refuseVariant(segment.code);
-    if (isFrame(segment.code)) frame ??= readFrame(jpeg, segment);
+    if (frames.has(segment.code)) frame ??= readFrame(jpeg, segment);
     if (segment.code === EOI) hasEnd = true;
     if (segment.code !== SOS) continue;
     if (!frame) throw invalid('a JPEG with a scan before its frame');
@@ -83,7 +83,6 @@ export function* walkJpeg(jpeg: Uint8Array): Generator<JpegSegment> {
   }
 }
 
-const SOF0 = 0xc0;
 const SOF2 = 0xc2;
 const EOI = 0xd9;
 const SOS = 0xda;
@@ -119,9 +118,7 @@ function segmentEnd(jpeg: Uint8Array, marker: number): number {
 }
 
 /** Frames of Huffman-coded blocks: baseline, extended and progressive. */
-function isFrame(code: number): boolean {
-  return code >= SOF0 && code <= SOF2;
-}
+const frames = new Set([0xc0, 0xc1, SOF2]);
 
 /** Refused variants, by marker. Their decoders are rare or slow, and no browser shows them. */
 const variants: Record<number, string> = {
@@ -204,12 +201,17 @@ function readScan(jpeg: Uint8Array, { dataStart, end }: JpegSegment, frame: Fram
   const scanned = frame.components.filter(({ id }) => ids.has(id));
   // With separate scans the decoder must read them all before it has a pixel.
   if (scanned.length < frame.components.length) frame.isHeld = true;
-  // A baseline scan does not use these parameters, and some phones write zeros there.
-  const [from, to] = frame.isProgressive ? [jpeg[parameters]!, jpeg[parameters + 1]!] : [0, 63];
-  const lowestBit = frame.isProgressive ? jpeg[parameters + 2]! & 15 : 0;
-  for (const { lowestBits } of scanned) lowestBits.fill(lowestBit, from, to + 1);
+  const [from, to, bits] = jpeg.subarray(parameters) as unknown as ScanParameters;
+  for (const { lowestBits } of scanned) {
+    if (frame.isProgressive) lowestBits.fill(bits & 15, from, to + 1);
+    // A baseline scan does not use the parameters, and some phones write zeros there.
+    else lowestBits.fill(0);
+  }
   return sum(scanned);
 }
+
+/** The first and last coefficient of a scan; its highest and lowest bit, of four bits each. */
+type ScanParameters = [from: number, to: number, bits: number];
 
 function sum(components: Component[]): number {
   return components.reduce((total, { samples }) => total + samples, 0);

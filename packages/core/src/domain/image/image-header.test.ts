@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LivegateError } from '../errors.js';
-import { imageKind, inspectHeader } from './image-header.js';
+import { imageKind, inspectHeader, requireImageBytes } from './image-header.js';
+import { walkJpeg } from './image-header-jpeg.js';
 
 const maxImagePixels = 52_000_000;
 const inspect = (bytes: Uint8Array) => inspectHeader(bytes, maxImagePixels);
@@ -9,6 +10,7 @@ const soi = Buffer.from('ffd8', 'hex');
 const eoi = Buffer.from('ffd9', 'hex');
 const app1 = segment(0xe1, Buffer.from('Exif'));
 const scan = scanOf([1], 0, 63);
+const cutScan = segment(0xda, Buffer.from([1, 1]));
 const times = (count: number, bytes: Buffer) => Buffer.concat(Array(count).fill(bytes));
 
 function segment(code: number, data: Buffer): Buffer {
@@ -93,6 +95,8 @@ describe('inspectHeader reads the size', () => {
     ['of a baseline JPEG', jpeg(frame(30, 20, { code: 0xc0 }), scan)],
     ['of a JPEG with padding before its markers', jpeg(Buffer.alloc(9, 0xff), frame(30, 20), scan)],
     ['of a JPEG with garbage between segments', jpeg(Buffer.from('garbage'), frame(30, 20), scan)],
+    ['of a JPEG with a second start marker', jpeg(soi, frame(30, 20), scan)],
+    ['of a JPEG with the largest sampling', jpeg(frame(30, 20, { sampling: [0x44] }), scan)],
     ['of a JPEG without an end', good.subarray(0, -2)],
     ['of a JPEG before a second, larger one', Buffer.concat([good, jpeg(frame(99, 99), scan)])],
     ['of a JPEG with another in its metadata', jpeg(segment(0xe1, good), frame(30, 20), scan)],
@@ -104,6 +108,16 @@ describe('inspectHeader reads the size', () => {
     expect(inspect(png(30, 20))).toMatchObject({ kind: 'png', width: 30, height: 20 });
   });
 
+  test.each([
+    ['gray', 0, false],
+    ['RGB', 2, true],
+    ['a palette', 3, true],
+    ['gray with alpha', 4, false],
+    ['RGB with alpha', 6, true],
+  ])('and the color of a PNG: %s', (_name, colorType, hasColor) => {
+    expect(inspect(png(30, 20, [8, colorType, 0]))).toMatchObject({ hasColor });
+  });
+
   test('from a view into a larger buffer', () => {
     const within = (bytes: Buffer) => Buffer.concat([Buffer.alloc(7), bytes]).subarray(7);
     expect(inspect(within(png(30, 20)))).toMatchObject({ width: 30, height: 20 });
@@ -111,30 +125,41 @@ describe('inspectHeader reads the size', () => {
   });
 });
 
-describe('inspectHeader refuses as invalid_image:', () => {
-  test.each<[string, Buffer]>([
-    ['nothing', Buffer.alloc(0)],
-    ['a JPEG of its first bytes', Buffer.from('ffd8ff', 'hex')],
-    ['a JPEG without a frame', jpeg(scan)],
-    ['a JPEG without a scan', jpeg(frame(30, 20))],
-    ['a JPEG cut in its frame', Buffer.concat([soi, app1, frame(30, 20).subarray(0, 6)])],
-    ['a JPEG cut in a segment', jpeg(frame(30, 20), scan, Buffer.from('ffe1ffff', 'hex'))],
-    ['a JPEG of no width', jpeg(frame(0, 20), scan)],
-    ['a JPEG of no height', jpeg(frame(30, 0), scan)],
-    ['a JPEG with a scan before its frame', jpeg(scan, frame(30, 20))],
-    ['a JPEG of impossible sampling', jpeg(frame(30, 20, { sampling: [0x51] }), scan)],
-    ['a JPEG of fewer components than it says', jpeg(shorten(frame(30, 20)), scan)],
-    ['a JPEG whose scan header is cut', jpeg(frame(30, 20), segment(0xda, Buffer.from([1, 1])))],
-    ['a JPEG full of markers', Buffer.concat([soi, Buffer.alloc(100_000, 0xff)])],
-    ['a cut PNG header', png(30, 20).subarray(0, 32)],
-    ['a PNG that opens with another chunk', Buffer.from(png(30, 20).fill('IDAT', 12, 16))],
-    ['a PNG of no width', png(0, 20)],
-    ['a PNG of no height', png(30, 0)],
-    ['a PNG of no known color type', png(30, 20, [8, 5, 0])],
-    ['a PNG of a depth that its color type cannot have', png(30, 20, [4, 2, 0])],
-    ['a PNG of no known interlace', png(30, 20, [8, 2, 2])],
-  ])('%s', (_name, bytes) => {
-    expect(refusal(bytes)).toMatchObject({ code: 'invalid_image' });
+describe('inspectHeader refuses as invalid_image, and logs why:', () => {
+  const withoutPicture = 'a JPEG without a picture';
+  const isCut = 'a JPEG that ends inside a segment';
+  const notIhdr = 'a PNG that does not open with IHDR';
+  test.each<[string, string, Buffer]>([
+    ['nothing', 'neither a JPEG nor a PNG', Buffer.alloc(0)],
+    ['text', 'neither a JPEG nor a PNG', Buffer.from('a text as long as the header of a PNG')],
+    ['a JPEG of its first bytes', withoutPicture, Buffer.from('ffd8ff', 'hex')],
+    ['a JPEG without a frame', 'a JPEG with a scan before its frame', jpeg(scan)],
+    ['a JPEG without a scan', withoutPicture, jpeg(frame(30, 20))],
+    ['a JPEG cut in its frame', isCut, Buffer.concat([soi, app1, frame(30, 20).subarray(0, 6)])],
+    ['a JPEG cut in a segment', isCut, jpeg(frame(30, 20), scan, Buffer.from('ffe1ffff', 'hex'))],
+    ['a JPEG of no width', 'a JPEG without pixels', jpeg(frame(0, 20), scan)],
+    ['a late frame', 'a JPEG with a scan before its frame', jpeg(scan, frame(30, 20))],
+    ...[[0x51], [0x15], [0x01], [0x10], [0x11, 0x51, 0x11]].map(
+      (sampling): [string, string, Buffer] => [
+        `a JPEG with the sampling ${sampling.map((factors) => factors.toString(16)).join()}`,
+        'a JPEG with impossible sampling',
+        jpeg(frame(30, 20, { sampling }), scan),
+      ],
+    ),
+    ['a JPEG without a component', 'a JPEG with a cut frame', jpeg(shorten(frame(30, 20)), scan)],
+    ['a JPEG whose scan is cut', 'a JPEG with a cut scan header', jpeg(frame(30, 20), cutScan)],
+    ['a JPEG of markers', withoutPicture, Buffer.concat([soi, Buffer.alloc(100_000, 0xff)])],
+    ['the signature of a PNG', notIhdr, png(30, 20).subarray(0, 8)],
+    ['a cut PNG header', notIhdr, png(30, 20).subarray(0, 32)],
+    ['a PNG that opens with another chunk', notIhdr, png(30, 20).fill('IDAT', 12, 16)],
+    ['a PNG with an IHDR of another length', notIhdr, png(30, 20).fill(14, 11, 12)],
+    ['a PNG of no width', 'a PNG without pixels', png(0, 20)],
+    ['a PNG of no height', 'a PNG without pixels', png(30, 0)],
+    ['a PNG of no known color type', 'a PNG of no known kind', png(30, 20, [8, 5, 0])],
+    ['a PNG of an impossible depth', 'a PNG of no known kind', png(30, 20, [4, 2, 0])],
+    ['a PNG of no known interlace', 'a PNG of no known kind', png(30, 20, [8, 2, 2])],
+  ])('%s: %s', (_name, detail, bytes) => {
+    expect(refusal(bytes)).toMatchObject({ code: 'invalid_image', detail });
   });
 });
 
@@ -219,6 +244,11 @@ describe('the decode cost:', () => {
       png(64, 48, [16, 6, 1]),
       { samples: 48 * (1 + 8 * 64), heldBytes: 48 * (1 + 8 * 64) },
     ],
+    [
+      'bytes between the segments are no scans',
+      jpeg(frameOf({ code: baseline }), scan, Buffer.from('00da0002', 'hex')),
+      { samples: 64 * 48, heldBytes: 0 },
+    ],
     ['bits are packed into bytes', png(9, 1, [1, 0, 1]), { samples: 1 + 2, heldBytes: 1 + 2 }],
   ])('%s', (_name, bytes, cost) => {
     expect(costOf(bytes)).toEqual(cost);
@@ -239,12 +269,41 @@ describe('the decode cost:', () => {
       code: 'invalid_image',
       publicMessage:
         'the image takes longer to decode than a photo does, send fewer pixels or a baseline JPEG',
+      detail: '1403781120 samples in its scans',
     });
+  });
+
+  test('1.3 billion samples are not too costly, one scan more is', () => {
+    const scans = times(26, scan);
+    const parts = [frame(10_000, 5000), scans];
+    expect(inspect(jpeg(...parts)).cost.samples).toBe(1_300_000_000);
+    expect(refusal(jpeg(...parts, scan))).toMatchObject({
+      detail: '1350000000 samples in its scans',
+    });
+  });
+
+  test('210 million bytes of an interlaced PNG are not too many', () => {
+    expect(inspect(png(8203, 3200, [16, 6, 1])).cost.heldBytes).toBe(210_000_000);
   });
 });
 
 describe('inspectHeader without an end marker', () => {
   const cut = (...parts: Buffer[]) => Buffer.concat([soi, app1, ...parts]);
+
+  test('accepts a JPEG that ends with the header of its last scan', () => {
+    const ended = cut(frame(30, 20), segment(0xda, Buffer.from([1, 1, 0, 0, 63, 0])));
+    expect(inspect(ended)).toMatchObject({ hasEnd: false });
+  });
+
+  test('accepts a baseline JPEG, whatever its scan says about coefficients and bits', () => {
+    const written = scanOf([1], 0, 0, 0x11);
+    expect(inspect(cut(frame(30, 20, { code: 0xc0 }), written))).toMatchObject({ hasEnd: false });
+  });
+
+  test('accepts a progressive JPEG of three components in one scan', () => {
+    const color = frame(30, 20, { sampling: [0x11, 0x11, 0x11] });
+    expect(inspect(cut(color, scanOf([1, 2, 3], 0, 63)))).toMatchObject({ hasEnd: false });
+  });
 
   test('accepts a JPEG with all of its scans', () => {
     expect(inspect(cut(frame(30, 20), scanOf([1], 0, 0), scanOf([1], 1, 63)))).toMatchObject({
@@ -255,13 +314,20 @@ describe('inspectHeader without an end marker', () => {
 
   test.each<[string, Buffer]>([
     ['of a band of coefficients', cut(frame(30, 20), scanOf([1], 0, 0), scanOf([1], 1, 62))],
+    [
+      'of a band of three components',
+      cut(frame(30, 20, { sampling: [0x11, 0x11, 0x11] }), scanOf([1, 2, 3], 1, 63)),
+    ],
     ['of the last bits', cut(frame(30, 20), scanOf([1], 0, 63, 1))],
     [
       'of a component',
       cut(frame(30, 20, { code: 0xc0, sampling: [0x11, 0x11, 0x11] }), scanOf([1], 0, 63)),
     ],
   ])('refuses a JPEG that lacks the scan %s', (_name, bytes) => {
-    expect(refusal(bytes)).toMatchObject({ code: 'invalid_image' });
+    expect(refusal(bytes)).toMatchObject({
+      code: 'invalid_image',
+      detail: 'a JPEG that ends before its last scan',
+    });
     expect(inspect(Buffer.concat([bytes, eoi]))).toMatchObject({ width: 30 });
   });
 });
@@ -296,22 +362,44 @@ test('inspectHeader accepts a JPEG of 1000 segments, and refuses one of 1001', (
   });
 });
 
-describe('inspectHeader refuses as image_dimensions_exceeded:', () => {
-  test.each<[string, Buffer]>([
-    ['a side of more than 20000 pixels', png(1, 20_001)],
-    ['a side of more than 20000 pixels', png(20_001, 1)],
-    ['a side of more than 20000 pixels', jpeg(frame(20_001, 1), scan)],
-    ['more than 52000000 pixels', png(7212, 7212)],
-    ['more than 52000000 pixels', jpeg(frame(7212, 7212), times(99, scan))],
-  ])('%s', (excess, bytes) => {
+describe('inspectHeader refuses as image_dimensions_exceeded, and logs the size:', () => {
+  test.each<[string, string, Buffer]>([
+    ['a side of more than 20000 pixels', '1x20001', png(1, 20_001)],
+    ['a side of more than 20000 pixels', '20001x1', png(20_001, 1)],
+    ['a side of more than 20000 pixels', '20001x1', jpeg(frame(20_001, 1), scan)],
+    ['more than 52000000 pixels', '7212x7212', png(7212, 7212)],
+    ['more than 52000000 pixels', '7212x7212', jpeg(frame(7212, 7212), times(99, scan))],
+  ])('%s: %s', (excess, detail, bytes) => {
     expect(refusal(bytes)).toMatchObject({
       code: 'image_dimensions_exceeded',
       publicMessage: `the image has ${excess}`,
+      detail,
     });
   });
 
   test('but not an image at the limits', () => {
-    expect(inspect(png(20_000, 2500))).toMatchObject({ width: 20_000, height: 2500 });
+    expect(inspect(png(20_000, 2600))).toMatchObject({ width: 20_000, height: 2600 });
+  });
+});
+
+describe('requireImageBytes', () => {
+  const limits = { maxImageBytes: 3, maxImagePixels };
+
+  test('accepts as many bytes as the limit, and not one more', () => {
+    expect(() => requireImageBytes(Buffer.alloc(1), limits)).not.toThrow();
+    expect(() => requireImageBytes(Buffer.alloc(3), limits)).not.toThrow();
+    expect(() => requireImageBytes(Buffer.alloc(4), limits)).toThrow(
+      expect.objectContaining({
+        code: 'image_too_large',
+        publicMessage: 'the image has more than 3 bytes',
+      }),
+    );
+  });
+
+  test('refuses an empty file', () => {
+    expect(() => requireImageBytes(Buffer.alloc(0), limits)).toThrow(
+      expect.objectContaining({ code: 'empty_image' }),
+    );
   });
 });
 
@@ -330,4 +418,20 @@ test('inspectHeader returns a size or a refusal, whichever byte is changed', () 
       });
     }
   }
+});
+
+test('walkJpeg yields each segment with its place, up to and with the end marker', () => {
+  const bytes = jpeg(frame(30, 20), scan, Buffer.from('between'), scan);
+  const walked = [...walkJpeg(Buffer.concat([bytes, soi, app1]))];
+  const codes = walked.map(({ code }) => code);
+  expect(codes).toEqual([0xe1, 0xc2, 0xda, 0xda, 0xd9]);
+  for (const { code, start, dataStart, end } of walked) {
+    expect([...bytes.subarray(start, start + 2)]).toEqual([0xff, code]);
+    const length = code === 0xd9 ? 0 : bytes.readUInt16BE(start + 2);
+    expect({ dataStart, end }).toEqual({
+      dataStart: start + 2 + Math.min(length, 2),
+      end: start + 2 + length,
+    });
+  }
+  expect(walked.at(-1)!.end).toBe(bytes.length);
 });

@@ -123,12 +123,10 @@ export function readPngHeader(png: Uint8Array): PngHeader {
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   if (width === 0 || height === 0) throw invalid('a PNG without pixels');
   const [bitDepth, colorType, , , interlace] = png.subarray(24, 29) as unknown as Fields;
-  const channels = channelsOf[colorType];
-  if (!channels || !depthsOf[colorType]?.includes(bitDepth) || interlace > 1) {
-    throw invalid('a PNG of no known kind');
-  }
+  const form = colorForms[colorType];
+  if (!form?.bitDepths.includes(bitDepth) || interlace > 1) throw invalid('a PNG of no known kind');
   // Each row starts with one byte for its filter.
-  const samples = height * (1 + Math.ceil((width * channels * bitDepth) / 8));
+  const samples = height * (1 + Math.ceil((width * form.channels * bitDepth) / 8));
   const cost = { samples, heldBytes: interlace ? samples : 0 };
   if (cost.heldBytes > MAX_HELD_BYTES) {
     throw unsupported(`an interlaced PNG of more than ${MAX_HELD_BYTES} bytes of pixels`);
@@ -145,14 +143,18 @@ export function readPngHeader(png: Uint8Array): PngHeader {
 
 type Fields = [bitDepth: number, colorType: number, method: number, filter: number, lace: number];
 
+interface ColorForm {
+  channels: number;
+  bitDepths: number[];
+}
+
 /** By color type: gray, RGB, palette, gray with alpha, RGB with alpha. */
-const channelsOf: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
-const depthsOf: Record<number, number[]> = {
-  0: [1, 2, 4, 8, 16],
-  2: [8, 16],
-  3: [1, 2, 4, 8],
-  4: [8, 16],
-  6: [8, 16],
+const colorForms: Record<number, ColorForm> = {
+  0: { channels: 1, bitDepths: [1, 2, 4, 8, 16] },
+  2: { channels: 3, bitDepths: [8, 16] },
+  3: { channels: 1, bitDepths: [1, 2, 4, 8] },
+  4: { channels: 2, bitDepths: [8, 16] },
+  6: { channels: 4, bitDepths: [8, 16] },
 };
 
 /** The signature, then a chunk of 13 bytes with its length, type and checksum. */

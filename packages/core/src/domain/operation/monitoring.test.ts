@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CheckResult } from '../check.js';
+import type { Quality } from '../quality.js';
 import { createTallies, MIN_GROUP, scoreBinOf } from './monitoring.js';
 
 const result = (spoofProbability: number, status: 'LOW' | 'HIGH' = 'LOW'): CheckResult => ({
@@ -24,6 +25,18 @@ describe('tallies', () => {
     const tallies = createTallies();
     for (let n = 0; n < MIN_GROUP; n += 1) tallies.count('acme', result(0.13579));
     expect(JSON.stringify(tallies.take())).not.toContain('13579');
+  });
+
+  it('count the weaknesses of pictures, and pictures without a score', () => {
+    const tallies = createTallies();
+    const quality = { codes: ['image_too_dark', 'face_turned'] } as unknown as Quality;
+    for (let n = 0; n < MIN_GROUP; n += 1) {
+      tallies.count('acme', { ...result(0.02), verdict: { kind: 'no_face' }, quality });
+      tallies.count('acme', { ...result(0.02), quality });
+    }
+    const weak = { 'quality image_too_dark': 20, 'quality face_turned': 20 };
+    const counts = { no_face: 10, LOW: 10, 'score 2': 10, ...weak };
+    expect(tallies.take()).toEqual([{ tenant: 'acme', counts }]);
   });
 
   it('return groups again that could not be published', () => {

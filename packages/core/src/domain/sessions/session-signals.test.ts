@@ -16,6 +16,9 @@ describe('the facts of a photo', () => {
     ['a frame of a camera', honest],
     ['a camera without a label', { ...honest, camera: 'unknown' }],
     ['a photo that the person looked at for minutes', { ...honest, frameAgeMs: 4 * minute }],
+    ['a photo sent at once', { ...honest, frameAgeMs: 0 }],
+    ['a photo after exactly five minutes', { ...honest, frameAgeMs: 5 * minute }],
+    ['frames with the least jitter of a camera', { ...honest, frames: 30, frameJitterMs: 0.01 }],
     ['a few frames at equal distances', { ...honest, frames: 29, frameJitterMs: 0 }],
   ])('of %s give no signal', (_name, facts) => {
     expect(find(facts)).toEqual([]);
@@ -24,6 +27,7 @@ describe('the facts of a photo', () => {
   it.each<[SessionSignal, string, CaptureFacts]>([
     ['file_upload', 'a chosen file', { source: 'file' }],
     ['no_capture_facts', 'no facts', {}],
+    ['no_capture_facts', 'facts without their source', { ...honest, source: undefined }],
     ['no_capture_facts', 'a camera without frames', { source: 'camera', frameAgeMs: 1 }],
     ['stale_frame', 'an old frame', { ...honest, frameAgeMs: 5 * minute + 1 }],
     ['stale_frame', 'a frame of the future', { ...honest, frameAgeMs: -1 }],
