@@ -12,6 +12,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Admission } from '../admission/admission.js';
 import {
   presentPreference,
+  readIdempotencyKey,
   readPreference,
   readQualityPolicy,
   waitOf,
@@ -170,16 +171,4 @@ export function createReadSubmission(
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };
   };
-}
-
-/**
- * The caller's Idempotency-Key: quoted as in the IETF draft, or unquoted as most clients send it.
- * Throws `invalid_idempotency_key`.
- */
-export function readIdempotencyKey(req: Request): string | undefined {
-  const header = req.get('idempotency-key');
-  if (header === undefined) return undefined;
-  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
-  if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new LivegateError('invalid_idempotency_key');
-  return key;
 }
