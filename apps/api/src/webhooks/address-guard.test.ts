@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { rotateSecrets } from '@livegate/core/domain';
+import { createFakeWebhookStore, exampleEndpoint } from '@livegate/testing';
+import { developmentCredential } from '../credentials/credential-book.js';
 import { readApiConfig } from '../gateway/config.js';
 import { createAddressGuard, parseAddressRanges } from './address-guard.js';
-import { requireWebhookUrl } from './webhook-url.js';
+import { createAcceptWebhookUrl, createHasEndpoints, requireWebhookUrl } from './webhook-url.js';
 
 const guard = createAddressGuard([]);
 const rules = { httpsOnly: false, guard };
@@ -62,16 +65,26 @@ describe('a webhook URL', () => {
     },
   );
 
+  const longest = `https://example.com/${'a'.repeat(2028)}`;
+
   it.each([
-    'no url',
-    '/relative',
-    'ftp://example.com/',
-    'file:///etc/passwd',
-    'https://user:password@example.com/',
-    'https://user@example.com/',
-    `https://example.com/${'a'.repeat(2048)}`,
-  ])('is refused if it is malformed, has credentials or another scheme: %s', (url) => {
-    expect(() => requireWebhookUrl(url, rules)).toThrow(refusal);
+    ['no url', 'it is not a URL'],
+    ['/relative', 'it is not a URL'],
+    [`${longest}a`, 'it is not a URL'],
+    ['ftp://example.com/', 'it must begin with https://'],
+    ['file:///etc/passwd', 'it must begin with https://'],
+    ['https://user:password@example.com/', 'it must not contain credentials'],
+    ['https://user@example.com/', 'it must not contain credentials'],
+    ['https://:password@example.com/', 'it must not contain credentials'],
+  ])('is refused if it is malformed, has credentials or another scheme: %s', (url, why) => {
+    const publicMessage = `webhooks are not delivered to this URL: ${why}`;
+    expect(() => requireWebhookUrl(url, rules)).toThrow(
+      expect.objectContaining({ code: 'webhook_url_refused', publicMessage }),
+    );
+  });
+
+  it('may have 2048 characters', () => {
+    expect(requireWebhookUrl(longest, rules).href).toBe(longest);
   });
 
   it('must be https in production, and loses its fragment', () => {
@@ -80,6 +93,60 @@ describe('a webhook URL', () => {
     expect(requireWebhookUrl('https://example.com/#part', production).href).toBe(
       'https://example.com/',
     );
+  });
+});
+
+describe('the webhook_url of a request', () => {
+  const permitted = { ...developmentCredential, permissions: ['webhook-url' as const] };
+
+  it('needs the permission, then a URL that is accepted, then a secret', async () => {
+    const store = createFakeWebhookStore();
+    const accept = createAcceptWebhookUrl(rules, store);
+    const url = 'https://Example.com/hook#part';
+    await expect(accept('no url', { ...permitted, permissions: [] })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(accept('no url', permitted)).rejects.toMatchObject({
+      code: 'webhook_url_refused',
+    });
+    await expect(accept(url, permitted)).rejects.toMatchObject({ code: 'webhook_secret_missing' });
+    await store.updateTenantSecrets(permitted.tenant, () => rotateSecrets([], 0, 0));
+    expect(await accept(url, permitted)).toBe('https://example.com/hook');
+  });
+});
+
+it('a tenant has endpoints while one of them is enabled', async () => {
+  const store = createFakeWebhookStore();
+  const hasEndpoints = createHasEndpoints(store);
+  expect(await hasEndpoints('acme')).toBe(false);
+  await store.addEndpoint(exampleEndpoint({ id: 'whe_off', enabled: false }), 16);
+  expect(await hasEndpoints('acme')).toBe(false);
+  await store.addEndpoint(exampleEndpoint(), 16);
+  expect([await hasEndpoints('acme'), await hasEndpoints('globex')]).toEqual([true, false]);
+});
+
+describe('the lookup of a connection', () => {
+  const addresses = [
+    { address: '8.8.8.8', family: 4 },
+    { address: '2606:4700::1111', family: 6 },
+  ];
+  const lookUp = (options: { all?: boolean }, found = addresses) => {
+    const { lookup } = createAddressGuard([], { resolveName: async () => found, failAfterMs: 0 });
+    return new Promise<unknown[]>((resolve) => {
+      lookup('receiver.example', options, (...answer) => resolve(answer));
+    });
+  };
+
+  it('gets all addresses, or the first with its family', async () => {
+    expect(await lookUp({ all: true })).toEqual([null, addresses]);
+    expect(await lookUp({ all: false })).toEqual([null, '8.8.8.8', 4]);
+    expect(await lookUp({})).toEqual([null, '8.8.8.8', 4]);
+  });
+
+  it('gets none if one of them is not public', async () => {
+    const [error, found] = await lookUp({}, [...addresses, { address: '::1', family: 6 }]);
+    expect(error).toMatchObject({ code: 'webhook_url_refused', detail: '::1 is loopback' });
+    expect(found).toBeUndefined();
   });
 });
 

@@ -1,4 +1,4 @@
-import type { CheckRecord, WebhookEventType } from '@livegate/core/domain';
+import { type CheckRecord, recordAttempt, type WebhookEventType } from '@livegate/core/domain';
 import {
   createFakeWebhookQueue,
   createFakeWebhookStore,
@@ -133,6 +133,31 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(1);
   });
 
+  it('twice does not queue a message that has been delivered', async () => {
+    const { store, queue, announce } = await setUp(succeeded);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await announce();
+    const [id = ''] = queue.jobs.keys();
+    const answer = { at: 5000, latencyMs: 1, statusCode: 200 };
+    await store.updateDelivery(id, (latest) => recordAttempt(latest, answer, 0));
+    await queue.withdraw({ deliveryIds: [id] });
+    await announce();
+    expect(queue.jobs.size).toBe(0);
+  });
+
+  it('of a gateway before 0.2 has links without a base URL, and the time of the announcement', async () => {
+    const { baseUrl: _, finishedAt: __, ...early } = succeeded;
+    const { store, announce } = await setUp(early);
+    await store.addEndpoint(exampleEndpoint(), 16);
+    await announce();
+    const [delivery] = await store.listDeliveries('whe_1');
+    expect(JSON.parse(delivery?.payload ?? '')).toEqual({
+      type: 'passive_liveness.completed',
+      timestamp: '1970-01-01T00:00:05.000Z',
+      data: presentJob(early, ''),
+    });
+  });
+
   it('leaves no message of a check that is deleted while its messages are created, and queues none', async () => {
     const { store, ...given } = await setUp(succeeded);
     const queue = { ...given.queue, deliver: () => Promise.reject(new Error('queued')) };
@@ -148,11 +173,14 @@ describe('announcing a check', () => {
   it('of a check that was deleted deletes what an earlier try has left', async () => {
     const { store, queue, announce } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
-    await announce();
+    const webhookUrl = 'https://example.com/own';
+    await announce({ webhookUrl });
+    const ids = [...queue.jobs.keys()];
+    expect(ids).toHaveLength(2);
     const checks = { read: async () => undefined };
     const again = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
-    expect(await again(facts, 5000)).toBeUndefined();
-    expect(await store.listDeliveries('whe_1')).toEqual([]);
+    expect(await again({ ...facts, webhookUrl }, 5000)).toBeUndefined();
+    expect(await Promise.all(ids.map(store.readDelivery))).toEqual([undefined, undefined]);
     expect(queue.jobs.size).toBe(0);
   });
 });
@@ -162,6 +190,7 @@ describe('announcing a check that has not ended', () => {
     ['after 100 ms at first', 0, 100],
     ['after as long as the announcement is old', 2000, 2000],
     ['after at most 10 s', minute, 10_000],
+    ['until the announcement is older than ten minutes', 10 * minute, 10_000],
   ])('is tried again %s', async (_name, ageMs, waitMs) => {
     const now = 5000 + ageMs;
     const { announce } = await setUp({ ...succeeded, status: 'processing' }, now);

@@ -1,8 +1,22 @@
-import { type Delivery, type DeliveryAttempt, rotateSecrets } from '@livegate/core/domain';
-import { createFakeWebhookStore, exampleDelivery, exampleEndpoint } from '@livegate/testing';
+import {
+  type Delivery,
+  type DeliveryAttempt,
+  type ReceiverAttempt,
+  rotateSecrets,
+} from '@livegate/core/domain';
+import {
+  createFakeWebhookQueue,
+  createFakeWebhookStore,
+  exampleDelivery,
+  exampleEndpoint,
+} from '@livegate/testing';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { createDeliverMessage } from './deliver-message.js';
+import {
+  createDeliverMessage,
+  createResumeDelivery,
+  type DeliverMessageDeps,
+} from './deliver-message.js';
 import type { Message } from './send-message.js';
 
 const { id } = exampleDelivery();
@@ -12,7 +26,11 @@ const hour = 3_600_000;
 type Answer = Omit<DeliveryAttempt, 'at' | 'latencyMs'>;
 
 /** One delivery to one endpoint, whose receiver and clock the test controls. */
-async function setUp(answer: Answer, delivery: Delivery = exampleDelivery()) {
+async function setUp(
+  answer: Answer,
+  delivery: Delivery = exampleDelivery(),
+  given: Partial<DeliverMessageDeps> = {},
+) {
   const clock = { now: 0 };
   const sent: Message[] = [];
   const lines: string[] = [];
@@ -29,6 +47,7 @@ async function setUp(answer: Answer, delivery: Delivery = exampleDelivery()) {
     now: () => clock.now,
     random: () => 0,
     log: pino({}, { write: (line) => void lines.push(line) }),
+    ...given,
   });
   return { clock, sent, lines, store, receiver, deliver };
 }
@@ -162,10 +181,74 @@ describe('the log line of a webhook attempt', () => {
     const answer = { statusCode: 500, responseExcerpt: 'excerpt' };
     const { lines, deliver, sent } = await setUp(answer);
     await deliver(id);
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ deliveryId: id, statusCode: 500 });
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      msg: 'webhook attempted',
+      deliveryId: id,
+      tenant: 'acme',
+      status: 'pending',
+      statusCode: 500,
+      latencyMs: 0,
+    });
     const { url, payload, secrets } = sent[0] ?? { url: '', payload: '', secrets: [] };
     for (const hidden of [url, payload, secrets[0] ?? '', 'excerpt']) {
       expect(lines[0]).not.toContain(hidden);
     }
   });
+});
+
+describe('the retry of a webhook message', () => {
+  it('has jitter', async () => {
+    const { deliver } = await setUp({ statusCode: 500 }, exampleDelivery(), { random: () => 1 });
+    expect(await deliver(id)).toBe(5500);
+  });
+});
+
+describe('operators', () => {
+  const toUrl = exampleDelivery({ target: { url: 'https://example.com/secret' } });
+
+  it.each([
+    ['endpoint', exampleDelivery(), { statusCode: 503 }, 'whe_1', '5xx'],
+    ['own URL, which they do not see', toUrl, { error: 'no answer' }, 'webhook_url', 'no_answer'],
+  ] as const)(
+    'see how an attempt ended: to an %s',
+    async (_name, delivery, answer, to, outcome) => {
+      const noted: ReceiverAttempt[] = [];
+      const noteAttempt = async (attempt: ReceiverAttempt) => void noted.push(attempt);
+      const { store, deliver } = await setUp(answer, delivery, { noteAttempt });
+      await store.updateTenantSecrets('acme', () => rotateSecrets([], 0, 0));
+      await deliver(id);
+      expect(noted).toEqual([{ tenant: 'acme', endpoint: to, outcome }]);
+    },
+  );
+
+  it('missing an attempt does not keep it from being recorded', async () => {
+    const noteAttempt = () => Promise.reject(new Error('Redis is away'));
+    const { store, deliver } = await setUp({ statusCode: 500 }, exampleDelivery(), { noteAttempt });
+    expect(await deliver(id)).toBe(5000);
+    expect((await store.readDelivery(id))?.attempts).toHaveLength(1);
+  });
+});
+
+it('a message to a URL of its own that answers 410 disables no endpoint', async () => {
+  const delivery = exampleDelivery({ target: { url: 'https://example.com/' } });
+  const { store, deliver } = await setUp({ statusCode: 410 }, delivery);
+  await store.updateTenantSecrets('acme', () => rotateSecrets([], 0, 0));
+  expect(await deliver(id)).toBeUndefined();
+  expect(await store.readDelivery(id)).toMatchObject({ failure: 'endpoint_gone' });
+  expect(await store.readEndpoint(at)).toMatchObject({ enabled: true });
+});
+
+it('a delivery is queued again only while it is pending', async () => {
+  const { store, receiver, deliver } = await setUp({ statusCode: 500 });
+  const queue = createFakeWebhookQueue(store);
+  const resume = createResumeDelivery({ store, queue });
+  await resume('msg_unknown');
+  expect(queue.jobs.size).toBe(0);
+  await resume(id);
+  expect([...queue.jobs.keys()]).toEqual([id]);
+  receiver.answer = { statusCode: 200 };
+  await deliver(id);
+  await queue.withdraw({ deliveryIds: [id] });
+  await resume(id);
+  expect(queue.jobs.size).toBe(0);
 });

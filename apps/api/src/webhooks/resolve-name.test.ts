@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createWebhookSecret } from '@livegate/core/domain';
+import ipaddr from 'ipaddr.js';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAddressGuard, createResolveName, parseAddressRanges } from './address-guard.js';
@@ -14,8 +15,12 @@ import { createSendMessage } from './send-message.js';
 
 const HEADER_BYTES = 12;
 const TYPE_A = 1;
+const TYPE_AAAA = 28;
 
-/** A name server that has the IPv4 addresses of some names, and never answers for other names. */
+/**
+ * A name server that has one address for each of some names, or none if it is empty, and never
+ * answers for other names.
+ */
 async function startNameServer(known: Record<string, string>) {
   const asked = new Set<string>();
   const watchers: { count: number; resolve: () => void }[] = [];
@@ -49,17 +54,19 @@ function readQuestion(query: Buffer) {
   return { name: labels.join('.'), type: query.readUInt16BE(at + 1), end: at + 5 };
 }
 
-/** One A record, or none for a question of another type. */
+/** One record, or none for a question of another type. */
 function answer(question: Buffer, type: number, ip: string): Buffer {
   const head = Buffer.from(question);
-  const count = type === TYPE_A ? 1 : 0;
+  const address = ip === '' ? [] : ipaddr.parse(ip).toByteArray();
+  const typeOfAddress = address.length === 4 ? TYPE_A : TYPE_AAAA;
+  const count = address.length > 0 && type === typeOfAddress ? 1 : 0;
   head.writeUInt16BE(0x8180, 2);
   for (const [field, value] of [1, count, 0, 0].entries()) head.writeUInt16BE(value, 4 + 2 * field);
   const record = [
     0xc0,
     HEADER_BYTES,
     0,
-    TYPE_A,
+    typeOfAddress,
     0,
     1,
     0,
@@ -67,8 +74,8 @@ function answer(question: Buffer, type: number, ip: string): Buffer {
     0,
     60,
     0,
-    4,
-    ...ip.split('.').map(Number),
+    address.length,
+    ...address,
   ];
   return Buffer.concat([head, Buffer.from(count === 1 ? record : [])]);
 }
@@ -88,9 +95,29 @@ describe('a host name', () => {
     expect(await resolveName('Receiver.example.')).toEqual([{ address: '192.0.2.7', family: 4 }]);
   });
 
+  it('resolves to its IPv6 address if it has no other', async () => {
+    const { servers } = await startNameServer({ 'six.example': '2001:db8::7' });
+    const resolveName = createResolveName({ servers });
+    expect(await resolveName('six.example')).toEqual([{ address: '2001:db8::7', family: 6 }]);
+  });
+
+  it('without an address fails with the code of the name server', async () => {
+    const { servers } = await startNameServer({ 'none.example': '' });
+    const resolveName = createResolveName({ servers });
+    await expect(resolveName('none.example')).rejects.toMatchObject({ code: 'ENODATA' });
+  });
+
+  it('that is not answered for fails after the limit', async () => {
+    const { servers } = await startNameServer({});
+    const resolveName = createResolveName({ servers, limitMs: 20 });
+    await expect(resolveName('slow.example')).rejects.toMatchObject({ code: 'ECANCELLED' });
+  });
+
   it('in the hosts file resolves without a query to a name server', async () => {
     const { servers, asked } = await startNameServer({});
-    const hostsFile = await writeHosts('10.1.2.3 inner Inner.test # a comment\n::1 inner\n');
+    const hostsFile = await writeHosts(
+      '# inner\n10.1.2.3 inner Inner.test # a comment\n\n \t::1\tinner\r\nno-address inner\n',
+    );
     const resolveName = createResolveName({ servers, hostsFile });
     const [v4, v6] = [
       { address: '10.1.2.3', family: 4 },
@@ -99,6 +126,11 @@ describe('a host name', () => {
     expect(await resolveName('inner')).toEqual([v4, v6]);
     expect(await resolveName('inner.test')).toEqual([v4]);
     expect(asked.size).toBe(0);
+  });
+
+  it('"localhost" has the address in the hosts file, if there is one', async () => {
+    const resolveName = createResolveName({ hostsFile: await writeHosts('127.0.0.5 localhost') });
+    expect(await resolveName('localhost')).toEqual([{ address: '127.0.0.5', family: 4 }]);
   });
 
   it('"localhost" resolves to loopback without a hosts file', async () => {

@@ -77,6 +77,8 @@ describe('a webhook message', () => {
     expect(headers).toMatchObject({
       'webhook-id': 'msg_1',
       'content-type': 'application/json',
+      'content-length': '23',
+      'webhook-timestamp': `${Math.floor(attempt.at / 1000)}`,
       'user-agent': expect.stringMatching(/^Livegate-Webhooks\//),
     });
   });
@@ -127,7 +129,9 @@ describe('a webhook attempt', () => {
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
       );
     });
-    expect(await createSender()(url)).toMatchObject({ error: expect.any(String) });
+    const attempt = await createSender()(url);
+    expect(attempt.error).toBe('the connection failed');
+    expect(attempt).not.toHaveProperty('statusCode');
   });
 
   it('reports a refused connection without naming an address', async () => {
@@ -136,6 +140,39 @@ describe('a webhook attempt', () => {
     await once(server, 'close');
     const { error } = await createSender()(url);
     expect(error).toBe('the connection failed: ECONNREFUSED');
+  });
+
+  it('uses TLS for https, which a receiver of http does not understand', async () => {
+    const { url, visits } = await startReceiver((_req, res) => res.end());
+    const attempt = await createSender()(url.replace('http:', 'https:'));
+    expect(attempt.error).toMatch(/^the connection failed: E/);
+    expect(visits).toEqual([]);
+  });
+
+  it('has the time that it took, and nothing that the answer does not have', async () => {
+    const { url } = await startReceiver((_req, res) => res.end());
+    const guard = createAddressGuard(loopback);
+    const times = [5000, 5100, 5300];
+    const lines: string[] = [];
+    const log = pino({}, { write: (line) => void lines.push(line) });
+    const now = () => times.shift() ?? Number.NaN;
+    const send = createSendMessage({
+      urlRules: { httpsOnly: false, guard },
+      limitMs: 5000,
+      now,
+      log,
+    });
+    const attempt = await send({ id: 'msg_1', url, payload: '{}', secrets: [secret] });
+    expect(attempt).toEqual({ at: 5000, latencyMs: 300, statusCode: 200 });
+    times.push(6000, 6070);
+    const gone = url.replace(/:\d+/, ':1');
+    expect(await send({ id: 'msg_1', url: gone, payload: '{}', secrets: [] })).toEqual({
+      at: 6000,
+      latencyMs: 70,
+      error: 'the connection failed: ECONNREFUSED',
+    });
+    // Only a refusal of ours is logged here: the other outcomes are logged with the attempt.
+    expect(lines).toEqual([]);
   });
 
   it('follows no redirect', async () => {
@@ -223,7 +260,11 @@ describe('the address guard, when connecting,', () => {
       expect({ error }).toEqual(notPublic);
       // The two clocks round differently.
       expect(latencyMs).toBeGreaterThanOrEqual(failAfterMs - 2);
-      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ deliveryId: 'msg_1', reason });
+      expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+        msg: 'webhook not sent',
+        deliveryId: 'msg_1',
+        reason,
+      });
       expect(lines[0]).not.toContain('name.example');
     },
   );
@@ -252,6 +293,10 @@ describe('Retry-After', () => {
   it.each([
     ['120', 120_000],
     ['0', 0],
+    ['999999999', 999_999_999_000],
+    ['a1', undefined],
+    ['1a', undefined],
+    ['2026-01-01', undefined],
     ['Thu, 01 Jan 2026 00:02:00 GMT', 120_000],
     ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
     [undefined, undefined],
