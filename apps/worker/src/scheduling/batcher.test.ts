@@ -122,6 +122,12 @@ describe('the batcher', () => {
     await expect(batcher.submit(2)).resolves.toBe(2);
   });
 
+  it('fails every item with an Error if the run rejects with anything else', async () => {
+    // oxlint-disable-next-line typescript/prefer-promise-reject-errors
+    const batcher = createBatcher(() => Promise.reject('out of memory'), rules);
+    await expect(batcher.submit(1)).rejects.toEqual(new Error('out of memory'));
+  });
+
   it('refuses an item beyond its capacity, and accepts again after a run', async () => {
     const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, capacity: 2 });

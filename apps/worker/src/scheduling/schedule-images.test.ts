@@ -131,7 +131,19 @@ test('a failed batch is logged, and each image gets the answer of its retry', as
   }));
   scheduler.drain();
   await expect(scoreOf(20)).rejects.toThrow('bad image of 20');
-  expect(warn).toHaveBeenCalledWith({ err: broken, images: 1 }, expect.any(String));
+  expect(warn).toHaveBeenCalledWith({ err: broken, images: 1 }, 'batch failed, retried per image');
+});
+
+test('a scheduler tells its models, its layout and how many images it takes', async () => {
+  const { scheduler } = await open();
+  const { modelSets, executionProvider, layout, concurrency, longestRunMs } = scheduler;
+  expect(modelSets()).toEqual({ current: expect.objectContaining({ profile: 'default' }) });
+  expect({ executionProvider, layout, concurrency }).toEqual({
+    executionProvider: 'cpu',
+    layout: { engines: 1, intraOpThreads: 1, maxBatch: 8 },
+    concurrency: 3,
+  });
+  expect(longestRunMs()).toBe(0);
 });
 
 test('an image with too many pixels is refused before it is decoded', async () => {
