@@ -1,16 +1,17 @@
-import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import workspace from '../../vitest.config.js';
 
-const source = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-
-/** The unit tests of what is mutated. They need no Redis. */
+/** Unit tests of what is mutated. They need no Redis. */
 export default defineConfig({
-  root: source('.'),
-  resolve: {
-    alias: {
-      '@livegate/core/ports': source('packages/core/src/ports.ts'),
-      '@livegate/core': source('packages/core/src'),
-    },
+  ...workspace,
+  test: {
+    include: [
+      'packages/core/src/domain/**/*.test.ts',
+      'apps/api/src/{admission,checks,webhooks}/**/*.test.ts',
+      'apps/api/src/{contract/preference,http/upload/*}.test.ts',
+      'apps/worker/src/scheduling/**/*.test.ts',
+    ],
+    // On a busy machine a slow test must not count as a killed mutant.
+    testTimeout: 60_000,
   },
-  test: { include: ['packages/core/src/domain/**/*.test.ts'] },
 });

@@ -1,0 +1,47 @@
+// Prints the score of each module in the last report, and its survivors. Fails below 85 %.
+import { readFileSync } from 'node:fs';
+
+/** The files of a module begin with one of its paths; the first module that fits has them. */
+const modules = {
+  'image header': ['packages/core/src/domain/image/image-header'],
+  domain: ['packages/core/src/domain/'],
+  admission: ['apps/api/src/admission/'],
+  idempotency: ['apps/api/src/checks/claim-key.ts'],
+  batcher: ['apps/worker/src/scheduling/'],
+  webhooks: ['apps/api/src/webhooks/'],
+  headers: ['apps/api/src/contract/preference.ts'],
+  upload: ['apps/api/src/http/upload/'],
+};
+const LEAST_PERCENT = 85;
+
+const { files } = JSON.parse(readFileSync('.data/mutation/report.json', 'utf8'));
+const moduleOf = (path) =>
+  Object.keys(modules).find((name) => modules[name].some((start) => path.startsWith(start)));
+const mutants = Object.entries(files).flatMap(([path, file]) =>
+  file.mutants.map((mutant) => ({ ...mutant, path, module: moduleOf(path) })),
+);
+
+for (const name of Object.keys(modules)) {
+  const own = mutants.filter(({ module }) => module === name);
+  const killed = own.filter(({ status }) => status === 'Killed' || status === 'Timeout');
+  const left = own.filter(({ status }) => status === 'Survived' || status === 'NoCoverage');
+  const count = killed.length + left.length;
+  const percent = (100 * killed.length) / count;
+  console.log(`\n${name}: ${percent.toFixed(1)} %, ${left.length} of ${count} survive`);
+  left.forEach(printMutant);
+  if (!(percent >= LEAST_PERCENT)) process.exitCode = 1;
+}
+
+function printMutant({ path, location, mutatorName, replacement, status }) {
+  const { start, end } = location;
+  const line = files[path].source.split('\n')[start.line - 1];
+  const text = line.slice(start.column - 1, end.line === start.line ? end.column - 1 : undefined);
+  const change = `${shorten(text)} => ${shorten(replacement ?? '')}`;
+  const note = status === 'NoCoverage' ? ', not covered' : '';
+  console.log(`  ${path}:${start.line}:${start.column} ${mutatorName}${note}: ${change}`);
+}
+
+function shorten(text) {
+  const plain = text.replaceAll(/\s+/g, ' ').trim();
+  return plain.length > 60 ? `${plain.slice(0, 60)}…` : plain;
+}
