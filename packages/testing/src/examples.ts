@@ -4,9 +4,9 @@ import {
   createSession,
   createSid,
   JOB_VERSION,
+  type NewSession,
   type Quality,
   type Session,
-  type SessionOptions,
   type WorkerFacts,
 } from '@livegate/core/domain';
 
@@ -51,7 +51,7 @@ export const exampleBody = {
 } as const;
 
 /** A session of `acme` that lives for a minute from `now`. */
-export function exampleSession(options: Partial<SessionOptions> = {}, now = Date.now()): Session {
+export function exampleSession(options: Partial<NewSession> = {}, now = Date.now()): Session {
   const sid = createSid();
   return createSession(
     {

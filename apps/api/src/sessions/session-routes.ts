@@ -3,8 +3,8 @@ import {
   createSid,
   isSid,
   LivegateError,
+  type NewSession,
   type Session,
-  type SessionOptions,
 } from '@livegate/core/domain';
 import type { SessionStore } from '@livegate/core/ports';
 import type { Request, RequestHandler, Response } from 'express';
@@ -45,12 +45,8 @@ export function createSessionRoutes(options: SessionRoutesOptions, deps: Session
     // The Java SDK takes the last segment of the URL for the sid.
     const url = `${baseUrlOf(req, options.publicUrl)}/sessions/${sid}`;
     const { credential } = res.locals;
-    const sessionOptions = toSessionOptions(
-      parseCreation(req),
-      credential,
-      options.rateLimitPerMinute,
-    );
-    const session = createSession(sessionOptions, { sid, url, now: now() });
+    const newSession = toNewSession(parseCreation(req), credential, options.rateLimitPerMinute);
+    const session = createSession(newSession, { sid, url, now: now() });
     await sessions.add(session, options.keepMs);
     res.json(presentCreatedSession(session));
   };
@@ -83,11 +79,11 @@ export function createSessionRoutes(options: SessionRoutesOptions, deps: Session
 }
 
 /** `defaultRate` is the tenant's, unless its credential has its own. */
-function toSessionOptions(
+function toNewSession(
   creation: SessionCreation,
   { tenant, rate_limit_per_minute: ownRate }: Credential,
   defaultRate: number,
-): SessionOptions {
+): NewSession {
   const { cancel_url: cancelUrl, reference, locale } = creation;
   return {
     tenant,

@@ -10,9 +10,9 @@ import {
   isLost,
   isSid,
   MAX_PHOTOS,
+  type NewSession,
   requireOpen,
   type Session,
-  type SessionOptions,
   settlePhoto,
   triesLeft,
   undoPhoto,
@@ -20,7 +20,7 @@ import {
 
 const now = 1_000_000;
 
-function open(options: Partial<SessionOptions> = {}): Session {
+function open(options: Partial<NewSession> = {}): Session {
   const sid = createSid();
   const defaults = { tenant: 'acme', maxTries: 3, ttlMs: 60_000, tellUser: false };
   return createSession(

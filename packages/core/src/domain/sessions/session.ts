@@ -28,8 +28,8 @@ export interface SessionVerdict {
   status: SpoofStatus;
 }
 
-/** What its tenant decides about a session. Times are milliseconds. */
-export interface SessionOptions {
+/** What its tenant decides about a new session. Times are milliseconds. */
+export interface NewSession {
   tenant: string;
   /** Absent when the tenant gave none: the page then says only that it is done. */
   successUrl?: string;
@@ -47,7 +47,7 @@ export interface SessionOptions {
 }
 
 /** Times are milliseconds since the epoch. */
-export interface Session extends Omit<SessionOptions, 'ttlMs'> {
+export interface Session extends Omit<NewSession, 'ttlMs'> {
   /** 32 letters and digits: the page needs no other credential. */
   sid: string;
   /** The page, at the address by which the tenant reached the gateway. */
@@ -99,14 +99,10 @@ export function isSid(text: string): boolean {
   return /^[A-Za-z0-9]{32}$/.test(text);
 }
 
-export interface SessionPlace {
-  sid: string;
-  url: string;
-  now: number;
-}
-
-export function createSession(options: SessionOptions, { sid, url, now }: SessionPlace): Session {
-  const { ttlMs, ...kept } = options;
+export function createSession(
+  { ttlMs, ...kept }: NewSession,
+  { sid, url, now }: { sid: string; url: string; now: number },
+): Session {
   return {
     ...kept,
     sid,
