@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createKeys } from '@livegate/core/redis';
 import { createTinyProfiles, byRed } from '@livegate/testing/models/tiny-profiles';
 import {
@@ -21,6 +22,7 @@ import { startReceiver } from './receiver.js';
 
 /** How long a caller waits who states no limit. */
 export const WAIT_LIMIT_MS = 8000;
+const ON_THE_WAY_MS = 500;
 /** Images outlive each fault, and no test waits for their end. */
 const IMAGE_TTL_SECONDS = 120;
 
@@ -114,6 +116,8 @@ export async function startChaosProduct(redis: ChaosRedis, history: () => Histor
         const index = group.indexOf(process);
         if (index >= 0) group.splice(index, 1);
       }
+      // As a load balancer: the requests on their way arrive first.
+      if (signal === 'SIGTERM') await sleep(ON_THE_WAY_MS);
       await process.stop(signal);
     },
     async stop(): Promise<void> {
