@@ -3,7 +3,7 @@ import type { Excuses, Fault } from './faults/fault.js';
 import { findViolations, type Promises } from './history/find-violations.js';
 import type { History } from './history/history.js';
 import { createCallers } from './product/callers.js';
-import { takeCensus } from './product/census.js';
+import { findHeldKeys, takeCensus } from './product/census.js';
 import { type ChaosProduct, type Tenant, tenants } from './product/chaos-product.js';
 import { startLoad } from './product/load.js';
 
@@ -37,6 +37,7 @@ export async function runFault(
   history: History,
 ): Promise<FaultReport> {
   const callers = await createCallers(product, history);
+  const earlier = new Set(await findHeldKeys(product));
   const load = startLoad(callers, PER_SECOND);
   await sleep(STEADY_MS);
   const injectedAt = performance.now();
@@ -81,7 +82,7 @@ export async function runFault(
       for (const [id, tenant] of listUnfinished(history)) await callers.read(tenant, id);
       const mayExpire = fault.excuses?.leavesExpiring ?? false;
       // A killed node of a cluster may still be asked for its keys.
-      const uncounted = await takeCensus(product, history, { mayExpire }).then(
+      const uncounted = await takeCensus(product, history, { mayExpire, earlier }).then(
         () => [],
         (error: unknown) => [`nothing can be counted: ${String(error)}`],
       );

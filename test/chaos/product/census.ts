@@ -6,13 +6,21 @@ import type { ChaosProduct } from './chaos-product.js';
 export interface CensusOptions {
   /** A process was killed: what it held expires by itself, so only keys without a TTL count. */
   mayExpire: boolean;
+  /** What a process that an earlier fault killed has left. */
+  earlier: ReadonlySet<string>;
+}
+
+/** The keys of images and of waiting callers. */
+export async function findHeldKeys({ redis: { client }, keys: { prefix } }: ChaosProduct) {
+  const names = ['image', 'attached'];
+  return (await Promise.all(names.map((name) => findKeys(client, `${prefix}:${name}:*`)))).flat();
 }
 
 /** Records what is left of the traffic in Redis and in the gateways. */
 export async function takeCensus(
   product: ChaosProduct,
   history: History,
-  { mayExpire }: CensusOptions,
+  { mayExpire, earlier }: CensusOptions,
 ): Promise<void> {
   const { client } = product.redis;
   const { prefix } = product.keys;
@@ -20,7 +28,7 @@ export async function takeCensus(
   const leave = (what: string, count: number) => history.record({ kind: 'left', what, count });
 
   for (const name of ['image', 'attached']) {
-    const held = keys.filter((key) => key.startsWith(`${prefix}:${name}:`));
+    const held = keys.filter((key) => key.startsWith(`${prefix}:${name}:`) && !earlier.has(key));
     leave(`${name} keys`, mayExpire ? await countEndless(client, held) : held.length);
   }
   leave('deletions', await client.scard(product.keys.deleting));
