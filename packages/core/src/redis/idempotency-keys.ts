@@ -1,5 +1,5 @@
 import type { IdempotencyKeys, KeyAddress, KeyClaim } from '../ports.js';
-import { reachRedis, type Redis } from './connection/connect.js';
+import { defineScript, reachRedis, type Redis } from './connection/connect.js';
 import type { Keys } from './keys.js';
 
 export interface RedisIdempotencyKeysOptions {
@@ -17,38 +17,38 @@ export function createRedisIdempotencyKeys(options: RedisIdempotencyKeysOptions)
     replace: (at, held, next) => put(at, JSON.stringify(held), next),
     async join(at, held) {
       const args = [JSON.stringify(held), JSON.stringify({ ...held, isJoined: true })];
-      return (await reachRedis(() => redis.eval(SET_IF_SAME, 1, keyOf(at), ...args))) === 1;
+      return (await reachRedis(() => setIfSame(redis, [keyOf(at)], args))) === 1;
     },
     async release(at, id) {
-      await reachRedis(() => redis.eval(UNLINK_IF_OF_CHECK, 1, keyOf(at), id));
+      await reachRedis(() => unlinkIfOfCheck(redis, [keyOf(at)], [id]));
     },
   };
 
   /** A script, because two gateways may claim a key in the same millisecond. */
   async function put(at: KeyAddress, expected: string, claim: KeyClaim): Promise<KeyClaim> {
     const args = [expected, JSON.stringify(claim), resultTtlSeconds];
-    const inForce = await reachRedis(() => redis.eval(SET_IF_FREE_OR_SAME, 1, keyOf(at), ...args));
+    const inForce = await reachRedis(() => setIfFreeOrSame(redis, [keyOf(at)], args));
     return JSON.parse(String(inForce)) as KeyClaim;
   }
 }
 
-const SET_IF_FREE_OR_SAME = `
+const setIfFreeOrSame = defineScript(`
   local held = redis.call('GET', KEYS[1])
   if held and held ~= ARGV[1] then
     return held
   end
   redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-  return ARGV[2]`;
+  return ARGV[2]`);
 
-const SET_IF_SAME = `
+const setIfSame = defineScript(`
   if redis.call('GET', KEYS[1]) ~= ARGV[1] then
     return 0
   end
   redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-  return 1`;
+  return 1`);
 
-const UNLINK_IF_OF_CHECK = `
+const unlinkIfOfCheck = defineScript(`
   local held = redis.call('GET', KEYS[1])
   if held and cjson.decode(held).id == ARGV[1] then
     redis.call('UNLINK', KEYS[1])
-  end`;
+  end`);

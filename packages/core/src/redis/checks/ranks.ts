@@ -9,7 +9,7 @@ import {
   toQueuedCheck,
 } from '../../domain/fair-queueing.js';
 import { CHECK_QUEUE } from '../../ports.js';
-import type { Redis } from '../connection/connect.js';
+import { defineScript, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
 /** The highest priority that BullMQ accepts. Checks that nobody may want have it. */
@@ -70,7 +70,7 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
   const jobs = `${keys.prefix}:${CHECK_QUEUE}:`;
   const args = [flow, weight, ms, maxWaitMs ?? -1, UNKNOWN_MS, jobs];
-  const answer = (await redis.eval(TAKE_RANK, used.length, ...used, ...args)) as [number, string];
+  const answer = (await runTakeRank(redis, used, args)) as [number, string];
   const [rank, waitMs] = answer;
   if (rank === 0) throw refuseWait(Number(waitMs), maxWaitMs ?? 0);
   return rank;
@@ -78,7 +78,7 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
 
 async function readFlows({ redis, keys }: RanksOptions): Promise<Flows> {
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait')];
-  const answer = await redis.eval(READ_FLOWS, used.length, ...used);
+  const answer = await runReadFlows(redis, used, []);
   const [clock, head, untagged, ...stored] = answer as [string, string, number, ...string[]];
   const flows = new Map<string, Flow>();
   for (let i = 0; i < stored.length; i += 3) {
@@ -132,7 +132,7 @@ const ADVANCE_CLOCK = `
  * Also stores the clock, which would otherwise stand still while workers empty the queue and no check
  * comes: the flows of a small weight, whose tags are far apart, would then seem to wait for minutes.
  */
-const READ_FLOWS = `${ADVANCE_CLOCK}
+const runReadFlows = defineScript(`${ADVANCE_CLOCK}
   if #fields > 0 then
     redis.pcall('HSET', KEYS[1], '${CLOCK}', string.format('%.3f %.3f', clock, now))
   end
@@ -144,7 +144,7 @@ const READ_FLOWS = `${ADVANCE_CLOCK}
       table.insert(read, value)
     end
   end
-  return read`;
+  return read`);
 
 /**
  * `advanceClock`, `waitBefore` and `nextTag` of the domain in one step, so that two gateways
@@ -153,7 +153,7 @@ const READ_FLOWS = `${ADVANCE_CLOCK}
  * No queued check has a rank beyond all tags, except one that got it before the tags were lowered and
  * was not in the queue then: it was running, or its image was being stored. It becomes the next one.
  */
-const TAKE_RANK = `
+const runTakeRank = defineScript(`
   local own, weight, ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
   local limit, untagged = tonumber(ARGV[4]), tonumber(ARGV[5])
 ${ADVANCE_CLOCK}
@@ -207,4 +207,4 @@ ${ADVANCE_CLOCK}
     '${CLOCK}', string.format('%.3f %.3f', clock, now))
   redis.call('EXPIRE', KEYS[1], ${TTL_SECONDS})
   local given = math.min(math.floor(tag) + 1, ${LAST_RANK} - 1)
-  return { given, string.format('%.3f', wait) }`;
+  return { given, string.format('%.3f', wait) }`);

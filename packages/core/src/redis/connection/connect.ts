@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Cluster, Redis as Server } from 'ioredis';
 import { LivegateError } from '../../domain/errors.js';
 import type { Log } from '../../telemetry/log.js';
@@ -72,6 +73,23 @@ function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptio
 
 /** ioredis's code for: reconnect, then send the refused command again. */
 const RECONNECT_AND_RESEND = 2;
+
+/** Runs a Lua script with its KEYS and ARGV. */
+export type RunScript = (
+  redis: Redis,
+  keys: string[],
+  args: (string | number)[],
+) => Promise<unknown>;
+
+/** A script whose text goes over each connection once, and then only its hash. */
+export function defineScript(lua: string): RunScript {
+  const name = `script-${createHash('sha1').update(lua).digest('hex')}`;
+  return (redis, keys, args) => {
+    if (!(name in redis)) redis.defineCommand(name, { lua });
+    const commands = redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    return commands[name]!(keys.length, ...keys, ...args);
+  };
+}
 
 /** Runs Redis commands. Every other error becomes a LivegateError `overloaded` or `unavailable`. */
 export async function reachRedis<T>(work: () => Promise<T>): Promise<T> {
