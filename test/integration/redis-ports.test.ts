@@ -106,6 +106,7 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
         createInbox: (gatewayId) => createInbox(sandbox, gatewayId, leases),
         leases,
         outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
+        mark: (id, cancellation) => sandbox.redis.set(sandbox.keys.cancellation(id), cancellation),
       },
       close: sandbox.close,
     };

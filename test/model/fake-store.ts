@@ -20,7 +20,7 @@ export function createFakeStore(): Store {
     queue,
     imageStore: createFakeImageStore(),
     idempotencyKeys: createFakeIdempotencyKeys(),
-    outbox: replies.outbox,
+    outbox: replies.createOutbox(queue),
     createInbox: replies.createInbox,
     async takeNext() {
       const id = queue.takeNext();

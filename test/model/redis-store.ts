@@ -53,7 +53,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
     outbox: {
       async send(...reply) {
         isSent = true;
-        await outbox.send(...reply);
+        return outbox.send(...reply);
       },
     },
     createInbox(name) {

@@ -4,7 +4,7 @@ import {
   LivegateError,
   readRefusal,
 } from '@livegate/core/domain';
-import type { ReplyOutbox } from '@livegate/core/ports';
+import type { Cancellations, ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
 import { pino } from 'pino';
@@ -47,7 +47,10 @@ export type Concluded = { outcome: CheckOutcome } | 'retried';
 const log: Log = pino({ level: 'silent' });
 const nothing = async () => undefined;
 const webhooks = { announce: nothing, delete: nothing };
-const noReplies: ReplyOutbox = { send: nothing };
+/** The replies are lost on their way; the worker does not notice. */
+const loseReplies = ({ find }: Cancellations): ReplyOutbox => ({
+  send: async (id) => (await find([id])).get(id),
+});
 
 /** Two gateways and a worker on one store: the product's own code, run step by step. */
 export function createWorld(store: Store) {
@@ -126,8 +129,8 @@ export function createWorld(store: Store) {
         else if (!(await taken.fail(ended.error))) return 'retried';
         await beforeFinish?.();
         const outcome = 'result' in ended ? ended : readRefusal(ended.error.message);
-        const replies = worker === 'finishes' ? store.outbox : noReplies;
-        const finishDeps = { replies, imageStore, cancellations: queue, announce: nothing, log };
+        const replies = worker === 'finishes' ? store.outbox : loseReplies(queue);
+        const finishDeps = { replies, imageStore, announce: nothing, log };
         if (worker !== 'dies') {
           await endCheck(job, outcome, {
             finish: (check) => finishCheck(check, finishDeps),

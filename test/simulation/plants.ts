@@ -40,9 +40,12 @@ export const plants: Record<string, Plant> = {
       if ((await queue.read(id))?.status !== 'processing') await queue.delete(id);
     },
   })),
-  'the worker does not see cancellations': inPort('queue', () => ({
-    find: async () => new Map<string, 'canceled' | 'deleted'>(),
-  })),
+  'the worker does not see cancellations': (parts) => {
+    const { store } = parts;
+    const find: typeof store.queue.find = async () => new Map();
+    const replies = { ...store.replies, outbox: store.replies.createOutbox({ find }) };
+    return { ...parts, store: { ...store, queue: { ...store.queue, find }, replies } };
+  },
   'a cancellation of an ended check is confirmed': inPort('queue', (queue) => ({
     cancel: async (id) => (await queue.cancel(id)) || true,
   })),
@@ -88,7 +91,7 @@ export const plants: Record<string, Plant> = {
     const send: typeof replies.outbox.send = async (id, outcome, address) => {
       const sent = earlier ?? outcome;
       earlier = outcome;
-      await replies.outbox.send(id, sent, address);
+      return replies.outbox.send(id, sent, address);
     };
     return { ...parts, store: { ...parts.store, replies: { ...replies, outbox: { send } } } };
   },

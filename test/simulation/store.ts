@@ -53,7 +53,7 @@ export function createStore() {
     imageStore: createFakeImageStore(),
     idempotencyKeys: createFakeIdempotencyKeys(),
     registry: createFakeWorkerRegistry(),
-    replies,
+    replies: { ...replies, outbox: replies.createOutbox(plain) },
     webhookStore,
     webhookQueue: {
       ...webhooks,

@@ -112,7 +112,7 @@ export function startWorker(name: string, deps: WorkerDeps) {
         if (!(await fail(error))) return;
       } else await complete(attempt.result);
       const outcome = 'error' in attempt ? readRefusal(attempt.error.message) : attempt;
-      const finishDeps = { replies, imageStore, cancellations, ...afterEnd, log };
+      const finishDeps = { replies, imageStore, ...afterEnd, log };
       await endCheck(linked, outcome, {
         finish: (ended) => finishCheck(ended, finishDeps),
         forget: cancellations.forget,

@@ -105,8 +105,11 @@ export interface ReplyInbox {
 
 /** Sends outcomes to the inboxes of all gateways. */
 export interface ReplyOutbox {
-  /** Sends to every gateway that attached to the check, and to the gateway at `address`. */
-  send(id: string, outcome: CheckOutcome, address?: string): Promise<void>;
+  /**
+   * Sends to every gateway that attached to the check, and to the gateway at `address`. A check that
+   * was canceled or deleted before its end is sent as `canceled`, and resolves to its cancellation.
+   */
+  send(id: string, outcome: CheckOutcome, address?: string): Promise<Cancellation | undefined>;
 }
 
 /** The check that an Idempotency-Key maps to. */

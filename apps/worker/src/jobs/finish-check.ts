@@ -1,17 +1,10 @@
 import type { CheckJob, CheckOutcome } from '@livegate/core/domain';
-import type {
-  AnnouncedCheck,
-  Cancellation,
-  Cancellations,
-  ImageStore,
-  ReplyOutbox,
-} from '@livegate/core/ports';
+import type { AnnouncedCheck, ImageStore, ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 
 export interface FinishCheckDeps {
   replies: ReplyOutbox;
   imageStore: ImageStore;
-  cancellations: Cancellations;
   announce(check: AnnouncedCheck): Promise<void>;
   log: Log;
 }
@@ -36,19 +29,17 @@ export async function finishCheck(
 ): Promise<'kept' | 'deleted'> {
   const { id, job, attempts } = ended;
   const log = deps.log.child({ requestId: id, tenant: job.tenant });
-  const found = await deps.cancellations.find([id]).catch((error: unknown) => ({ error }));
-  const cancellation = 'error' in found ? new Map<string, Cancellation>() : found;
-  // A check that was canceled after its result was decided still ends as canceled.
-  const outcome: CheckOutcome = cancellation.has(id) ? { error: 'canceled' } : ended.outcome;
-  const steps = await Promise.allSettled([
-    // The outcome that waiting gateways read from the queue counts a cancellation.
-    'error' in found
-      ? Promise.reject(found.error as Error)
-      : deps.replies.send(id, outcome, job.replyTo),
+  const [reply, deletion] = await Promise.allSettled([
+    deps.replies.send(id, ended.outcome, job.replyTo),
     deps.imageStore.delete(id),
-    cancellation.get(id) !== 'deleted' && deps.announce({ id, ...job }),
   ]);
-  for (const step of steps) {
+  const cancellation = reply.status === 'fulfilled' ? reply.value : undefined;
+  // A check that was canceled after its result was decided still ends as canceled.
+  const outcome: CheckOutcome = cancellation ? { error: 'canceled' } : ended.outcome;
+  const isAnnounced = cancellation !== 'deleted';
+  const announcing = isAnnounced ? deps.announce({ id, ...job }) : Promise.resolve();
+  const [announcement] = await Promise.allSettled([announcing]);
+  for (const step of [reply, deletion, announcement]) {
     if (step.status === 'rejected')
       log.warn({ err: step.reason }, 'post-check cleanup partly failed');
   }
@@ -56,5 +47,5 @@ export async function finishCheck(
   if ('error' in outcome) log.info({ ...facts, outcome: outcome.error }, 'check failed');
   // Without the verdict's status: the log would keep it after the check is deleted.
   else log.info({ ...facts, outcome: 'verdict', ...outcome.result.timings }, 'check done');
-  return cancellation.get(id) === 'deleted' ? 'deleted' : 'kept';
+  return isAnnounced ? 'kept' : 'deleted';
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Leases } from '@livegate/core/domain';
-import type { ReplyInbox, ReplyOutbox } from '@livegate/core/ports';
+import type { Cancellation, ReplyInbox, ReplyOutbox } from '@livegate/core/ports';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { exampleResult } from '../examples.js';
 import { type CreatePort, openPort } from './open-port.js';
@@ -10,6 +10,8 @@ export interface Replies {
   /** The leases of all these inboxes. */
   leases: Leases;
   outbox: ReplyOutbox;
+  /** Cancels or deletes a check before its end. */
+  mark(id: string, cancellation: Cancellation): Promise<unknown>;
 }
 
 export function describeReplies(create: CreatePort<Replies>): void {
@@ -85,6 +87,22 @@ export function describeReplies(create: CreatePort<Replies>): void {
         expect(await waiter?.within(5000)).toEqual({ result: exampleResult });
       }
     });
+
+    it.each(['canceled', 'deleted'] as const)(
+      'sends that a check was canceled instead of its outcome, and resolves to "%s"',
+      async (cancellation) => {
+        const { inbox, outbox, mark } = await openInbox(create);
+        const [own, attached] = [inbox.expect('a'), await inbox.attach('b')];
+        await mark('a', cancellation);
+        await mark('b', cancellation);
+        const outcome = { result: exampleResult };
+        expect(await outbox.send('a', outcome, inbox.address)).toBe(cancellation);
+        expect(await outbox.send('b', outcome)).toBe(cancellation);
+        expect(await own.within(5000)).toEqual({ error: 'canceled' });
+        expect(await attached.within(5000)).toEqual({ error: 'canceled' });
+        expect(await outbox.send('c', outcome)).toBeUndefined();
+      },
+    );
 
     it('drops a reply without a waiter, and delivers the next one', async () => {
       const { inbox, outbox } = await openInbox(create);

@@ -1,3 +1,4 @@
+import type { Cancellation } from '@livegate/core/ports';
 import { describe } from 'vitest';
 import {
   createFakeIdempotencyKeys,
@@ -24,7 +25,12 @@ describe('the in-memory fakes fulfill the contracts of their ports', () => {
   describeImageStore(async () => fake(createFakeImageStore()));
   describeCheckQueue(async () => fake(createFakeCheckQueue()));
   describeIdempotencyKeys(async () => fake(createFakeIdempotencyKeys()));
-  describeReplies(async () => fake(createFakeReplies()));
+  describeReplies(async () => {
+    const marks = new Map<string, Cancellation>();
+    const mark = async (...marked: [string, Cancellation]) => marks.set(...marked);
+    const replies = createFakeReplies();
+    return fake({ ...replies, outbox: replies.createOutbox({ find: async () => marks }), mark });
+  });
   describeWorkerRegistry(async () => fake(createFakeWorkerRegistry()));
   describeRateLimiter(async () => fake(createFakeRateLimiter()));
   describeSessionStore(async () => fake(createFakeSessionStore()));

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { createLeases, type Leases, LivegateError, type WorkerFacts } from '@livegate/core/domain';
+import {
+  type CheckOutcome,
+  createLeases,
+  type Leases,
+  LivegateError,
+  type WorkerFacts,
+} from '@livegate/core/domain';
 import type {
+  Cancellations,
   IdempotencyKeys,
   ImageStore,
   KeyAddress,
@@ -33,6 +40,8 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
 export interface FakeReplies {
   createInbox(gatewayId: string): ReplyInbox;
   leases: Leases;
+  createOutbox(cancellations: Pick<Cancellations, 'find'>): ReplyOutbox;
+  /** Of checks that nobody cancels. */
   outbox: ReplyOutbox;
 }
 
@@ -40,6 +49,17 @@ export function createFakeReplies(leases = createLeases()): FakeReplies {
   const gateways = new Map<string, ReturnType<typeof createReplyWaiters>>();
   /** The attachments of each check; one gateway may have several. */
   const attached = new Map<string, Set<{ gatewayId: string }>>();
+  const createOutbox: FakeReplies['createOutbox'] = ({ find }) => ({
+    async send(id, outcome, address) {
+      const cancellation = (await find([id])).get(id);
+      const sent: CheckOutcome = cancellation ? { error: 'canceled' } : outcome;
+      const addresses = new Set([...(attached.get(id) ?? [])].map(({ gatewayId }) => gatewayId));
+      if (address !== undefined) addresses.add(address);
+      attached.delete(id);
+      for (const to of addresses) gateways.get(to)?.deliver(id, sent);
+      return cancellation;
+    },
+  });
   return {
     leases,
     createInbox(gatewayId) {
@@ -62,14 +82,8 @@ export function createFakeReplies(leases = createLeases()): FakeReplies {
         },
       };
     },
-    outbox: {
-      async send(id, outcome, address) {
-        const addresses = new Set([...(attached.get(id) ?? [])].map(({ gatewayId }) => gatewayId));
-        if (address !== undefined) addresses.add(address);
-        attached.delete(id);
-        for (const to of addresses) gateways.get(to)?.deliver(id, outcome);
-      },
-    },
+    createOutbox,
+    outbox: createOutbox({ find: async () => new Map() }),
   };
 }
 

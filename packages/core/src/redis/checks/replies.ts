@@ -4,8 +4,9 @@ import type { ReplyInbox, ReplyOutbox, ReplyWaiter } from '../../ports.js';
 import { createReplyWaiters } from '../../runtime/reply-waiters.js';
 import type { Log } from '../../telemetry/log.js';
 import { traceReceive, traceSend } from '../../telemetry/traces.js';
-import { reachRedis, type Redis } from '../connection/connect.js';
+import { defineScript, reachRedis, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
+import { readMark } from './cancellations.js';
 import { readOutcome, writeOutcome } from './stored-outcome.js';
 
 /** Approximate length limit of a reply stream, for a gateway that reads too slowly. */
@@ -22,44 +23,45 @@ const ATTACHMENT_TTL_SECONDS = 600;
 /** Adds each outcome to the stream of every gateway that waits for it. */
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
-    async send(id, outcome, address) {
-      const sendTo = (to: string) =>
-        traceSend({ ...tracedStream, id }, (carrier) => {
-          const trace = carrier === undefined ? [] : ['carrier', carrier];
-          return addEntry(keys.replies(to), [id, writeOutcome(outcome), ...trace]);
-        });
-      await reachRedis(async () => {
-        // One round trip: reply to the gateway that submitted the check, and list the attached
-        // ones.
-        const [attached] = await Promise.all([
-          redis.smembers(keys.attached(id)),
-          address !== undefined && sendTo(address),
-        ]);
-        const others = attached.filter((to) => to !== address);
-        await Promise.all([
-          ...others.map(sendTo),
-          attached.length > 0 && redis.unlink(keys.attached(id)),
-        ]);
-      });
-    },
+    send: (id, outcome, address = '') =>
+      traceSend({ ...tracedStream, id }, async (carrier) => {
+        const used = [keys.cancellation(id), keys.attached(id)];
+        const outcomes = [writeOutcome(outcome), writeOutcome({ error: 'canceled' })];
+        const args = [keys.replies(''), MAX_REPLIES, STREAM_TTL_SECONDS, address, id, ...outcomes];
+        const trace = carrier === undefined ? [] : ['carrier', carrier];
+        const mark = await reachRedis(() => sendReplies(redis, used, [...args, ...trace]));
+        return readMark(mark as string | null).cancellation;
+      }),
   };
-
-  async function addEntry(stream: string, entry: string[]): Promise<void> {
-    await redis.eval(ADD_REPLY, 1, stream, MAX_REPLIES, STREAM_TTL_SECONDS, ...entry);
-  }
 }
 
 /**
- * A script, because a worker that died between the two commands would leave a stream without TTL.
+ * KEYS: the check's cancellation and its attached gateways. ARGV: the prefix of streams, their length
+ * limit and TTL, the gateway that submitted the check or nothing, the check, its outcome, the outcome
+ * of a canceled check, further fields.
+ *
+ * A script, so that the end of a check takes one round trip, and no stream is left without TTL by a
+ * worker that dies.
  */
-const ADD_REPLY = `
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
-  redis.call('EXPIRE', KEYS[1], ARGV[2])`;
+const sendReplies = defineScript(`
+  local mark = redis.call('GET', KEYS[1])
+  local outcome = mark and ARGV[7] or ARGV[6]
+  local attached = redis.call('SMEMBERS', KEYS[2])
+  local receivers = {}
+  if ARGV[4] ~= '' then receivers[ARGV[4]] = true end
+  for _, gateway in ipairs(attached) do receivers[gateway] = true end
+  for gateway in pairs(receivers) do
+    local stream = ARGV[1] .. gateway
+    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', ARGV[5], outcome, unpack(ARGV, 8))
+    redis.call('EXPIRE', stream, ARGV[3])
+  end
+  if #attached > 0 then redis.call('UNLINK', KEYS[2]) end
+  return mark`);
 
-/** A script for the same reason. */
-const ATTACH = `
+/** A script, because a gateway that died between the commands would leave a key without TTL. */
+const runAttach = defineScript(`
   redis.call('SADD', KEYS[1], ARGV[1])
-  redis.call('EXPIRE', KEYS[1], ARGV[2])`;
+  redis.call('EXPIRE', KEYS[1], ARGV[2])`);
 
 /** Traces show the streams of all gateways as one destination. */
 const tracedStream = { system: 'redis', destination: 'replies' } as const;
@@ -140,7 +142,7 @@ function createAttachments({ redis, keys, gatewayId, leases, log }: RedisReplyIn
     take(id: string): Lease & { written: Promise<unknown> } {
       counts.set(id, (counts.get(id) ?? 0) + 1);
       const lease = leases.take('attachment', () => detach(id));
-      const written = redis.eval(ATTACH, 1, keys.attached(id), gatewayId, ATTACHMENT_TTL_SECONDS);
+      const written = runAttach(redis, [keys.attached(id)], [gatewayId, ATTACHMENT_TTL_SECONDS]);
       return { ...lease, written };
     },
   };
