@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Assessment, LivegateError } from '@livegate/core/domain';
 import type { Redis } from '@livegate/core/redis';
-import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noLargeImages, noShadow } from '@livegate/testing';
 import { Redis as Server } from 'ioredis';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
@@ -82,7 +82,7 @@ function openStubScheduler(images: Images, gate: ReturnType<typeof createGate>):
     executionProvider: 'cpu',
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
     concurrency: 4,
-    isLarge: () => false,
+    large: noLargeImages,
     shadow: noShadow,
     use: async () => false,
     async assess(bytes) {

@@ -6,7 +6,7 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
 } from '@livegate/core/redis';
-import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noLargeImages, noShadow } from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -167,7 +167,7 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
     imageStore,
     cancellations: createRedisCancellations(sandbox.redis, sandbox.keys),
     scheduler: {
-      isLarge: () => false,
+      large: noLargeImages,
       concurrency: 1,
       shadow: noShadow,
       async assess() {

@@ -114,7 +114,8 @@ test('a check that succeeds after an internal error has succeeded', async () => 
 
 test('a large image that is requeued for others uses up no attempt of its check', async () => {
   const { finished, start, ended } = await setUp();
-  start(new LargeImagesBusy(), new LargeImagesBusy());
+  const busy = () => new LargeImagesBusy(() => undefined);
+  start(busy(), busy());
   await expect.poll(ended, pollOptions).toEqual({ result: exampleResult });
   await expect.poll(() => finished, pollOptions).toEqual([1]);
 });

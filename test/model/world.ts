@@ -6,7 +6,7 @@ import {
 } from '@livegate/core/domain';
 import type { Cancellations, ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleWorker, exampleQuality, noShadow } from '@livegate/testing';
+import { exampleWorker, exampleQuality, noLargeImages, noShadow } from '@livegate/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -176,7 +176,7 @@ function createHeldEngine(atOnce?: RunEnd) {
 
   return {
     scheduler: {
-      isLarge: () => false,
+      large: noLargeImages,
       concurrency: 1,
       assess,
       shadow: noShadow,

@@ -1,10 +1,10 @@
 import { type Assessment, isStoreFailure, LivegateError, readRefusal } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleQuality, exampleWorker, noShadow } from '@livegate/testing';
+import { exampleQuality, exampleWorker, noLargeImages, noShadow } from '@livegate/testing';
 import type * as fc from 'fast-check';
 import { createCheckImage, LargeImagesBusy } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
-import { startHeartbeat } from '../../apps/worker/src/jobs/heartbeat.js';
+import { startHeartbeat } from '../../apps/worker/src/jobs/registration/heartbeat.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
 import type { AssessedImage } from '../../apps/worker/src/inference/pipeline.js';
 import { createBatcher, type RunBatch } from '../../apps/worker/src/scheduling/batcher.js';
@@ -58,7 +58,7 @@ export function startWorker(name: string, deps: WorkerDeps) {
     imageStore,
     cancellations,
     scheduler: {
-      isLarge: () => false,
+      large: noLargeImages,
       concurrency: RULES.capacity,
       shadow: noShadow,
       async assess([image = 0], { beforeAlone } = {}) {

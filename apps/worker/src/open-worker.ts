@@ -32,8 +32,8 @@ import type { WorkerConfig } from './config.js';
 import { type Audit, openAudit } from './jobs/audit/open-audit.js';
 import { createCheckImage } from './jobs/check-image.js';
 import { type EndedCheck, finishCheck } from './jobs/finish-check.js';
-import { startHeartbeat } from './jobs/heartbeat.js';
-import { createSpeedMeter, type SpeedMeter } from './jobs/speed-meter.js';
+import { startHeartbeat } from './jobs/registration/heartbeat.js';
+import { createSpeedMeter, type SpeedMeter } from './jobs/registration/speed-meter.js';
 import { takeJobs } from './jobs/take-jobs.js';
 import type { ImageScheduler } from './scheduling/schedule-images.js';
 

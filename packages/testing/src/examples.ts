@@ -86,3 +86,6 @@ export const exampleWorker: WorkerFacts = {
 
 /** For a scheduler without a shadow model. */
 export const noShadow = { offer: () => undefined, ended: () => undefined };
+
+/** For a fake scheduler: no image is large. */
+export const noLargeImages = { megabytesOf: () => 0, maxMegabytes: 1 };

@@ -58,7 +58,7 @@ function createDouble(): ImageScheduler {
       await beforeBatch?.();
       return batcher.submit(image);
     },
-    isLarge: () => false,
+    large: { megabytesOf: () => 0, maxMegabytes: 1 },
     shadow: { offer: () => undefined, ended: () => undefined },
     use: async () => false,
     drain: batcher.drain,

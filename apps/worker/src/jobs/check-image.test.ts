@@ -18,7 +18,10 @@ const scheduler: ImageScheduler = {
   executionProvider: 'cpu',
   layout: { engines: 1, intraOpThreads: 1, maxBatch: 1 },
   concurrency: 4,
-  isLarge: ([first = 0]) => first >= 200 && first < 255,
+  large: {
+    megabytesOf: ([first = 0]) => (first >= 200 && first < 255 ? 100 : 0),
+    maxMegabytes: 500,
+  },
   async assess([first = 0]) {
     if (first === 255) throw new LivegateError('invalid_image');
     return {
@@ -39,6 +42,13 @@ const scheduler: ImageScheduler = {
   drain: () => undefined,
   longestRunMs: () => 0,
   close: async () => undefined,
+};
+
+const exampleTaken = {
+  tenant: 'acme',
+  work: 20,
+  share: { flow: 'awaited:acme', weight: 1, ms: 20 },
+  takenAt: 0,
 };
 
 function setUp(images: Record<string, number>) {
@@ -81,7 +91,7 @@ function setUp(images: Record<string, number>) {
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ id, tenant: 'acme', work: 20, takenAt: 0, afterRun, beforeResult }).catch(
+        checkImage({ ...exampleTaken, id, afterRun, beforeResult }).catch(
           (error: unknown) => error,
         ),
       ),

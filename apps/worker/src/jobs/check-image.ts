@@ -5,13 +5,16 @@ import {
   decideVerdict,
   describeModels,
   LivegateError,
+  type QueuedCheck,
   roundMs,
 } from '@livegate/core/domain';
 import type { Cancellations, ImageStore } from '@livegate/core/ports';
-import type { ImageScheduler } from '../scheduling/schedule-images.js';
+import type { AssessedImage } from '../inference/pipeline.js';
+import type { AssessOptions, ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
 import type { Audit } from './audit/open-audit.js';
 import { coalesceLookups } from './coalesce-lookups.js';
+import { createLargeSlots } from './large-slots.js';
 
 /** A check that this worker has taken from the queue. */
 export interface TakenCheck {
@@ -19,6 +22,8 @@ export interface TakenCheck {
   tenant: string;
   /** By `workOf`. */
   work: number;
+  /** Its flow in the queue, and its work there. */
+  share: QueuedCheck;
   /** Of its job; absent for one that goes first. */
   rank?: number | undefined;
   /** `performance.now()` when it was taken. */
@@ -34,13 +39,21 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
-  scheduler: Pick<ImageScheduler, 'assess' | 'isLarge' | 'concurrency' | 'shadow'>;
+  scheduler: Pick<ImageScheduler, 'assess' | 'large' | 'concurrency' | 'shadow'>;
   /** Awaited before a check ends by a verdict or by a refusal. */
   audit: Pick<Audit, 'record'>;
 }
 
-/** Large images hold their share of this worker's jobs: a later attempt at the check may succeed. */
-export class LargeImagesBusy extends Error {}
+/** No slot for a large image is free, or another tenant is next: a later attempt may succeed. */
+export class LargeImagesBusy extends Error {
+  /** To be called once the check waits in the queue: calls `wake` when its turn has come. */
+  readonly awaitSlot: (wake: () => Promise<unknown>) => void;
+
+  constructor(awaitSlot: LargeImagesBusy['awaitSlot']) {
+    super('no slot for a large image is free');
+    this.awaitSlot = awaitSlot;
+  }
+}
 
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
@@ -64,7 +77,8 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     // Its caller may have hung up while it was decoded.
     const beforeBatch = async () => void (await requireWanted(id));
     const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
-    const assessed = await followBy(afterRun, assess(image, run)).catch(refuse(image));
+    const assessing = assess({ image, share: check.share }, run);
+    const assessed = await followBy(afterRun, assessing).catch(refuse(image));
     const { assessment, modelSet, timings } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
     // A check that was canceled during its run must not get a result or a record of one.
@@ -123,21 +137,23 @@ function qualityOf(assessment: Assessment): Pick<CheckResult, 'quality'> {
 }
 
 /**
- * Lets large images take half of the worker's jobs at most. They are decoded one or two at a time, and
- * those that waited for it here would keep photos from being taken.
+ * Lets large images take half of the worker's jobs, and the memory for their decodes. None waits here
+ * for another one, which would keep photos from being taken, and tenants from taking turns.
  */
-function createAssess({
-  assess,
-  isLarge,
-  concurrency,
-}: CheckImageDeps['scheduler']): ImageScheduler['assess'] {
-  const maxLarge = Math.max(1, Math.floor(concurrency / 2));
-  let large = 0;
-  return async (image, options) => {
-    if (!isLarge(image)) return await assess(image, options);
-    if (large >= maxLarge) throw new LargeImagesBusy();
-    large += 1;
-    return await assess(image, options).finally(() => (large -= 1));
+function createAssess({ assess, large, concurrency }: CheckImageDeps['scheduler']) {
+  const images = Math.max(1, Math.floor(concurrency / 2));
+  const slots = createLargeSlots({ images, megabytes: large.maxMegabytes });
+
+  return async (
+    { image, share }: { image: Uint8Array; share: QueuedCheck },
+    options: AssessOptions & { checkId: string },
+  ): Promise<AssessedImage> => {
+    const megabytes = large.megabytesOf(image);
+    if (megabytes === 0) return await assess(image, options);
+    const check = { id: options.checkId, share, megabytes };
+    const release = slots.take(check);
+    if (!release) throw new LargeImagesBusy((wake) => slots.awaitSlot(check, wake));
+    return await assess(image, options).finally(release);
   };
 }
 

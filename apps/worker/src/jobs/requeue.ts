@@ -2,6 +2,7 @@ import type { CheckJob } from '@livegate/core/domain';
 import type { AnnouncedCheck } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { LargeImagesBusy } from './check-image.js';
 
 /** Delay of the first requeue of a job; each further one is longer by the same time, ... */
 const REQUEUE_DELAY_MS = 200;
@@ -19,7 +20,7 @@ export interface RequeueDeps {
 }
 
 /** Always rejects, which is how a BullMQ processor reports a job that it has not done. */
-export type Requeue = (job: Job<CheckJob>, token?: string) => Promise<never>;
+export type Requeue = (job: Job<CheckJob>, token?: string, why?: unknown) => Promise<never>;
 
 /**
  * Requeues a check that fails because of Redis or of this worker's version, without counting an
@@ -28,7 +29,7 @@ export type Requeue = (job: Job<CheckJob>, token?: string) => Promise<never>;
 export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps): Requeue {
   const { imageTtlSeconds, log } = options;
 
-  return async (job, token) => {
+  return async (job, token, why) => {
     const { id = '', data, timestamp, attemptsStarted } = job;
     if (Date.now() - timestamp > imageTtlSeconds * 1000) {
       await attempt(announce({ ...data, id }), id, 'check not announced');
@@ -37,6 +38,8 @@ export function createRequeue(options: RequeueOptions, { announce }: RequeueDeps
     const at = Date.now() + waitMs(attemptsStarted);
     // If this fails as well, the job's lock expires, and BullMQ requeues the stalled job.
     await attempt(job.moveToDelayed(at, token), id, 'check not requeued');
+    // The delay has an end in case this worker dies.
+    if (why instanceof LargeImagesBusy) why.awaitSlot(() => job.promote());
     throw new DelayedError();
   };
 

@@ -3,9 +3,11 @@ import {
   type CheckJob,
   type CheckOutcome,
   type CheckResult,
+  isAsyncJob,
   isStoreFailure,
   LivegateError,
   readRefusal,
+  toQueuedCheck,
   TYPICAL_WORK,
   writeRefusal,
 } from '@livegate/core/domain';
@@ -125,7 +127,7 @@ function createTakeJob(
     } catch (error) {
       if (!isRequeued(error)) throw error;
       reportRequeue(job, error);
-      return requeue(job, token);
+      return requeue(job, token, error);
     }
   };
 }
@@ -182,8 +184,9 @@ export async function runCheck(
       beforeRun: () => markRunAlone(job),
       afterRun: () => unmarkRunAlone(job),
     };
-    const { tenant, work = TYPICAL_WORK } = job.data;
-    const check = { id, tenant, work, rank: job.priority, takenAt: performance.now() };
+    const { tenant, work = TYPICAL_WORK, weight = 1 } = job.data;
+    const share = toQueuedCheck({ tenant, isAwaited: !isAsyncJob(job.data), weight, ms: work });
+    const check = { id, tenant, work, share, rank: job.priority, takenAt: performance.now() };
     return await deps.checkImage({ ...check, beforeResult: announce, ...isolation });
   } catch (error) {
     if (isRequeued(error)) throw error;

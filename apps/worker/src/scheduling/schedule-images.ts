@@ -53,8 +53,8 @@ export interface ImageScheduler {
    * an image that is refused.
    */
   assess(image: Uint8Array, options?: AssessOptions): Promise<AssessedImage>;
-  /** Whether it is decoded in a process of its own, for seconds. Throws as `assess` rejects. */
-  isLarge(image: Uint8Array): boolean;
+  /** Images that are decoded in a process of their own, for seconds. */
+  large: LargeImages;
   shadow: ShadowChecks;
   /** Switches to other models: see `ModelSets`. */
   use(rollout: Rollout): Promise<boolean>;
@@ -63,6 +63,13 @@ export interface ImageScheduler {
   /** Milliseconds since the start of the longest present run; 0 without a run. */
   longestRunMs(): number;
   close(): Promise<void>;
+}
+
+export interface LargeImages {
+  /** The memory of such a decode; 0 for another image. Throws as `assess` rejects. */
+  megabytesOf(image: Uint8Array): number;
+  /** For all of them at once. */
+  maxMegabytes: number;
 }
 
 /**
@@ -78,7 +85,8 @@ export async function openScheduler(
   const { layout, capacity } = sets.roles().current;
   const { assess, assessByShadow } = createAssess(sets, { maxImagePixels, log: deps.log });
   const load = createLoad(() => sets.roles().current.layout.engines);
-  const isLarge = (bytes: Uint8Array) => isDecodedApart(inspectHeader(bytes, maxImagePixels));
+  const large = describeLarge(maxImagePixels);
+  const isLarge = (image: Uint8Array) => large.megabytesOf(image) > 0;
 
   return {
     modelSets() {
@@ -89,7 +97,7 @@ export async function openScheduler(
     layout,
     concurrency: capacity,
     assess: (bytes, options = {}) => load.during(() => assess(bytes, options)),
-    isLarge,
+    large,
     shadow: createShadowChecks({ ...sets, ...load, isLarge, assess: assessByShadow }),
     use: sets.use,
     drain: sets.drain,
@@ -157,6 +165,21 @@ const MAX_MEGABYTES_HERE = 600;
 /** For decodes in child processes, in MB: one of the largest accepted images. */
 const MAX_MEGABYTES_APART = 500;
 
+function describeLarge(maxImagePixels: number): LargeImages {
+  return {
+    megabytesOf(image) {
+      const header = inspectHeader(image, maxImagePixels);
+      return isDecodedApart(header) ? megabytesOf(header, MAX_MEGABYTES_APART) : 0;
+    },
+    maxMegabytes: MAX_MEGABYTES_APART,
+  };
+}
+
+/** The largest image gets all of the memory. */
+function megabytesOf(header: ImageHeader, max: number): number {
+  return Math.min(Math.ceil(decodeBytes(header) / 1e6), max);
+}
+
 interface DecodeBudget {
   /**
    * Starts the work once there is memory to decode its image; the memory is reserved until it ends.
@@ -178,10 +201,9 @@ export function createDecodeBudget(): DecodeBudget {
 
   return {
     run(header, work) {
-      const megabytes = Math.ceil(decodeBytes(header) / 1e6);
       return isDecodedApart(header)
-        ? apart.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_APART))
-        : here.runExclusive(work, Math.min(megabytes, MAX_MEGABYTES_HERE));
+        ? apart.runExclusive(work, megabytesOf(header, MAX_MEGABYTES_APART))
+        : here.runExclusive(work, megabytesOf(header, MAX_MEGABYTES_HERE));
     },
     runAlone(work) {
       const runApart = () => apart.runExclusive(work, MAX_MEGABYTES_APART);
