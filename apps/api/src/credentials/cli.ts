@@ -18,8 +18,13 @@ const USAGE = `Usage: npm run credentials -- COMMAND [options]
   create --tenant NAME    make a credential and print its secrets, once
     --permission NAME     grant only this permission, instead of all of a tenant's; repeatable
     --quality POLICY      for weak images, at least: header (the default), report or enforce
+    --weight NUMBER       the tenant's share of busy workers, 1 (the default) to 100
+    --rate-limit-per-minute NUMBER
+                          instead of the server's default for checks; 0 is no limit
+    --other-requests-per-minute NUMBER
+                          the same for requests that start no check
     --not-after TIME      the end of its validity, such as 2027-06-30; without it, it has no end
-  set --username NAME     change an existing credential: --quality POLICY, --not-after TIME
+  set --username NAME     change an existing credential, with these options but --permission
   list                    list the credentials, without their secrets
     --used                with their last use, from the Redis of REDIS_URL
   revoke --username NAME  remove one
@@ -43,6 +48,9 @@ export async function runCredentialsCli(
       permission: { type: 'string', multiple: true, default: [...tenantPermissions] },
       username: { type: 'string' },
       quality: { type: 'string' },
+      weight: { type: 'string' },
+      'rate-limit-per-minute': { type: 'string' },
+      'other-requests-per-minute': { type: 'string' },
       'not-after': { type: 'string' },
       used: { type: 'boolean', default: false },
       file: { type: 'string', default: env['LIVEGATE_CREDENTIALS_FILE'] ?? 'credentials.json' },
@@ -70,24 +78,34 @@ export async function runCredentialsCli(
   throw new Error(USAGE);
 }
 
-interface GrantOptions {
-  quality?: string | undefined;
-  'not-after'?: string | undefined;
-}
+/** What an operator grants, as the file has it. */
+type Grant = Pick<Credential, 'quality' | 'not_after' | (typeof numbers)[number]>;
 
-/** What the options say, as the file has it. `requireCredentials` refuses an unknown policy. */
-function readGrant(options: GrantOptions): Pick<Credential, 'quality' | 'not_after'> {
-  const { quality, 'not-after': end } = options;
+/** Each is set by the option with hyphens instead of underscores. */
+const numbers = ['weight', 'rate_limit_per_minute', 'other_requests_per_minute'] as const;
+
+/** `requireCredentials` refuses a policy or a number that is not valid. */
+function readGrant(options: Record<string, unknown>): Grant {
+  const { quality, 'not-after': end } = options as Record<string, string | undefined>;
   if (end !== undefined && Number.isNaN(Date.parse(end))) {
     throw new Error(`--not-after ${end} is not a time such as 2027-06-30`);
   }
+  const given = numbers.map((name) => [name, options[name.replaceAll('_', '-')]] as const);
   return {
     ...(quality !== undefined && { quality: quality as QualityPolicy }),
     ...(end !== undefined && { not_after: new Date(end).toISOString() }),
+    ...Object.fromEntries(
+      given
+        .filter(([, text]) => text !== undefined)
+        .map(([name, text]) => [name, readNumber(text)]),
+    ),
   };
 }
 
-type NewCredential = Pick<Credential, 'tenant' | 'permissions' | 'quality' | 'not_after'>;
+/** NaN for an empty option, which `Number` takes for 0: a rate without a limit. */
+const readNumber = (text: unknown) => (text === '' ? Number.NaN : Number(text));
+
+type NewCredential = Pick<Credential, 'tenant' | 'permissions'> & Grant;
 
 async function create(
   file: string,
@@ -117,7 +135,7 @@ async function create(
 async function changeCredential(
   file: string,
   credentials: Credential[],
-  { username, ...to }: Pick<Credential, 'username' | 'quality' | 'not_after'>,
+  { username, ...to }: Pick<Credential, 'username'> & Grant,
 ): Promise<string> {
   requireKnown(credentials, username, file);
   const by = { changed_at: new Date().toISOString(), changed_by: whoami() };
@@ -171,6 +189,7 @@ function describe(credential: Credential, use: { at: string | undefined } | unde
   const facts = [
     `tenant ${tenant}`,
     ...(quality ? [`quality ${quality}`] : []),
+    ...numbers.flatMap((name) => (name in credential ? [`${name} ${credential[name]}`] : [])),
     ...(created_at ? [`created ${created_at}`] : []),
     ...(not_after ? [`${end} ${not_after}`] : []),
     ...(use ? [`last used ${use.at ?? 'never'}`] : []),

@@ -61,6 +61,26 @@ describe('the credentials CLI', () => {
     expect(await policyInFile()).toBe('enforce');
   });
 
+  it.each(['weight', 'rate-limit-per-minute', 'other-requests-per-minute'])(
+    'sets --%s of a new and of an existing credential, and lists it',
+    async (option) => {
+      const file = await createFile();
+      const { username } = await create(file, 'acme', `--${option}`, '5');
+      const field = option.replaceAll('-', '_') as 'weight';
+      const valueInFile = async () => (await openBook(file)).find(username)?.[field];
+      expect(await valueInFile()).toBe(5);
+      const run = (...args: string[]) => runCredentialsCli([...args, '--file', file], {});
+      await run('set', '--username', username, `--${option}`, '7');
+      expect(await valueInFile()).toBe(7);
+      expect(await run('list')).toContain(`${field} 7`);
+      for (const wrong of ['', 'many', '1.5', '-1']) {
+        const set = run('set', '--username', username, `--${option}=${wrong}`);
+        await expect(set).rejects.toThrow(new RegExp(field));
+      }
+      expect(await valueInFile()).toBe(7);
+    },
+  );
+
   it('lists credentials without secrets, and revokes a single one', async () => {
     const file = await createFile();
     const first = await create(file, 'acme');
