@@ -1,4 +1,4 @@
-import { webhookEventTypes } from '@livegate/core/domain';
+import { failDelivery, webhookEventTypes } from '@livegate/core/domain';
 import {
   createFakeRateLimiter,
   createFakeWebhookQueue,
@@ -33,6 +33,7 @@ async function start() {
     urlRules,
     rateLimiter: createFakeRateLimiter(outage),
     publicUrl: 'https://liveness.example',
+    maxPending: 2,
     now: () => 1000,
   });
   return { call, store, queue, outage };
@@ -275,6 +276,32 @@ describe('POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/replay', () => {
       expect(queue.jobs.size).toBe(0);
     },
   );
+});
+
+describe('an endpoint with as many pending messages as it may have', () => {
+  async function startFull() {
+    const product = await start();
+    const { store } = product;
+    for (const id of ['msg_2', 'msg_3']) {
+      await store.addDelivery(exampleDelivery({ id, tenant: 'development' }));
+    }
+    await store.updateDelivery('msg_1', (latest) => failDelivery(latest, 'attempts_exhausted'));
+    return product;
+  }
+
+  it.each(['test', 'deliveries/msg_1/replay'])('429: gets no other one by %s', async (path) => {
+    const { call, store, queue } = await startFull();
+    const { status, body } = await call('POST', `${one}/${path}`);
+    expect({ status, body }).toMatchObject({ status: 429, body: { error_code: 'rate_limited' } });
+    expect(queue.jobs.size).toBe(0);
+    await store.updateDelivery('msg_2', (latest) => failDelivery(latest, 'attempts_exhausted'));
+    expect(await call('POST', `${one}/${path}`)).toMatchObject({ status: 202 });
+  });
+
+  it('202: is sent a pending one earlier', async () => {
+    const { call } = await startFull();
+    expect(await call('POST', `${one}/deliveries/msg_2/replay`)).toMatchObject({ status: 202 });
+  });
 });
 
 describe('POST /v1/webhook-secret', () => {

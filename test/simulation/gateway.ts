@@ -28,6 +28,8 @@ const REDIS_TIMEOUT_MS = 500;
 /** Few enough that a history can fill the queue. */
 const MAX_WAITING = 8;
 const SLOT_RETRY_MS = 500;
+/** More than a history has messages: each is to arrive. */
+const MAX_PENDING = 1000;
 
 export interface SimulatedRequest {
   id: string;
@@ -100,6 +102,7 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
       queue: webhookQueue,
       checks: queue,
       settleSession: async () => undefined,
+      maxPending: MAX_PENDING,
       now,
     }),
     deliver: createDeliverMessage({ store: webhookStore, send, now, random: () => 0, log }),

@@ -92,6 +92,7 @@ export const deliverySchema = z.object({
       'endpoint_disabled',
       'endpoint_gone',
       'secret_missing',
+      'too_many_pending',
     ]) satisfies z.ZodType<DeliveryFailure>
   )
     .nullable()

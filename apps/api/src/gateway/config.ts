@@ -29,6 +29,7 @@ export const apiConfigSchema = z.object({
   LIVEGATE_MAX_IMAGE_BYTES: integer(1).default(10 * 1024 * 1024),
   LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: integer(1).default(256 * 1024 * 1024),
   LIVEGATE_MAX_ASYNC_WAIT_MS: milliseconds(1).default(30_000),
+  LIVEGATE_MAX_PENDING_DELIVERIES: integer(1).default(50_000),
   LIVEGATE_MAX_QUEUE_WAIT_MS: milliseconds(1).default(3000),
   LIVEGATE_MAX_WAITING_CHECKS: integer(1).default(2000),
   LIVEGATE_PAGE_THEME_FILE: z.string().optional(),

@@ -147,6 +147,7 @@ function toWebhooksOptions(config: ApiConfig): WebhooksOptions {
   return {
     httpsOnly: config.NODE_ENV === 'production',
     allowedAddresses: config.LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES ?? [],
+    maxPending: config.LIVEGATE_MAX_PENDING_DELIVERIES,
   };
 }
 

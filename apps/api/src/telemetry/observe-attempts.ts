@@ -19,6 +19,7 @@ const reasons: DeliveryFailure[] = [
   'endpoint_disabled',
   'endpoint_gone',
   'secret_missing',
+  'too_many_pending',
 ];
 
 export interface ObserveAttempts {

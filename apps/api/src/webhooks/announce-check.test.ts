@@ -1,7 +1,14 @@
-import { type CheckRecord, recordAttempt, type WebhookEventType } from '@livegate/core/domain';
+import {
+  type CheckRecord,
+  deliveryIdOf,
+  failDelivery,
+  recordAttempt,
+  type WebhookEventType,
+} from '@livegate/core/domain';
 import {
   createFakeWebhookQueue,
   createFakeWebhookStore,
+  exampleDelivery,
   exampleEndpoint,
   exampleQuality,
   exampleResult,
@@ -26,10 +33,17 @@ const succeeded: CheckRecord = {
 async function setUp(record: CheckRecord | undefined, now = 5000) {
   const store = createFakeWebhookStore();
   const queue = createFakeWebhookQueue(store);
-  const checks = { read: async () => record };
+  const checks = { read: async (id: string) => record && { ...record, id } };
   const settled: CheckRecord[] = [];
   const settleSession = async (ended: CheckRecord) => settled.push(ended);
-  const announce = createAnnounceCheck({ checks, settleSession, store, queue, now: () => now });
+  const announce = createAnnounceCheck({
+    checks,
+    settleSession,
+    store,
+    queue,
+    maxPending: 3,
+    now: () => now,
+  });
   return {
     store,
     queue,
@@ -39,7 +53,7 @@ async function setUp(record: CheckRecord | undefined, now = 5000) {
 }
 
 const facts = { id: 'check', tenant: 'acme' };
-const settleSession = async () => undefined;
+const late = { settleSession: async () => undefined, maxPending: 3, now: () => 6000 };
 
 describe('announcing a check', () => {
   it('creates a message with the job resource, whose links use the base URL of its caller', async () => {
@@ -120,6 +134,32 @@ describe('announcing a check', () => {
     expect([...queue.jobs.values()]).toMatchObject([{ receiver: 'acme https://example.com' }]);
   });
 
+  it.each([
+    ['an endpoint', { endpointId: 'whe_1' }, {}],
+    [
+      'the URLs of its checks',
+      { url: 'https://example.com/1' },
+      { webhookUrl: 'https://a.example/' },
+    ],
+  ])('fails its message, and queues none, if too many to %s are pending', async (...given) => {
+    const [, target, check] = given;
+    const { store, queue, announce } = await setUp(succeeded);
+    if ('endpointId' in target) await store.addEndpoint(exampleEndpoint(), 16);
+    for (const id of ['msg_1', 'msg_2', 'msg_3']) {
+      await store.addDelivery(exampleDelivery({ id, target }));
+    }
+    await announce(check);
+    await announce(check);
+    expect(queue.jobs.size).toBe(0);
+    const to = 'webhookUrl' in check ? { url: check.webhookUrl } : target;
+    const id = deliveryIdOf('check', to);
+    const failed = { status: 'failed', failure: 'too_many_pending', attempts: [] };
+    expect(await store.readDelivery(id)).toMatchObject(failed);
+    await store.updateDelivery('msg_1', (latest) => failDelivery(latest, 'endpoint_gone'));
+    await announce({ ...check, id: 'next' });
+    expect(queue.jobs.size).toBe(1);
+  });
+
   it('twice creates no second message, but queues one that was not queued yet', async () => {
     const first = await setUp(succeeded);
     await first.store.addEndpoint(exampleEndpoint(), 16);
@@ -127,7 +167,7 @@ describe('announcing a check', () => {
     const queue = createFakeWebhookQueue(first.store);
     const checks = { read: async () => succeeded };
     const { store } = first;
-    const again = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
+    const again = createAnnounceCheck({ ...late, checks, store, queue });
     await again(facts, 5000);
     expect(await store.listDeliveries('whe_1')).toHaveLength(1);
     expect(queue.jobs.size).toBe(1);
@@ -164,7 +204,7 @@ describe('announcing a check', () => {
     await store.addEndpoint(exampleEndpoint(), 16);
     const records = [succeeded, undefined];
     const checks = { read: async () => records.shift() };
-    const announce = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
+    const announce = createAnnounceCheck({ ...late, checks, store, queue });
     await announce({ ...facts, webhookUrl: 'https://example.com/own' }, 5000);
     expect(records).toEqual([]);
     expect(await store.listDeliveries('whe_1')).toEqual([]);
@@ -178,7 +218,7 @@ describe('announcing a check', () => {
     const ids = [...queue.jobs.keys()];
     expect(ids).toHaveLength(2);
     const checks = { read: async () => undefined };
-    const again = createAnnounceCheck({ checks, settleSession, store, queue, now: () => 6000 });
+    const again = createAnnounceCheck({ ...late, checks, store, queue });
     expect(await again({ ...facts, webhookUrl }, 5000)).toBeUndefined();
     expect(await Promise.all(ids.map(store.readDelivery))).toEqual([undefined, undefined]);
     expect(queue.jobs.size).toBe(0);

@@ -6,11 +6,13 @@ import {
   type DeliveryTarget,
   enforceQualityOf,
   eventOf,
+  failDelivery,
   isFinished,
   type WebhookEventType,
 } from '@livegate/core/domain';
 import type { AnnouncedCheck, CheckQueue, WebhookQueue, WebhookStore } from '@livegate/core/ports';
 import { presentJob } from '../contract/present-check.js';
+import { createObserveAttempts } from '../telemetry/observe-attempts.js';
 
 /** A check that takes longer than this is announced again when it ends. */
 const GIVE_UP_MS = 10 * 60_000;
@@ -67,6 +69,8 @@ export function createAnnounceCheck(deps: AnnounceCheckDeps): AnnounceCheck {
 export interface AnnounceEventDeps {
   store: WebhookStore;
   queue: WebhookQueue;
+  /** The most pending messages to one endpoint, or to all URLs of one tenant's checks. */
+  maxPending: number;
   now: () => number;
 }
 
@@ -91,8 +95,10 @@ export type AnnounceEvent = (event: WebhookEvent) => Promise<void>;
  * Creates and queues a message for each receiver that subscribed to the event. The source is read
  * again in between: a deletion either finds the messages, or is seen before they are queued.
  */
-export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): AnnounceEvent {
+export function createAnnounceEvent(deps: AnnounceEventDeps): AnnounceEvent {
+  const { store, queue, maxPending, now } = deps;
   const deleteMessages = createDeleteMessages({ store, queue });
+  const { givenUp } = createObserveAttempts();
 
   return async (event) => {
     const targets = await findTargets(event);
@@ -122,7 +128,11 @@ export function createAnnounceEvent({ store, queue, now }: AnnounceEventDeps): A
       payload: JSON.stringify({ type, timestamp: new Date(at).toISOString(), data }),
       createdAt: now(),
     });
-    return (await store.addDelivery(fresh)) ? fresh : store.readDelivery(fresh.id);
+    if (!(await store.addDelivery(fresh))) return store.readDelivery(fresh.id);
+    // Counted afterwards: of messages that are added at once, none goes beyond the limit.
+    if ((await store.countPending(fresh)) <= maxPending) return fresh;
+    givenUp('too_many_pending');
+    return store.updateDelivery(fresh.id, (latest) => failDelivery(latest, 'too_many_pending'));
   }
 }
 

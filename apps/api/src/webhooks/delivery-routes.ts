@@ -3,6 +3,7 @@ import {
   createDelivery,
   type Delivery,
   deliveryIdOf,
+  LivegateError,
   replayDelivery,
   type WebhookEndpoint,
 } from '@livegate/core/domain';
@@ -13,11 +14,15 @@ import { type EndpointHandlersDeps, readEndpoint, requireFound } from './endpoin
 
 /** Limits tests and replays per tenant: an endpoint may be a server that never asked for messages. */
 const SENDS_PER_MINUTE = 60;
+/** Pending messages to an endpoint that answers again leave within minutes. */
+const RETRY_AFTER_SECONDS = 60;
 
 export interface DeliveryHandlersDeps {
   store: WebhookStore;
   queue: WebhookQueue;
   rateLimiter: RateLimiter;
+  /** The most pending messages to one endpoint. */
+  maxPending: number;
   now: () => number;
 }
 
@@ -26,10 +31,20 @@ export type WebhookRoutesDeps = EndpointHandlersDeps & DeliveryHandlersDeps;
 
 /** The handlers of an endpoint's delivery log, tests and replays. */
 export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
-  const { store, queue, rateLimiter, now } = deps;
+  const { store, queue, rateLimiter, maxPending, now } = deps;
   /** Throws `rate_limited`. The key cannot equal a tenant's own: no tenant name contains a colon. */
   const limitSends = ({ locals }: Response) =>
     rateLimiter.consume(`webhook-sends:${locals.credential.tenant}`, SENDS_PER_MINUTE);
+
+  /** Throws `rate_limited`: beyond the limit, messages about checks fail. */
+  async function requireRoom({ id, tenant }: WebhookEndpoint): Promise<void> {
+    const pending = await store.countPending({ tenant, target: { endpointId: id } });
+    if (pending < maxPending) return;
+    throw new LivegateError('rate_limited', {
+      publicMessage: `${pending} messages to this endpoint are pending, at most ${maxPending} may be`,
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
+  }
 
   return {
     list: async (req, res) => {
@@ -39,7 +54,9 @@ export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
     },
     sendTest: async (req, res) => {
       await limitSends(res);
-      const test = createTest(await readEndpoint(store, req, res), now());
+      const endpoint = await readEndpoint(store, req, res);
+      await requireRoom(endpoint);
+      const test = createTest(endpoint, now());
       await store.addDelivery(test);
       await queue.deliver(test);
       res.status(202).json(presentDelivery(test));
@@ -49,6 +66,8 @@ export function createDeliveryHandlers(deps: DeliveryHandlersDeps) {
       const endpoint = await readEndpoint(store, req, res);
       const found = await store.readDelivery(String(req.params['delivery']));
       const { id } = requireFound(found && isTo(endpoint, found) ? found : undefined);
+      // A pending one is only sent earlier.
+      if (found?.status !== 'pending') await requireRoom(endpoint);
       const replayed = requireFound(
         await store.updateDelivery(id, (latest) => replayDelivery(latest, now())),
       );

@@ -37,6 +37,8 @@ export interface WebhooksOptions {
   httpsOnly: boolean;
   /** Callable although they are not public. */
   allowedAddresses: AddressRange[];
+  /** The most pending messages to one endpoint, or to all URLs of one tenant's checks. */
+  maxPending: number;
 }
 
 export interface WebhooksDeps {
@@ -77,6 +79,7 @@ export interface Webhooks {
 export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webhooks {
   const { redis, backgroundRedis, keys, checks, settleSession, leases, rateLimiter, log } = deps;
   const { noteAttempt } = deps;
+  const { maxPending } = options;
   const guard = createAddressGuard(options.allowedAddresses);
   const urlRules = { httpsOnly: options.httpsOnly, guard };
   const store = createRedisWebhookStore(redis, keys);
@@ -91,7 +94,7 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   const deliveries = takeDeliveries(
     { redis: backgroundRedis, keys, leases, log },
     {
-      announce: createAnnounceCheck({ ...background, checks, settleSession, now }),
+      announce: createAnnounceCheck({ ...background, checks, settleSession, maxPending, now }),
       deliver: createDeliverMessage({
         ...background,
         send,
@@ -105,11 +108,11 @@ export function openWebhooks(options: WebhooksOptions, deps: WebhooksDeps): Webh
   );
 
   return {
-    routes: { store, queue, urlRules, rateLimiter, now },
+    routes: { store, queue, urlRules, rateLimiter, maxPending, now },
     acceptUrl: createAcceptWebhookUrl(urlRules, store),
     hasEndpoints: createHasEndpoints(store),
     announce: (check) => queue.announce(check),
-    announceEvent: createAnnounceEvent({ store, queue, now }),
+    announceEvent: createAnnounceEvent({ store, queue, maxPending, now }),
     delete: createDeleteMessages({ store, queue }),
     bullQueue: queue.bullQueue,
     readBacklog: queue.readBacklog,

@@ -17,7 +17,8 @@ export type DeliveryFailure =
   | 'endpoint_deleted'
   | 'endpoint_disabled'
   | 'endpoint_gone'
-  | 'secret_missing';
+  | 'secret_missing'
+  | 'too_many_pending';
 
 /** A webhook endpoint, or the `webhook_url` of one check. */
 export type DeliveryTarget = { endpointId: string } | { url: string };

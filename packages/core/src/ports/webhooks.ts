@@ -43,6 +43,8 @@ export interface WebhookStore {
   addDelivery(delivery: Delivery): Promise<boolean>;
   readDelivery(id: string): Promise<Delivery | undefined>;
   updateDelivery(id: string, change: (latest: Delivery) => Delivery): Promise<Delivery | undefined>;
+  /** The pending deliveries to this endpoint, or to all URLs of the tenant's checks. */
+  countPending(of: Pick<Delivery, 'tenant' | 'target'>): Promise<number>;
   /** The latest 100 deliveries of an endpoint, newest first. At most 100 ended ones are kept. */
   listDeliveries(endpointId: string): Promise<Delivery[]>;
   /** Deletes the records with their payloads. A pending delivery is not sent any more. */

@@ -40,7 +40,7 @@ export {
 } from './checks/replies.js';
 export { readResult, type StoredResult, writeResult } from './checks/stored-outcome.js';
 export { createRedisSessionStore } from './sessions.js';
-export { createRedisWebhookQueue } from './webhook-queue.js';
-export { createRedisWebhookStore } from './webhook-store.js';
+export { createRedisWebhookQueue } from './webhooks/webhook-queue.js';
+export { createRedisWebhookStore } from './webhooks/webhook-store.js';
 export { createRedisMonitoring } from './processes/monitoring.js';
 export { createRedisWorkerRegistry } from './processes/worker-registry.js';

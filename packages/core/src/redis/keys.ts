@@ -47,6 +47,8 @@ export function createKeys(prefix: string) {
     deliveries: (endpointId: string) => `${prefix}:deliveries:${endpointId}`,
     /** The same for its ended deliveries. */
     endedDeliveries: (endpointId: string) => `${prefix}:ended-deliveries:${endpointId}`,
+    /** The same for the pending deliveries to the `webhook_url` of a tenant's checks. */
+    urlDeliveries: (tenant: string) => `${prefix}:url-deliveries:${tenant}`,
   };
 }
 

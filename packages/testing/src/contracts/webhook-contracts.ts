@@ -160,6 +160,29 @@ export function describeWebhookStore(create: CreatePort<WebhookStore>): void {
       expect(ids[0]).toBe('msg_101');
     });
 
+    it('counts the pending deliveries of each endpoint, and of all URLs of a tenant', async () => {
+      const store = await openWithEndpoint();
+      await store.addEndpoint(exampleEndpoint({ id: 'whe_2' }), 16);
+      const [own, other] = [{ endpointId: 'whe_1' }, { endpointId: 'whe_2' }];
+      const urls = ['https://a.example/', 'https://b.example/'].map((url) => ({ url }));
+      for (const [n, target] of [own, own, own, other, ...urls, ...urls].entries()) {
+        await store.addDelivery(exampleDelivery({ id: `msg_${n}`, target }));
+      }
+      const url = urls[0]!;
+      await store.addDelivery(exampleDelivery({ id: 'msg_globex', tenant: 'globex', target: url }));
+      const count = async () => {
+        const targets = [own, other, url];
+        return Promise.all(targets.map((target) => store.countPending({ tenant: 'acme', target })));
+      };
+      expect(await count()).toEqual([3, 1, 4]);
+      const fail = (latest: Delivery) => failDelivery(latest, 'endpoint_gone');
+      for (const id of ['msg_0', 'msg_1', 'msg_4', 'msg_5']) await store.updateDelivery(id, fail);
+      await store.updateDelivery('msg_1', (latest) => replayDelivery(latest, 1));
+      expect(await count()).toEqual([2, 1, 2]);
+      await store.deleteDeliveries(['msg_2', 'msg_3', 'msg_6']);
+      expect(await count()).toEqual([1, 0, 1]);
+    });
+
     it('changes a delivery, and nothing for an unknown id', async () => {
       const store = await openWithEndpoint();
       const { id } = exampleDelivery();

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Delivery,
   LivegateError,
@@ -74,6 +75,14 @@ export function createFakeWebhookStore(outage: Outage = { away: false }): Webhoo
       if ('endpointId' in changed.target) keepLatestEnded(changed.target.endpointId);
       return changed;
     },
+    countPending: async ({ tenant, target }) =>
+      [...deliveries.values()].filter(
+        (other) =>
+          other.status === 'pending' &&
+          ('endpointId' in target
+            ? isDeepStrictEqual(other.target, target)
+            : other.tenant === tenant && 'url' in other.target),
+      ).length,
     listDeliveries: async (endpointId) => deliveriesOf(endpointId).slice(0, maxListed),
     async deleteDeliveries(ids) {
       for (const id of ids) deliveries.delete(id);

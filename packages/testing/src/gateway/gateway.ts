@@ -73,6 +73,9 @@ export interface GatewayTestOptions extends Partial<ServerOptions> {
 }
 
 /** The real gateway on loopback, with fakes for its ports. Closed after the test. */
+/** More than a test has messages. */
+const MAX_PENDING = 1000;
+
 export async function startGateway(options: GatewayTestOptions = {}) {
   const outage: Outage = { away: false };
   const { credentials = [developmentCredential], outcome = { result: exampleResult } } = options;
@@ -113,11 +116,17 @@ export async function startGateway(options: GatewayTestOptions = {}) {
       queue: webhookQueue,
       urlRules,
       rateLimiter: createFakeRateLimiter(outage),
+      maxPending: MAX_PENDING,
       now: Date.now,
     },
     acceptUrl: createAcceptWebhookUrl(urlRules, webhookStore),
     announce: webhookQueue.announce,
-    announceEvent: createAnnounceEvent({ store: webhookStore, queue: webhookQueue, now: Date.now }),
+    announceEvent: createAnnounceEvent({
+      store: webhookStore,
+      queue: webhookQueue,
+      maxPending: MAX_PENDING,
+      now: Date.now,
+    }),
     delete: createDeleteMessages({ store: webhookStore, queue: webhookQueue }),
   };
 

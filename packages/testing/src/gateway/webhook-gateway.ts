@@ -92,6 +92,7 @@ export async function startWebhooks() {
     {
       httpsOnly: false,
       allowedAddresses: parseAddressRanges('127.0.0.1'),
+      maxPending: 50_000,
     },
     {
       redis,

@@ -1,7 +1,7 @@
 import { type Job, type JobsOptions, Queue } from 'bullmq';
-import { type Delivery, receiverOf } from '../domain/webhook-delivery.js';
-import { WEBHOOK_QUEUE, type WebhookJob, type WebhookQueue } from '../ports.js';
-import { traceSend } from '../telemetry/traces.js';
+import { type Delivery, receiverOf } from '../../domain/webhook-delivery.js';
+import { WEBHOOK_QUEUE, type WebhookJob, type WebhookQueue } from '../../ports.js';
+import { traceSend } from '../../telemetry/traces.js';
 import {
   type BullQueue,
   createReadBacklog,
@@ -9,9 +9,9 @@ import {
   NO_STACKS,
   type ReadBacklog,
   withCarrier,
-} from './checks/check-queue.js';
-import { reachRedis, type Redis } from './connection/connect.js';
-import { type Keys } from './keys.js';
+} from '../checks/check-queue.js';
+import { reachRedis, type Redis } from '../connection/connect.js';
+import { type Keys } from '../keys.js';
 
 /** Job data is ids and small facts, so a larger job is a bug. */
 const MAX_JOB_DATA_BYTES = 8 * 1024;
