@@ -6,7 +6,13 @@ import {
   createRedisImageStore,
   createRedisReplyInbox,
 } from '@livegate/core/redis';
-import { exampleWorker, exampleQuality, noLargeImages, noShadow } from '@livegate/testing';
+import {
+  allGateways,
+  exampleWorker,
+  exampleQuality,
+  noLargeImages,
+  noShadow,
+} from '@livegate/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -100,6 +106,13 @@ describe('a caller who hangs up while waiting', () => {
     await expect.poll(status, pollOptions).toBe('canceled');
   });
 
+  it('503, not 504, if Redis cannot be told that the check goes on', async () => {
+    const gateway = await startGateway({ outcome: 'never', waitLimitMs: 500 });
+    const { client } = await startWaiting(gateway);
+    gateway.outage.away = true;
+    expect(await client.next()).toMatchObject({ status: 503 });
+  });
+
   it('does not cancel a check whose wait had already run out', async () => {
     const gateway = await startGateway({ outcome: 'never', waitLimitMs: 1 });
     const { client, id } = await startWaiting(gateway);
@@ -165,7 +178,8 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
   let runs = 0;
   const checkImage = createCheckImage({
     imageStore,
-    cancellations: createRedisCancellations(sandbox.redis, sandbox.keys),
+    cancellations: createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 }),
+    gateways: allGateways,
     scheduler: {
       large: noLargeImages,
       concurrency: 1,

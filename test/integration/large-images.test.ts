@@ -4,7 +4,13 @@ import {
   createRedisCheckQueue,
   createRedisImageStore,
 } from '@livegate/core/redis';
-import { exampleJob, exampleQuality, exampleWorker, noShadow } from '@livegate/testing';
+import {
+  allGateways,
+  exampleJob,
+  exampleQuality,
+  exampleWorker,
+  noShadow,
+} from '@livegate/testing';
 import { connectWorker, openSandbox, silentLog } from '@livegate/testing/redis/sandbox';
 import { expect, onTestFinished, test } from 'vitest';
 import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
@@ -24,7 +30,8 @@ async function setUp() {
   const started: string[] = [];
   const checkImage = createCheckImage({
     imageStore,
-    cancellations: createRedisCancellations(redis, keys),
+    cancellations: createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 }),
+    gateways: allGateways,
     audit: { record: async () => undefined },
     scheduler: {
       concurrency: 4,

@@ -17,6 +17,7 @@ async function openGateways() {
   const open = async () => {
     const queue = createRedisCheckQueue({ ...sandbox, resultTtlSeconds: 60 });
     const admission = openAdmission({
+      renew: async () => undefined,
       queue,
       registry,
       imageStore: createFakeImageStore(),

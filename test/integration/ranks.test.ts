@@ -63,6 +63,18 @@ test('lowered tags keep the order of queued checks, their ranks low and the esti
   expect(await takeAll()).toEqual(order);
 });
 
+test.each(['async', 'last'] as const)(
+  'a check that runs on as %s does not depend on the gateway of its caller any more',
+  async (to) => {
+    const { queue } = await setUp();
+    await queue.add('a', { ...exampleJob, isCallersOnly: true });
+    const { isCallersOnly, ...data } = (await queue.bullQueue.getJob('a'))!.data;
+    expect(isCallersOnly).toBe(true);
+    await queue.defer('a', to);
+    expect((await queue.bullQueue.getJob('a'))!.data).toEqual(data);
+  },
+);
+
 test('no check is lost or runs twice while tags are lowered and workers take checks', async () => {
   const { take, takeAll, add, rankOf } = await setUp();
   await add('old', 'old', MAX_CLOCK - 5000);

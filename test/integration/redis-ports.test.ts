@@ -5,6 +5,7 @@ import {
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisCredentialUse,
+  createRedisGatewayRegistry,
   createRedisIdempotencyKeys,
   createImageCipher,
   createRedisImageStore,
@@ -19,6 +20,7 @@ import {
 } from '@livegate/core/redis';
 import {
   describeCheckQueue,
+  describeGatewayRegistry,
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
@@ -82,7 +84,7 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
       port: {
         ...queue,
         ...worker,
-        ...createRedisCancellations(sandbox.redis, sandbox.keys),
+        ...createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 }),
       },
       async close() {
         await worker.close();
@@ -90,6 +92,14 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
         await sandbox.close();
       },
     };
+  });
+
+  describeGatewayRegistry(async () => {
+    const sandbox = await openSandbox();
+    const { redis, keys, close } = sandbox;
+    await redis.hset(keys.webhookEndpoints('notified'), 'whe_1', '{}');
+    const gateways = createRedisGatewayRegistry(redis, keys, { awayMs: 50 });
+    return { port: { gateways, notified: 'notified' }, close };
   });
 
   describeIdempotencyKeys(async () => {

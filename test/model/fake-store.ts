@@ -36,6 +36,7 @@ export function createFakeStore(): Store {
 
   function take(id: string): Taken {
     const job = jobs.get(id) ?? createJob(id);
+    job.data = queue.jobs.get(id)!;
     jobs.set(id, job);
     return {
       job,

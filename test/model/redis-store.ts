@@ -46,7 +46,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
   const store: Store = {
     queue: calls.watch({
       ...checkQueue,
-      ...createRedisCancellations(redis, keys),
+      ...createRedisCancellations({ redis, keys, ...lives }),
     }),
     imageStore: calls.watch(createRedisImageStore({ redis, keys, ...lives })),
     idempotencyKeys: calls.watch(createRedisIdempotencyKeys({ redis, keys, ...lives })),

@@ -6,7 +6,13 @@ import {
 } from '@livegate/core/domain';
 import type { Cancellations, ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleWorker, exampleQuality, noLargeImages, noShadow } from '@livegate/testing';
+import {
+  allGateways,
+  exampleWorker,
+  exampleQuality,
+  noLargeImages,
+  noShadow,
+} from '@livegate/testing';
 import { pino } from 'pino';
 import { createAwaitCheck } from '../../apps/api/src/checks/await-check.js';
 import { createCancelAndDelete } from '../../apps/api/src/checks/end-check.js';
@@ -109,6 +115,7 @@ export function createWorld(store: Store) {
     const checkImage = createCheckImage({
       imageStore,
       cancellations: queue,
+      gateways: allGateways,
       scheduler,
       audit: { record: async () => undefined },
     });

@@ -28,6 +28,8 @@ const REDIS_TIMEOUT_MS = 500;
 /** Few enough that a history can fill the queue. */
 const MAX_WAITING = 8;
 const SLOT_RETRY_MS = 500;
+/** More than a caller waits. */
+const GONE_MS = 30_000;
 /** More than a history has messages: each is to arrive. */
 const MAX_PENDING = 1000;
 
@@ -72,6 +74,9 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
     queue: { ...store.queue, takeRank: queue.takeRank },
     registry: store.registry,
     imageStore: store.imageStore,
+    renew: async () => {
+      if (!process.isDead()) await store.gateways.renew(name, GONE_MS);
+    },
     settings: { findProblem: () => undefined },
     maxWaiting: MAX_WAITING,
     weightOf: () => 1,
@@ -150,7 +155,7 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
       if (waitMs === 0) return { id: submitted.id };
       const outcome = await submitted.awaitOutcome({ waitMs, closed });
       if (closed.aborted && !outcome) await submitted.abandon();
-      else if (!outcome) await submitted.outlive(false).catch(() => undefined);
+      else if (!outcome) await submitted.outlive(false);
       return { id: submitted.id, ...(outcome && { outcome }), isTimeout: !outcome };
     } catch (error) {
       return { error: toLivegateError(error) };

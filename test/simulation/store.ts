@@ -1,6 +1,7 @@
 import { type CheckResult, readRefusal } from '@livegate/core/domain';
 import {
   createFakeCheckQueue,
+  createFakeGatewayRegistry,
   createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeReplies,
@@ -54,6 +55,9 @@ export function createStore() {
     idempotencyKeys: createFakeIdempotencyKeys(),
     registry: createFakeWorkerRegistry(),
     replies: { ...replies, outbox: replies.createOutbox(plain) },
+    gateways: createFakeGatewayRegistry({
+      hasEndpoints: async (tenant) => (await webhookStore.listEndpoints(tenant)).length > 0,
+    }),
     webhookStore,
     webhookQueue: {
       ...webhooks,
@@ -72,6 +76,7 @@ export function createStore() {
     const id = plain.takeNext();
     if (id === undefined) return undefined;
     const job = jobs.get(id) ?? createJob(id);
+    job.data = plain.jobs.get(id)!;
     jobs.set(id, job);
     const lock = {};
     locks.set(id, lock);

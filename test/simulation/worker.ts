@@ -2,7 +2,7 @@ import { type Assessment, isStoreFailure, LivegateError, readRefusal } from '@li
 import type { Log } from '@livegate/core/telemetry';
 import { exampleQuality, exampleWorker, noLargeImages, noShadow } from '@livegate/testing';
 import type * as fc from 'fast-check';
-import { createCheckImage, LargeImagesBusy } from '../../apps/worker/src/jobs/check-image.js';
+import { CheckPostponed, createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { startHeartbeat } from '../../apps/worker/src/jobs/registration/heartbeat.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';
@@ -49,7 +49,11 @@ export function startWorker(name: string, deps: WorkerDeps) {
   const connection = openConnection();
   const link = <Port extends object>(port: Port) => network.link(port, { process, connection });
   const imageStore = link(store.imageStore);
-  const cancellations = link({ find: store.queue.find, forget: store.queue.forget });
+  const cancellations = link({
+    find: store.queue.find,
+    cancel: store.queue.cancel,
+    forget: store.queue.forget,
+  });
   const { announce } = link({ announce: deps.announce });
   const afterEnd = link({ announce: store.webhookQueue.announce });
   const replies = link(store.replies.outbox);
@@ -57,6 +61,7 @@ export function startWorker(name: string, deps: WorkerDeps) {
   const checkImage = createCheckImage({
     imageStore,
     cancellations,
+    gateways: link(store.gateways),
     scheduler: {
       large: noLargeImages,
       concurrency: RULES.capacity,
@@ -107,7 +112,7 @@ export function startWorker(name: string, deps: WorkerDeps) {
       );
       if ('error' in attempt) {
         const { error } = attempt;
-        const isRequeued = isStoreFailure(error) || error instanceof LargeImagesBusy;
+        const isRequeued = isStoreFailure(error) || error instanceof CheckPostponed;
         if (isRequeued) return await delay(REQUEUE_MS);
         if (!(await fail(error))) return;
       } else await complete(attempt.result);

@@ -79,6 +79,8 @@ export type Cancellation = 'canceled' | 'deleted';
 export interface Cancellations {
   /** The ids among these that were canceled or deleted before their end. */
   find(ids: string[]): Promise<Map<string, Cancellation>>;
+  /** As `cancel` of `CheckQueue`. */
+  cancel(id: string): Promise<boolean>;
   /** Removes what is left of a deleted check after its job has been removed. */
   forget(id: string): Promise<void>;
 }
@@ -153,6 +155,24 @@ export interface WorkerRegistry {
   register(facts: WorkerFacts): Promise<void>;
   unregister(id: string): Promise<void>;
   list(): Promise<WorkerFacts[]>;
+}
+
+/** A check that only a waiting caller wants: it has no key, no `webhook_url` and no session. */
+export interface AwaitedCheck {
+  tenant: string;
+  /** The address of the gateway at which its caller waits. */
+  waiter: string;
+}
+
+/** The gateways whose callers wait. A registration expires unless it is renewed. */
+export interface GatewayRegistry {
+  /** The gateway at this address is alive. Without a renewal for `goneMs`, it is gone. */
+  renew(address: string, goneMs: number): Promise<void>;
+  /**
+   * In the order of the checks: `gone` if no caller can wait any more; `away` if the gateway is late, so
+   * that this is not known; `undefined` if the gateway is alive, or if the tenant has webhook endpoints.
+   */
+  findAbandoned(checks: AwaitedCheck[]): Promise<('away' | 'gone' | undefined)[]>;
 }
 
 /** Where the lines of one audit chain go. Each line is JSON without a line break. */

@@ -21,7 +21,8 @@ export const processFaults: Fault[] = [
   },
   {
     name: 'SIGKILL of a gateway',
-    promise: 'Only callers that wait at it get no answer; their checks go on.',
+    promise:
+      'Only callers that wait at it get no answer; checks with a key or a webhook go on, others end.',
     holdMs: 1000,
     excuses: { ...killed, losesCallers: true },
     isQuick: true,

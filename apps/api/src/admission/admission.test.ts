@@ -29,6 +29,7 @@ async function watch(maxWaiting: number) {
   const imageStore = createFakeImageStore(imageOutage);
   const leases = createLeases();
   const admission = openAdmission({
+    renew: async () => undefined,
     queue,
     registry,
     imageStore,

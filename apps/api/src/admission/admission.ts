@@ -42,6 +42,8 @@ export interface AdmissionOptions extends AdmitCheckOptions {
   queue: CheckQueue;
   registry: WorkerRegistry;
   imageStore: ImageStore;
+  /** Tells the workers that callers may wait at this gateway. */
+  renew(): Promise<void>;
   settings: Pick<RedisSettings, 'findProblem'>;
   maxWaiting: number;
   /** How long a command to Redis may take. */
@@ -105,8 +107,10 @@ export function openAdmission(options: AdmissionOptions): Admission {
   }
 }
 
-async function readView({ queue, registry }: AdmissionOptions): Promise<QueueView> {
-  const [workers, waiting, flows, schemaVersion] = await Promise.all([
+async function readView({ queue, registry, renew }: AdmissionOptions): Promise<QueueView> {
+  const [, workers, waiting, flows, schemaVersion] = await Promise.all([
+    // First, so that no check of this gateway is queued before a worker sees that it is alive.
+    renew(),
     registry.list(),
     queue.countWaiting(),
     queue.readFlows(),

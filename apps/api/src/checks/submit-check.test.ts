@@ -35,6 +35,32 @@ test('refuses an idempotency key that another image claims at the same moment', 
   await expect(retry).rejects.toMatchObject({ code: 'idempotency_key_reused' });
 });
 
+test.each([
+  ['only its caller wants it', {}, true],
+  ['nobody waits for it', { isAwaited: false }, undefined],
+  ['it has a key', { idempotencyKey: 'key' }, undefined],
+  ['it has a URL', { webhookUrl: 'https://example.com/' }, undefined],
+  ['it is for a session', { sid: 'sid' }, undefined],
+])('a job says whether a dead gateway ends it: %s', async (_name, own, isCallersOnly) => {
+  const queue = createFakeCheckQueue();
+  const idempotencyKeys = createFakeIdempotencyKeys();
+  const submitCheck = createSubmitCheck({
+    queue,
+    idempotencyKeys,
+    imageStore: createFakeImageStore(),
+    replies: createFakeReplies().createInbox('a'),
+    claimKey: createClaimKey({ queue, idempotencyKeys }),
+    hasEndpoints: async () => false,
+  } as unknown as SubmitCheckDeps);
+  const takeRank = async () => ({ rank: 1 });
+  const submission = { id: 'a', tenant: 'acme', image: Uint8Array.of(1), takeRank, baseUrl: '' };
+  using check = await submitCheck({ ...submission, isAwaited: true, ...own });
+  expect(queue.jobs.get('a')?.isCallersOnly).toBe(isCallersOnly);
+  // Its caller is told of the job.
+  await check.outlive(false);
+  expect(queue.jobs.get('a')?.isCallersOnly).toBeUndefined();
+});
+
 test('releases a claim that timed out, which may have reached Redis all the same', async () => {
   const release = vi.fn<() => Promise<void>>(async () => undefined);
   const submitCheck = createSubmitCheck({

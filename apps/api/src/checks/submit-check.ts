@@ -137,12 +137,15 @@ async function enqueue(
 
 function describeJob(submission: Submission | KeyedSubmission, { replies }: SubmitCheckDeps) {
   const { tenant, image, isAwaited, qualityPolicy, webhookUrl, baseUrl, sid } = submission;
+  const isKept = webhookUrl !== undefined || sid !== undefined || 'keySha256' in submission;
+  const isCallersOnly = isAwaited && !isKept;
   return {
     version: JOB_VERSION,
     tenant,
     baseUrl,
     imageBytes: image.length,
     ...(isAwaited && { replyTo: replies.address }),
+    ...(isCallersOnly && { isCallersOnly }),
     ...(webhookUrl !== undefined && { webhookUrl }),
     ...(sid !== undefined && { sid }),
     // An older worker ignores it, and older gateways show the verdict.

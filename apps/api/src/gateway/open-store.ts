@@ -8,6 +8,7 @@ import {
   createKeys,
   createRedisCheckQueue,
   createRedisCredentialUse,
+  createRedisGatewayRegistry,
   createRedisIdempotencyKeys,
   createRedisImageStore,
   createRedisMonitoring,
@@ -30,6 +31,12 @@ import type { StateReader } from '../telemetry/observe-gateway.js';
 /** For the connection only: writing an image has its own timeout, which grows with the image. */
 const BLOB_TIMEOUT_MS = 10_000;
 
+/**
+ * How much longer than a caller waits a gateway must be silent before its checks are canceled: by then
+ * its callers have an answer, or have lost their connection.
+ */
+const GONE_AFTER_WAIT_MS = 5000;
+
 /** The Redis adapters of the gateway, and their connections. */
 export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const connections = connect(config, log);
@@ -40,14 +47,9 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
   const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds });
   const gatewayId = uuidv7();
-  const replies = createRedisReplyInbox({
-    redis,
-    blockingRedis,
-    keys,
-    gatewayId,
-    leases,
-    log,
-  });
+  const gateways = createRedisGatewayRegistry(redis, keys);
+  const inbox = { redis, blockingRedis, keys, gatewayId, leases, log };
+  const replies = createRedisReplyInbox(inbox);
   return {
     gatewayId,
     redis,
@@ -69,6 +71,7 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     rateLimiter: createRedisRateLimiter(redis, keys),
     sessions: createRedisSessionStore(redis, keys, imageKeys),
     registry: createRedisWorkerRegistry(redis, keys),
+    renew: () => gateways.renew(gatewayId, config.LIVEGATE_WAIT_LIMIT_MS + GONE_AFTER_WAIT_MS),
     ...openMonitoring(config, redis, keys),
     stateReaders: listStateReaders(redis, imageRedis),
     servers: listServers(redis, imageRedis),

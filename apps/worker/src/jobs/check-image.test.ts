@@ -10,7 +10,7 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import type { EndingCheck } from './audit/audited-check.js';
-import { createCheckImage, LargeImagesBusy } from './check-image.js';
+import { CheckPostponed, createCheckImage, LargeImagesBusy } from './check-image.js';
 
 /** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
 const scheduler: ImageScheduler = {
@@ -58,6 +58,8 @@ function setUp(images: Record<string, number>) {
   const assessed: number[] = [];
   const duringDecode: (() => Promise<unknown>)[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
+  /** By the address of the gateway; the others are alive. */
+  const abandoned: Record<string, 'away' | 'gone'> = {};
   const beforeRead: (() => Promise<unknown>)[] = [];
   const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
   const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
@@ -72,6 +74,7 @@ function setUp(images: Record<string, number>) {
       },
     },
     cancellations: queue,
+    gateways: { findAbandoned: async (checks) => checks.map(({ waiter }) => abandoned[waiter]) },
     scheduler: {
       ...scheduler,
       async assess(image, options) {
@@ -84,14 +87,16 @@ function setUp(images: Record<string, number>) {
     },
     audit: { record },
   });
-  const run = async (...ids: string[]) => {
+  const run = async (...ids: string[]) => runFor(undefined, ...ids);
+  /** For callers who wait at this gateway. */
+  const runFor = async (waiter: string | undefined, ...ids: string[]) => {
     for (const [id, byte] of Object.entries(images)) {
       await imageStore.put(id, Uint8Array.of(byte));
       await queue.add(id, exampleJob);
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ ...exampleTaken, id, afterRun, beforeResult }).catch(
+        checkImage({ ...exampleTaken, id, waiter, afterRun, beforeResult }).catch(
           (error: unknown) => error,
         ),
       ),
@@ -99,6 +104,8 @@ function setUp(images: Record<string, number>) {
   };
   return {
     run,
+    runFor,
+    abandoned,
     queue,
     imageStore,
     assessed,
@@ -191,6 +198,34 @@ describe('check image', () => {
     const { run, queue, assessed, duringDecode } = setUp({ a: 10 });
     duringDecode.push(() => queue.cancel('a'));
     expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
+    expect(assessed).toEqual([]);
+  });
+
+  it('postpones a check whose only caller waits at a gateway that is away', async () => {
+    const { run, runFor, abandoned, queue, assessed } = setUp({ a: 10, b: 20 });
+    abandoned['lost'] = 'away';
+    expect(await runFor('lost', 'a', 'b')).toEqual([
+      expect.any(CheckPostponed),
+      expect.any(CheckPostponed),
+    ]);
+    expect(await queue.read('a')).toMatchObject({ status: 'queued' });
+    expect(assessed).toEqual([]);
+    expect(await runFor('alive', 'a')).toMatchObject([{ verdict: {} }]);
+    expect(await run('b')).toMatchObject([{ verdict: {} }]);
+  });
+
+  it('cancels a check whose only caller waited at a gateway that is gone', async () => {
+    const { runFor, abandoned, queue, assessed, record } = setUp({ a: 10 });
+    abandoned['lost'] = 'gone';
+    expect(await runFor('lost', 'a')).toMatchObject([{ code: 'canceled' }]);
+    expect(await queue.read('a')).toMatchObject({ status: 'canceled' });
+    expect([assessed, record.mock.calls]).toEqual([[], []]);
+  });
+
+  it('never assesses the image of a check whose gateway is lost while it is decoded', async () => {
+    const { runFor, abandoned, assessed, duringDecode } = setUp({ a: 10 });
+    duringDecode.push(async () => void (abandoned['lost'] = 'away'));
+    expect(await runFor('lost', 'a')).toEqual([expect.any(CheckPostponed)]);
     expect(assessed).toEqual([]);
   });
 

@@ -8,7 +8,12 @@ import {
   type QueuedCheck,
   roundMs,
 } from '@livegate/core/domain';
-import type { Cancellations, ImageStore } from '@livegate/core/ports';
+import type {
+  AwaitedCheck,
+  Cancellations,
+  GatewayRegistry,
+  ImageStore,
+} from '@livegate/core/ports';
 import type { AssessedImage } from '../inference/pipeline.js';
 import type { AssessOptions, ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
@@ -24,6 +29,8 @@ export interface TakenCheck {
   work: number;
   /** Its flow in the queue, and its work there. */
   share: QueuedCheck;
+  /** The gateway whose caller alone wants it. */
+  waiter?: string | undefined;
   /** Of its job; absent for one that goes first. */
   rank?: number | undefined;
   /** `performance.now()` when it was taken. */
@@ -39,13 +46,17 @@ export interface TakenCheck {
 export interface CheckImageDeps {
   imageStore: ImageStore;
   cancellations: Cancellations;
+  gateways: Pick<GatewayRegistry, 'findAbandoned'>;
   scheduler: Pick<ImageScheduler, 'assess' | 'large' | 'concurrency' | 'shadow'>;
   /** Awaited before a check ends by a verdict or by a refusal. */
   audit: Pick<Audit, 'record'>;
 }
 
-/** No slot for a large image is free, or another tenant is next: a later attempt may succeed. */
-export class LargeImagesBusy extends Error {
+/** The check cannot run now. It is requeued, which is no attempt: the check has not failed. */
+export class CheckPostponed extends Error {}
+
+/** No slot for a large image is free, or another tenant is next. */
+export class LargeImagesBusy extends CheckPostponed {
   /** To be called once the check waits in the queue: calls `wake` when its turn has come. */
   readonly awaitSlot: (wake: () => Promise<unknown>) => void;
 
@@ -59,27 +70,30 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
  * Runs one check: claims its image, assesses the image, decides the verdict. Rejects with the
- * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `LargeImagesBusy`.
+ * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `CheckPostponed`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
-  const { imageStore, cancellations, scheduler, audit } = deps;
+  const { imageStore, cancellations, gateways, scheduler, audit } = deps;
   const stages = createObserveStages();
   const assess = createAssess(scheduler);
   const claimImage = coalesceLookups(claimImages);
   const requireWanted = coalesceLookups(async (ids) =>
     refuseCanceled(ids, await cancellations.find(ids)),
   );
+  const requireCaller = createRequireCaller({ gateways, cancellations });
 
   return async (check) => {
     const { id, rank, takenAt, beforeRun, afterRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
-    const image = await stages.around('claim', () => claimImage(id)).catch(refuse());
+    const claim = () => Promise.all([claimImage(id), requireCaller(check)]);
+    const [image] = await stages.around('claim', claim).catch(refuse());
     // Its caller may have hung up while it was decoded.
-    const beforeBatch = async () => void (await requireWanted(id));
+    const again = () => Promise.all([requireWanted(id), requireCaller(check)]);
+    const beforeBatch = async () => void (await again());
     const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
     const assessing = assess({ image, share: check.share }, run);
     const assessed = await followBy(afterRun, assessing).catch(refuse(image));
-    const { assessment, modelSet, timings } = assessed;
+    const { assessment, modelSet } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
     // A check that was canceled during its run must not get a result or a record of one.
     const recorded = requireWanted(id).then(() => audit.record({ ...check, image, end: assessed }));
@@ -89,12 +103,7 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
       verdict,
       model: describeModels(modelSet.models),
       ...qualityOf(assessment),
-      timings: {
-        decodeMs: roundMs(timings.decodeMs),
-        detectMs: roundMs(timings.detectMs),
-        classifyMs: roundMs(timings.classifyMs),
-        workerMs: roundMs(performance.now() - takenAt),
-      },
+      timings: roundTimings({ ...assessed.timings, workerMs: performance.now() - takenAt }),
     };
   };
 
@@ -108,6 +117,26 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
       return image ?? new LivegateError('image_expired');
     });
   }
+}
+
+/**
+ * Lets no check run whose only caller waits at a gateway that is away. A check whose caller cannot wait
+ * any more is canceled, as if the caller had hung up.
+ */
+function createRequireCaller({
+  gateways,
+  cancellations,
+}: Pick<CheckImageDeps, 'gateways' | 'cancellations'>) {
+  const findAbandoned = coalesceLookups((checks: AwaitedCheck[]) => gateways.findAbandoned(checks));
+
+  return async ({ id, tenant, waiter }: TakenCheck): Promise<void> => {
+    if (waiter === undefined) return;
+    const abandoned = await findAbandoned({ tenant, waiter });
+    if (abandoned === 'away') throw new CheckPostponed('the gateway of its caller is away');
+    if (abandoned !== 'gone') return;
+    await cancellations.cancel(id);
+    throw new LivegateError('canceled', { detail: 'the gateway of its caller is gone' });
+  };
 }
 
 /** Awaits `after` however the work ends. */
@@ -130,6 +159,17 @@ function createRefuse(check: TakenCheck, audit: CheckImageDeps['audit']) {
       if (end && end.code !== 'canceled') await audit.record({ ...check, image, end });
       throw error;
     };
+}
+
+type Timings = CheckResult['timings'];
+
+function roundTimings({ decodeMs, detectMs, classifyMs, workerMs }: Timings): Timings {
+  return {
+    decodeMs: roundMs(decodeMs),
+    detectMs: roundMs(detectMs),
+    classifyMs: roundMs(classifyMs),
+    workerMs: roundMs(workerMs),
+  };
 }
 
 function qualityOf(assessment: Assessment): Pick<CheckResult, 'quality'> {

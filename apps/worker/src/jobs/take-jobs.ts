@@ -17,7 +17,7 @@ import type { Keys, Redis } from '@livegate/core/redis';
 import { createCountRequeue, type Log } from '@livegate/core/telemetry';
 import { type Job, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 import { createObserveChecks, createTraceJobs } from '../telemetry/observe-checks.js';
-import { type CheckImage, LargeImagesBusy } from './check-image.js';
+import { type CheckImage, CheckPostponed } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
 import { createRequeue } from './requeue.js';
 
@@ -111,8 +111,7 @@ function createTakeJob(
   const requeue = createRequeue(options, deps);
   const reportUnsupported = createReportUnsupported(options);
   const reportRequeue = ({ id }: Job<CheckJob>, error: unknown) => {
-    // Not worth a line or a metric: it is how a worker shares itself out.
-    if (error instanceof LargeImagesBusy) return;
+    if (error instanceof CheckPostponed) return;
     observed.retried();
     log.warn({ requestId: id, err: error }, 'job requeued: Redis failed, or a key is missing');
   };
@@ -134,7 +133,7 @@ function createTakeJob(
 
 /** Neither is an attempt: the check itself has not failed. */
 function isRequeued(error: unknown): boolean {
-  return isStoreFailure(error) || error instanceof LargeImagesBusy;
+  return isStoreFailure(error) || error instanceof CheckPostponed;
 }
 
 /** Jobs of a version that this worker does not read occur during an update. */
@@ -184,10 +183,11 @@ export async function runCheck(
       beforeRun: () => markRunAlone(job),
       afterRun: () => unmarkRunAlone(job),
     };
-    const { tenant, work = TYPICAL_WORK, weight = 1 } = job.data;
+    const { tenant, work = TYPICAL_WORK, weight = 1, isCallersOnly, replyTo } = job.data;
     const share = toQueuedCheck({ tenant, isAwaited: !isAsyncJob(job.data), weight, ms: work });
-    const check = { id, tenant, work, share, rank: job.priority, takenAt: performance.now() };
-    return await deps.checkImage({ ...check, beforeResult: announce, ...isolation });
+    const facts = { id, tenant, work, share, waiter: isCallersOnly && replyTo, rank: job.priority };
+    const check = { ...facts, takenAt: performance.now(), beforeResult: announce };
+    return await deps.checkImage({ ...check, ...isolation });
   } catch (error) {
     if (isRequeued(error)) throw error;
     await announce();

@@ -28,6 +28,11 @@ export interface CheckJob {
   tenant: string;
   /** Address of the gateway whose caller waits for the outcome; absent for an async check. */
   replyTo?: string;
+  /**
+   * Only the caller who waits at `replyTo` wants it: no key, no `webhookUrl`, no session, and no job
+   * that a 504 has named. An older worker ignores it and runs the check.
+   */
+  isCallersOnly?: true;
   /** Receives this check's event, in addition to the tenant's webhook endpoints. */
   webhookUrl?: string;
   /** SHA-256 of the Idempotency-Key that maps to this check, so that a deletion can free it. */

@@ -40,6 +40,7 @@ export {
 } from './checks/replies.js';
 export { readResult, type StoredResult, writeResult } from './checks/stored-outcome.js';
 export { createRedisSessionStore } from './sessions.js';
+export { createRedisGatewayRegistry } from './processes/gateway-registry.js';
 export { createRedisWebhookQueue } from './webhooks/webhook-queue.js';
 export { createRedisWebhookStore } from './webhooks/webhook-store.js';
 export { createRedisMonitoring } from './processes/monitoring.js';

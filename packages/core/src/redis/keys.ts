@@ -27,6 +27,8 @@ export function createKeys(prefix: string) {
     sessionImage: (tenant: string, mac: string) => `${prefix}:session-image:${tenant}:${mac}`,
     /** The key of a tenant's image hashes. */
     sessionImageKey: (tenant: string) => `${prefix}:session-image-key:${tenant}`,
+    /** The registration of a gateway, by its address. */
+    gateway: (address: string) => `${prefix}:gateway:${address}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     rateLimit: `${prefix}:rate`,

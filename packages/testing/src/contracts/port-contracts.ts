@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type {
   AuditSink,
+  GatewayRegistry,
   IdempotencyKeys,
   ImageStore,
   RateLimiter,
@@ -178,6 +179,37 @@ export function describeAuditSink(name: string, create: CreatePort<ReadableAudit
       await sink.append(['a']);
       await sink.append(['b "quoted"', 'c é']);
       expect(await sink.lines()).toEqual(['a', 'b "quoted"', 'c é']);
+    });
+  });
+}
+
+/** A registry for which a gateway is away 50 ms after its last renewal, and a tenant with endpoints. */
+export interface QuickGatewayRegistry {
+  gateways: GatewayRegistry;
+  notified: string;
+}
+
+export function describeGatewayRegistry(create: CreatePort<QuickGatewayRegistry>): void {
+  const eventually = { timeout: 5000, interval: 5 };
+
+  describe('GatewayRegistry', () => {
+    it('finds checks abandoned whose gateway is late or gone, in their order', async () => {
+      const { gateways } = await openPort(create);
+      const [late, gone, never] = [randomUUID(), randomUUID(), randomUUID()];
+      const checks = [late, gone, never].map((waiter) => ({ tenant: 'acme', waiter }));
+      expect(await gateways.findAbandoned([])).toEqual([]);
+      await gateways.renew(late, 60_000);
+      await gateways.renew(gone, 100);
+      const find = () => gateways.findAbandoned(checks);
+      await expect.poll(find, eventually).toEqual(['away', 'gone', 'gone']);
+      await gateways.renew(late, 60_000);
+      expect(await gateways.findAbandoned(checks.slice(0, 1))).toEqual([undefined]);
+    });
+
+    it('finds no check abandoned whose tenant has webhook endpoints', async () => {
+      const { gateways, notified } = await openPort(create);
+      const check = { tenant: notified, waiter: randomUUID() };
+      expect(await gateways.findAbandoned([check])).toEqual([undefined]);
     });
   });
 }

@@ -1,6 +1,7 @@
 import type { Cancellation } from '@livegate/core/ports';
 import { describe } from 'vitest';
 import {
+  createFakeGatewayRegistry,
   createFakeIdempotencyKeys,
   createFakeImageStore,
   createFakeRateLimiter,
@@ -10,6 +11,7 @@ import {
 import { createFakeCheckQueue } from './queue-fake.js';
 import { createFakeSessionStore } from './session-fake.js';
 import {
+  describeGatewayRegistry,
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
@@ -32,6 +34,11 @@ describe('the in-memory fakes fulfill the contracts of their ports', () => {
     return fake({ ...replies, outbox: replies.createOutbox({ find: async () => marks }), mark });
   });
   describeWorkerRegistry(async () => fake(createFakeWorkerRegistry()));
+  describeGatewayRegistry(async () => {
+    const hasEndpoints = async (tenant: string) => tenant === 'notified';
+    const gateways = createFakeGatewayRegistry({ awayMs: 50, hasEndpoints });
+    return fake({ gateways, notified: 'notified' });
+  });
   describeRateLimiter(async () => fake(createFakeRateLimiter()));
   describeSessionStore(async () => fake(createFakeSessionStore()));
 });

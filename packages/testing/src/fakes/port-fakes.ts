@@ -8,6 +8,7 @@ import {
 } from '@livegate/core/domain';
 import type {
   Cancellations,
+  GatewayRegistry,
   IdempotencyKeys,
   ImageStore,
   KeyAddress,
@@ -142,4 +143,33 @@ export function createFakeRateLimiter(outage: Outage = { away: false }): RateLim
     },
   };
   return failInOutage(limiter, outage);
+}
+
+export interface FakeGatewayRegistryOptions {
+  awayMs?: number;
+  /** Whether a tenant has webhook endpoints. */
+  hasEndpoints?(tenant: string): Promise<boolean>;
+}
+
+export function createFakeGatewayRegistry(
+  { awayMs = 3000, hasEndpoints = async () => false }: FakeGatewayRegistryOptions = {},
+  outage: Outage = { away: false },
+): GatewayRegistry {
+  const renewals = new Map<string, { at: number; goneMs: number }>();
+  const stateOf = (address: string) => {
+    const renewal = renewals.get(address);
+    const silentMs = renewal ? performance.now() - renewal.at : Infinity;
+    if (silentMs >= (renewal?.goneMs ?? 0)) return 'gone';
+    return silentMs > awayMs ? 'away' : undefined;
+  };
+  const registry: GatewayRegistry = {
+    async renew(address, goneMs) {
+      renewals.set(address, { at: performance.now(), goneMs });
+    },
+    async findAbandoned(checks) {
+      const kept = await Promise.all(checks.map(({ tenant }) => hasEndpoints(tenant)));
+      return checks.map(({ waiter }, i) => (kept[i] ? undefined : stateOf(waiter)));
+    },
+  };
+  return failInOutage(registry, outage);
 }

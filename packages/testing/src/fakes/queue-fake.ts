@@ -109,8 +109,11 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       changeRank(id, ({ rank }) => Math.min(rank, ranks.take(describeRank(job, true))));
     },
     async defer(id, to) {
-      const job = checks.get(id)?.job;
-      if (!job || (to === 'async' && isAsyncJob(job))) return;
+      const found = checks.get(id);
+      if (!found || isFinal(found)) return;
+      const { isCallersOnly: _, ...job } = found.job;
+      change(id, { job });
+      if (to === 'async' && isAsyncJob(job)) return;
       changeRank(id, () => (to === 'last' ? LAST_RANK : ranks.take(describeRank(job, false))));
     },
     async readFlows() {

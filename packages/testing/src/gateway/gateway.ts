@@ -132,6 +132,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
 
   const log = pino({}, { write: options.onLog ?? (() => undefined) });
   const admission = openAdmission({
+    renew: async () => undefined,
     queue,
     registry,
     imageStore,

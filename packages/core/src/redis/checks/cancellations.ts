@@ -15,9 +15,11 @@ import type { StoredResult } from './stored-outcome.js';
 /** How long a canceled check may wait in the queue before a worker reads its mark. */
 const MAX_QUEUED_SECONDS = 24 * 60 * 60;
 
-export function createRedisCancellations(redis: Redis, keys: Keys): Cancellations {
+export function createRedisCancellations(options: CancellationOptions): Cancellations {
+  const { redis, keys } = options;
   return {
     find: (ids) => reachRedis(() => readCancellations(redis, keys, ids)),
+    cancel: (id) => reachRedis(() => requestCancellation(options, id)),
     forget: (id) => reachRedis(() => removeTraces(redis, keys, id)),
   };
 }

@@ -47,12 +47,19 @@ export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
     async defer(id: string, to: 'async' | 'last'): Promise<void> {
       const job = await queue.getJob(id);
       if (!job || job.finishedOn !== undefined) return;
+      await outliveCaller(job);
       // It keeps its place.
       if (to === 'async' && isAsyncJob(job.data)) return;
       await changePriority(job, to === 'last' ? LAST_RANK : await takeFor(job.data, false));
     },
     read: () => readFlows(options),
   };
+}
+
+/** From now on it runs even if the gateway that its caller waited at dies. */
+async function outliveCaller(job: Job<CheckJob>): Promise<void> {
+  const { isCallersOnly, ...data } = job.data;
+  if (isCallersOnly) await job.updateData(data);
 }
 
 async function changePriority(job: Job, priority: number): Promise<void> {
