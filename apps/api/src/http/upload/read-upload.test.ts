@@ -42,10 +42,12 @@ async function startReader() {
   const leases = createLeases();
   const answers: Answer[] = [];
   const readUpload = createReadUpload(limits, leases, ['webhook_url', 'reference']);
-  const app = express().post('/', async (req, res) => {
-    const answer = await readUpload(req, res).then(describeUpload, describeError);
-    answers.push(answer);
-    res.json(answer);
+  const app = express().post('/', (req, res) => {
+    const read = readUpload(req, res).then(describeUpload, describeError);
+    void read.then((answer) => {
+      answers.push(answer);
+      res.json(answer);
+    });
   });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
