@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { createLeases, LivegateError } from '@livegate/core/domain';
-import express, { type Request } from 'express';
+import express, { type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Upload } from './read-body.js';
 import { createReadUpload, declaredBytes, uploadBytes } from './read-upload.js';
@@ -42,12 +42,13 @@ async function startReader() {
   const leases = createLeases();
   const answers: Answer[] = [];
   const readUpload = createReadUpload(limits, leases, ['webhook_url', 'reference']);
-  const app = express().post('/', (req, res) => {
-    const read = readUpload(req, res).then(describeUpload, describeError);
-    void read.then((answer) => {
-      answers.push(answer);
-      res.json(answer);
-    });
+  const answer = async (req: Request, res: Response) => {
+    const read = await readUpload(req, res).then(describeUpload, describeError);
+    answers.push(read);
+    return read;
+  };
+  const app = express().post('/', (req, res, next) => {
+    answer(req, res).then((read) => res.json(read), next);
   });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
