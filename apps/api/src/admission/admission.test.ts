@@ -1,4 +1,4 @@
-import { createLeases, JOB_VERSION } from '@livegate/core/domain';
+import { createLeases, JOB_VERSION, LivegateError } from '@livegate/core/domain';
 import {
   createFakeCheckQueue,
   createFakeImageStore,
@@ -15,11 +15,13 @@ import { openAdmission, POLL_MS } from './admission.js';
 const awaited = { tenant: 'acme', waitMs: 25_000 };
 const unawaited = { tenant: 'acme', waitMs: 0 };
 const [ofOther, ofThird] = ['other', 'third'].map((tenant) => ({ ...awaited, tenant }));
-const log = pino({ level: 'silent' });
 const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error;
 const nextPoll = () => vi.advanceTimersByTimeAsync(1000);
 
-async function watch(maxWaiting: number) {
+async function watch(maxWaiting: number, weight = 1) {
+  const lines: string[] = [];
+  const log = pino({}, { write: (line) => void lines.push(line) });
+  const logged = () => lines.map((line) => JSON.parse(line) as { msg: string; err: object });
   const outage: Outage = { away: false };
   const imageOutage: Outage = { away: false };
   const settings = { problem: undefined as string | undefined };
@@ -37,14 +39,14 @@ async function watch(maxWaiting: number) {
     maxWaiting,
     maxQueueWaitMs: 5000,
     maxAsyncWaitMs: 30_000,
-    weightOf: () => 1,
+    weightOf: () => weight,
     redisTimeoutMs: 500,
     leases,
     log,
   });
   await admission.firstPoll;
   onTestFinished(() => admission.close());
-  return { outage, imageOutage, settings, queue, registry, imageStore, admission };
+  return { outage, imageOutage, settings, queue, registry, imageStore, admission, logged };
 }
 
 // A faked setImmediate takes a millisecond, which a real one does not.
@@ -108,6 +110,26 @@ describe('admission', () => {
     expect(await both.takeRank(20)).toMatchObject({ isAsync: true });
     expect([...(await queue.readFlows()).flows.keys()]).toContain('async:acme');
     await expect(awaitedOnly.takeRank(20)).rejects.toThrow(overloaded);
+  });
+
+  it('queues no check as an async one after another error than a full queue', async () => {
+    const { admission, queue } = await watch(1000);
+    const taken = vi.spyOn(queue, 'takeRank');
+    for (const error of [new LivegateError('unavailable'), new Error('a bug')]) {
+      taken.mockRejectedValue(error);
+      const place = admission.admit({ ...awaited, mayBeAsync: true });
+      await expect(place.takeRank(20)).rejects.toBe(error);
+    }
+    expect(taken).toHaveBeenCalledTimes(2);
+  });
+
+  it('says in the job what differs from an awaited check of weight 1', async () => {
+    const { admission } = await watch(1000, 3);
+    const facts = { work: 20, ms: 20, weight: 3 };
+    expect(await admission.admit(unawaited).takeRank(20)).toEqual({
+      ...facts,
+      rank: expect.any(Number),
+    });
   });
 
   it('uses the speeds that the workers have registered', async () => {
@@ -175,17 +197,22 @@ describe('admission', () => {
   });
 
   it('keeps admitting after a single failed poll', async () => {
-    const { admission, outage } = await watch(1);
+    const { admission, outage, logged } = await watch(1);
+    await vi.advanceTimersByTimeAsync(4000);
     outage.away = true;
     await vi.advanceTimersByTimeAsync(600);
+    expect(logged()).toEqual([]);
     outage.away = false;
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 
   it('is unavailable while Redis is down, and admits again when it is back', async () => {
-    const { admission, outage } = await watch(1);
+    const { admission, outage, logged } = await watch(1);
     outage.away = true;
     await vi.advanceTimersByTimeAsync(3000);
+    expect(logged()).toMatchObject([
+      { msg: 'admission: queue Redis unreachable', err: { code: 'unavailable' } },
+    ]);
     expect(admission.view()).toBeUndefined();
     expect(() => admission.admit(awaited)).toThrow(
       expect.objectContaining({ code: 'unavailable' }),
@@ -224,9 +251,12 @@ describe('admission', () => {
   });
 
   it('refuses checks while only the image Redis is down, and still knows its workers', async () => {
-    const { admission, imageOutage } = await watch(1);
+    const { admission, imageOutage, logged } = await watch(1);
     imageOutage.away = true;
     await nextPoll();
+    expect(logged()).toMatchObject([
+      { msg: 'admission: image Redis unreachable', err: { code: 'unavailable' } },
+    ]);
     expect(admission.findProblem()).toBe('the Redis for images cannot be reached');
     expect(admission.view()?.workers).toEqual([exampleWorker]);
   });
@@ -258,7 +288,7 @@ describe('admission', () => {
     await registry.unregister(exampleWorker.id);
     await nextPoll();
     expect(() => admission.admit(awaited)).toThrow(
-      expect.objectContaining({ code: 'unavailable' }),
+      expect.objectContaining({ code: 'unavailable', detail: 'no worker is alive' }),
     );
   });
 
@@ -288,5 +318,15 @@ describe('admission', () => {
     await registry.unregister(exampleWorker.id);
     await nextPoll();
     expect(admission.view()?.workers).toHaveLength(1);
+  });
+
+  it('stops polling when closed during a poll', async () => {
+    const { admission, queue } = await watch(1);
+    const counts = vi.spyOn(queue, 'countWaiting').mockImplementation(never);
+    await vi.advanceTimersByTimeAsync(POLL_MS);
+    expect(counts).toHaveBeenCalledTimes(1);
+    admission.close();
+    await nextPoll();
+    expect(counts).toHaveBeenCalledTimes(1);
   });
 });

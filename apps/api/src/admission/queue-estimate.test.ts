@@ -112,6 +112,17 @@ it('a tenant has its own places back once they are released', () => {
   expect(() => take(ask('a', 1))).not.toThrow();
 });
 
+it('places of queued checks are counted until a count replaces them', () => {
+  const { take, beginCount } = open(4);
+  const queueTwo = () => {
+    for (let n = 0; n < 2; n++) take(ask('a', 1)).queued();
+    expect(() => take(ask('a', 1))).toThrow('2 of 4 checks wait, 2 of them of this tenant');
+  };
+  queueTwo();
+  beginCount()({ flows: noFlows, waiting: 0 });
+  queueTwo();
+});
+
 it('an async check and an awaited one of a tenant are counted apart', () => {
   const { take } = open(4);
   take({ ...ask('a', 1), isAwaited: false });

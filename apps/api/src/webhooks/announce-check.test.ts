@@ -185,7 +185,7 @@ describe('announcing a check', () => {
     expect(queue.jobs.size).toBe(0);
   });
 
-  it('of a gateway before 0.2 has links without a base URL, and the time of the announcement', async () => {
+  it('without a base URL and an end has relative links, and the time of the announcement', async () => {
     const { baseUrl: _, finishedAt: __, ...early } = succeeded;
     const { store, announce } = await setUp(early);
     await store.addEndpoint(exampleEndpoint(), 16);
