@@ -105,7 +105,7 @@ describe('a swap under load', () => {
   it('announces the new models to the gateways at once', async () => {
     const { scheduler, worker, announced, current } = await setUp();
     await scheduler.use({ profile: 'next' });
-    await worker.announce();
+    await worker.register();
     expect(await announced()).toEqual([current()]);
   });
 });

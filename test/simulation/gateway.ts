@@ -155,7 +155,7 @@ export function startGateway(name: string, { network, store, send, log }: Gatewa
       if (waitMs === 0) return { id: submitted.id };
       const outcome = await submitted.awaitOutcome({ waitMs, closed });
       if (closed.aborted && !outcome) await submitted.abandon();
-      else if (!outcome) await submitted.outlive(false);
+      else if (!outcome) await submitted.defer(false);
       return { id: submitted.id, ...(outcome && { outcome }), isTimeout: !outcome };
     } catch (error) {
       return { error: toLivegateError(error) };

@@ -80,8 +80,8 @@ export async function openWorker(
   return {
     /** Logged when the worker is ready. */
     facts: { ...readFacts(), layout, concurrency },
-    /** Tells the gateways at once that the models have changed. */
-    announce: heartbeat.announce,
+    /** Registers at once with the present models, because they have changed. */
+    register: heartbeat.register,
     /** Settles when the first registration has succeeded or failed. */
     registered: heartbeat.first,
     /** Why this worker receives no checks, or why a check may be lost or fail. */

@@ -59,9 +59,9 @@ function followModels(config: WorkerConfig, { scheduler, worker, file, log }: Fo
   const settings = toRolloutSettings(config);
   const options = { modelsDir: config.LIVEGATE_MODELS_DIR, settings, file, log };
   const follower = followRollout(options, async (rollout) => {
-    const hasSwitched = await scheduler.use(rollout);
-    if (hasSwitched) await worker.announce();
-    return hasSwitched;
+    const hasSwapped = await scheduler.use(rollout);
+    if (hasSwapped) await worker.register();
+    return hasSwapped;
   });
   const onHangup = () => void follower.reload('SIGHUP');
   process.on('SIGHUP', onHangup);

@@ -78,7 +78,7 @@ export function checkPassiveLiveness(
     if (outcome) return presentCheck(res, outcome, { qualityPolicy, submittedAt });
     if (closed.aborted && waitMs > 0) return check.abandon();
     // Without it no Location: the check might be canceled if this gateway died.
-    if (waitMs > 0) await check.outlive(mayBeAsync);
+    if (waitMs > 0) await check.defer(mayBeAsync);
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));
     if (preference.respondAsync) {

@@ -57,7 +57,7 @@ test.each([
   using check = await submitCheck({ ...submission, isAwaited: true, ...own });
   expect(queue.jobs.get('a')?.isCallersOnly).toBe(isCallersOnly);
   // Its caller is told of the job.
-  await check.outlive(false);
+  await check.defer(false);
   expect(queue.jobs.get('a')?.isCallersOnly).toBeUndefined();
 });
 

@@ -41,7 +41,7 @@ export interface SubmittedCheck extends Disposable {
   /** For a caller who hung up: cancels the check unless a key or a webhook still needs it. */
   abandon(): Promise<void>;
   /** For a caller whose wait is over: runs as an async check, or last if no job was asked for. */
-  outlive(isJobWanted: boolean): Promise<void>;
+  defer(isJobWanted: boolean): Promise<void>;
 }
 
 export interface SubmitCheckDeps {
@@ -111,7 +111,7 @@ async function submitNew(
       // The caller never received the id, so there can be no other waiter.
       await deps.cancelCheck({ id, tenant });
     },
-    async outlive(isJobWanted) {
+    async defer(isJobWanted) {
       // With a key, another caller may still wait.
       if (idempotencyKey !== undefined) return;
       await queue.defer(id, isJobWanted || (await isAnnounced()) ? 'async' : 'last');
@@ -206,7 +206,7 @@ async function join(
     },
     // A check with a key is kept for retries, and `awaitCheck` releases its own waiter.
     abandon: async () => undefined,
-    outlive: async () => undefined,
+    defer: async () => undefined,
     [Symbol.dispose]: () => undefined,
   };
 }

@@ -32,9 +32,9 @@ export interface RolloutFollower {
 }
 
 /**
- * Keeps a running worker at what the models folder says. A changed rollout file replaces the
- * rollout, environment included; a removed one gives it back to the environment. An unchanged file
- * may still name models that have changed. `use` resolves to whether it has switched.
+ * Swaps the models of a running worker when its models folder changes. A changed rollout file
+ * replaces the rollout, also the part from the environment; without the file, the environment
+ * decides again. An unchanged file may still name models that have changed. `use` resolves to whether it has swapped the models.
  */
 export function followRollout(
   { modelsDir, settings, file, log, watchMs = WATCH_MS }: FollowOptions,
@@ -48,8 +48,8 @@ export function followRollout(
       const now = await readRollout(modelsDir);
       if (!isDeepStrictEqual(now, seen)) rollout = now ?? startingRollout(settings);
       seen = now;
-      const hasSwitched = await use(rollout);
-      log.info({ reason, rollout }, hasSwitched ? 'models swapped' : 'models unchanged');
+      const hasSwapped = await use(rollout);
+      log.info({ reason, rollout }, hasSwapped ? 'models swapped' : 'models unchanged');
     } catch (error) {
       log.error({ err: error, reason, rollout }, 'model swap failed, the present models stay');
     }

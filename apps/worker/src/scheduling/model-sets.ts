@@ -25,7 +25,7 @@ export interface ModelSets {
    */
   assess(picture: Picture, check?: RankedPicture): Promise<AssessedBySet>;
   /**
-   * Switches to the models of a rollout for all later pictures. If a model cannot be loaded or
+   * Swaps to the models of a rollout for all later pictures. If a model cannot be loaded or
    * proven, nothing changes and the promise rejects. False if these models are in use already.
    */
   use(rollout: Rollout): Promise<boolean>;

@@ -30,7 +30,7 @@ export function startHeartbeat(registry: WorkerRegistry, facts: () => WorkerFact
     /** Settles when the first registration has succeeded or failed. */
     first,
     /** Registers at once, because the facts have changed. */
-    announce: register,
+    register,
     /** Whether the registration is current; without one, no gateway counts this worker. */
     isRegistered: () => performance.now() < expiresAt,
     async close() {
