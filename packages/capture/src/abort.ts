@@ -20,7 +20,7 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A controller that also aborts with `parent`, for the length of `work`. It is aborted in the end. */
+/** Runs `work` with a signal that aborts with `parent`, and when the work ends. */
 export async function withAbort<Result>(
   parent: AbortSignal,
   work: (signal: AbortSignal) => Promise<Result>,

@@ -33,7 +33,7 @@ export interface Admission {
   view(): QueueView | undefined;
   /** Why no check can be admitted now; `undefined` if one can. */
   findProblem(): string | undefined;
-  /** Throws `unavailable` or `overloaded` at once, so that no caller uploads or waits in vain. */
+  /** Throws `unavailable` or `overloaded` before the caller uploads or waits. */
   admit(check: AskedCheck): Place;
   close(): void;
 }

@@ -62,8 +62,9 @@ function presentResult({ verdict, quality }: CheckResult, policy: QualityPolicy)
 }
 
 /**
- * The body of the GLAIR API, with `quality` in addition if it is given. HIGH is a "success" because a face was scored, and an image without a
- * score has the highest one, so that a caller who compares only numbers rejects it.
+ * The body of the GLAIR API, with `quality` in addition if it is given. HIGH is a "success" because
+ * a face was scored, and an image without a score has the highest one, so that a caller who compares
+ * only numbers rejects it.
  */
 export function presentVerdict(
   verdict: Verdict,

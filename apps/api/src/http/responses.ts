@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** Shared, because each request aborts its signals in the end, and an own reason has a stack trace. */
+/** Shared: each request aborts its signals when it ends, and a reason of its own has a stack trace. */
 const CLOSED = new DOMException('the response has ended', 'AbortError');
 
 /**

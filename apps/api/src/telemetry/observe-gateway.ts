@@ -87,7 +87,7 @@ function observeWork(admission: ObserveGatewayDeps['admission']): void {
     });
 }
 
-/** All gateways report the same values, but for the time that an answer took. */
+/** All gateways report the same values, except for the time that an answer took. */
 function observeRedis(readers: StateReader[]): void {
   const meter = getMeter();
   const used = meter.createObservableGauge('livegate.redis.memory.used', {

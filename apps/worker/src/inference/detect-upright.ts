@@ -51,7 +51,7 @@ const SURE = 0.999;
 
 /**
  * From this share of the picture's width or height, a face fills the picture: its box is cut at the
- * picture's edges, so that its proportions tell nothing.
+ * picture's edges, so its proportions do not show whether it is upright.
  */
 const FILLED = 0.65;
 
@@ -79,7 +79,7 @@ function heightByWidth({ left, top, right, bottom }: Box): number {
   return (bottom - top) / (right - left);
 }
 
-/** The detector's word for a face in one orientation. */
+/** How sure the detector is of a face in one orientation. */
 interface Candidate {
   rotation: Rotation;
   /** Log-odds of a face, in the image that shows all orientations. */
@@ -125,7 +125,7 @@ async function detectInRuns(
   return [...faces, ...(await detectInRuns(detector, pictures.slice(most), most))];
 }
 
-/** How much speaks for an orientation: both looks at it, unless its best face lies on its side. */
+/** The evidence for an orientation, from both looks at it; none if its best face lies on its side. */
 function support({ picture, faces, logOdds }: UprightPicture & Candidate): number {
   const [best] = faces;
   if (!best) return -Infinity;
@@ -155,8 +155,8 @@ const CLOSE = 2;
 
 /**
  * The orientations in which each picture has an upright face, the best ones first. The detector
- * sees all four orientations in one image. That costs a quarter of four images, and tells them
- * apart better: there also a face that fills the picture is small, with black around it.
+ * sees all four orientations in one image. That costs a quarter of four images, and
+ * compares them better: there also a face that fills the picture is small, with black around it.
  */
 async function compareOrientations(
   detector: FaceDetector,

@@ -157,7 +157,7 @@ function percentile(histogram: Uint32Array, cells: number): number {
 
 /** Variance in square cells of the blur that `smoothen` adds, twice. */
 const ADDED_VARIANCE = 1;
-/** The widest blur that is told apart, as a share of the face. */
+/** The widest blur that is measured, as a share of the face. */
 const MAX_BLUR = 0.1;
 
 /**
@@ -166,7 +166,7 @@ const MAX_BLUR = 0.1;
  *
  * A known blur weakens a sharp edge much and a soft one little, so the ratio of the gradients before
  * and after it gives the width of the edges. Each cell counts by the square of its gradient, as the
- * edges of eyes, nose and mouth are told best, and the energy of the noise is subtracted, which
+ * edges of eyes, nose and mouth are measured best, and the energy of the noise is subtracted, which
  * would pass for sharpness.
  */
 export function measureBlur({ luma, columns, rows }: FaceGrid): number {

@@ -56,7 +56,7 @@ export interface ImageScheduler {
   /** Images that are decoded in a process of their own, for seconds. */
   large: LargeImages;
   shadow: ShadowChecks;
-  /** Switches to other models: see `ModelSets`. */
+  /** Swaps the models: see `ModelSets`. */
   use(rollout: Rollout): Promise<boolean>;
   /** From now on no image waits for a fuller batch. */
   drain(): void;
@@ -106,7 +106,7 @@ export async function openScheduler(
   };
 }
 
-/** After it, a shadow that hangs keeps no image from running alone, in milliseconds. */
+/** A shadow that hangs delays an image that must run alone by this at most, in milliseconds. */
 const SHADOW_LIMIT_MS = 10_000;
 
 /** Both share the memory for decodes, so that an image that must run alone waits for the shadow. */

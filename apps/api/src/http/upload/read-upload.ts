@@ -109,7 +109,7 @@ function createReadMultipart(limits: ImageLimits, fieldNames: readonly string[])
     } catch (error) {
       throw error instanceof LivegateError ? error : invalidMultipart(error);
     } finally {
-      // The request lives on while its caller waits: it must not refer to the image any more. The rest
+      // The request is kept while its caller waits, so it must not refer to the image any more. The rest
       // of its body is discarded.
       req.off('close', failIfCut).unpipe().resume();
       body.off('error', fail).unpipe();

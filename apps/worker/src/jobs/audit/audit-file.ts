@@ -62,7 +62,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** The heads of the folder's chains, but for those that a later chain names already. */
+/** The heads of the folder's chains, except those that a later chain names already. */
 export async function readFolderHeads(folder: string): Promise<ChainHead[]> {
   const names = await readdir(folder).catch(() => []);
   const files = names.filter((name) => name.endsWith(AUDIT_FILE_ENDING)).toSorted();
