@@ -2,10 +2,9 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { selfie } from '@livegate/testing/images/photos';
-import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { findViolations, openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
 import { type OpenedPage, openCapturePage } from '@livegate/testing/capture/capture-page';
 import { createFakeCamera, type FakeCamera } from '@livegate/testing/capture/fake-camera';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 
@@ -72,11 +71,10 @@ async function open(look: Look, answers: Answers): Promise<OpenedPage> {
 
 /** Without the rules about pages where a view has no say: the page is that of an unknown session. */
 async function findProblems(page: Page, width: number): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
+  const violations = await findViolations(page);
   const contentWidth = (await page.evaluate('document.documentElement.scrollWidth')) as number;
   return [
-    ...violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`),
+    ...violations,
     ...(contentWidth > width ? [`the content is ${contentWidth} px wide`] : []),
   ];
 }

@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { tallyPeriods } from '@livegate/core/domain';
 import { createKeys } from '@livegate/core/redis';
-import axe from 'axe-core';
 import { Redis } from 'ioredis';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -18,7 +16,18 @@ import {
 import type { Snapshot } from '../../apps/api/src/operator/console/snapshot.js';
 import { noFace, selfie } from '@livegate/testing/images/photos';
 import { weakSelfie } from '@livegate/testing/images/weak-photos';
-import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import {
+  findViolations,
+  openBrowser,
+  type TestBrowser,
+  watchPage,
+} from '@livegate/testing/product/browser';
+import {
+  asOperator,
+  operator,
+  operatorLogin,
+  writeCredentials,
+} from '@livegate/testing/product/credentials-file';
 import {
   type ApiProcess,
   type AppProcess,
@@ -30,14 +39,6 @@ import {
 } from '@livegate/testing/product/processes';
 
 const tenants = ['acme', 'zeta', 'camera'] as const;
-const operator = {
-  ...developmentCredential,
-  tenant: 'operations',
-  username: 'operator',
-  password_sha256: hashSecret('operator-password'),
-  permissions: ['queue-board'],
-};
-const asOperator = { Authorization: `Basic ${btoa('operator:operator-password')}` };
 const headersOf = (tenant: string) => ({
   Authorization: `Basic ${btoa(`${tenant}:${tenant}-password`)}`,
   'x-api-key': `${tenant}-key`,
@@ -56,10 +57,7 @@ const closers: (() => unknown)[] = [];
 beforeAll(async () => {
   browser = await openBrowser();
   closers.push(() => browser?.close());
-  await browser?.context.setHTTPCredentials({
-    username: 'operator',
-    password: 'operator-password',
-  });
+  await browser?.context.setHTTPCredentials(operatorLogin);
   await startProduct();
   await stageHistory();
 }, 300_000);
@@ -68,9 +66,6 @@ afterAll(async () => {
 });
 
 async function startProduct(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'livegate-console-'));
-  closers.push(() => rm(folder, { recursive: true }));
-  const file = join(folder, 'credentials.json');
   const credentials = tenants.map((tenant) => ({
     ...developmentCredential,
     tenant,
@@ -80,7 +75,8 @@ async function startProduct(): Promise<void> {
     permissions: ['passive-liveness', 'webhook-endpoints'],
     ...(tenant === 'acme' && { rate_limit_per_minute: LIMIT }),
   }));
-  await writeFile(file, JSON.stringify({ credentials: [...credentials, operator] }));
+  const { file, remove } = await writeCredentials([...credentials, operator]);
+  closers.push(remove);
   env = createEnv({
     LIVEGATE_CREDENTIALS_FILE: file,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
@@ -156,22 +152,10 @@ async function openConsole(look: { width?: number; scheme?: 'light' | 'dark' } =
   onTestFinished(() => page.close());
   await page.setViewportSize({ width: look.width ?? 1280, height: 900 });
   await page.emulateMedia({ colorScheme: look.scheme ?? 'light' });
-  const [hosts, complaints] = [new Set<string>(), [] as string[]];
-  page.on('request', (request) => hosts.add(new URL(request.url()).host));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-  });
+  const { hosts, complaints } = await watchPage(page);
   await page.goto(`${gateways[at]!.url}/console`);
   await page.locator('#connection[data-state="live"]').waitFor();
-  hosts.delete('');
   return { page, hosts, complaints };
-}
-
-async function findViolations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`);
 }
 
 /** With SCREENSHOTS=FOLDER, keeps what the page looks like, for a person to see. */

@@ -4,7 +4,7 @@ import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '@livegate/testing/images/photos';
-import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import { openBrowser, type TestBrowser, watchPage } from '@livegate/testing/product/browser';
 import { document as openApi, operations } from '@livegate/testing/product/document-client';
 import { authOf } from '@livegate/testing/product/documented-product';
 
@@ -19,17 +19,9 @@ afterAll(() => browser?.close());
 /** Opens the page in its own tab, and records its requests, errors and warnings. */
 async function openDocs({ context }: TestBrowser, path: string) {
   const page = await context.newPage();
-  const requested: string[] = [];
-  const complaints: string[] = [];
-  page.on('request', (request) => requested.push(request.url()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-  });
+  const { hosts, complaints } = await watchPage(page);
   const response = await page.goto(`${inject('url')}${path}`);
   await page.locator('.opblock').first().waitFor();
-  /** Every requested host; data: URLs have none. */
-  const hosts = () => new Set(requested.map((url) => new URL(url).host).filter(Boolean));
   return { page, response, hosts, complaints };
 }
 
@@ -75,7 +67,7 @@ describe('the /docs page in a real browser', () => {
         ...Object.keys(openApi.webhooks),
       ];
       expect(shown.toSorted()).toEqual(expected.toSorted());
-      expect(hosts()).toEqual(ownHost());
+      expect(hosts).toEqual(ownHost());
       expect(complaints).toEqual([]);
       expect(response?.headers()['content-security-policy']).toMatch(
         /^default-src 'none'; script-src 'self';/,
@@ -161,7 +153,7 @@ describe('the /docs page in a real browser', () => {
     await check.locator('.btn.execute').click();
     const answer = check.locator('.live-responses-table .response-col_description');
     await answer.getByText('"LOW"').waitFor();
-    expect(hosts()).toEqual(ownHost());
+    expect(hosts).toEqual(ownHost());
     expect(complaints).toEqual([]);
     await page.close();
   });

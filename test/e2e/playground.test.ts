@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -12,7 +11,13 @@ import { type ContentPlace, type FacePlace, type Outline, placeFace } from '@liv
 import { face, selfie } from '@livegate/testing/images/photos';
 import { tilted } from '@livegate/testing/images/surrounds';
 import { createFakeCamera, type FakeCamera } from '@livegate/testing/capture/fake-camera';
-import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import {
+  findViolations,
+  openBrowser,
+  type TestBrowser,
+  watchPage,
+} from '@livegate/testing/product/browser';
+import { writeCredentials } from '@livegate/testing/product/credentials-file';
 import { createEnv, startApi } from '@livegate/testing/product/processes';
 import { hashSecret } from '../../apps/api/src/credentials/credential-book.js';
 
@@ -38,18 +43,10 @@ async function openPlayground(look: { width?: number; scheme?: 'light' | 'dark' 
   onTestFinished(() => page.close());
   await page.setViewportSize({ width: look.width ?? 1280, height: 900 });
   await page.emulateMedia({ colorScheme: look.scheme ?? 'light' });
-  const [hosts, complaints] = [new Set<string>(), [] as string[]];
-  page.on('request', (request) => hosts.add(new URL(request.url()).host));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-  });
-  await page.addInitScript(`addEventListener('securitypolicyviolation', (event) => {
-    console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI);
-  });`);
+  const { hosts, complaints } = await watchPage(page);
   await page.goto(`${inject('url')}/`);
   onTestFinished(() => {
-    expect([...hosts].filter(Boolean)).toEqual([new URL(inject('url')).host]);
+    expect([...hosts]).toEqual([new URL(inject('url')).host]);
     // The browser reports an answer that is an error, whether the page expects it or not.
     expect(complaints.filter((text) => !text.startsWith('Failed to load'))).toEqual([]);
   });
@@ -73,12 +70,6 @@ async function check(page: Page, bytes: Uint8Array, name = 'selfie.jpg'): Promis
 async function readVerdict(page: Page): Promise<string | null> {
   await page.locator('#verdict:not([data-state="idle"]):not([data-state="waiting"])').waitFor();
   return page.textContent('#status');
-}
-
-async function findViolations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`);
 }
 
 describe('the playground', () => {
@@ -264,9 +255,6 @@ describe('the playground', () => {
   });
 
   it('is at / in production only if a setting says so', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'livegate-playground-'));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const file = join(folder, 'credentials.json');
     const credential = {
       tenant: 'acme',
       username: 'acme-user',
@@ -274,7 +262,8 @@ describe('the playground', () => {
       api_key_sha256: hashSecret('acme-key'),
       permissions: ['passive-liveness'],
     };
-    await writeFile(file, JSON.stringify({ credentials: [credential] }));
+    const { file, remove } = await writeCredentials([credential]);
+    onTestFinished(remove);
     const statusWith = async (more: Record<string, string>) => {
       const api = await startApi(
         createEnv({

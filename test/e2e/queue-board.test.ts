@@ -1,17 +1,17 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import {
-  developmentCredential,
-  hashSecret,
-} from '../../apps/api/src/credentials/credential-book.js';
+import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '@livegate/testing/images/photos';
 import { openBrowser, type TestBrowser } from '@livegate/testing/product/browser';
+import {
+  asOperator,
+  operator,
+  operatorLogin,
+  writeCredentials,
+} from '@livegate/testing/product/credentials-file';
 import { ask, credentials, postImage } from '@livegate/testing/product/post-image';
 import {
   type ApiProcess,
@@ -23,15 +23,7 @@ import {
 
 const pollOptions = { timeout: 20_000, interval: 50 };
 const tenant = { ...developmentCredential, permissions: ['passive-liveness', 'webhook-endpoints'] };
-const operator = {
-  ...developmentCredential,
-  tenant: 'operations',
-  username: 'operator',
-  password_sha256: hashSecret('operator-password'),
-  permissions: ['queue-board'],
-};
 const basic = (user: string) => ({ Authorization: `Basic ${btoa(user)}` });
-const asOperator = basic('operator:operator-password');
 
 let api: ApiProcess;
 let metricsPort: number;
@@ -53,10 +45,8 @@ afterAll(async () => {
 });
 
 async function startProduct(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'livegate-board-'));
-  closers.push(() => rm(folder, { recursive: true }));
-  const file = join(folder, 'credentials.json');
-  await writeFile(file, JSON.stringify({ credentials: [tenant, operator] }));
+  const { file, remove } = await writeCredentials([tenant, operator]);
+  closers.push(remove);
   const env = createEnv({
     LIVEGATE_CREDENTIALS_FILE: file,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
@@ -147,8 +137,7 @@ describe('the /operator/queues page', () => {
     if (!browser) return skip('Chromium is not installed');
     // The same as typing them into the browser's password dialog.
     await browser.context.setHTTPCredentials({
-      username: 'operator',
-      password: 'operator-password',
+      ...operatorLogin,
     });
     const page = await browser.context.newPage();
     const hosts = new Set<string>();

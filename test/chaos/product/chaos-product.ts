@@ -1,9 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKeys } from '@livegate/core/redis';
 import { createTinyProfiles, byRed } from '@livegate/testing/models/tiny-profiles';
+import { writeCredentials } from '@livegate/testing/product/credentials-file';
 import {
   type ApiProcess,
   type AppProcess,
@@ -20,7 +18,7 @@ import type { History } from '../history/history.js';
 import type { ChaosRedis } from './chaos-redis.js';
 import { startReceiver } from './receiver.js';
 
-/** How long a caller waits who states no limit. */
+/** How long a caller waits that states no limit. */
 export const WAIT_LIMIT_MS = 8000;
 const ON_THE_WAY_MS = 500;
 /** Images outlive each fault, and no test waits for their end. */
@@ -50,14 +48,12 @@ export interface Gateway extends ApiProcess {
  * parts: callers and each gateway, gateways and Redis, workers and Redis, gateways and receiver.
  */
 export async function startChaosProduct(redis: ChaosRedis, history: () => History) {
-  const folder = await mkdtemp(join(tmpdir(), 'livegate-chaos-'));
   const credentials = tenants.map((tenant) => ({
     ...developmentCredential,
     tenant,
     username: tenant,
   }));
-  const credentialsFile = join(folder, 'credentials.json');
-  await writeFile(credentialsFile, JSON.stringify({ credentials }));
+  const { file, remove: removeFile } = await writeCredentials(credentials);
   const models = await createTinyProfiles({ default: byRed });
   const receiver = await startReceiver((fact) => history().record(fact));
   const links = {
@@ -67,7 +63,7 @@ export async function startChaosProduct(redis: ChaosRedis, history: () => Histor
   };
   const env = createEnv({
     LIVEGATE_KEY_PREFIX: redis.prefix,
-    LIVEGATE_CREDENTIALS_FILE: credentialsFile,
+    LIVEGATE_CREDENTIALS_FILE: file,
     LIVEGATE_MODELS_DIR: models.modelsDir,
     LIVEGATE_WAIT_LIMIT_MS: `${WAIT_LIMIT_MS}`,
     LIVEGATE_IMAGE_TTL_SECONDS: `${IMAGE_TTL_SECONDS}`,
@@ -127,7 +123,7 @@ export async function startChaosProduct(redis: ChaosRedis, history: () => Histor
       await Promise.all(processes.map((process) => process.stop('SIGKILL')));
       for (const link of Object.values(links)) link.close();
       receiver.close();
-      await Promise.all([redis.stop(), models.remove(), rm(folder, { recursive: true })]);
+      await Promise.all([redis.stop(), models.remove(), removeFile()]);
     },
   };
 

@@ -1,4 +1,5 @@
 import type { BrowserContext, Page } from 'playwright-core';
+import { watchPage, type WatchedPage } from '../product/browser.js';
 
 /** One event of `<livegate-capture>`. */
 export interface CaptureEvent {
@@ -6,12 +7,8 @@ export interface CaptureEvent {
   detail: Record<string, unknown>;
 }
 
-export interface OpenedPage {
+export interface OpenedPage extends WatchedPage {
   page: Page;
-  /** Hosts that the page asked for anything. */
-  hosts: Set<string>;
-  /** Errors and warnings of the console, and violations of the content security policy. */
-  complaints: string[];
   /** How many photos the page has sent. */
   photos(): number;
   /** Events of the component so far. */
@@ -27,9 +24,6 @@ const recordEvents = `
   for (const name of ['progress', 'hint', 'result', 'cancel', 'error']) {
     addEventListener('livegate-' + name, ({ detail }) => captureEvents.push({ name, detail }));
   }
-  addEventListener('securitypolicyviolation', (event) => {
-    console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI);
-  });
 `;
 
 /** Opens the page of a session in a tab of its own. `prepare` runs before the page is loaded. */
@@ -39,16 +33,11 @@ export async function openCapturePage(
   prepare: (page: Page) => Promise<unknown> = async () => undefined,
 ): Promise<OpenedPage> {
   const page = await context.newPage();
-  const [hosts, complaints] = [new Set<string>(), [] as string[]];
+  const { hosts, complaints } = await watchPage(page);
   let sent = 0;
   page.on('request', (request) => {
-    const { host, pathname } = new URL(request.url());
-    if (host !== '') hosts.add(host);
+    const { pathname } = new URL(request.url());
     if (request.method() === 'POST' && pathname.endsWith('/photo')) sent += 1;
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
   await page.addInitScript(recordEvents);
   await prepare(page);

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, chromium } from 'playwright-core';
+import axe from 'axe-core';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import {
   aptInstaller,
   describeMachine,
@@ -59,4 +60,38 @@ async function findOrInstallChromium(): Promise<string | undefined> {
   if (found || !machine.consent) return found;
   await installProgram(chromiumProgram, machine, console.log);
   return findProgram(names, machine);
+}
+
+export interface WatchedPage {
+  /** Hosts that the page asked for anything; data: URLs have none. */
+  hosts: Set<string>;
+  /** Errors and warnings of the console, and violations of the content security policy. */
+  complaints: string[];
+}
+
+const reportViolations = `addEventListener('securitypolicyviolation', (event) => {
+  console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI);
+});`;
+
+/** Records what a page asks for and complains about. Call it before the page is loaded. */
+export async function watchPage(page: Page): Promise<WatchedPage> {
+  const hosts = new Set<string>();
+  const complaints: string[] = [];
+  page.on('request', (request) => {
+    const { host } = new URL(request.url());
+    if (host !== '') hosts.add(host);
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+  });
+  await page.addInitScript(reportViolations);
+  return { hosts, complaints };
+}
+
+/** The rules of accessibility that a page breaks, each with its elements. */
+export async function findViolations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' ')}`);
 }

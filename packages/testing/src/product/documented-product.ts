@@ -1,14 +1,12 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { createKeys } from '@livegate/core/redis';
 import { Redis } from 'ioredis';
 import { developmentCredential } from '../../../../apps/api/src/credentials/credential-book.js';
 import { createOwnRedis } from '../redis/own-redis.js';
+import { writeCredentials } from './credentials-file.js';
 import { createEnv, startApi, startWorker, untilReady } from './processes.js';
 
 /** Tenants named after their special feature. All have the development password and API key. */
@@ -41,9 +39,7 @@ export interface ReceivedMessage {
  */
 export async function startDocumentedProduct() {
   const redis = await createOwnRedis();
-  const folder = await mkdtemp(join(tmpdir(), 'livegate-openapi-'));
-  const file = join(folder, 'credentials.json');
-  await writeFile(file, JSON.stringify({ credentials }));
+  const { file, remove } = await writeCredentials(credentials);
   const env = createEnv({
     REDIS_URL: redis.url,
     LIVEGATE_CREDENTIALS_FILE: file,
@@ -74,7 +70,7 @@ export async function startDocumentedProduct() {
       client.disconnect();
       receiver.close();
       await redis.remove();
-      await rm(folder, { recursive: true });
+      await remove();
     },
   };
 }

@@ -1,11 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import {
   developmentCredential,
   hashSecret,
 } from '../../../../apps/api/src/credentials/credential-book.js';
+import { writeCredentials } from './credentials-file.js';
 import { createEnv, startApi, startWorker, untilReady } from './processes.js';
 
 declare module 'vitest' {
@@ -30,9 +28,7 @@ const credentials = [
 
 /** Starts one gateway and one worker for the end-to-end tests that neither stop nor freeze them. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'livegate-e2e-'));
-  const file = join(folder, 'credentials.json');
-  await writeFile(file, JSON.stringify({ credentials }));
+  const { file, remove } = await writeCredentials(credentials);
   const env = createEnv({
     LIVEGATE_CREDENTIALS_FILE: file,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
@@ -42,6 +38,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide('url', api.url);
   return async () => {
     await Promise.all([api.stop(), worker.stop()]);
-    await rm(folder, { recursive: true });
+    await remove();
   };
 }
