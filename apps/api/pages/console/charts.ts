@@ -1,4 +1,4 @@
-import { make } from '../playground/elements.js';
+import { make } from '../elements.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 

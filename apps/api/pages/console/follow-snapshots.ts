@@ -1,4 +1,4 @@
-import { byId } from '../playground/elements.js';
+import { byId } from '../elements.js';
 import type { Snapshot } from '../../src/operator/console/snapshot.js';
 
 /** A browser does not reconnect a stream that was answered with an error, so the page does. */

@@ -1,4 +1,4 @@
-import { byId } from '../playground/elements.js';
+import { byId } from '../elements.js';
 import type { Snapshot } from '../../src/operator/console/snapshot.js';
 import { drawLines, type LineChart } from './charts.js';
 import { followSnapshots } from './follow-snapshots.js';

@@ -1,4 +1,4 @@
-import { byId, make, onClick } from '../playground/elements.js';
+import { byId, make, onClick } from '../elements.js';
 import type { Finding, Snapshot } from '../../src/operator/console/snapshot.js';
 import { formatMs, formatNumber } from './format.js';
 import { showRunbook } from './show-runbook.js';

@@ -1,4 +1,4 @@
-import { byId, make, onClick } from '../playground/elements.js';
+import { byId, make, onClick } from '../elements.js';
 
 /** Where the focus was when the section was opened. */
 let opener: HTMLElement | undefined;

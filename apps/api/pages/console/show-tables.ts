@@ -1,4 +1,4 @@
-import { byId, make } from '../playground/elements.js';
+import { byId, make } from '../elements.js';
 import type { RedisServer, Snapshot, WorkerState } from '../../src/operator/console/snapshot.js';
 import { drawMeter } from './charts.js';
 import { formatBytes, formatNumber, formatShare, formatTime } from './format.js';

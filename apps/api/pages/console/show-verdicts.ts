@@ -1,4 +1,4 @@
-import { byId, make } from '../playground/elements.js';
+import { byId, make } from '../elements.js';
 import type { MixHour, Snapshot, TenantState } from '../../src/operator/console/snapshot.js';
 import { drawBars, drawMeter } from './charts.js';
 import { formatNumber, formatShare, formatTime } from './format.js';

@@ -1,5 +1,5 @@
 import { drawSample, toJpeg } from './draw-sample.js';
-import { byId, onClick } from './elements.js';
+import { byId, onClick } from '../elements.js';
 
 export interface Picked {
   image: Blob;

@@ -1,6 +1,6 @@
 import { type Outline, placeFace, type Point } from '@livegate/core/browser';
 import { drawViews, type Judged } from './draw-views.js';
-import { byId } from './elements.js';
+import { byId } from '../elements.js';
 
 /** Widest and highest canvas, in pixels: enough for the screen, quick to draw. */
 const MAX_SIDE = 1400;

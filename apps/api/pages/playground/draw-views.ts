@@ -1,6 +1,6 @@
 import { type FaceView, type Outline, placeFace, squareAround } from '@livegate/core/browser';
 import type { Quality } from './ask.js';
-import { make } from './elements.js';
+import { make } from '../elements.js';
 
 /** The picture of a face that was scored, and the views that the classifiers had of it. */
 export interface Judged {

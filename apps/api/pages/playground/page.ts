@@ -8,7 +8,7 @@ import {
 } from './ask.js';
 import { chooseImages, type Picked } from './choose-image.js';
 import { createPhotoCanvas } from './draw-photo.js';
-import { byId, make } from './elements.js';
+import { byId, make } from '../elements.js';
 import { addHint, showAnswer, showFailure, showWaiting } from './show-answer.js';
 import { createCodeTabs } from './show-code.js';
 

@@ -1,6 +1,6 @@
 import { qualityHints, qualityLimits } from '@livegate/core/browser';
 import type { Answer, ModelSet, Quality } from './ask.js';
-import { byId, make } from './elements.js';
+import { byId, make } from '../elements.js';
 
 type CutPoints = ModelSet['thresholds'];
 

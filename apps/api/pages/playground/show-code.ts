@@ -1,5 +1,5 @@
 import { type Answer, type Credential, endpoint } from './ask.js';
-import { byId, make, onClick } from './elements.js';
+import { byId, make, onClick } from '../elements.js';
 
 export interface Exchange {
   credential: Credential;
