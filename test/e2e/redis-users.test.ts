@@ -1,9 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createKeys } from '@livegate/core/redis';
+import { createKeys, createRedisCheckQueue } from '@livegate/core/redis';
+import { exampleJob } from '@livegate/testing';
+import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { selfie } from '@livegate/testing/images/photos';
 import { ask, postImage } from '@livegate/testing/product/post-image';
@@ -13,6 +16,7 @@ import {
   type RedisServer,
   startRedisServer,
 } from '@livegate/testing/redis/redis-server';
+import { connectWorker } from '@livegate/testing/redis/sandbox';
 
 const root = new URL('../../', import.meta.url);
 const keys = createKeys('{livegate}');
@@ -112,4 +116,56 @@ describe('the documented Redis user', () => {
       expect(await mayRun('livegate', command)).toMatch(/no permissions/);
     },
   );
+
+  it('keda may count the checks in every state that its triggers name, and read no values', async () => {
+    await addOneInEachState();
+    const keda = new Redis(urlOf('keda'));
+    onTestFinished(() => keda.disconnect());
+    const count = async (list: string) => [list, await keda.eval(COUNT, 1, list)];
+    const counts = await Promise.all((await readTriggers()).map(count));
+    expect(counts).toEqual(
+      ['wait', 'prioritized', 'active', 'delayed'].map((state) => [
+        `{livegate}:liveness:${state}`,
+        1,
+      ]),
+    );
+    await expect(keda.lrange('{livegate}:liveness:wait', 0, 0)).rejects.toThrow(/NOPERM/);
+    await expect(keda.get('{livegate}:image:x')).rejects.toThrow(/NOPERM/);
+  });
 });
+
+/** Equivalent to the script of KEDA's Redis scaler, which counts lists and sorted sets. */
+const COUNT = `
+  local kind = redis.call('TYPE', KEYS[1]).ok
+  return redis.call(kind == 'zset' and 'ZCARD' or 'LLEN', KEYS[1])`;
+
+async function readTriggers(): Promise<string[]> {
+  const file = new URL('k8s/components/autoscaling/worker.yaml', root);
+  const documents = parseAllDocuments(await readFile(file, 'utf8'));
+  const { spec } = documents[0]!.toJS() as {
+    spec: { triggers: { metadata: { listName: string } }[] };
+  };
+  return spec.triggers.map(({ metadata }) => metadata.listName);
+}
+
+async function addOneInEachState(): Promise<void> {
+  const redis = connectWorker('test', urlOf('livegate'));
+  await redis.ping();
+  const queue = createRedisCheckQueue({ redis, keys, resultTtlSeconds: 60 });
+  const worker = new Worker('liveness', null, {
+    connection: redis,
+    prefix: keys.prefix,
+    autorun: false,
+  });
+  for (const id of ['a', 'b', 'c']) await queue.add(id, exampleJob);
+  const failing = await worker.getNextJob('token');
+  await failing!.moveToFailed(new Error('ours'), 'token');
+  await worker.getNextJob('token');
+  // Stalled checks wait without a priority.
+  const unranked = new Queue('liveness', { connection: redis, prefix: keys.prefix });
+  await unranked.add('check', exampleJob);
+  await unranked.close();
+  await worker.close();
+  await queue.close();
+  redis.disconnect();
+}

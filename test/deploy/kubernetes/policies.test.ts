@@ -34,11 +34,11 @@ function soundManifests() {
   const scaling = {
     minReplicaCount: 1,
     cooldownPeriod: 300,
-    triggers: [
-      prometheus('max(livegate_queue_work_seconds)'),
-      prometheus('sum(rate(livegate_engine_busy_time_seconds_total[1m]))'),
-      { type: 'cpu', metricType: 'Utilization', metadata: { value: '70' } },
-    ],
+    advanced: { scalingModifiers: { formula: 'wait + prioritized + active + delayed' } },
+    triggers: ['wait', 'prioritized', 'active', 'delayed'].map((name) => ({
+      name,
+      metadata: { listName: `{livegate}:liveness:${name}` },
+    })),
   };
   const manifests: Manifest[] = [
     manifest('Deployment', { template: { metadata: { labels }, spec: pod } }),
@@ -47,11 +47,6 @@ function soundManifests() {
     manifest('ScaledObject', scaling),
   ];
   return { manifests, pod, container, scaling };
-}
-
-function prometheus(query: string) {
-  const metadata = { query, ignoreNullValues: 'false' };
-  return { type: 'prometheus', metricType: 'Value', metadata };
 }
 
 function manifest(kind: string, spec: object): Manifest {
@@ -88,13 +83,14 @@ test.each<[string, (sound: Sound) => unknown]>([
   ['secrets are created in the cluster', ({ manifests }) => manifests.push(manifest('Secret', {}))],
   ['scales to 0', ({ scaling }) => (scaling.minReplicaCount = 0)],
   ['within a minute', ({ scaling }) => (scaling.cooldownPeriod = 30)],
-  ['does not count the work that waits', ({ scaling }) => scaling.triggers.shift()],
-  ['removes busy workers', ({ scaling }) => scaling.triggers.splice(1, 1)],
-  ['images outside the queue', ({ scaling }) => scaling.triggers.pop()],
-  ['divides what all', ({ scaling }) => (scaling.triggers[0]!.metricType = 'AverageValue')],
+  ['does not count every state', ({ scaling }) => scaling.triggers.pop()],
   [
-    'when Prometheus has no values',
-    ({ scaling }) => Reflect.deleteProperty(scaling.triggers[1]!.metadata, 'ignoreNullValues'),
+    'does not add up every state',
+    ({ scaling }) => (scaling.advanced.scalingModifiers.formula = 'wait + active'),
+  ],
+  [
+    'counts another list',
+    ({ scaling }) => (scaling.triggers[0]!.metadata.listName = '{livegate}:liveness:active'),
   ],
 ])('checkPolicies reports once: "%s"', (problem, spoil) => {
   const sound = soundManifests();

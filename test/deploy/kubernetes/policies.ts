@@ -86,31 +86,21 @@ function refuseSecret({ metadata }: Manifest): string {
   return `Secret ${metadata.name}: secrets are created in the cluster and only referenced here`;
 }
 
-interface Trigger {
-  type: string;
-  name?: string;
-  metricType?: string;
-  metadata: { query?: string; ignoreNullValues?: string };
-}
+const STATES = ['wait', 'prioritized', 'active', 'delayed'];
 
 function checkScaling(scaled: Manifest): string[] {
-  const { minReplicaCount, cooldownPeriod } = scaled.spec;
-  const triggers: Trigger[] = scaled.spec.triggers;
-  const queried = triggers.filter(({ type }) => type === 'prometheus');
-  const reads = (metric: string) =>
-    queried.some(({ metadata }) => metadata.query?.includes(metric));
+  const { triggers, minReplicaCount, cooldownPeriod, advanced } = scaled.spec;
+  const names: string[] = triggers.map(({ name }: { name: string }) => name);
+  const counted = new Set(names);
+  const formula: string = advanced?.scalingModifiers?.formula ?? '';
+  const terms = new Set(formula.split('+').map((term) => term.trim()));
+  const lists: string[] = triggers.map(
+    ({ metadata }: { metadata: { listName: string } }) => metadata.listName,
+  );
   return complain(scaled, [
-    [reads('livegate_queue_work_seconds'), 'does not count the work that waits'],
-    [reads('livegate_engine_busy_time_seconds_total'), 'removes busy workers that keep up'],
-    [triggers.some(({ type }) => type === 'cpu'), 'does not see images outside the queue'],
-    [
-      queried.every(({ metricType }) => metricType === 'Value'),
-      'divides what all workers have in common by their number',
-    ],
-    [
-      queried.every(({ metadata }) => metadata.ignoreNullValues === 'false'),
-      'removes workers when Prometheus has no values',
-    ],
+    [STATES.every((state) => counted.has(state)), 'does not count every state of the queue'],
+    [STATES.every((state) => terms.has(state)), 'does not add up every state of the queue'],
+    [lists.every((list, i) => list.endsWith(`:${names[i]}`)), 'counts another list than it says'],
     [minReplicaCount >= 1, 'scales to 0: a cold start takes longer than callers wait'],
     [cooldownPeriod >= 60, 'scales down within a minute'],
   ]);
