@@ -152,6 +152,7 @@ describe('gateways', () => {
       version: 1,
       tenant: 'development',
       replyTo: expect.any(String),
+      isCallersOnly: true,
       imageBytes: expect.any(Number),
       work: expect.any(Number),
       ms: expect.any(Number),

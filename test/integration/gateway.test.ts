@@ -47,6 +47,7 @@ describe('an answered check', () => {
       ms: 16,
       baseUrl: url,
       replyTo: 'gateway',
+      isCallersOnly: true,
       imageBytes: jpeg.length,
     });
   });
