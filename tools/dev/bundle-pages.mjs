@@ -1,6 +1,6 @@
 // Bundles the browser code of the gateway's pages into apps/api/dist/public. Plain JavaScript, because
 // the bootstrap runs it right after the TypeScript build.
-import { cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -19,14 +19,30 @@ const options = {
 
 /** The component, and each folder of apps/api/pages: page.html, page.css and page.ts. */
 export async function bundlePages() {
-  await rm(target, { recursive: true, force: true });
-  await mkdir(target, { recursive: true });
-  // The console shows the runbook's sections beside what it finds.
-  const runbook = cp('docs/how-to/runbook.md', join(target, 'runbook.md'));
-  await Promise.all([bundleComponent(), bundleFolders(), runbook]);
+  const folder = await mkdtemp('apps/api/dist/new-pages-');
+  try {
+    const [pages, module] = [join(folder, 'pages'), join(folder, 'module')];
+    // The console shows the runbook's sections beside what it finds.
+    const runbook = cp('docs/how-to/runbook.md', join(pages, 'runbook.md'));
+    await Promise.all([bundleComponent(module), bundleFolders(pages), runbook]);
+    await cp(module, pages, { recursive: true });
+    await replaceFiles(target, pages);
+    await replaceFiles(join(component, 'dist'), module);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
-async function bundleFolders() {
+/** One after another and by renaming, because a gateway that is starting may read them now. */
+async function replaceFiles(old, replacement) {
+  await mkdir(old, { recursive: true });
+  const names = await readdir(replacement);
+  for (const name of names) await rename(join(replacement, name), join(old, name));
+  const stale = (await readdir(old)).filter((name) => !names.includes(name));
+  for (const name of stale) await rm(join(old, name), { recursive: true, force: true });
+}
+
+async function bundleFolders(folder) {
   const entries = await readdir(source, { withFileTypes: true });
   const pages = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   await build({
@@ -35,35 +51,32 @@ async function bundleFolders() {
       { in: join(source, name, 'page.ts'), out: name },
       { in: join(source, name, 'page.css'), out: name },
     ]),
-    outdir: target,
+    outdir: folder,
     // Safari 15.4 and Chrome 94 of 2021-2022: older phones lack what the pages need.
     target: ['es2022', 'chrome94', 'firefox94', 'safari15.4'],
   });
   await Promise.all(
-    pages.map((name) => cp(join(source, name, 'page.html'), join(target, `${name}.html`))),
+    pages.map((name) => cp(join(source, name, 'page.html'), join(folder, `${name}.html`))),
   );
 }
 
 /** `<livegate-capture>` as one module with its styles, and beside it what it loads only if needed. */
-async function bundleComponent() {
-  const output = join(component, 'dist');
+async function bundleComponent(folder) {
   const model = createRequire(import.meta.url)
     .resolve('@vladmandic/face-api/package.json')
     .replace('package.json', 'model/tiny_face_detector_model');
-  await rm(output, { recursive: true, force: true });
   await build({
     ...options,
     entryPoints: [join(component, 'src/livegate-capture.ts')],
-    outdir: output,
+    outdir: folder,
     loader: { '.css': 'text' },
     target: ['es2021', 'chrome100', 'firefox100', 'safari15.4'],
   });
   await Promise.all([
-    cp(`${model}-weights_manifest.json`, join(output, 'tiny-face.json')),
-    cp(`${model}.bin`, join(output, 'tiny-face.bin')),
-    cp(join(component, 'src/screen/livegate-capture.css'), join(output, 'livegate-capture.css')),
-    cp(join(component, 'texts/en.json'), join(output, 'texts-en.json')),
-    cp(join(component, 'texts/id.json'), join(output, 'texts-id.json')),
+    cp(`${model}-weights_manifest.json`, join(folder, 'tiny-face.json')),
+    cp(`${model}.bin`, join(folder, 'tiny-face.bin')),
+    cp(join(component, 'src/screen/livegate-capture.css'), join(folder, 'livegate-capture.css')),
+    cp(join(component, 'texts/en.json'), join(folder, 'texts-en.json')),
+    cp(join(component, 'texts/id.json'), join(folder, 'texts-id.json')),
   ]);
-  await cp(output, target, { recursive: true });
 }
