@@ -103,9 +103,10 @@ export function startProgram({ command, isWatched, ...options }: Program): AppPr
   const log: Record<string, unknown>[] = [];
   const lines = createInterface({ input: child.stdout! });
   lines.on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
-  const ended = once(child, 'exit').then(() =>
-    Promise.reject(new Error(`${command.join(' ')} ended`)),
-  );
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    const last = JSON.stringify(log.at(-1));
+    throw new Error(`${command.join(' ')} ended with ${code ?? signal}, its last line: ${last}`);
+  });
   // It ends with most tests, when nobody waits for a line.
   ended.catch(() => undefined);
   return { child, log, logged, stop };
