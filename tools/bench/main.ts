@@ -17,7 +17,7 @@ import { measureStages } from './parts/stages.js';
 import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
 import { measureOverhead } from './parts/overhead.js';
-import { measureOverload } from './parts/overload.js';
+import { measureFairness, measureOverload } from './parts/overload.js';
 import { measureSwap } from './parts/swap.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
@@ -51,6 +51,7 @@ const parts: Record<string, Part> = {
   python: measurePython,
   encryption: measureEncryption,
   overload: measureOverload,
+  fairness: measureFairness,
 };
 
 const { values: options, positionals } = parseArgs({

@@ -6,7 +6,7 @@ import { developmentCredential } from '@livegate/api/credentials/credential-book
 import { findFreePort } from '../../dev/ports.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
-import { type MoveWorker, withOwnCores } from '../own-cores.js';
+import { withOwnCores } from '../own-cores.js';
 import { type Answer, latencies, type OpenLoad, p99, sendOpenLoad } from '../open-load.js';
 import {
   credentials,
@@ -43,32 +43,55 @@ interface Target {
 
 /**
  * Measures overload, at five times the load that the product carries: how many checks are answered
- * before their callers give up, how fast others are refused, and what one tenant's flood does to
- * another. `--seconds 30` loads for two minutes each. The worker has cores of its own: what refusing
- * costs the gateway, and sending costs the callers, is not taken from its engines.
+ * before their callers give up, and how fast others are refused. `--seconds 30` loads for two minutes
+ * each. The worker has cores of its own: what refusing costs the gateway, and sending costs the
+ * callers, is not taken from its engines.
  */
 export const measureOverload: Part = (bench, say) =>
-  withOwnCores(bench, (halved, moveWorker) => measureOverloads(halved, { moveWorker, say }));
-
-async function measureOverloads(
-  bench: Bench,
-  { moveWorker, say }: Pick<Measured, 'moveWorker' | 'say'>,
-): Promise<Figure[]> {
-  const photo = bench.photos.sizes.find(({ name }) => name === 'photo 12 MP')!.jpeg;
-  const selfies = { name: 'selfies', image: bench.photos.selfie };
-  const target = await start(bench);
-  moveWorker(target.product.worker);
-  const measured: Measured = { target, kind: selfies, moveWorker, say };
-  const figures: Figure[] = [];
-  try {
+  withTarget(bench, {}, async (halved, target) => {
+    const photo = bench.photos.sizes.find(({ name }) => name === 'photo 12 MP')!.jpeg;
+    const selfies = { name: 'selfies', image: bench.photos.selfie };
+    const figures: Figure[] = [];
     for (const kind of [selfies, { name: 'photos of 12 MP', image: photo }]) {
-      figures.push(...(await measureKind(bench, { ...measured, kind })));
+      figures.push(...(await measureKind(halved, { target, kind, say })));
     }
-    figures.push(...(await measureFairness(bench, { ...measured, engines: 'one engine' })));
-  } finally {
-    await target.stop();
-  }
-  return [...figures, ...(await measureFairnessOfEight(bench, measured))];
+    return figures;
+  });
+
+/**
+ * An arriving check waits until an engine is free, so with k busy engines its p95 cannot be below
+ * 1 + (1 - .05^(1/k)) times that of an idle worker: 1.95 with one, 1.31 with eight. The aim is
+ * judged with eight fake engines of 150 ms, which keep the rate within what one gateway carries.
+ */
+const FAKE_ENGINES = ['tools/dist/bench/programs/double-worker.js', '1', '0', '150', '8'];
+
+/** Measures what a flood of one tenant does to the checks of another. */
+export const measureFairness: Part = async (bench, say) => {
+  const kind = { name: 'selfies', image: bench.photos.selfie };
+  const ofOne = await withTarget(bench, {}, (halved, target) =>
+    compareTenants(halved, { target, kind, say, engines: 'one engine' }),
+  );
+  const ofEight = await withTarget(bench, { worker: FAKE_ENGINES }, (halved, target) => {
+    const judged = { engines: 'eight fake engines', p95Aim: { atMost: 1.5 } };
+    return compareTenants(halved, { target, kind, say, ...judged });
+  });
+  return [...ofOne, ...ofEight];
+};
+
+function withTarget(
+  bench: Bench,
+  options: ProductOptions,
+  measure: (halved: Bench, target: Target) => Promise<Figure[]>,
+): Promise<Figure[]> {
+  return withOwnCores(bench, async (halved, moveWorker) => {
+    const target = await start(halved, options);
+    moveWorker(target.product.worker);
+    try {
+      return await measure(halved, target);
+    } finally {
+      await target.stop();
+    }
+  });
 }
 
 async function start(bench: Bench, options: ProductOptions = {}): Promise<Target> {
@@ -103,7 +126,6 @@ async function start(bench: Bench, options: ProductOptions = {}): Promise<Target
 interface Measured {
   target: Target;
   kind: { name: string; image: Buffer };
-  moveWorker: MoveWorker;
   say: (line: string) => void;
 }
 
@@ -171,29 +193,7 @@ async function measureRecovery({ url }: Target, image: Buffer): Promise<number> 
   }
 }
 
-/**
- * An arriving check waits until an engine is free, so with k busy engines its p95 cannot be below
- * 1 + (1 - .05^(1/k)) times that of an idle worker: 1.95 with one, 1.31 with eight. The aim is
- * judged with eight fake engines of 150 ms, which keep the rate within what one gateway carries.
- */
-const FAKE_ENGINES = ['tools/dist/bench/programs/double-worker.js', '1', '0', '150', '8'];
-
-async function measureFairnessOfEight(bench: Bench, measured: Measured): Promise<Figure[]> {
-  const target = await start(bench, { worker: FAKE_ENGINES });
-  measured.moveWorker(target.product.worker);
-  try {
-    return await measureFairness(bench, {
-      ...measured,
-      target,
-      engines: 'eight fake engines',
-      p95Aim: { atMost: 1.5 },
-    });
-  } finally {
-    await target.stop();
-  }
-}
-
-async function measureFairness(
+async function compareTenants(
   bench: Bench,
   measured: Measured & { engines: string; p95Aim?: Figure['aim'] },
 ): Promise<Figure[]> {
