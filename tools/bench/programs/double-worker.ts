@@ -57,9 +57,9 @@ function createDouble(): ImageScheduler {
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    async assess(image, { beforeBatch } = {}) {
+    async assess(image, { rank, beforeBatch } = {}) {
       await beforeBatch?.();
-      return batcher.submit(image);
+      return batcher.submit(image, rank);
     },
     large: { megabytesOf: () => 0, maxMegabytes: 1 },
     shadow: { offer: () => undefined, ended: () => undefined },
