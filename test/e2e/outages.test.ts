@@ -80,9 +80,12 @@ describe('workers', () => {
   });
 
   it('a stopping worker finishes the checks it has taken and leaves the others queued', async () => {
-    const { env, api, worker, countActive } = await startProduct();
+    const { env, api, worker, queue, countActive } = await startProduct();
     const photo = await selfie();
+    worker.child.kill('SIGSTOP');
     const answers = Array.from({ length: 8 }, () => postImage(api.url, photo));
+    await expect.poll(() => queue.countWaiting(), eventually).toBe(8);
+    worker.child.kill('SIGCONT');
     await expect.poll(countActive, eventually).toBeGreaterThan(0);
     expect(await worker.stop('SIGTERM')).toBe(0);
     // Runs the checks that the first worker had not taken.
