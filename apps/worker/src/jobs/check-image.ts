@@ -52,7 +52,7 @@ export interface CheckImageDeps {
   audit: Pick<Audit, 'record'>;
 }
 
-/** The check cannot run now. It is requeued, which is no attempt: the check has not failed. */
+/** The check cannot run now. It is requeued, and the attempt does not count: it has not failed. */
 export class CheckPostponed extends Error {}
 
 /** No slot for a large image is free, or another tenant is next. */

@@ -34,7 +34,8 @@ export interface RolloutFollower {
 /**
  * Swaps the models of a running worker when its models folder changes. A changed rollout file
  * replaces the rollout, also the part from the environment; without the file, the environment
- * decides again. An unchanged file may still name models that have changed. `use` resolves to whether it has swapped the models.
+ * decides again. An unchanged file may still name models that have changed. `use` resolves to
+ * whether it has swapped the models.
  */
 export function followRollout(
   { modelsDir, settings, file, log, watchMs = WATCH_MS }: FollowOptions,

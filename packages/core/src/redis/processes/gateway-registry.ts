@@ -1,5 +1,5 @@
 import type { GatewayRegistry } from '../../ports.js';
-import { reachRedis, type Redis } from '../connection/connect.js';
+import { defineScript, reachRedis, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
 /** A gateway renews its registration every 0.4 s. Longer than a failed poll or two. */
@@ -29,9 +29,7 @@ export function createRedisGatewayRegistry(
         keys.gateway(waiter),
         keys.webhookEndpoints(tenant),
       ]);
-      const states = await reachRedis(() =>
-        redis.eval(FIND_ABANDONED, used.length, ...used, awayMs),
-      );
+      const states = await reachRedis(() => findAbandoned(redis, used, [awayMs]));
       return (states as number[]).map((state) => ABANDONED[state]);
     },
   };
@@ -39,7 +37,7 @@ export function createRedisGatewayRegistry(
 
 const ABANDONED = [undefined, 'away', 'gone'] as const;
 
-const FIND_ABANDONED = `
+const findAbandoned = defineScript(`
   local states = {}
   for i = 1, #KEYS, 2 do
     local left, state = redis.call('PTTL', KEYS[i]), 0
@@ -51,4 +49,4 @@ const FIND_ABANDONED = `
     if state > 0 and redis.call('EXISTS', KEYS[i + 1]) == 1 then state = 0 end
     table.insert(states, state)
   end
-  return states`;
+  return states`);
