@@ -42,7 +42,12 @@ afterAll(() => Promise.all([redis.remove(), imageRedis.remove()]));
 
 /** A gateway, and the registration of a worker that does not exist. */
 async function startGateway(overrides: Env = {}) {
-  const env = createEnv({ REDIS_URL: redis.url, BLOB_REDIS_URL: imageRedis.url, ...overrides });
+  const env = createEnv({
+    REDIS_URL: redis.url,
+    BLOB_REDIS_URL: imageRedis.url,
+    LIVEGATE_REDIS_TIMEOUT_MS: '500',
+    ...overrides,
+  });
   const api = await startApi(env);
   onTestFinished(async () => void (await api.stop('SIGKILL')));
   const client = connectForBackground({ url: redis.url, name: 'test' }, pino({ level: 'silent' }));

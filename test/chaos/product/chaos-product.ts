@@ -66,6 +66,7 @@ export async function startChaosProduct(redis: ChaosRedis, history: () => Histor
     LIVEGATE_CREDENTIALS_FILE: file,
     LIVEGATE_MODELS_DIR: models.modelsDir,
     LIVEGATE_WAIT_LIMIT_MS: `${WAIT_LIMIT_MS}`,
+    LIVEGATE_REDIS_TIMEOUT_MS: '500',
     LIVEGATE_IMAGE_TTL_SECONDS: `${IMAGE_TTL_SECONDS}`,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
     OTEL_METRICS_EXPORTER: 'prometheus',

@@ -1,6 +1,8 @@
 export interface Answer {
   status: number;
   requestId: string;
+  /** In seconds; 0 if the answer names no time. */
+  retryAfter: number;
   body: {
     status: string;
     result: { spoof_percentage: number; status: string };
@@ -31,6 +33,7 @@ export async function postImage(
   return {
     status: response.status,
     requestId: response.headers.get('request-id') ?? '',
+    retryAfter: Number(response.headers.get('retry-after')),
     body: (await response.json()) as Answer['body'],
   };
 }

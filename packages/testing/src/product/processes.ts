@@ -43,6 +43,8 @@ export function createEnv(overrides: Env = {}): Env {
     LIVEGATE_ENGINES: '1',
     LIVEGATE_INTRA_OP_THREADS: '1',
     LIVEGATE_MAX_BATCH: '2',
+    // On cores that other tests use, a poll of a healthy Redis may take longer than the default allows.
+    LIVEGATE_REDIS_TIMEOUT_MS: '2000',
     // Only rolling-restart.test.ts has a load balancer to wait for.
     LIVEGATE_DRAIN_MS: '0',
     ...overrides,
