@@ -7,7 +7,7 @@ export function findFaults(fuzzCase: FuzzCase, { answers, rest, end }: Exchanged
   return [
     ...(end === 'hung' ? ['no answer and no end of the connection'] : []),
     ...(fuzzCase.isWhole && answers.length === 0 ? ['a complete request got no answer'] : []),
-    ...(rest.length > 0 && !fuzzCase.isHead ? [`bytes that are no answer: ${show(rest)}`] : []),
+    ...(rest.length > 0 && !fuzzCase.isHead ? [`bytes that are not an answer: ${show(rest)}`] : []),
     ...answers.flatMap((answer) => findAnswerFaults(fuzzCase, answer)),
   ];
 }

@@ -88,7 +88,7 @@ describe('the CSV form', () => {
       source: 's, 1',
       groups: { framing: 'photo' },
     });
-    expect(notes).toEqual(['my.csv: width with over 24 values are no groups']);
+    expect(notes).toEqual(['my.csv: width with over 24 values are not groups']);
   });
 
   it('names the line of a wrong label, and the column that is missing', async () => {

@@ -181,8 +181,8 @@ export function planRetry({ failures, retryAfterMs = 0 }: FailedAttempt, random:
 export type Judgement = 'accepted' | 'gone' | 'retry';
 
 /**
- * Only 2xx is success. A redirect is not followed: it could lead to a forbidden address. Without a
- * status code there was no answer.
+ * Only 2xx is success. A redirect is not followed: it could lead to a forbidden address. The status
+ * code is absent if the receiver did not answer.
  */
 export function judgeStatus(statusCode = 0): Judgement {
   if (statusCode >= 200 && statusCode < 300) return 'accepted';

@@ -245,7 +245,7 @@ describe('the decode cost:', () => {
       { samples: 48 * (1 + 8 * 64), heldBytes: 48 * (1 + 8 * 64) },
     ],
     [
-      'bytes between the segments are no scans',
+      'bytes between the segments are not scans',
       jpeg(frameOf({ code: baseline }), scan, Buffer.from('00da0002', 'hex')),
       { samples: 64 * 48, heldBytes: 0 },
     ],
