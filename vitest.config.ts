@@ -4,6 +4,12 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/**
+ * The faults of chaos mostly wait for a recovery, and meanwhile deploy builds the images. With the other
+ * tests, both would disturb them.
+ */
+const afterAllOthers = { sequence: { groupOrder: 1 }, maxWorkers: 2 };
+
 export default defineConfig({
   resolve: {
     alias: {
@@ -64,9 +70,7 @@ export default defineConfig({
         test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
-          // Faults of a few seconds each, one after another and after all other tests.
-          sequence: { groupOrder: 2 },
-          maxWorkers: 1,
+          ...afterAllOthers,
           testTimeout: 120_000,
         },
       },
@@ -75,9 +79,7 @@ export default defineConfig({
         test: {
           name: 'deploy',
           include: ['test/deploy/**/*.test.ts'],
-          // Its minute of building would disturb the tests of the first group.
-          sequence: { groupOrder: 1 },
-          maxWorkers: 1,
+          ...afterAllOthers,
           testTimeout: 60_000,
         },
       },
