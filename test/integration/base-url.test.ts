@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createBoardPage } from '../../apps/api/src/operator/queue-board.js';
-import { defaultAuth, startGateway } from '@livegate/testing/gateway/gateway';
+import { defaultAuth } from '@livegate/testing/gateway/caller';
+import { startGateway } from '@livegate/testing/gateway/gateway';
 import { sendRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 

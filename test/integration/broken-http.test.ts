@@ -5,7 +5,8 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MAX_UNANSWERED } from '../../apps/api/src/http/http-server.js';
 import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
-import { formOf, path, post, startGateway } from '@livegate/testing/gateway/gateway';
+import { formOf, path, post } from '@livegate/testing/gateway/caller';
+import { startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw, head, type RawAnswer, sendRaw } from '@livegate/testing/gateway/raw-http';
 
 let jpeg: Buffer;

@@ -6,15 +6,8 @@ import {
   hashSecret,
 } from '../../apps/api/src/credentials/credential-book.js';
 import { errorBody, uuidV7 } from '@livegate/testing/gateway/error-body';
-import {
-  type Body,
-  defaultAuth,
-  formOf,
-  type GatewayTestOptions,
-  path,
-  post,
-  startGateway,
-} from '@livegate/testing/gateway/gateway';
+import { type Body, defaultAuth, formOf, path, post } from '@livegate/testing/gateway/caller';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 

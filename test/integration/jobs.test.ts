@@ -5,7 +5,8 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
-import { defaultAuth, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
+import { defaultAuth, formOf, post } from '@livegate/testing/gateway/caller';
+import { startGateway } from '@livegate/testing/gateway/gateway';
 
 const respondAsync = { Prefer: 'respond-async' };
 const other = { ...developmentCredential, tenant: 'other', username: 'other' };

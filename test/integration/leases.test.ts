@@ -2,14 +2,8 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLeases } from '@livegate/core/domain';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  defaultAuth,
-  formOf,
-  type GatewayTestOptions,
-  path,
-  post,
-  startGateway,
-} from '@livegate/testing/gateway/gateway';
+import { defaultAuth, formOf, path, post } from '@livegate/testing/gateway/caller';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw, head } from '@livegate/testing/gateway/raw-http';
 import {
   type ReceivedMessage,

@@ -7,13 +7,8 @@ import { LogLevel, setLogLevel, Vision } from '@glair/vision';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
-import {
-  defaultAuth,
-  formOf,
-  type GatewayTestOptions,
-  post,
-  startGateway,
-} from '@livegate/testing/gateway/gateway';
+import { defaultAuth, formOf, post } from '@livegate/testing/gateway/caller';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg } = await greySquare();

@@ -8,13 +8,8 @@ import {
 } from '../../apps/api/src/credentials/credential-book.js';
 import { openQueueBoard } from '../../apps/api/src/operator/queue-board.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
-import {
-  defaultAuth,
-  formOf,
-  type GatewayTestOptions,
-  path as checkPath,
-  startGateway,
-} from '@livegate/testing/gateway/gateway';
+import { defaultAuth, formOf, path as checkPath } from '@livegate/testing/gateway/caller';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 import { listRoutes, type Route } from '@livegate/testing/gateway/list-routes';
 import { greySquare } from '@livegate/testing/images/photos';
 import { openSandbox } from '@livegate/testing/redis/sandbox';

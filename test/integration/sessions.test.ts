@@ -8,11 +8,8 @@ import {
 } from '@livegate/core/domain';
 import { exampleEndpoint, exampleResult } from '@livegate/testing';
 import { errorBody } from '@livegate/testing/gateway/error-body';
-import {
-  defaultAuth,
-  type GatewayTestOptions,
-  startGateway,
-} from '@livegate/testing/gateway/gateway';
+import { defaultAuth } from '@livegate/testing/gateway/caller';
+import { type GatewayTestOptions, startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 import { describe, expect, it } from 'vitest';

@@ -8,7 +8,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { developmentCredential } from '../../apps/api/src/credentials/credential-book.js';
 import { createReadUpload } from '../../apps/api/src/http/upload/read-upload.js';
 import { errorBody } from '@livegate/testing/gateway/error-body';
-import { type Body, formOf, post, startGateway } from '@livegate/testing/gateway/gateway';
+import { type Body, formOf, post } from '@livegate/testing/gateway/caller';
+import { startGateway } from '@livegate/testing/gateway/gateway';
 import { connectRaw, head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { greySquare } from '@livegate/testing/images/photos';
 

@@ -1,4 +1,4 @@
-import { defaultAuth } from '@livegate/testing/gateway/gateway';
+import { defaultAuth } from '@livegate/testing/gateway/caller';
 import {
   type DocumentedOperation,
   listOperations,

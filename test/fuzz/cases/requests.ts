@@ -1,4 +1,4 @@
-import { defaultAuth, path } from '@livegate/testing/gateway/gateway';
+import { defaultAuth, path } from '@livegate/testing/gateway/caller';
 import * as fc from 'fast-check';
 import type { Exchange } from '../wire.js';
 

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
-import { describeWebhookQueue, describeWebhookStore } from '../contracts/webhook-contracts.js';
+import { describeWebhookQueue } from '../contracts/webhook-queue-contract.js';
+import { describeWebhookStore } from '../contracts/webhook-store-contract.js';
 import { createFakeWebhookQueue, createFakeWebhookStore } from './webhook-fakes.js';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { defaultAuth, path } from './gateway.js';
+import { defaultAuth, path } from './caller.js';
 
 export interface RawAnswer {
   status: number;

@@ -21,7 +21,7 @@ import { parseAddressRanges } from '../../../../apps/api/src/webhooks/address-gu
 import type { WebhookRoutesDeps } from '../../../../apps/api/src/webhooks/delivery-routes.js';
 import { openWebhooks } from '../../../../apps/api/src/webhooks/open-webhooks.js';
 import { connectWorker, openSandbox } from '../redis/sandbox.js';
-import { defaultAuth } from './gateway.js';
+import { defaultAuth } from './caller.js';
 
 /** The development credential, another tenant's, and one without permission to manage webhooks. */
 const credentials: Credential[] = [
