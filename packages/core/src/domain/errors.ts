@@ -112,7 +112,7 @@ export interface Refusal {
 }
 
 /**
- * A refusal as text for a job's `failedReason`: the code, then its own message on a second line.
+ * A refusal as text for a job's `failedReason`: the code, then its own message from the second line on.
  */
 export function writeRefusal({ code, publicMessage }: LivegateError): string {
   return publicMessage === errorMessages[code] ? code : `${code}\n${publicMessage}`;
@@ -120,9 +120,9 @@ export function writeRefusal({ code, publicMessage }: LivegateError): string {
 
 /** Reads what `writeRefusal` wrote. Any other text becomes `internal_error` and is not shown. */
 export function readRefusal(text: string): Refusal {
-  const [error, message] = text.split('\n', 2);
+  const [error, ...lines] = text.split('\n');
   if (!isErrorCode(error)) return { error: 'internal_error' };
-  return message === undefined ? { error } : { error, message };
+  return lines.length === 0 ? { error } : { error, message: lines.join('\n') };
 }
 
 /** Whether the text is an error code. */
