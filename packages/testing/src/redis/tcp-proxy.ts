@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -28,7 +28,7 @@ export async function createTcpProxy(targetPort: number): Promise<TcpProxy> {
   let fault: LinkFault | undefined;
   /** Sockets whose bytes reach nobody any more. */
   const silent = new WeakSet<Socket>();
-  let healing = new AbortController();
+  let healing = createHealing();
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     keep(client);
@@ -59,7 +59,7 @@ export async function createTcpProxy(targetPort: number): Promise<TcpProxy> {
     heal() {
       fault = undefined;
       healing.abort();
-      healing = new AbortController();
+      healing = createHealing();
     },
     close() {
       server.close();
@@ -93,4 +93,11 @@ export async function createTcpProxy(targetPort: number): Promise<TcpProxy> {
     from.on('end', () => then(() => to.end()));
     from.on('close', () => then(() => to.destroy()));
   }
+}
+
+/** Each socket with bytes on their way listens until they have their time. */
+function createHealing(): AbortController {
+  const healing = new AbortController();
+  setMaxListeners(0, healing.signal);
+  return healing;
 }
