@@ -365,6 +365,9 @@ function createManualWorker({ keys }: Sandbox) {
       await taken?.moveToFailed(new Error('a fault of ours'), 'token', false);
       await taken?.promote();
     },
+    async delay() {
+      await taken?.moveToDelayed(Date.now() + 60_000, 'token');
+    },
     async finish(_id: string, outcome: CheckOutcome) {
       if ('result' in outcome)
         await taken?.moveToCompleted(writeResult(outcome.result), 'token', false);

@@ -132,6 +132,23 @@ describe('admission', () => {
     });
   });
 
+  it('counts large images that workers have delayed, for their own tenant', async () => {
+    const { admission, queue } = await watch(1000);
+    for (const id of ['large1', 'large2', 'large3', 'large4']) {
+      await queue.add(id, { ...exampleJob, tenant: 'acme', ms: 1500 });
+      queue.begin(id);
+      queue.delay(id);
+    }
+    for (let i = 0; i < 100; i++) {
+      await queue.add(`small${i}`, { ...exampleJob, tenant: 'other', ms: 100 });
+      queue.begin(`small${i}`);
+    }
+    await queue.add('next', { ...exampleJob, tenant: 'other', ms: 100 });
+    await nextPoll();
+    expect(() => admission.admit(awaited)).toThrow(overloaded);
+    expect(() => admission.admit(ofThird!)).not.toThrow();
+  });
+
   it('uses the speeds that the workers have registered', async () => {
     const { admission, queue, registry } = await watch(1000);
     await registry.register({ ...exampleWorker, workPerSecond: 2000 });

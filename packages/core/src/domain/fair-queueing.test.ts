@@ -15,6 +15,7 @@ import {
   totalQueuedMs,
   waitBefore,
   withCheck,
+  withDelayed,
 } from './fair-queueing.js';
 
 interface Queued extends QueuedCheck {
@@ -231,4 +232,19 @@ test('flows are forgotten once the queue is empty and its time has passed', () =
   const soon = advanceClock(state, { elapsedMs: 20, untaggedMs: 0 });
   expect(queuedMs(soon, 'awaited:a')).toBe(30);
   expect(advanceClock(soon, { elapsedMs: 30, untaggedMs: 0 })).toEqual(noFlows);
+});
+
+test('a delayed check is counted for its own flow by the part of its time that the head has passed', () => {
+  const other = { tag: 900, weight: 2 };
+  const state = { clock: 500, head: 1000, untaggedMs: 0, flows: new Map([['awaited:b', other]]) };
+  const delayed = { ...checkOf('a', 400, 2), tag: 800 };
+  const passed = withDelayed(state, [delayed, delayed]);
+  expect(queuedMs(passed, 'awaited:a')).toBe(800);
+  expect(waitBefore(passed, checkOf('c', 1))).toBe(0);
+  expect(passed.flows.get('awaited:b')).toEqual(other);
+  expect(queuedMs(withDelayed(state, [{ ...delayed, tag: 1050 }]), 'awaited:a')).toBe(300);
+  // Its time is a part of what its flow has queued.
+  expect(withDelayed(state, [{ ...delayed, tag: 1200 }])).toEqual(state);
+  const queued = withCheck(state, checkOf('a', 100));
+  expect(queuedMs(withDelayed(queued, [delayed]), 'awaited:a')).toBe(400);
 });

@@ -129,6 +129,27 @@ export function withCheck(state: Flows, check: QueuedCheck): Flows {
   return { ...state, flows };
 }
 
+/** A check that waits outside of the queue, such as a large image for a slot in a worker. */
+export interface DelayedCheck extends QueuedCheck {
+  /** The tag that it keeps. */
+  tag: number;
+}
+
+/**
+ * The queue with checks that wait outside of it: the head may have passed their tags, but they run
+ * before the next check of their flow.
+ */
+export function withDelayed(state: Flows, delayed: readonly DelayedCheck[]): Flows {
+  const flows = new Map(state.flows);
+  for (const { flow, weight, ms, tag } of delayed) {
+    const length = ms / weight;
+    const passed = Math.min(length, state.head - (tag - length));
+    const last = Math.max(state.head, flows.get(flow)?.tag ?? 0);
+    if (passed > 0) flows.set(flow, { tag: last + passed, weight });
+  }
+  return { ...state, flows };
+}
+
 /** The flows as they were when the last check got its tag. */
 export interface StoredFlows {
   clock: number;

@@ -30,6 +30,7 @@ export {
   writeRefusal,
 } from './errors.js';
 export {
+  type DelayedCheck,
   type Flow,
   type Flows,
   flowName,
@@ -45,6 +46,7 @@ export {
   totalQueuedMs,
   waitBefore,
   withCheck,
+  withDelayed,
   advanceClock,
 } from './fair-queueing.js';
 export { TYPICAL_WORK, WORK_OF_ENGINE_SECOND, workOf, workOfBody } from './image/check-work.js';

@@ -10,6 +10,8 @@ export interface WorkableQueue extends CheckQueue, Cancellations {
   begin(id: string): Promise<void> | void;
   /** Ends an attempt by a fault of ours; the next attempt may start at once. */
   retry(id: string): Promise<void> | void;
+  /** Requeues the check that was taken last, with a delay. */
+  delay(id: string): Promise<void> | void;
   finish(id: string, outcome: CheckOutcome): Promise<void> | void;
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { queuedMs } from '@livegate/core/domain';
+import { queuedMs, waitBefore } from '@livegate/core/domain';
 import { describe, expect, it } from 'vitest';
 import { exampleAsyncJob, exampleJob } from '../examples.js';
 import { type CreatePort, openPort } from './open-port.js';
@@ -98,6 +98,21 @@ export function describeQueueOrder(create: CreatePort<WorkableQueue>): void {
       expect(queuedMs(queued, 'awaited:a')).toBeCloseTo(900, -2);
       for (let i = 0; i < 5; i++) await queue.takeNext();
       expect(queuedMs(await queue.readFlows(), 'awaited:a')).toBeCloseTo(400, -2);
+    });
+
+    it('counts the time of a check that a worker has delayed, for its own tenant alone', async () => {
+      const queue = await openPort(create);
+      await queue.add('large', ofTenant('a', 2000));
+      await queue.begin('large');
+      await queue.delay('large');
+      const alone = await queue.readFlows();
+      expect(waitBefore(alone, { flow: 'awaited:a' })).toBeCloseTo(2000, -2);
+      for (let i = 0; i < 40; i++) await queue.add(`b${i}`, ofTenant('b'));
+      for (let i = 0; i < 30; i++) await queue.takeNext();
+      const beside = await queue.readFlows();
+      expect(queuedMs(beside, 'awaited:a')).toBeCloseTo(2000, -2);
+      expect(waitBefore(beside, { flow: 'awaited:c' })).toBe(0);
+      expect(await queue.countWaiting()).toBe(11);
     });
 
     it('lets async checks run beside a steady stream of awaited ones', async () => {

@@ -14,6 +14,7 @@ import {
   toQueuedCheck,
   waitBefore,
   withCheck,
+  withDelayed,
 } from '@livegate/core/domain';
 import type { Cancellation, Cancellations, CheckQueue, DeletableCheck } from '@livegate/core/ports';
 import { failInOutage, type Outage } from './outage.js';
@@ -27,6 +28,8 @@ export interface FakeCheckQueue extends CheckQueue, Cancellations {
   begin(id: string): void;
   /** Ends an attempt by a fault of ours: the check waits for its next attempt. */
   retry(id: string): void;
+  /** Requeues a taken check with a delay, as a worker does without a slot for its image. */
+  delay(id: string): void;
   /** Ends a check as a worker does. */
   finish(id: string, outcome: CheckOutcome): void;
 }
@@ -35,6 +38,7 @@ interface FakeCheck {
   job: CheckJob;
   rank: number;
   state: JobState;
+  isDelayed?: boolean;
   cancellation?: Cancellation;
   /** Canceled before a worker took it. */
   neverRan?: boolean;
@@ -49,7 +53,7 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
   /** The waiting checks; of equal ranks, a Map keeps the order of insertion. */
   function inOrder() {
     return [...checks]
-      .filter(([, { state }]) => state === 'waiting')
+      .filter(([, { state, isDelayed }]) => state === 'waiting' && !isDelayed)
       .toSorted(([, a], [, b]) => a.rank - b.rank);
   }
 
@@ -117,7 +121,12 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       changeRank(id, () => (to === 'last' ? LAST_RANK : ranks.take(describeRank(job, false))));
     },
     async readFlows() {
-      return ranks.read();
+      const delayed = [...checks.values()].filter(({ isDelayed }) => isDelayed);
+      const withTag = ({ job, rank }: FakeCheck) => ({
+        ...toQueuedCheck(describeRank(job, !isAsyncJob(job))),
+        tag: rank - 1,
+      });
+      return withDelayed(ranks.read(), delayed.map(withTag));
     },
     async countWaiting() {
       return [...checks.values()].filter(({ state }) => state === 'waiting').length;
@@ -137,8 +146,9 @@ export function createFakeCheckQueue(outage: Outage = { away: false }): FakeChec
       if (id !== undefined) change(id, { state: 'running' });
       return id;
     },
-    begin: (id) => change(id, { state: 'running' }),
+    begin: (id) => change(id, { state: 'running', isDelayed: false }),
     retry: (id) => change(id, { state: 'waiting' }),
+    delay: (id) => change(id, { state: 'waiting', isDelayed: true }),
     finish(id, outcome) {
       change(id, { state: 'result' in outcome ? 'completed' : 'failed', outcome });
       if (checks.get(id)?.cancellation === 'deleted') checks.delete(id);

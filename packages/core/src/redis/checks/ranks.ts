@@ -7,6 +7,7 @@ import {
   type RankRequest,
   refuseWait,
   toQueuedCheck,
+  withDelayed,
 } from '../../domain/fair-queueing.js';
 import { CHECK_QUEUE } from '../../ports.js';
 import { defineScript, type Redis } from '../connection/connect.js';
@@ -31,10 +32,8 @@ export interface RanksOptions {
 
 /** The order of the queued checks: `fair-queueing.ts` of the domain, in Redis. */
 export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
-  const takeFor = (job: CheckJob, isAwaited = !isAsyncJob(job)) => {
-    const { tenant, weight = 1, ms = UNKNOWN_MS } = job;
-    return takeRank(options, { tenant, isAwaited, weight, ms });
-  };
+  const takeFor = (job: CheckJob, isAwaited?: boolean) =>
+    takeRank(options, describeRank(job, isAwaited));
 
   return {
     take: (request: RankRequest) => takeRank(options, request),
@@ -56,6 +55,11 @@ export function createRanks(queue: Queue<CheckJob>, options: RanksOptions) {
   };
 }
 
+function describeRank(job: CheckJob, isAwaited = !isAsyncJob(job)): RankRequest {
+  const { tenant, weight = 1, ms = UNKNOWN_MS } = job;
+  return { tenant, isAwaited, weight, ms };
+}
+
 /** From now on it runs even if the gateway that its caller waited at dies. */
 async function outliveCaller(job: Job<CheckJob>): Promise<void> {
   const { isCallersOnly, ...data } = job.data;
@@ -75,8 +79,7 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
   const { flow, weight, ms } = toQueuedCheck(request);
   const { maxWaitMs } = request;
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
-  const jobs = `${keys.prefix}:${CHECK_QUEUE}:`;
-  const args = [flow, weight, ms, maxWaitMs ?? -1, UNKNOWN_MS, jobs];
+  const args = [flow, weight, ms, maxWaitMs ?? -1, UNKNOWN_MS, keys.job('')];
   const answer = (await runTakeRank(redis, used, args)) as [number, string];
   const [rank, waitMs] = answer;
   if (rank === 0) throw refuseWait(Number(waitMs), maxWaitMs ?? 0);
@@ -84,15 +87,26 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
 }
 
 async function readFlows({ redis, keys }: RanksOptions): Promise<Flows> {
-  const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait')];
-  const answer = await runReadFlows(redis, used, []);
-  const [clock, head, untagged, ...stored] = answer as [string, string, number, ...string[]];
+  const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
+  const answer = await runReadFlows(redis, used, [keys.job('')]);
+  const [clock, head, untagged, jobs, ...stored] = answer as FlowsAnswer;
   const flows = new Map<string, Flow>();
   for (let i = 0; i < stored.length; i += 3) {
     flows.set(stored[i]!, { tag: Number(stored[i + 1]), weight: Number(stored[i + 2]) });
   }
-  return { clock: Number(clock), head: Number(head), untaggedMs: untagged * UNKNOWN_MS, flows };
+  const untaggedMs = untagged * UNKNOWN_MS;
+  const delayed = jobs.map(([data, rank]) => {
+    const check = toQueuedCheck(describeRank(JSON.parse(data) as CheckJob));
+    return { ...check, tag: Number(rank) - 1 };
+  });
+  return withDelayed({ clock: Number(clock), head: Number(head), untaggedMs, flows }, delayed);
 }
+
+/**
+ * Clock, head, number of jobs without a tag, data and rank of each delayed job; then name, tag and
+ * weight of each flow.
+ */
+type FlowsAnswer = [string, string, number, [string, string][], ...string[]];
 
 const bull = (keys: Keys, name: string) => `${keys.prefix}:${CHECK_QUEUE}:${name}`;
 
@@ -143,8 +157,13 @@ const runReadFlows = defineScript(`${ADVANCE_CLOCK}
   if #fields > 0 then
     redis.pcall('HSET', KEYS[1], '${CLOCK}', string.format('%.3f %.3f', clock, now))
   end
+  local delayed = {}
+  for _, job in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+    local found = redis.call('HMGET', ARGV[1] .. job, 'data', 'priority')
+    if found[1] and found[2] then table.insert(delayed, found) end
+  end
   local read = {
-    string.format('%.3f', clock), string.format('%.3f', head), redis.call('LLEN', KEYS[3]),
+    string.format('%.3f', clock), string.format('%.3f', head), redis.call('LLEN', KEYS[3]), delayed,
   }
   for name, flow in pairs(flows) do
     for _, value in ipairs({ name, tostring(flow.tag), tostring(flow.weight) }) do
