@@ -56,8 +56,8 @@ describe('an error', () => {
 });
 
 describe('a refusal as text', () => {
-  const text = fc.string({ unit: fc.oneof(fc.constant('\n'), fc.string({ maxLength: 3 })) });
-  const messages = fc.option(text, { nil: undefined });
+  const lines = fc.string({ unit: fc.oneof(fc.constant('\n'), fc.string({ maxLength: 3 })) });
+  const messages = fc.option(lines, { nil: undefined });
 
   it('is read as it was written', () => {
     fc.assert(
