@@ -37,13 +37,13 @@ describe('an invalid configuration is refused', () => {
       BLOB_REDIS_URL: 'redis+sentinel://a',
       PORT: '70000',
       LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: '1000',
-      LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '10.0.0.0/33',
+      LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '10.0.0.0/8,db',
     };
     expect(problemsOf(readApiConfig, env)).toEqual([
       line('REDIS_URL', 'expected redis:'),
       line('BLOB_REDIS_URL', 'master'),
       line('PORT', '65535'),
-      line('LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES', ''),
+      line('LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES', '"db" is neither'),
       line('LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT', 'LIVEGATE_MAX_IMAGE_BYTES'),
       line('LIVEGATE_PUBLIC_URL', 'or LIVEGATE_TRUST_PROXY'),
       line('LIVEGATE_CREDENTIALS_FILE', 'npm run credentials'),

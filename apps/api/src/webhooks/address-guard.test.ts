@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { rotateSecrets } from '@livegate/core/domain';
 import { createFakeWebhookStore, exampleEndpoint } from '@livegate/testing';
 import { developmentCredential } from '../credentials/credential-book.js';
-import { readApiConfig } from '../gateway/config.js';
 import { createAddressGuard, parseAddressRanges } from './address-guard.js';
 import { createAcceptWebhookUrl, createHasEndpoints, requireWebhookUrl } from './webhook-url.js';
 
@@ -161,10 +160,5 @@ describe('LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES', () => {
 
   it.each(['localhost', '10.0.0.0/33', '127.1', '10.0.0.1,', ''])('cannot be "%s"', (list) => {
     expect(() => parseAddressRanges(list)).toThrow(/neither/);
-  });
-
-  it('stops startup if it is invalid, and the message names the wrong entry', () => {
-    const env = { LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '10.0.0.0/8,db' };
-    expect(() => readApiConfig(env)).toThrow(/ALLOWED_ADDRESSES: "db" is neither/);
   });
 });
