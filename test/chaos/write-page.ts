@@ -5,16 +5,24 @@ import type { FaultReport } from './run-fault.js';
 
 const FILE = 'docs/reference/faults.md';
 
-/** Collects what was measured, and writes it as the page of faults. */
-export function createFaultsPage(command: string) {
+/** Collects what was measured, and writes it as the page of faults once it has all of them. */
+export function createFaultsPage() {
   const sections: string[] = [];
+  let missing = 0;
 
   return {
+    /** To be called for each fault of the page, before any is measured. */
+    expectOne: () => void (missing += 1),
+    skip: () => void (missing -= 1),
     add(fault: Fault, report: FaultReport): void {
       sections.push(describeFault(fault, report));
+      missing -= 1;
     },
-    write: () =>
-      writeFile(FILE, `${INTRODUCTION}\n${describeRun(command)}\n${sections.join('\n')}`),
+    /** A run of some faults must not replace the page of all. */
+    async writeIfComplete(): Promise<void> {
+      if (missing > 0) return;
+      await writeFile(FILE, `${INTRODUCTION}\n${describeRun()}\n${sections.join('\n')}`);
+    },
   };
 }
 
@@ -34,11 +42,11 @@ with its verdict. "Settles" is the time until every accepted check had ended, ev
 arrived and nothing was left; at least a second of it is further load.
 `;
 
-function describeRun(command: string): string {
+function describeRun(): string {
   const [cpu] = cpus();
   const date = new Date().toISOString().slice(0, 10);
   const machine = `${cpus().length} cores (${cpu?.model.trim()}), Node ${process.versions.node}`;
-  return `Measured on ${date} with \`${command}\` on a shared machine: ${machine}.\n`;
+  return `Measured on ${date} with \`npm run test:chaos\` on a shared machine: ${machine}.\n`;
 }
 
 function describeFault(
