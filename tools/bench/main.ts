@@ -18,6 +18,7 @@ import { measureGateways, measureRedisCost } from './parts/gateways.js';
 import { measureLatency, measureOwnCores, measureThroughput } from './parts/throughput.js';
 import { measureOverhead } from './parts/overhead.js';
 import { measureFairness, measureOverload } from './parts/overload.js';
+import { measureRefusals } from './parts/refusals.js';
 import { measureSwap } from './parts/swap.js';
 import { measureMemory, measureRecords, measureUploads } from './parts/memory.js';
 import { makePhotos } from './photos.js';
@@ -51,6 +52,7 @@ const parts: Record<string, Part> = {
   python: measurePython,
   encryption: measureEncryption,
   overload: measureOverload,
+  refusals: measureRefusals,
   fairness: measureFairness,
 };
 

@@ -1,0 +1,11 @@
+// Callers in a process of their own: sends the open load that its parent describes, and returns how
+// each request ended.
+import { sendOpenLoad } from '../open-load.js';
+import type { AskedLoad } from '../parts/refusals.js';
+
+process.once('message', (message) => {
+  const { url, image, ...load } = message as AskedLoad;
+  void sendOpenLoad(url, { ...load, image: Buffer.from(image, 'base64') }).then((answers) =>
+    process.send!(answers),
+  );
+});
