@@ -7,7 +7,7 @@ import {
   createRedisReplyInbox,
 } from '@livegate/core/redis';
 import {
-  allGateways,
+  createFakeDemands,
   exampleWorker,
   exampleQuality,
   noLargeImages,
@@ -176,10 +176,11 @@ it('a queued check in Redis whose caller hangs up never runs, and its image is d
   ]);
 
   let runs = 0;
+  const cancellations = createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 });
   const checkImage = createCheckImage({
     imageStore,
-    cancellations: createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 }),
-    gateways: allGateways,
+    cancellations,
+    demands: createFakeDemands(cancellations),
     scheduler: {
       large: noLargeImages,
       concurrency: 1,

@@ -5,7 +5,7 @@ import {
   createRedisImageStore,
 } from '@livegate/core/redis';
 import {
-  allGateways,
+  createFakeDemands,
   exampleJob,
   exampleQuality,
   exampleWorker,
@@ -28,10 +28,11 @@ async function setUp() {
   const imageStore = createRedisImageStore({ redis, keys, ttlSeconds: 60 });
   const decoding: (() => void)[] = [];
   const started: string[] = [];
+  const cancellations = createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 });
   const checkImage = createCheckImage({
     imageStore,
-    cancellations: createRedisCancellations({ ...sandbox, resultTtlSeconds: 60 }),
-    gateways: allGateways,
+    cancellations,
+    demands: createFakeDemands(cancellations),
     audit: { record: async () => undefined },
     scheduler: {
       concurrency: 4,

@@ -5,6 +5,7 @@ import {
   createRedisCancellations,
   createRedisCheckQueue,
   createRedisCredentialUse,
+  createRedisDemands,
   createRedisGatewayRegistry,
   createRedisIdempotencyKeys,
   createImageCipher,
@@ -20,7 +21,7 @@ import {
 } from '@livegate/core/redis';
 import {
   describeCheckQueue,
-  describeGatewayRegistry,
+  describeDemands,
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
@@ -94,12 +95,19 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
     };
   });
 
-  describeGatewayRegistry(async () => {
+  describeDemands(async () => {
     const sandbox = await openSandbox();
     const { redis, keys, close } = sandbox;
     await redis.hset(keys.webhookEndpoints('notified'), 'whe_1', '{}');
-    const gateways = createRedisGatewayRegistry(redis, keys, { awayMs: 50 });
-    return { port: { gateways, notified: 'notified' }, close };
+    return {
+      port: {
+        demands: createRedisDemands(redis, keys, { awayMs: 50 }),
+        gateways: createRedisGatewayRegistry(redis, keys),
+        mark: (id, cancellation) => redis.set(keys.cancellation(id), cancellation),
+        notified: 'notified',
+      },
+      close,
+    };
   });
 
   describeIdempotencyKeys(async () => {
@@ -111,8 +119,10 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
   describeReplies(async () => {
     const sandbox = await openSandbox();
     const leases = createLeases();
+    await sandbox.redis.hset(sandbox.keys.webhookEndpoints('notified'), 'whe_1', '{}');
     return {
       port: {
+        notified: 'notified',
         createInbox: (gatewayId) => createInbox(sandbox, gatewayId, leases),
         leases,
         outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
@@ -248,10 +258,16 @@ describe('the Redis adapters', () => {
     onTestFinished(() => inbox.close());
     const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
     const [connected, waiter] = [inbox.expect('connected'), inbox.expect('a')];
-    await outbox.send('connected', { error: 'invalid_image' }, inbox.address);
+    await outbox.send(
+      { id: 'connected', tenant: 'acme', replyTo: inbox.address },
+      { error: 'invalid_image' },
+    );
     await connected.within(5000);
     await killConnection(sandbox, inbox.address);
-    await outbox.send('a', { error: 'invalid_image' }, inbox.address);
+    await outbox.send(
+      { id: 'a', tenant: 'acme', replyTo: inbox.address },
+      { error: 'invalid_image' },
+    );
     expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
   });
 
@@ -265,7 +281,10 @@ describe('the Redis adapters', () => {
     first.release();
     expect(await redis.smembers(keys.attached('a'))).toEqual([inbox.address]);
     const outbox = createRedisReplyOutbox(redis, keys);
-    await outbox.send('a', { result: exampleResult }, inbox.address);
+    await outbox.send(
+      { id: 'a', tenant: 'acme', replyTo: inbox.address },
+      { result: exampleResult },
+    );
     expect(await second.within(5000)).toEqual({ result: exampleResult });
     await expect.poll(() => redis.xlen(keys.replies(inbox.address))).toBe(0);
     second.release();
@@ -306,7 +325,7 @@ describe('the Redis adapters', () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
     const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
-    await outbox.send('a', { error: 'invalid_image' }, 'gone');
+    await outbox.send({ id: 'a', tenant: 'acme', replyTo: 'gone' }, { error: 'invalid_image' });
     expect(await sandbox.redis.ttl(sandbox.keys.replies('gone'))).toBeGreaterThan(0);
   });
 

@@ -45,7 +45,7 @@ async function setUp() {
           await check.afterRun?.();
           const failure = failures[taken.length - 1];
           if (failure) throw failure;
-          await check.beforeResult();
+          await check.beforeResult(false);
           return exampleResult;
         },
         async announce({ id }) {

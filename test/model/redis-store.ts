@@ -129,9 +129,10 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
 
   /** Waits for a marker: a stream keeps its order, so earlier replies have arrived before it. */
   async function receiveAll(inbox: ReplyInbox): Promise<void> {
-    const marker = inbox.expect('marker');
-    await outbox.send('marker', { error: 'canceled' }, inbox.address);
-    await marker.within(60_000);
+    const marker = { id: 'marker', tenant: 'acme' };
+    const waiter = inbox.expect(marker.id);
+    await outbox.send({ ...marker, replyTo: inbox.address }, { error: 'canceled' });
+    await waiter.within(60_000);
   }
 }
 

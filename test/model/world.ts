@@ -7,7 +7,7 @@ import {
 import type { Cancellations, ReplyOutbox } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import {
-  allGateways,
+  createFakeDemands,
   exampleWorker,
   exampleQuality,
   noLargeImages,
@@ -55,7 +55,7 @@ const nothing = async () => undefined;
 const webhooks = { announce: nothing, delete: nothing };
 /** The replies are lost on their way; the worker does not notice. */
 const loseReplies = ({ find }: Cancellations): ReplyOutbox => ({
-  send: async (id) => (await find([id])).get(id),
+  send: async ({ id }) => ({ cancellation: (await find([id])).get(id), hasEndpoints: false }),
 });
 
 /** Two gateways and a worker on one store: the product's own code, run step by step. */
@@ -115,7 +115,7 @@ export function createWorld(store: Store) {
     const checkImage = createCheckImage({
       imageStore,
       cancellations: queue,
-      gateways: allGateways,
+      demands: createFakeDemands(queue),
       scheduler,
       audit: { record: async () => undefined },
     });

@@ -42,8 +42,10 @@ export const plants: Record<string, Plant> = {
   })),
   'the worker does not see cancellations': (parts) => {
     const { store } = parts;
+    const { hasEndpoints } = store;
     const find: typeof store.queue.find = async () => new Map();
-    const replies = { ...store.replies, outbox: store.replies.createOutbox({ find }) };
+    const outbox = store.replies.createOutbox({ find, hasEndpoints });
+    const replies = { ...store.replies, outbox };
     return { ...parts, store: { ...store, queue: { ...store.queue, find }, replies } };
   },
   'a cancellation of an ended check is confirmed': inPort('queue', (queue) => ({
@@ -88,10 +90,10 @@ export const plants: Record<string, Plant> = {
   'a reply reaches the caller of another check': (parts) => {
     const { replies } = parts.store;
     let earlier: Parameters<typeof replies.outbox.send>[1] | undefined;
-    const send: typeof replies.outbox.send = async (id, outcome, address) => {
+    const send: typeof replies.outbox.send = async (check, outcome) => {
       const sent = earlier ?? outcome;
       earlier = outcome;
-      return replies.outbox.send(id, sent, address);
+      return replies.outbox.send(check, sent);
     };
     return { ...parts, store: { ...parts.store, replies: { ...replies, outbox: { send } } } };
   },

@@ -35,6 +35,8 @@ export function createStore() {
   const webhookStore = createFakeWebhookStore();
   const webhooks = createFakeWebhookQueue(webhookStore);
   const replies = createFakeReplies();
+  const hasEndpoints = async (tenant: string) =>
+    (await webhookStore.listEndpoints(tenant)).length > 0;
   const jobs = new Map<string, TakenJob>();
   /** Who holds the lock of a job. */
   const locks = new Map<string, object>();
@@ -54,10 +56,9 @@ export function createStore() {
     imageStore: createFakeImageStore(),
     idempotencyKeys: createFakeIdempotencyKeys(),
     registry: createFakeWorkerRegistry(),
-    replies: { ...replies, outbox: replies.createOutbox(plain) },
-    gateways: createFakeGatewayRegistry({
-      hasEndpoints: async (tenant) => (await webhookStore.listEndpoints(tenant)).length > 0,
-    }),
+    replies: { ...replies, outbox: replies.createOutbox({ find: plain.find, hasEndpoints }) },
+    gateways: createFakeGatewayRegistry(),
+    hasEndpoints,
     webhookStore,
     webhookQueue: {
       ...webhooks,

@@ -1,6 +1,12 @@
 import { type Assessment, isStoreFailure, LivegateError, readRefusal } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
-import { exampleQuality, exampleWorker, noLargeImages, noShadow } from '@livegate/testing';
+import {
+  createFakeDemands,
+  exampleQuality,
+  exampleWorker,
+  noLargeImages,
+  noShadow,
+} from '@livegate/testing';
 import type * as fc from 'fast-check';
 import { CheckPostponed, createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
@@ -61,7 +67,13 @@ export function startWorker(name: string, deps: WorkerDeps) {
   const checkImage = createCheckImage({
     imageStore,
     cancellations,
-    gateways: link(store.gateways),
+    demands: link(
+      createFakeDemands({
+        find: store.queue.find,
+        hasEndpoints: store.hasEndpoints,
+        stateOf: store.gateways.stateOf,
+      }),
+    ),
     scheduler: {
       large: noLargeImages,
       concurrency: RULES.capacity,

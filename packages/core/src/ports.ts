@@ -105,13 +105,18 @@ export interface ReplyInbox {
   close(): Promise<void>;
 }
 
+/** A check whose outcome is sent. */
+export interface RepliedCheck extends Pick<CheckJob, 'tenant' | 'replyTo'> {
+  id: string;
+}
+
 /** Sends outcomes to the inboxes of all gateways. */
 export interface ReplyOutbox {
   /**
-   * Sends to every gateway that attached to the check, and to the gateway at `address`. A check that
-   * was canceled or deleted before its end is sent as `canceled`, and resolves to its cancellation.
+   * Sends to every gateway that attached to the check, and to the one at `replyTo`. A check that was
+   * canceled or deleted before its end is sent as `canceled`. Resolves to what was found meanwhile.
    */
-  send(id: string, outcome: CheckOutcome, address?: string): Promise<Cancellation | undefined>;
+  send(check: RepliedCheck, outcome: CheckOutcome): Promise<Omit<Demand, 'caller'>>;
 }
 
 /** The check that an Idempotency-Key maps to. */
@@ -157,22 +162,39 @@ export interface WorkerRegistry {
   list(): Promise<WorkerFacts[]>;
 }
 
-/** A check that only a waiting caller wants: it has no key, no `webhook_url` and no session. */
-export interface AwaitedCheck {
-  tenant: string;
-  /** The address of the gateway at which its caller waits. */
-  waiter: string;
-}
-
 /** The gateways whose callers wait. A registration expires unless it is renewed. */
 export interface GatewayRegistry {
   /** The gateway at this address is alive. Without a renewal for `goneMs`, it is gone. */
   renew(address: string, goneMs: number): Promise<void>;
+}
+
+/** A check for which a worker asks who wants it. */
+export interface AwaitedCheck {
+  id: string;
+  tenant: string;
   /**
-   * In the order of the checks: `gone` if no caller can wait any more; `away` if the gateway is late, so
-   * that this is not known; `undefined` if the gateway is alive, or if the tenant has webhook endpoints.
+   * The address of the gateway at which its caller waits, if nobody else wants the check: it has no
+   * key, no `webhook_url` and no session.
    */
-  findAbandoned(checks: AwaitedCheck[]): Promise<('away' | 'gone' | undefined)[]>;
+  waiter?: string | undefined;
+}
+
+/** Who wants a check at the moment. */
+export interface Demand {
+  cancellation?: Cancellation | undefined;
+  /**
+   * `gone` if no caller can wait any more; `away` if the gateway is late, so that this is not known.
+   * Absent if the gateway is alive, if the tenant has webhook endpoints, or without `waiter`.
+   */
+  caller?: 'away' | 'gone' | undefined;
+  /** Whether the tenant has webhook endpoints. */
+  hasEndpoints: boolean;
+}
+
+/** What a worker asks about its checks, in one round trip. */
+export interface Demands {
+  /** In the order of the checks. */
+  find(checks: AwaitedCheck[]): Promise<Demand[]>;
 }
 
 /** Where the lines of one audit chain go. Each line is JSON without a line break. */

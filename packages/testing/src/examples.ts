@@ -87,10 +87,5 @@ export const exampleWorker: WorkerFacts = {
 /** For a scheduler without a shadow model. */
 export const noShadow = { offer: () => undefined, ended: () => undefined };
 
-/** For workers in tests without gateways: every caller waits. */
-export const allGateways = {
-  findAbandoned: async (checks: object[]) => checks.map(() => undefined),
-};
-
 /** For a fake scheduler: no image is large. */
 export const noLargeImages = { megabytesOf: () => 0, maxMegabytes: 1 };

@@ -27,7 +27,7 @@ async function wait(waitMs: number) {
 describe('awaitReply', () => {
   it('resolves with the reply', async () => {
     const { outbox, outcome } = await wait(25_000);
-    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await outbox.send({ id: 'a', ...exampleJob, replyTo: 'gateway' }, { result: exampleResult });
     await vi.advanceTimersByTimeAsync(0);
     expect(outcome()).toEqual({ result: exampleResult });
   });
@@ -43,7 +43,7 @@ describe('awaitReply', () => {
     const { outbox, outcome } = await wait(25_000);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(outcome()).toBe('waiting');
-    await outbox.send('a', { result: exampleResult }, 'gateway');
+    await outbox.send({ id: 'a', ...exampleJob, replyTo: 'gateway' }, { result: exampleResult });
     await vi.advanceTimersByTimeAsync(0);
     expect(outcome()).toEqual({ result: exampleResult });
   });

@@ -1,6 +1,7 @@
 import { LivegateError } from '@livegate/core/domain';
 import {
   createFakeCheckQueue,
+  createFakeDemands,
   createFakeImageStore,
   exampleJob,
   exampleWorker,
@@ -61,8 +62,15 @@ function setUp(images: Record<string, number>) {
   /** By the address of the gateway; the others are alive. */
   const abandoned: Record<string, 'away' | 'gone'> = {};
   const beforeRead: (() => Promise<unknown>)[] = [];
+  const asked: string[] = [];
+  const notified = new Set<string>();
+  const demands = createFakeDemands({
+    find: queue.find,
+    stateOf: (waiter) => abandoned[waiter],
+    hasEndpoints: async (tenant) => notified.has(tenant),
+  });
   const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
-  const beforeResult = vi.fn<() => Promise<void>>(async () => undefined);
+  const beforeResult = vi.fn<(hasEndpoints: boolean) => Promise<void>>(async () => undefined);
   const afterRun = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
@@ -74,7 +82,12 @@ function setUp(images: Record<string, number>) {
       },
     },
     cancellations: queue,
-    gateways: { findAbandoned: async (checks) => checks.map(({ waiter }) => abandoned[waiter]) },
+    demands: {
+      find(checks) {
+        for (const { id } of checks) asked.push(id);
+        return demands.find(checks);
+      },
+    },
     scheduler: {
       ...scheduler,
       async assess(image, options) {
@@ -106,6 +119,8 @@ function setUp(images: Record<string, number>) {
     run,
     runFor,
     abandoned,
+    asked,
+    notified,
     queue,
     imageStore,
     assessed,
@@ -164,6 +179,26 @@ describe('check image', () => {
     go();
     await result;
     expect(order).toEqual(['before', 'waited', 'result']);
+  });
+
+  it('asks three times who wants a check: before its image, its run and its result', async () => {
+    const { run, asked } = setUp({ a: 10 });
+    await run('a');
+    expect(asked).toEqual(['a', 'a', 'a']);
+  });
+
+  it('says before the result whether its tenant has webhook endpoints by then', async () => {
+    const { run, notified, duringRun, beforeResult } = setUp({ a: 10, b: 20 });
+    await run('a');
+    duringRun.push(async () => notified.add('acme'));
+    await run('b');
+    expect(beforeResult.mock.calls).toEqual([[false], [true]]);
+  });
+
+  it('gives a result to a check whose gateway is lost during its run', async () => {
+    const { runFor, abandoned, duringRun } = setUp({ a: 10 });
+    duringRun.push(async () => void (abandoned['lost'] = 'gone'));
+    expect(await runFor('lost', 'a')).toMatchObject([{ verdict: {} }]);
   });
 
   it('reports the end of a run, whatever becomes of the check', async () => {

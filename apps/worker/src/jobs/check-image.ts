@@ -11,7 +11,8 @@ import {
 import type {
   AwaitedCheck,
   Cancellations,
-  GatewayRegistry,
+  Demand,
+  Demands,
   ImageStore,
 } from '@livegate/core/ports';
 import type { AssessedImage } from '../inference/pipeline.js';
@@ -39,14 +40,14 @@ export interface TakenCheck {
   beforeRun?: () => Promise<void>;
   /** Set with `beforeRun`: awaited as soon as the run has ended in any way. Never rejects. */
   afterRun?: () => Promise<void>;
-  /** Awaited before the check gets a result. */
-  beforeResult(): Promise<void>;
+  /** Awaited before the check gets a result, with whether its tenant has webhook endpoints. */
+  beforeResult(hasEndpoints: boolean): Promise<void>;
 }
 
 export interface CheckImageDeps {
   imageStore: ImageStore;
-  cancellations: Cancellations;
-  gateways: Pick<GatewayRegistry, 'findAbandoned'>;
+  cancellations: Pick<Cancellations, 'find' | 'cancel'>;
+  demands: Demands;
   scheduler: Pick<ImageScheduler, 'assess' | 'large' | 'concurrency' | 'shadow'>;
   /** Awaited before a check ends by a verdict or by a refusal. */
   audit: Pick<Audit, 'record'>;
@@ -73,31 +74,29 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
  * LivegateError `canceled`, `image_expired`, or the refusal of the image, or with `CheckPostponed`.
  */
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
-  const { imageStore, cancellations, gateways, scheduler, audit } = deps;
+  const { imageStore, cancellations, scheduler, audit } = deps;
   const stages = createObserveStages();
   const assess = createAssess(scheduler);
   const claimImage = coalesceLookups(claimImages);
-  const requireWanted = coalesceLookups(async (ids) =>
-    refuseCanceled(ids, await cancellations.find(ids)),
-  );
-  const requireCaller = createRequireCaller({ gateways, cancellations });
+  const requireWanted = createRequireWanted(deps);
 
   return async (check) => {
-    const { id, rank, takenAt, beforeRun, afterRun, beforeResult } = check;
+    const { id, tenant, rank, takenAt, beforeRun, afterRun, beforeResult } = check;
     const refuse = createRefuse(check, audit);
-    const claim = () => Promise.all([claimImage(id), requireCaller(check)]);
+    const claim = () => Promise.all([claimImage(id), requireWanted(check)]);
     const [image] = await stages.around('claim', claim).catch(refuse());
     // Its caller may have hung up while it was decoded.
-    const again = () => Promise.all([requireWanted(id), requireCaller(check)]);
-    const beforeBatch = async () => void (await again());
+    const beforeBatch = async () => void (await requireWanted(check));
     const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
     const assessing = assess({ image, share: check.share }, run);
     const assessed = await followBy(afterRun, assessing).catch(refuse(image));
     const { assessment, modelSet } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
-    // A check that was canceled during its run must not get a result or a record of one.
-    const recorded = requireWanted(id).then(() => audit.record({ ...check, image, end: assessed }));
-    await Promise.all([recorded, beforeResult()]);
+    // A check that was canceled during its run must not get a result or a record of one. Its gateway
+    // does not matter any more.
+    const { hasEndpoints } = await requireWanted({ id, tenant });
+    const recorded = audit.record({ ...check, image, end: assessed });
+    await Promise.all([recorded, beforeResult(hasEndpoints)]);
     scheduler.shadow.offer({ id, image, verdict, modelSet });
     return {
       verdict,
@@ -107,33 +106,34 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     };
   };
 
-  /** The images that have not expired and whose checks have not been canceled. */
+  /** The images that have not expired. */
   async function claimImages(ids: string[]): Promise<(Uint8Array | Error)[]> {
-    const [canceled, images] = await Promise.all([cancellations.find(ids), imageStore.get(ids)]);
-    // A cancellation between the two commands deletes the image, which must not read as expired.
-    const justCanceled = await cancellations.find(ids.filter((_, i) => !images[i]));
+    const images = await imageStore.get(ids);
+    // A cancellation deletes the image, which must not read as expired.
+    const canceled = await cancellations.find(ids.filter((_, i) => !images[i]));
     return images.map((image, i) => {
-      if (canceled.has(ids[i]!) || justCanceled.has(ids[i]!)) return new LivegateError('canceled');
-      return image ?? new LivegateError('image_expired');
+      const isCanceled = canceled.has(ids[i]!);
+      return image ?? new LivegateError(isCanceled ? 'canceled' : 'image_expired');
     });
   }
 }
 
 /**
- * Lets no check run whose only caller waits at a gateway that is away. A check whose caller cannot wait
- * any more is canceled, as if the caller had hung up.
+ * Lets no check go on that was canceled, or whose only caller waits at a gateway that is away. A check
+ * whose caller cannot wait any more is canceled, as if the caller had hung up.
  */
-function createRequireCaller({
-  gateways,
+function createRequireWanted({
+  demands,
   cancellations,
-}: Pick<CheckImageDeps, 'gateways' | 'cancellations'>) {
-  const findAbandoned = coalesceLookups((checks: AwaitedCheck[]) => gateways.findAbandoned(checks));
+}: Pick<CheckImageDeps, 'demands' | 'cancellations'>) {
+  const findDemand = coalesceLookups((checks: AwaitedCheck[]) => demands.find(checks));
 
-  return async ({ id, tenant, waiter }: TakenCheck): Promise<void> => {
-    if (waiter === undefined) return;
-    const abandoned = await findAbandoned({ tenant, waiter });
-    if (abandoned === 'away') throw new CheckPostponed('the gateway of its caller is away');
-    if (abandoned !== 'gone') return;
+  return async ({ id, tenant, waiter }: AwaitedCheck): Promise<Demand> => {
+    const demand = await findDemand({ id, tenant, waiter });
+    const { cancellation, caller } = demand;
+    if (cancellation) throw new LivegateError('canceled');
+    if (caller === 'away') throw new CheckPostponed('the gateway of its caller is away');
+    if (caller === undefined) return demand;
     await cancellations.cancel(id);
     throw new LivegateError('canceled', { detail: 'the gateway of its caller is gone' });
   };
@@ -195,8 +195,4 @@ function createAssess({ assess, large, concurrency }: CheckImageDeps['scheduler'
     if (!release) throw new LargeImagesBusy((wake) => slots.awaitSlot(check, wake));
     return await assess(image, options).finally(release);
   };
-}
-
-function refuseCanceled(ids: string[], canceled: Map<string, unknown>): (string | Error)[] {
-  return ids.map((id) => (canceled.has(id) ? new LivegateError('canceled') : id));
 }

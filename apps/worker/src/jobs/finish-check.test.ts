@@ -18,9 +18,9 @@ function setUp() {
   const announced: unknown[] = [];
   const deps = {
     log,
-    replies: replies.createOutbox(queue),
+    replies: replies.createOutbox({ find: queue.find, hasEndpoints: async () => true }),
     imageStore: createFakeImageStore(),
-    announce: async (check: unknown) => void announced.push(check),
+    announce: async (...check: unknown[]) => void announced.push(check),
   };
   return { lines, inbox, queue, announced, deps };
 }
@@ -68,10 +68,10 @@ describe('finishCheck', () => {
     ]);
   });
 
-  it('announces the check to its webhooks', async () => {
+  it('announces the check, with whether its tenant has webhook endpoints by then', async () => {
     const { announced, deps } = setUp();
     expect(await finishCheck(ended, deps)).toBe('kept');
-    expect(announced).toEqual([{ id: 'a', ...exampleJob }]);
+    expect(announced).toEqual([[{ id: 'a', ...exampleJob }, true]]);
   });
 
   it('replies "canceled" to a check that was canceled after its result was decided', async () => {

@@ -1,11 +1,11 @@
 import type { CheckJob, CheckOutcome } from '@livegate/core/domain';
-import type { AnnouncedCheck, ImageStore, ReplyOutbox } from '@livegate/core/ports';
+import type { ImageStore, ReplyOutbox, WebhookQueue } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 
 export interface FinishCheckDeps {
   replies: ReplyOutbox;
   imageStore: ImageStore;
-  announce(check: AnnouncedCheck): Promise<void>;
+  announce: WebhookQueue['announce'];
   log: Log;
 }
 
@@ -30,14 +30,16 @@ export async function finishCheck(
   const { id, job, attempts } = ended;
   const log = deps.log.child({ requestId: id, tenant: job.tenant });
   const [reply, deletion] = await Promise.allSettled([
-    deps.replies.send(id, ended.outcome, job.replyTo),
+    deps.replies.send({ id, ...job }, ended.outcome),
     deps.imageStore.delete(id),
   ]);
-  const cancellation = reply.status === 'fulfilled' ? reply.value : undefined;
+  const found = reply.status === 'fulfilled' ? reply.value : undefined;
+  const cancellation = found?.cancellation;
   // A check that was canceled after its result was decided still ends as canceled.
   const outcome: CheckOutcome = cancellation ? { error: 'canceled' } : ended.outcome;
   const isAnnounced = cancellation !== 'deleted';
-  const announcing = isAnnounced ? deps.announce({ id, ...job }) : Promise.resolve();
+  // An endpoint that was created during the check is found only now.
+  const announcing = isAnnounced && deps.announce({ id, ...job }, found?.hasEndpoints);
   const [announcement] = await Promise.allSettled([announcing]);
   for (const step of [reply, deletion, announcement]) {
     if (step.status === 'rejected')

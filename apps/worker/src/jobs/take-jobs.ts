@@ -11,7 +11,7 @@ import {
   TYPICAL_WORK,
   writeRefusal,
 } from '@livegate/core/domain';
-import { type AnnouncedCheck, CHECK_QUEUE } from '@livegate/core/ports';
+import { CHECK_QUEUE, type WebhookQueue } from '@livegate/core/ports';
 import { readResult, type StoredResult, writeResult } from '@livegate/core/redis';
 import type { Keys, Redis } from '@livegate/core/redis';
 import { createCountRequeue, type Log } from '@livegate/core/telemetry';
@@ -47,7 +47,7 @@ export interface TakeJobsOptions {
 export interface TakeJobsDeps {
   checkImage: CheckImage;
   /** Awaited before a check ends, so that its webhooks are sent even if this worker dies then. */
-  announce(check: AnnouncedCheck): Promise<void>;
+  announce: WebhookQueue['announce'];
   /** Called for each ended check, and after a crash a second time: must be idempotent. */
   finish(ended: EndedCheck): Promise<'kept' | 'deleted'>;
   /** Called when the job of a deleted check has been removed. */
@@ -176,7 +176,7 @@ export async function runCheck(
   log: Log,
 ): Promise<CheckResult> {
   const id = requireId(job);
-  const announce = () => deps.announce({ id, ...job.data });
+  const announce = (hasEndpoints?: boolean) => deps.announce({ id, ...job.data }, hasEndpoints);
   try {
     requireHarmless(job);
     const isolation = job.stalledCounter > 0 && {

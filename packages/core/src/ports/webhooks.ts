@@ -63,9 +63,10 @@ export type WebhookJob =
 export interface WebhookQueue {
   /**
    * Call it before a check ends and again after its end: the second call adds no second message.
-   * Does nothing for a check without a webhook.
+   * Does nothing for a check without a webhook. `hasEndpoints` says whether its tenant has endpoints,
+   * if that has just been looked up.
    */
-  announce(check: AnnouncedCheck): Promise<void>;
+  announce(check: AnnouncedCheck, hasEndpoints?: boolean): Promise<void>;
   /** Queues the first attempt, unless the delivery is queued already. */
   deliver(delivery: Delivery): Promise<void>;
   /** Like `deliver`, but a delayed attempt is made now. */

@@ -6,6 +6,7 @@ export {
   replaceStreamedLine,
 } from './audit-stream.js';
 export { createRedisCancellations } from './checks/cancellations.js';
+export { createRedisDemands } from './checks/demands.js';
 export {
   type BullQueue,
   createRedisCheckQueue,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type {
   AuditSink,
+  Cancellation,
+  Demands,
   GatewayRegistry,
   IdempotencyKeys,
   ImageStore,
@@ -183,33 +185,55 @@ export function describeAuditSink(name: string, create: CreatePort<ReadableAudit
   });
 }
 
-/** A registry for which a gateway is away 50 ms after its last renewal, and a tenant with endpoints. */
-export interface QuickGatewayRegistry {
+/** Demands for which a gateway is away 50 ms after its last renewal. */
+export interface QuickDemands {
+  demands: Demands;
   gateways: GatewayRegistry;
+  /** Cancels or deletes a check before its end. */
+  mark(id: string, cancellation: Cancellation): Promise<unknown>;
+  /** A tenant with webhook endpoints. */
   notified: string;
 }
 
-export function describeGatewayRegistry(create: CreatePort<QuickGatewayRegistry>): void {
+export function describeDemands(create: CreatePort<QuickDemands>): void {
   const eventually = { timeout: 5000, interval: 5 };
+  const check = (waiter?: string) => ({ id: randomUUID(), tenant: 'acme', waiter });
+  const wanted = { hasEndpoints: false };
 
-  describe('GatewayRegistry', () => {
-    it('finds checks abandoned whose gateway is late or gone, in their order', async () => {
-      const { gateways } = await openPort(create);
+  describe('Demands and GatewayRegistry', () => {
+    it('find the callers whose gateway is late or gone, in the order of their checks', async () => {
+      const { demands, gateways } = await openPort(create);
       const [late, gone, never] = [randomUUID(), randomUUID(), randomUUID()];
-      const checks = [late, gone, never].map((waiter) => ({ tenant: 'acme', waiter }));
-      expect(await gateways.findAbandoned([])).toEqual([]);
+      const checks = [check(late), check(), check(gone), check(never)];
+      expect(await demands.find([])).toEqual([]);
       await gateways.renew(late, 60_000);
       await gateways.renew(gone, 100);
-      const find = () => gateways.findAbandoned(checks);
-      await expect.poll(find, eventually).toEqual(['away', 'gone', 'gone']);
+      const find = async () => (await demands.find(checks)).map(({ caller }) => caller);
+      await expect.poll(find, eventually).toEqual(['away', undefined, 'gone', 'gone']);
       await gateways.renew(late, 60_000);
-      expect(await gateways.findAbandoned(checks.slice(0, 1))).toEqual([undefined]);
+      expect(await demands.find(checks.slice(0, 2))).toEqual([wanted, wanted]);
     });
 
-    it('finds no check abandoned whose tenant has webhook endpoints', async () => {
-      const { gateways, notified } = await openPort(create);
-      const check = { tenant: notified, waiter: randomUUID() };
-      expect(await gateways.findAbandoned([check])).toEqual([undefined]);
+    it('find a check wanted, by whatever gateway, whose tenant has webhook endpoints', async () => {
+      const { demands, notified } = await openPort(create);
+      const checks = [randomUUID(), undefined].map((waiter) => ({
+        ...check(waiter),
+        tenant: notified,
+      }));
+      const notify = { hasEndpoints: true };
+      expect(await demands.find(checks)).toEqual([notify, notify]);
+    });
+
+    it('find canceled and deleted checks', async () => {
+      const { demands, mark } = await openPort(create);
+      const checks = [check(), check(), check()];
+      await mark(checks[0]!.id, 'canceled');
+      await mark(checks[2]!.id, 'deleted');
+      expect(await demands.find(checks)).toEqual([
+        { ...wanted, cancellation: 'canceled' },
+        wanted,
+        { ...wanted, cancellation: 'deleted' },
+      ]);
     });
   });
 }

@@ -12,15 +12,19 @@ export interface Replies {
   outbox: ReplyOutbox;
   /** Cancels or deletes a check before its end. */
   mark(id: string, cancellation: Cancellation): Promise<unknown>;
+  /** A tenant with webhook endpoints. */
+  notified: string;
 }
+
+const check = (id: string) => ({ id, tenant: 'acme' });
 
 export function describeReplies(create: CreatePort<Replies>): void {
   describe('ReplyInbox and ReplyOutbox', () => {
     it('resolves each waiter with the reply to its check, in any order', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [a, b] = [inbox.expect('a'), inbox.expect('b')];
-      await outbox.send('b', { error: 'invalid_image' }, inbox.address);
-      await outbox.send('a', { result: exampleResult }, inbox.address);
+      await outbox.send({ ...check('b'), replyTo: inbox.address }, { error: 'invalid_image' });
+      await outbox.send({ ...check('a'), replyTo: inbox.address }, { result: exampleResult });
       expect(await a.within(5000)).toEqual({ result: exampleResult });
       expect(await b.within(5000)).toEqual({ error: 'invalid_image' });
     });
@@ -28,8 +32,8 @@ export function describeReplies(create: CreatePort<Replies>): void {
     it('keeps a reply that arrives before within is called', async () => {
       const { inbox, outbox } = await openInbox(create);
       const [early, marker] = [inbox.expect('early'), inbox.expect('marker')];
-      await outbox.send('early', { error: 'invalid_image' }, inbox.address);
-      await outbox.send('marker', { error: 'invalid_image' }, inbox.address);
+      await outbox.send({ ...check('early'), replyTo: inbox.address }, { error: 'invalid_image' });
+      await outbox.send({ ...check('marker'), replyTo: inbox.address }, { error: 'invalid_image' });
       await marker.within(5000);
       expect(await early.within(0)).toEqual({ error: 'invalid_image' });
     });
@@ -43,7 +47,7 @@ export function describeReplies(create: CreatePort<Replies>): void {
       const { inbox, outbox } = await openInbox(create);
       const waiter = inbox.expect('late');
       expect(await waiter.within(1)).toBeUndefined();
-      await outbox.send('late', { error: 'invalid_image' }, inbox.address);
+      await outbox.send({ ...check('late'), replyTo: inbox.address }, { error: 'invalid_image' });
       expect(await waiter.within(5000)).toEqual({ error: 'invalid_image' });
     });
 
@@ -61,7 +65,7 @@ export function describeReplies(create: CreatePort<Replies>): void {
       const [attachedLeaving, attachedStaying] = [await inbox.attach('a'), await inbox.attach('a')];
       leaving.release();
       attachedLeaving.release();
-      await outbox.send('a', { result: exampleResult });
+      await outbox.send(check('a'), { result: exampleResult });
       expect(await staying.within(5000)).toEqual({ result: exampleResult });
       expect(await attachedStaying.within(5000)).toEqual({ result: exampleResult });
     });
@@ -70,7 +74,7 @@ export function describeReplies(create: CreatePort<Replies>): void {
       const { inbox, outbox, leases } = await openInbox(create);
       const waiters = [inbox.expect('a'), inbox.expect('b'), await inbox.attach('b')];
       expect(leases.held()).toMatchObject({ reply_waiter: 3, attachment: 1 });
-      await outbox.send('a', { result: exampleResult }, inbox.address);
+      await outbox.send({ ...check('a'), replyTo: inbox.address }, { result: exampleResult });
       await waiters[0]?.within(5000);
       for (const waiter of [...waiters, ...waiters]) waiter.release();
       expect(leases.held()).toMatchObject({ reply_waiter: 0, attachment: 0 });
@@ -78,11 +82,11 @@ export function describeReplies(create: CreatePort<Replies>): void {
 
     it('replies once to every gateway that attached to the check', async () => {
       const { createInbox, outbox } = await openPort(create);
-      const inboxes = [createInbox(randomUUID()), createInbox(randomUUID())];
+      const inboxes = [createInbox(randomUUID()), createInbox(randomUUID())] as const;
       onTestFinished(async () => void (await Promise.all(inboxes.map((inbox) => inbox.close()))));
-      const own = inboxes[0]?.expect('a');
+      const own = inboxes[0].expect('a');
       const attached = await Promise.all(inboxes.map((inbox) => inbox.attach('a')));
-      await outbox.send('a', { result: exampleResult }, inboxes[0]?.address);
+      await outbox.send({ ...check('a'), replyTo: inboxes[0].address }, { result: exampleResult });
       for (const waiter of [own, ...attached]) {
         expect(await waiter?.within(5000)).toEqual({ result: exampleResult });
       }
@@ -92,23 +96,35 @@ export function describeReplies(create: CreatePort<Replies>): void {
       'sends that a check was canceled instead of its outcome, and resolves to "%s"',
       async (cancellation) => {
         const { inbox, outbox, mark } = await openInbox(create);
-        const [own, attached] = [inbox.expect('a'), await inbox.attach('b')];
+        const [waiter, attached] = [inbox.expect('a'), await inbox.attach('b')];
         await mark('a', cancellation);
         await mark('b', cancellation);
         const outcome = { result: exampleResult };
-        expect(await outbox.send('a', outcome, inbox.address)).toBe(cancellation);
-        expect(await outbox.send('b', outcome)).toBe(cancellation);
-        expect(await own.within(5000)).toEqual({ error: 'canceled' });
+        const found = { cancellation, hasEndpoints: false };
+        const own = { ...check('a'), replyTo: inbox.address };
+        expect(await outbox.send(own, outcome)).toEqual(found);
+        expect(await outbox.send(check('b'), outcome)).toEqual(found);
+        expect(await waiter.within(5000)).toEqual({ error: 'canceled' });
         expect(await attached.within(5000)).toEqual({ error: 'canceled' });
-        expect(await outbox.send('c', outcome)).toBeUndefined();
+        expect(await outbox.send(check('c'), outcome)).toEqual({ hasEndpoints: false });
       },
     );
+
+    it('says whether the tenant has webhook endpoints', async () => {
+      const { inbox, outbox, notified } = await openInbox(create);
+      const own = { id: 'a', tenant: notified, replyTo: inbox.address };
+      const outcome = { result: exampleResult };
+      expect(await outbox.send(own, outcome)).toEqual({ hasEndpoints: true });
+    });
 
     it('drops a reply without a waiter, and delivers the next one', async () => {
       const { inbox, outbox } = await openInbox(create);
       const wanted = inbox.expect('wanted');
-      await outbox.send('unwanted', { error: 'invalid_image' }, inbox.address);
-      await outbox.send('wanted', { error: 'invalid_image' }, inbox.address);
+      await outbox.send(
+        { ...check('unwanted'), replyTo: inbox.address },
+        { error: 'invalid_image' },
+      );
+      await outbox.send({ ...check('wanted'), replyTo: inbox.address }, { error: 'invalid_image' });
       expect(await wanted.within(5000)).toEqual({ error: 'invalid_image' });
     });
   });

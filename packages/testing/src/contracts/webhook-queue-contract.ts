@@ -19,6 +19,15 @@ export function describeWebhookQueue(create: CreatePort<ObservedWebhookQueue>): 
       expect(await list()).toEqual([]);
     });
 
+    it('asks for no endpoints if it is said whether there are any', async () => {
+      const { queue, store, list } = await openPort(create);
+      await store.addEndpoint(exampleEndpoint(), 16);
+      const [silent, told] = ['acme', 'other'].map((tenant) => ({ id: randomUUID(), tenant }));
+      await queue.announce(silent!, false);
+      await queue.announce(told!, true);
+      expect(await list()).toEqual([{ kind: 'announce', check: told }]);
+    });
+
     it('adds one job, with only its facts, for a check that is announced twice', async () => {
       const { queue, store, list } = await openPort(create);
       await store.addEndpoint(exampleEndpoint(), 16);
@@ -32,7 +41,7 @@ export function describeWebhookQueue(create: CreatePort<ObservedWebhookQueue>): 
     it('adds a job for a check with a webhook_url', async () => {
       const { queue, list } = await openPort(create);
       const check = { id: randomUUID(), tenant: 'acme', webhookUrl: 'https://example.com/' };
-      await queue.announce(check);
+      await queue.announce(check, false);
       expect(await list()).toEqual([{ kind: 'announce', check }]);
     });
 

@@ -1,6 +1,7 @@
 import type { Cancellation } from '@livegate/core/ports';
 import { describe } from 'vitest';
 import {
+  createFakeDemands,
   createFakeGatewayRegistry,
   createFakeIdempotencyKeys,
   createFakeImageStore,
@@ -11,7 +12,7 @@ import {
 import { createFakeCheckQueue } from './queue-fake.js';
 import { createFakeSessionStore } from './session-fake.js';
 import {
-  describeGatewayRegistry,
+  describeDemands,
   describeIdempotencyKeys,
   describeImageStore,
   describeRateLimiter,
@@ -20,6 +21,8 @@ import {
 import { describeCheckQueue } from '../contracts/queue-contract.js';
 import { describeReplies } from '../contracts/reply-contract.js';
 import { describeSessionStore } from '../contracts/session-contract.js';
+
+const hasEndpoints = async (tenant: string) => tenant === 'notified';
 
 const fake = <Port>(port: Port) => ({ port, close: async () => undefined });
 
@@ -31,13 +34,17 @@ describe('the in-memory fakes fulfill the contracts of their ports', () => {
     const marks = new Map<string, Cancellation>();
     const mark = async (...marked: [string, Cancellation]) => marks.set(...marked);
     const replies = createFakeReplies();
-    return fake({ ...replies, outbox: replies.createOutbox({ find: async () => marks }), mark });
+    const outbox = replies.createOutbox({ find: async () => marks, hasEndpoints });
+    return fake({ ...replies, outbox, mark, notified: 'notified' });
   });
   describeWorkerRegistry(async () => fake(createFakeWorkerRegistry()));
-  describeGatewayRegistry(async () => {
-    const hasEndpoints = async (tenant: string) => tenant === 'notified';
-    const gateways = createFakeGatewayRegistry({ awayMs: 50, hasEndpoints });
-    return fake({ gateways, notified: 'notified' });
+  describeDemands(async () => {
+    const marks = new Map<string, Cancellation>();
+    const mark = async (...marked: [string, Cancellation]) => marks.set(...marked);
+    const gateways = createFakeGatewayRegistry({ awayMs: 50 });
+    const { stateOf } = gateways;
+    const demands = createFakeDemands({ find: async () => marks, hasEndpoints, stateOf });
+    return fake({ demands, gateways, mark, notified: 'notified' });
   });
   describeRateLimiter(async () => fake(createFakeRateLimiter()));
   describeSessionStore(async () => fake(createFakeSessionStore()));

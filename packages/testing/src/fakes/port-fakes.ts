@@ -8,6 +8,8 @@ import {
 } from '@livegate/core/domain';
 import type {
   Cancellations,
+  Demand,
+  Demands,
   GatewayRegistry,
   IdempotencyKeys,
   ImageStore,
@@ -41,7 +43,7 @@ export function createFakeImageStore(outage: Outage = { away: false }): ImageSto
 export interface FakeReplies {
   createInbox(gatewayId: string): ReplyInbox;
   leases: Leases;
-  createOutbox(cancellations: Pick<Cancellations, 'find'>): ReplyOutbox;
+  createOutbox(world: FakeDemandOptions): ReplyOutbox;
   /** Of checks that nobody cancels. */
   outbox: ReplyOutbox;
 }
@@ -50,15 +52,16 @@ export function createFakeReplies(leases = createLeases()): FakeReplies {
   const gateways = new Map<string, ReturnType<typeof createReplyWaiters>>();
   /** The attachments of each check; one gateway may have several. */
   const attached = new Map<string, Set<{ gatewayId: string }>>();
-  const createOutbox: FakeReplies['createOutbox'] = ({ find }) => ({
-    async send(id, outcome, address) {
-      const cancellation = (await find([id])).get(id);
+  const createOutbox: FakeReplies['createOutbox'] = (world) => ({
+    async send({ id, tenant, replyTo }, outcome) {
+      const [found] = await createFakeDemands(world).find([{ id, tenant }]);
+      const { cancellation, hasEndpoints } = found!;
       const sent: CheckOutcome = cancellation ? { error: 'canceled' } : outcome;
       const addresses = new Set([...(attached.get(id) ?? [])].map(({ gatewayId }) => gatewayId));
-      if (address !== undefined) addresses.add(address);
+      if (replyTo !== undefined) addresses.add(replyTo);
       attached.delete(id);
       for (const to of addresses) gateways.get(to)?.deliver(id, sent);
-      return cancellation;
+      return { cancellation, hasEndpoints };
     },
   });
   return {
@@ -145,16 +148,12 @@ export function createFakeRateLimiter(outage: Outage = { away: false }): RateLim
   return failInOutage(limiter, outage);
 }
 
-export interface FakeGatewayRegistryOptions {
-  awayMs?: number;
-  /** Whether a tenant has webhook endpoints. */
-  hasEndpoints?(tenant: string): Promise<boolean>;
+export interface FakeGatewayRegistry extends GatewayRegistry {
+  /** The `caller` of a check for which a caller waits at this gateway. */
+  stateOf(address: string): Demand['caller'];
 }
 
-export function createFakeGatewayRegistry(
-  { awayMs = 3000, hasEndpoints = async () => false }: FakeGatewayRegistryOptions = {},
-  outage: Outage = { away: false },
-): GatewayRegistry {
+export function createFakeGatewayRegistry({ awayMs = 3000 } = {}): FakeGatewayRegistry {
   const renewals = new Map<string, { at: number; goneMs: number }>();
   const stateOf = (address: string) => {
     const renewal = renewals.get(address);
@@ -162,14 +161,36 @@ export function createFakeGatewayRegistry(
     if (silentMs >= (renewal?.goneMs ?? 0)) return 'gone';
     return silentMs > awayMs ? 'away' : undefined;
   };
-  const registry: GatewayRegistry = {
+  return {
     async renew(address, goneMs) {
       renewals.set(address, { at: performance.now(), goneMs });
     },
-    async findAbandoned(checks) {
-      const kept = await Promise.all(checks.map(({ tenant }) => hasEndpoints(tenant)));
-      return checks.map(({ waiter }, i) => (kept[i] ? undefined : stateOf(waiter)));
+    stateOf,
+  };
+}
+
+export interface FakeDemandOptions extends Pick<Cancellations, 'find'> {
+  /** Whether a tenant has webhook endpoints. */
+  hasEndpoints?(tenant: string): Promise<boolean>;
+  /** Without it, every caller waits. */
+  stateOf?: FakeGatewayRegistry['stateOf'];
+}
+
+export function createFakeDemands({
+  find,
+  hasEndpoints = async () => false,
+  stateOf = () => undefined,
+}: FakeDemandOptions): Demands {
+  return {
+    async find(checks) {
+      const canceled = await find(checks.map(({ id }) => id));
+      return Promise.all(
+        checks.map(async ({ id, tenant, waiter }) => {
+          const isNotified = await hasEndpoints(tenant);
+          const caller = isNotified || waiter === undefined ? undefined : stateOf(waiter);
+          return { cancellation: canceled.get(id), caller, hasEndpoints: isNotified };
+        }),
+      );
     },
   };
-  return failInOutage(registry, outage);
 }

@@ -107,8 +107,9 @@ export function createFakeWebhookQueue(
     jobs.set(id, { kind: 'deliver', deliveryId: id, receiver, tenant });
   };
   const queue: WebhookQueue = {
-    async announce({ id, tenant, webhookUrl }) {
-      if (!webhookUrl && (await store.listEndpoints(tenant)).length === 0) return;
+    async announce({ id, tenant, webhookUrl }, hasEndpoints) {
+      const isWanted = hasEndpoints ?? (await store.listEndpoints(tenant)).length > 0;
+      if (!webhookUrl && !isWanted) return;
       const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
       jobs.set(`announce-${id}`, { kind: 'announce', check });
     },

@@ -103,7 +103,7 @@ export async function startGateway(options: GatewayTestOptions = {}) {
   async function finish(id: string, ended: CheckOutcome): Promise<void> {
     const job = queue.jobs.get(id);
     queue.finish(id, ended);
-    await fakeReplies.outbox.send(id, ended, job?.replyTo);
+    if (job) await fakeReplies.outbox.send({ id, ...job }, ended);
     await imageStore.delete(id);
   }
 

@@ -23,20 +23,21 @@ const ATTACHMENT_TTL_SECONDS = 600;
 /** Adds each outcome to the stream of every gateway that waits for it. */
 export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
   return {
-    send: (id, outcome, address = '') =>
+    send: ({ id, tenant, replyTo = '' }, outcome) =>
       traceSend({ ...tracedStream, id }, async (carrier) => {
-        const used = [keys.cancellation(id), keys.attached(id)];
+        const used = [keys.cancellation(id), keys.attached(id), keys.webhookEndpoints(tenant)];
         const outcomes = [writeOutcome(outcome), writeOutcome({ error: 'canceled' })];
-        const args = [keys.replies(''), MAX_REPLIES, STREAM_TTL_SECONDS, address, id, ...outcomes];
+        const args = [keys.replies(''), MAX_REPLIES, STREAM_TTL_SECONDS, replyTo, id, ...outcomes];
         const trace = carrier === undefined ? [] : ['carrier', carrier];
-        const mark = await reachRedis(() => sendReplies(redis, used, [...args, ...trace]));
-        return readMark(mark as string | null).cancellation;
+        const found = await reachRedis(() => sendReplies(redis, used, [...args, ...trace]));
+        const [mark, endpoints] = found as [string, number];
+        return { cancellation: readMark(mark).cancellation, hasEndpoints: endpoints === 1 };
       }),
   };
 }
 
 /**
- * KEYS: the check's cancellation and its attached gateways. ARGV: the prefix of streams, their length
+ * KEYS: the check's cancellation, its attached gateways, the endpoints of its tenant. ARGV: the prefix of streams, their length
  * limit and TTL, the gateway that submitted the check or nothing, the check, its outcome, the outcome
  * of a canceled check, further fields.
  *
@@ -56,7 +57,7 @@ const sendReplies = defineScript(`
     redis.call('EXPIRE', stream, ARGV[3])
   end
   if #attached > 0 then redis.call('UNLINK', KEYS[2]) end
-  return mark`);
+  return { mark or '', redis.call('EXISTS', KEYS[3]) }`);
 
 /** A script, because a gateway that died between the commands would leave a key without TTL. */
 const runAttach = defineScript(`

@@ -65,13 +65,16 @@ export function createRedisWebhookQueue(redis: Redis, keys: Keys): RedisWebhookQ
 
   return {
     bullQueue: queue,
-    announce: ({ id, tenant, webhookUrl }) =>
-      reach(async () => {
-        if (!webhookUrl && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
+    announce: async ({ id, tenant, webhookUrl }, hasEndpoints) => {
+      if (!webhookUrl && hasEndpoints === false) return;
+      await reach(async () => {
+        const isLookedUp = webhookUrl || hasEndpoints;
+        if (!isLookedUp && !(await redis.exists(keys.webhookEndpoints(tenant)))) return;
         const check = { id, tenant, ...(webhookUrl && { webhookUrl }) };
         const options = { jobId: announcementOf(id), delay: ANNOUNCEMENT_DELAY_MS };
         await send(queue, { kind: 'announce', check }, options);
-      }),
+      });
+    },
     async deliver(delivery) {
       await reach(() => add(delivery));
     },
