@@ -23,30 +23,37 @@ beforeAll(async () => {
 afterAll(() => redis.remove());
 
 /** Two gateways and two workers on one Redis. */
-async function startProduct() {
+async function openProduct() {
   const env = createEnv({
     REDIS_URL: redis.url,
     LIVEGATE_WEBHOOK_ALLOWED_ADDRESSES: '127.0.0.1',
   });
-  const [a, b, ...workers] = await Promise.all([
+  const [a, b, first, second] = await Promise.all([
     startApi(env),
     startApi(env),
     startWorker(env),
     startWorker(env),
   ]);
+  const workers = [first, second] as const;
   const client = new Redis(redis.url);
-  onTestFinished(async () => {
+  await Promise.all([untilReady(a.url), untilReady(b.url)]);
+  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
+  const close = async () => {
     for (const { child } of workers) child.kill('SIGCONT');
     await Promise.all([a, b, ...workers].map((process) => process.stop('SIGKILL')));
     client.disconnect();
-  });
-  await Promise.all([untilReady(a.url), untilReady(b.url)]);
-  const keys = createKeys(env['LIVEGATE_KEY_PREFIX'] ?? '');
-  const [first, second] = workers;
-  return { a, b, workers: [first!, second!] as const, client, keys };
+  };
+  return { a, b, workers, client, keys, close };
 }
 
-type Product = Awaited<ReturnType<typeof startProduct>>;
+/** A product of the test's own, for a test that kills a process or counts all keys. */
+async function startProduct() {
+  const product = await openProduct();
+  onTestFinished(product.close);
+  return product;
+}
+
+type Product = Awaited<ReturnType<typeof openProduct>>;
 
 const signalWorkers = ({ workers }: Product, signal: NodeJS.Signals) => {
   for (const { child } of workers) child.kill(signal);
@@ -98,8 +105,15 @@ async function startReceiver(url: string) {
 }
 
 describe('a job submitted to one gateway', () => {
+  let product: Product;
+
+  beforeAll(async () => {
+    product = await openProduct();
+  }, 60_000);
+  afterAll(() => product.close());
+
   it('can be awaited and read at another gateway', async () => {
-    const { a, b } = await startProduct();
+    const { a, b } = product;
     const { status, requestId } = await submit(a.url, await selfie());
     expect(status).toBe(202);
     const job = await ask(`${b.url}/v1/jobs/${requestId}`, { headers: { Prefer: 'wait=20' } });
@@ -110,7 +124,6 @@ describe('a job submitted to one gateway', () => {
   });
 
   it('never runs once another gateway has canceled or deleted it', async () => {
-    const product = await startProduct();
     const { a, b, client, keys } = product;
     signalWorkers(product, 'SIGSTOP');
     const [canceled, deleted] = await Promise.all([
@@ -134,7 +147,6 @@ describe('a job submitted to one gateway', () => {
   });
 
   it('leaves no key in Redis when another gateway deletes it while it runs', async () => {
-    const product = await startProduct();
     const { a, b, client, keys } = product;
     const { requestId } = await submit(a.url, await groupPhoto());
     await ask(`${b.url}/v1/jobs/${requestId}`, { method: 'DELETE' });
@@ -145,7 +157,7 @@ describe('a job submitted to one gateway', () => {
   });
 
   it('is the only job for an Idempotency-Key that two gateways get at the same time', async () => {
-    const { a, b } = await startProduct();
+    const { a, b } = product;
     const image = await selfie();
     const key = { 'Idempotency-Key': randomUUID() };
     const answers = await Promise.all([a, b, a, b].map(({ url }) => postImage(url, image, key)));
