@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createLeases } from '@livegate/core/domain';
 import { type BullQueue, watchSettings } from '@livegate/core/redis';
+import { limitFullCollections } from '@livegate/core/runtime';
 import type { Shutdown } from '@livegate/core/shutdown';
 import { createLog, type Log, startTelemetry } from '@livegate/core/telemetry';
 import { type Admission, openAdmission } from '../admission/admission.js';
@@ -27,6 +28,7 @@ const SETTINGS_WAIT_MS = 2000;
 
 /** Opens everything and listens. `/livez` works without Redis; `/readyz` needs Redis and a worker. */
 export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
+  limitFullCollections();
   const config = readApiConfig(env);
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: shutdownGraceMs(config) });

@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
 import { type ImageHeader, inspectHeader, type ModelSetFacts } from '@livegate/core/domain';
-import { limitTime } from '@livegate/core/runtime';
+import { limitFullCollections, limitTime } from '@livegate/core/runtime';
 import type { Log } from '@livegate/core/telemetry';
 import { Semaphore } from 'async-mutex';
 import type { EngineLayout } from '../engine/choose-layout.js';
@@ -210,16 +209,4 @@ export function createDecodeBudget(): DecodeBudget {
       return here.runExclusive(runApart, MAX_MEGABYTES_HERE);
     },
   };
-}
-
-/**
- * Lets the heap of this process grow to four times what survived the last full collection. V8 goes
- * as far by itself if it expects few collections.
- *
- * Pixels are outside the heap but count towards its limit. A worker's heap is small, so a full
- * collection followed every 12 to 24 selfies (`test/integration/count-full-collections.mjs` counts
- * them), although the quick collections free pixels as well.
- */
-export function limitFullCollections(): void {
-  setFlagsFromString('--heap-growing-percent=300');
 }

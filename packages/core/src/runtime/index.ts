@@ -1,4 +1,5 @@
 export { followFile } from './follow-file.js';
+export { limitFullCollections } from './limit-full-collections.js';
 export { limitTime, untilAborted } from './limit-time.js';
 export {
   type ConfigRule,
