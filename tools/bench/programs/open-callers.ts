@@ -1,9 +1,9 @@
-// Callers in a process of their own: sends the open load that its parent describes, and returns how
-// each request ended.
+// Callers in a process of their own: sends each open load that its parent describes, and returns how its
+// requests ended.
 import { sendOpenLoad } from '../open-load.js';
 import type { AskedLoad } from '../parts/refusals.js';
 
-process.once('message', (message) => {
+process.on('message', (message) => {
   const { url, image, ...load } = message as AskedLoad;
   void sendOpenLoad(url, { ...load, image: Buffer.from(image, 'base64') }).then((answers) =>
     process.send!(answers),
