@@ -9,7 +9,6 @@ import {
   createRedisWorkerRegistry,
   readState,
 } from '@livegate/core/redis';
-import { exampleWorker } from '@livegate/testing';
 import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 import { silentLog } from '@livegate/testing/redis/sandbox';
 import { expect, it, onTestFinished } from 'vitest';
@@ -36,7 +35,7 @@ async function openConsole(url: string) {
       stateReaders: [{ name: 'queue', read: () => readState(redis) }],
       now: Date.now,
     }).read();
-  return { redis, registry, read, find: async () => (await read()).findings.map(({ id }) => id) };
+  return { redis, find: async () => (await read()).findings.map(({ id }) => id) };
 }
 
 async function openRedis() {
@@ -48,17 +47,6 @@ async function openRedis() {
 it('finds nothing with a healthy Redis', async () => {
   const { find } = await openConsole((await openRedis()).url);
   expect(await find()).toEqual([]);
-});
-
-it('shows a registered worker that sends no samples, such as one of an earlier version', async () => {
-  const { registry, read } = await openConsole((await openRedis()).url);
-  await registry.register(exampleWorker);
-  const { workers, findings } = await read();
-  expect(workers.map(({ id, isMeasured }) => [id, isMeasured])).toEqual([
-    ['w1', true],
-    [exampleWorker.id, false],
-  ]);
-  expect(findings).toEqual([]);
 });
 
 it('finds a Redis that cannot write to its disk, and blames no process', async () => {

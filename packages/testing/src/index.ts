@@ -1,4 +1,5 @@
 export type { CreatePort, OpenedPort } from './contracts/open-port.js';
+export * from './contracts/monitoring-contract.js';
 export * from './contracts/port-contracts.js';
 export * from './contracts/queue-contract.js';
 export * from './contracts/reply-contract.js';
@@ -7,6 +8,7 @@ export * from './contracts/webhook-queue-contract.js';
 export * from './contracts/webhook-store-contract.js';
 export * from './examples.js';
 export type { Outage } from './fakes/outage.js';
+export * from './fakes/monitoring-fake.js';
 export * from './fakes/port-fakes.js';
 export * from './fakes/queue-fake.js';
 export * from './fakes/session-fake.js';

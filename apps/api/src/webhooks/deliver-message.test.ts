@@ -1,10 +1,6 @@
+import { type Delivery, type DeliveryAttempt, rotateSecrets } from '@livegate/core/domain';
 import {
-  type Delivery,
-  type DeliveryAttempt,
-  type ReceiverAttempt,
-  rotateSecrets,
-} from '@livegate/core/domain';
-import {
+  createFakeMonitoring,
   createFakeWebhookQueue,
   createFakeWebhookStore,
   exampleDelivery,
@@ -38,6 +34,7 @@ async function setUp(
   await store.addEndpoint(exampleEndpoint(), 16);
   await store.addDelivery(delivery);
   const receiver = { answer };
+  const monitoring = createFakeMonitoring({ endpoints: store });
   const deliver = createDeliverMessage({
     store,
     send: async (message) => {
@@ -47,9 +44,10 @@ async function setUp(
     now: () => clock.now,
     random: () => 0,
     log: pino({}, { write: (line) => void lines.push(line) }),
+    noteAttempt: monitoring.noteAttempt,
     ...given,
   });
-  return { clock, sent, lines, store, receiver, deliver };
+  return { clock, sent, lines, store, receiver, monitoring, deliver };
 }
 
 describe('a webhook message', () => {
@@ -212,17 +210,16 @@ describe('operators', () => {
   ] as const)(
     'see how an attempt ended: to an %s',
     async (_name, delivery, answer, to, outcome) => {
-      const noted: ReceiverAttempt[] = [];
-      const noteAttempt = async (attempt: ReceiverAttempt) => void noted.push(attempt);
-      const { store, deliver } = await setUp(answer, delivery, { noteAttempt });
+      const { store, monitoring, deliver } = await setUp(answer, delivery);
       await store.updateTenantSecrets('acme', () => rotateSecrets([], 0, 0));
       await deliver(id);
-      expect(noted).toEqual([{ tenant: 'acme', endpoint: to, outcome }]);
+      const failing = { tenant: 'acme', endpoint: to, outcome, failures: 1 };
+      expect(await monitoring.readFailingReceivers()).toMatchObject([failing]);
     },
   );
 
   it('missing an attempt does not keep it from being recorded', async () => {
-    const noteAttempt = () => Promise.reject(new Error('Redis is away'));
+    const { noteAttempt } = createFakeMonitoring({ outage: { away: true } });
     const { store, deliver } = await setUp({ statusCode: 500 }, exampleDelivery(), { noteAttempt });
     expect(await deliver(id)).toBe(5000);
     expect((await store.readDelivery(id))?.attempts).toHaveLength(1);

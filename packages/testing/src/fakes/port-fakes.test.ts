@@ -9,8 +9,11 @@ import {
   createFakeReplies,
   createFakeWorkerRegistry,
 } from './port-fakes.js';
+import { createFakeMonitoring } from './monitoring-fake.js';
 import { createFakeCheckQueue } from './queue-fake.js';
 import { createFakeSessionStore } from './session-fake.js';
+import { createFakeWebhookStore } from './webhook-fakes.js';
+import { describeMonitoring } from '../contracts/monitoring-contract.js';
 import {
   describeDemands,
   describeIdempotencyKeys,
@@ -48,4 +51,8 @@ describe('the in-memory fakes fulfill the contracts of their ports', () => {
   });
   describeRateLimiter(async () => fake(createFakeRateLimiter()));
   describeSessionStore(async () => fake(createFakeSessionStore()));
+  describeMonitoring(async () => {
+    const [queue, endpoints] = [createFakeCheckQueue(), createFakeWebhookStore()];
+    return fake({ monitoring: createFakeMonitoring({ queue, endpoints }), queue, endpoints });
+  });
 });
