@@ -1,5 +1,6 @@
 import type { FaceBox } from './judge-faces.js';
-import { createTinyFace, type TinyFaceManifest } from './tiny-face.js';
+import type { ModelManifest } from './layers.js';
+import { createTinyFace } from './tiny-face.js';
 
 /** Finds the faces on a square canvas, in its pixels. `rgba` are the same pixels. */
 export type FindFaces = (canvas: HTMLCanvasElement, rgba: Uint8ClampedArray) => Promise<FaceBox[]>;
@@ -56,7 +57,7 @@ async function loadTinyFace(assets: URL): Promise<FindFaces | undefined> {
         return response;
       }),
     );
-    const [first] = (await manifest!.json()) as TinyFaceManifest[];
+    const [first] = (await manifest!.json()) as ModelManifest[];
     const find = createTinyFace(first!, new Uint8Array(await weights!.arrayBuffer()));
     return async (canvas, rgba) => find(rgba, canvas.width);
   } catch {

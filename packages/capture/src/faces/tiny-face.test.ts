@@ -8,7 +8,8 @@ import {
 } from '@livegate/testing/images/photos';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createTinyFace, type TinyFaceManifest } from './tiny-face.js';
+import type { ModelManifest } from './layers.js';
+import { createTinyFace } from './tiny-face.js';
 
 const model = new URL(
   '../../../../node_modules/@vladmandic/face-api/model/tiny_face_detector_model',
@@ -20,7 +21,7 @@ let find: ReturnType<typeof createTinyFace>;
 beforeAll(() => {
   const [manifest] = JSON.parse(
     readFileSync(`${model}-weights_manifest.json`, 'utf8'),
-  ) as TinyFaceManifest[];
+  ) as ModelManifest[];
   find = createTinyFace(manifest!, readFileSync(`${model}.bin`));
 });
 
@@ -86,7 +87,7 @@ describe('the tiny face detector', () => {
   it('refuses weights that do not fit their manifest', () => {
     const [manifest] = JSON.parse(
       readFileSync(`${model}-weights_manifest.json`, 'utf8'),
-    ) as TinyFaceManifest[];
+    ) as ModelManifest[];
     expect(() => createTinyFace(manifest!, new Uint8Array(100_000))).toThrow('manifest');
   });
 });
