@@ -11,7 +11,7 @@ import { findFreePort } from './ports.js';
 import { errorCode, isProcessAlive } from './processes.js';
 
 const attempts = 3;
-const pollMs = 50;
+const pollMs = 10;
 const watchPollMs = 500;
 const stopsWithinMs = 10_000;
 const shownLogLines = 8;

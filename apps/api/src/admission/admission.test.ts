@@ -309,6 +309,15 @@ describe('admission', () => {
     );
   });
 
+  it('admits checks within 0.1 s once a first worker is alive', async () => {
+    const { admission, registry } = await watch(1);
+    await registry.unregister(exampleWorker.id);
+    await nextPoll();
+    await registry.register(exampleWorker);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(() => admission.admit(awaited)).not.toThrow();
+  });
+
   it('refuses checks while the data in Redis has another schema', async () => {
     const { admission, queue } = await watch(1);
     queue.readSchemaVersion = async () => 2;

@@ -72,6 +72,8 @@ export function openAdmission(options: AdmissionOptions): Admission {
 
   const queue = startPolling(pollQueue, {
     staleAfterMs,
+    // The first worker ends the start of the whole product.
+    pauseMs: ({ workers }) => (workers.length > 0 ? POLL_MS : RETRY_MS),
     onStale: (error) => log.warn({ err: error }, 'admission: queue Redis unreachable'),
   });
   const images = startPolling(pollImages, {
@@ -133,10 +135,12 @@ function findQueueProblem(view: QueueView | undefined): string | undefined {
 
 /** Pause after a successful read. */
 export const POLL_MS = 400;
-/** Pause after a failed read. */
+/** Pause after a failed read, and while no worker is alive. */
 const RETRY_MS = 100;
 
-export interface PollOptions {
+export interface PollOptions<T> {
+  /** Pause after a read of this value. Default: `POLL_MS`. */
+  pauseMs?(value: T): number;
   /** How long the latest value stays valid while reads fail. */
   staleAfterMs: number;
   /** Called when the latest value becomes stale. */
@@ -154,7 +158,7 @@ export interface Poller<T> {
 /** Calls `read` periodically until closed. */
 export function startPolling<T extends object>(
   read: () => Promise<T>,
-  { staleAfterMs, onStale }: PollOptions,
+  { staleAfterMs, onStale, pauseMs: pauseAfter = () => POLL_MS }: PollOptions<T>,
 ): Poller<T> {
   let latest: T | undefined;
   let latestAt = 0;
@@ -179,7 +183,7 @@ export function startPolling<T extends object>(
   function keep(value: T): number {
     latest = value;
     latestAt = performance.now();
-    return POLL_MS;
+    return pauseAfter(value);
   }
 
   /** One failed read is not an outage: the connection may just have been reopened. */
