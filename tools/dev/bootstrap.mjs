@@ -112,8 +112,8 @@ async function build() {
   });
   if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
   // Imported here: esbuild exists only after the installation.
-  const { bundlePages } = await import('./bundle-pages.mjs');
-  await bundlePages();
+  const { arePagesCurrent, bundlePages } = await import('./bundle-pages.mjs');
+  if (!(await arePagesCurrent())) await bundlePages();
 }
 
 /** Runs the command in this process, with the arguments of a separate one. */

@@ -1,13 +1,24 @@
 // Bundles the browser code of the gateway's pages into apps/api/dist/public. Plain JavaScript, because
 // the bootstrap runs it right after the TypeScript build.
-import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 
 const source = 'apps/api/pages';
 const target = 'apps/api/dist/public';
 const component = 'packages/capture';
+const runbook = 'docs/how-to/runbook.md';
+const targets = [target, join(component, 'dist')];
+// Whatever can change a bundle: also the built domain, which the pages import, and the packages.
+const inputs = [
+  source,
+  join(component, 'src'),
+  join(component, 'texts'),
+  'packages/core/dist',
+  runbook,
+  'tools/dev/bundle-pages.mjs',
+  'node_modules/.package-lock.json',
+];
 
 const options = {
   bundle: true,
@@ -19,18 +30,39 @@ const options = {
 
 /** The component, and each folder of apps/api/pages: page.html, page.css and page.ts. */
 export async function bundlePages() {
+  const { build } = await import('esbuild');
   const folder = await mkdtemp('apps/api/dist/new-pages-');
   try {
     const [pages, module] = [join(folder, 'pages'), join(folder, 'module')];
     // The console shows the runbook's sections beside what it finds.
-    const runbook = cp('docs/how-to/runbook.md', join(pages, 'runbook.md'));
-    await Promise.all([bundleComponent(module), bundleFolders(pages), runbook]);
+    await Promise.all([
+      bundleComponent(build, module),
+      bundleFolders(build, pages),
+      cp(runbook, join(pages, 'runbook.md')),
+    ]);
     await cp(module, pages, { recursive: true });
     await replaceFiles(target, pages);
     await replaceFiles(join(component, 'dist'), module);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Whether the bundles are newer than everything that they are made of. */
+export async function arePagesCurrent() {
+  const made = (await Promise.all(targets.map(listTimes))).flat();
+  const changed = (await Promise.all(inputs.map(listTimes))).flat();
+  return Math.min(...made) > Math.max(...changed);
+}
+
+/** When a file, or each file and folder in a folder, was changed last; 0 for one that is missing. */
+async function listTimes(path) {
+  const own = await stat(path).catch(() => undefined);
+  if (!own) return [0];
+  if (!own.isDirectory()) return [own.mtimeMs];
+  const names = await readdir(path);
+  const inside = await Promise.all(names.map((name) => listTimes(join(path, name))));
+  return [own.mtimeMs, ...inside.flat()];
 }
 
 /** One after another and by renaming, because a gateway that is starting may read them now. */
@@ -42,7 +74,7 @@ async function replaceFiles(old, replacement) {
   for (const name of stale) await rm(join(old, name), { recursive: true, force: true });
 }
 
-async function bundleFolders(folder) {
+async function bundleFolders(build, folder) {
   const entries = await readdir(source, { withFileTypes: true });
   const pages = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   await build({
@@ -61,7 +93,7 @@ async function bundleFolders(folder) {
 }
 
 /** `<livegate-capture>` as one module with its styles, and beside it what it loads only if needed. */
-async function bundleComponent(folder) {
+async function bundleComponent(build, folder) {
   const model = createRequire(import.meta.url)
     .resolve('@vladmandic/face-api/package.json')
     .replace('package.json', 'model/tiny_face_detector_model');

@@ -10,7 +10,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { describeMachine, findProgram, type Machine } from './install-program.js';
 import { findFreePort } from './ports.js';
 import { pingRedis } from './redis-server.js';
-import { findOrStartRedis, startOwnRedis } from './find-or-start-redis.js';
+import {
+  findRedis,
+  type FindOptions,
+  type RedisOptions,
+  startOwnRedis,
+} from './find-or-start-redis.js';
 
 let dataDir: string;
 let wellKnownPort: number;
@@ -47,7 +52,11 @@ async function call<T>(url: string, command: (client: Client) => Promise<T>): Pr
 
 const portOf = (url: string) => Number(new URL(url).port);
 
-describe('findOrStartRedis', () => {
+/** As `npm start` does. */
+const findOrStartRedis = async (options: FindOptions & RedisOptions) =>
+  (await findRedis(options)) ?? (await startOwnRedis(options));
+
+describe('findRedis and startOwnRedis', () => {
   test('uses the Redis at REDIS_URL and leaves it running', async () => {
     const { url } = await start();
     const found = await findOrStartRedis({ dataDir, say, url, wellKnownPort });

@@ -69,21 +69,23 @@ export interface Redis {
   stop: () => Promise<void>;
 }
 
-export interface FindOptions extends RedisOptions {
+export interface FindOptions {
   /** REDIS_URL; if set, no other Redis is used. */
   url?: string | undefined;
   /** The port at which to look for a running Redis. */
   wellKnownPort?: number;
 }
 
-/** Uses the configured Redis, or else one that already runs on this machine, or else starts one. */
-export async function findOrStartRedis(options: FindOptions): Promise<Redis> {
-  const { url, wellKnownPort = defaultPort } = options;
+/** The configured Redis, or else one that already runs on this machine. */
+export async function findRedis({
+  url,
+  wellKnownPort = defaultPort,
+}: FindOptions): Promise<Redis | undefined> {
   if (url) return { url: await requireReachable(url), stop: leaveRunning };
   if (await pingRedis(wellKnownPort)) {
     return { url: `redis://127.0.0.1:${wellKnownPort}`, stop: leaveRunning };
   }
-  return await startOwnRedis(options);
+  return undefined;
 }
 
 /** One reachable host is enough: it knows the others of its group. */
@@ -129,8 +131,11 @@ export async function startOwnRedis(options: RedisOptions): Promise<Redis> {
   }
 }
 
-async function requireServerProgram(options: RedisOptions): Promise<string> {
-  const { say, machine = describeMachine() } = options;
+/** The path of a Redis server, which is installed if it is missing. */
+export async function requireServerProgram({
+  say,
+  machine = describeMachine(),
+}: Pick<RedisOptions, 'say' | 'machine'>): Promise<string> {
   const installed = findProgram(serverPrograms, machine);
   if (installed) return installed;
   await installProgram(redisProgram, machine, say);

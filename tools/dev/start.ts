@@ -16,7 +16,12 @@ import {
   untilInterrupted,
   untilReady,
 } from './processes.js';
-import { findOrStartRedis, type Redis, startOwnRedis } from './find-or-start-redis.js';
+import {
+  findRedis,
+  type Redis,
+  requireServerProgram,
+  startOwnRedis,
+} from './find-or-start-redis.js';
 
 const readyWithinMs = 180_000;
 // Time for a worker to finish its checks; the default of most supervisors.
@@ -47,9 +52,8 @@ async function start(): Promise<number> {
     force: () => killServices(services),
     reload: () => reloadModels(services),
   });
-  const dataDir = resolve('.data/redis');
-  const redis = await findOrStartRedis({ dataDir, url: process.env['REDIS_URL'], say });
-  const images = redis.gone ? await startImageRedis() : undefined;
+  const found = await findRedis({ url: process.env['REDIS_URL'] });
+  const [redis, images] = found ? [found] : await startRedises();
   try {
     const env = { PORT: String(port), REDIS_URL: redis.url, LIVEGATE_MODELS_DIR: modelsDir };
     const blobEnv = images ? { BLOB_REDIS_URL: images.url } : {};
@@ -109,6 +113,13 @@ function startServices(env: NodeJS.ProcessEnv): Service[] {
   ];
   const tsc = ['node_modules/typescript/bin/tsc', '-b', '--watch', '--preserveWatchOutput'];
   return isWatching ? [...services, startService('compiler', tsc, { env })] : services;
+}
+
+async function startRedises(): Promise<[Redis, images: Redis | undefined]> {
+  // First, because it may ask whether to install one.
+  await requireServerProgram({ say });
+  const dataDir = resolve('.data/redis');
+  return await Promise.all([startOwnRedis({ dataDir, say }), startImageRedis()]);
 }
 
 /**
