@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { inspectHeader, type Rotation } from '@livegate/core/domain';
 import { type FaceName, face, faceNames, noFace } from '@livegate/testing/images/photos';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
+import sharp from 'sharp';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { loadModels } from '../models/load-models.js';
 import { openSession } from '../models/open-session.js';
@@ -73,6 +74,17 @@ test('an upright photo costs one image of one detector run, and is not copied', 
   expect(runs).toEqual([1]);
   expect(found?.rotation).toBe(0);
   expect(found?.picture).toBe(photo);
+});
+
+test('a blurred face is looked at again upside down, but not upright with its eyes above', async () => {
+  const blurred = sharp(await face('photo 3 left')).blur(8);
+  const photo = await decode(await blurred.jpeg().toBuffer());
+  const [found] = await detectUpright(detector, [photo]);
+  expect(found!.faces[0]!.score).toBeLessThan(0.999);
+  expect({ runs, rotation: found!.rotation }).toEqual({ runs: [1], rotation: 0 });
+
+  const [turned] = await detectUpright(detector, [turnPicture(photo, 180)]);
+  expect(turned!.rotation).toBe(180);
 });
 
 test('the doubtful pictures of a batch share one more run, before those to turn', async () => {

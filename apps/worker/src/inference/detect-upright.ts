@@ -1,5 +1,6 @@
 import type { Rotation } from '@livegate/core/domain';
 import { detectFaces, detectInFrames, type DrawFrame, type FaceDetector } from './detect-faces.js';
+import { measureEyeShade, sampleFace } from './face-grid.js';
 import { clearFrame, drawPicture, type Placement, placeInFrame } from './letterbox.js';
 import {
   type Box,
@@ -61,14 +62,28 @@ const SURE_FILLED = 0.99995;
 /** The same for one that fills a portrait picture: cut around a head, a picture is high if it is. */
 const SURE_FILLED_PORTRAIT = 0.98;
 
+/**
+ * From this shade of the eyes on, a low score alone does not make a face doubtful: measuring it costs
+ * a tenth of a look. Of the faces in development photos that only their score makes doubtful, 25 of
+ * 45 upright ones reach it, and 15 of 131 upside down.
+ */
+const EYE_SHADE = 0.4;
+
 /** Whether the best face may be one that lies on its side, or upside down, or none. */
 function isDoubtful({ picture, faces }: UprightPicture): boolean {
   const [best] = faces;
   if (!best) return true;
   const proportions = heightByWidth(best.box);
-  if (!isFilled(picture, best.box)) return proportions < UPRIGHT_HEIGHT || best.score < SURE;
-  const sure = picture.width < picture.height ? SURE_FILLED_PORTRAIT : SURE_FILLED;
-  return proportions < 1 || best.score < sure;
+  if (!isFilled(picture, best.box)) {
+    return proportions < UPRIGHT_HEIGHT || (best.score < SURE && !hasEyesAbove(picture, best.box));
+  }
+  if (proportions < 1) return true;
+  if (picture.width >= picture.height) return best.score < SURE_FILLED;
+  return best.score < SURE_FILLED_PORTRAIT && !hasEyesAbove(picture, best.box);
+}
+
+function hasEyesAbove(picture: Picture, face: Box): boolean {
+  return measureEyeShade(sampleFace(picture, face)) >= EYE_SHADE;
 }
 
 function isFilled({ width, height }: Size, { left, top, right, bottom }: Box): boolean {

@@ -155,6 +155,32 @@ function percentile(histogram: Uint32Array, cells: number): number {
   return histogram.length - 1;
 }
 
+/** The rows with eyes and brows, and those of the cheeks below them, in a face that is upright. */
+const EYES: Range = { from: 18, to: 28 };
+const CHEEKS: Range = { from: 32, to: 42 };
+const TEMPLES: Range = { from: 14, to: 50 };
+
+/**
+ * How much darker the eyes are than the cheeks, in standard deviations of the face's luma: above 0
+ * for most upright faces, and below for those upside down.
+ */
+export function measureEyeShade({ luma }: FaceGrid): number {
+  const [eyes, cheeks] = [EYES, CHEEKS].map((rows) => mean(betweenTemples(luma, rows)));
+  const all = betweenTemples(luma, { from: 0, to: GRID });
+  const deviation = Math.sqrt(Math.max(0, mean(all.map((level) => level ** 2)) - mean(all) ** 2));
+  // One level is added, so that noise on a flat area stays small.
+  return (cheeks! - eyes!) / (deviation + 1);
+}
+
+function betweenTemples(luma: Float32Array, { from, to }: Range): number[] {
+  const rows = Array.from({ length: to - from }, (_, i) => GRID * (from + i));
+  return rows.flatMap((row) => [...luma.subarray(row + TEMPLES.from, row + TEMPLES.to)]);
+}
+
+function mean(values: number[]): number {
+  return values.reduce((a, b) => a + b) / values.length;
+}
+
 /** Variance in square cells of the blur that `smoothen` adds, twice. */
 const ADDED_VARIANCE = 1;
 /** The widest blur that is measured, as a share of the face. */
