@@ -64,3 +64,40 @@ describe('documentation of the score', () => {
     expect(isExplained ? [] : (claims ?? [])).toEqual([]);
   });
 });
+
+describe('the sums of the memory of Redis', () => {
+  const page = read('docs/how-to/scale.md');
+  const figure = (name: string) =>
+    Number(new RegExp(`^\\| ${name} +\\| ([\\d.]+) KiB`, 'm').exec(page)?.[1]);
+  const bytes = {
+    plain: 1024 * figure('Redis memory per finished check'),
+    keyed: 1024 * figure('with an `Idempotency-Key`'),
+  };
+  /** Of 1 GB, three quarters are full when the alert fires. */
+  const checksPerSecond = (ttlSeconds: number, each: number) =>
+    Math.round(Number((0.75e9 / ttlSeconds / each).toPrecision(2)));
+  const rows = [...page.matchAll(/^\| (\d+)(?:, the default)? +\| (\d+) +\| (\d+) +\|$/gm)]
+    .map((row) => row.slice(1).map(Number))
+    .map(([ttlSeconds = NaN, plain, keyed]) => ({ ttlSeconds, plain, keyed }));
+
+  it('are those of the measured bytes of a check', () => {
+    expect(rows).toHaveLength(3);
+    expect(rows).toEqual(
+      rows.map(({ ttlSeconds }) => ({
+        ttlSeconds,
+        plain: checksPerSecond(ttlSeconds, bytes.plain),
+        keyed: checksPerSecond(ttlSeconds, bytes.keyed),
+      })),
+    );
+  });
+
+  it.each([
+    'docker-compose.yml',
+    'k8s/components/redis/redis.conf',
+    'tools/dev/redis-server.ts',
+    'docs/how-to/kubernetes.md',
+    'docs/how-to/containers.md',
+  ])('are not repeated in %s, where they would become outdated', (path) => {
+    expect(read(path)).not.toMatch(/finished check (as|takes)[^.]*\d|\d checks\/s/);
+  });
+});

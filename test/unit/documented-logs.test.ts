@@ -10,24 +10,56 @@ function readFiles(folder: string, extension: RegExp): string[] {
     .map((path) => readFileSync(join(root, folder, path), 'utf8'));
 }
 
-/** Every text of the code; in a template of at least eight letters, `${…}` stands for anything. */
-function readMessages(): RegExp[] {
+/** Every text of the code, and every template of at least eight letters. */
+function readTexts(): string[] {
   const code = ['apps', 'packages/core/src'].flatMap((folder) => readFiles(folder, /\.ts$/));
   const literals = code.flatMap((text) => [...text.matchAll(/'([^'\n]+)'|`([^`\n]{8,})`/g)]);
-  const texts = literals.map(([, plain, template]) => plain ?? template ?? '');
-  return [...new Set(texts)].map((text) => {
-    const parts = text.split(/\$\{[^}]*\}/).map((part) => escape(part));
-    return new RegExp(`^${parts.join('.+')}$`);
-  });
+  return [...new Set(literals.map(([, plain, template]) => plain ?? template ?? ''))];
+}
+
+/** In a template, `${…}` stands for anything. */
+function toPattern(text: string): RegExp {
+  const parts = text.split(/\$\{[^}]*\}/).map((part) => escape(part));
+  return new RegExp(`^${parts.join('.+')}$`);
 }
 
 const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+
+const texts = readTexts();
+const messages = texts
+  .map(toPattern)
+  .filter(({ source }) => source.replaceAll('.+', '').length > 5);
+const isWritten = (text: string) => messages.some((message) => message.test(text));
 
 it('every log line that the documentation quotes is one that the code writes', () => {
   const quoted = readFiles('docs', /\.md$/).flatMap((page) =>
     [...page.matchAll(/log\s+line\s+`([^`]+)`/g)].map(([, line = '']) => line),
   );
-  const messages = readMessages().filter(({ source }) => source.replaceAll('.+', '').length > 5);
   expect(quoted.length).toBeGreaterThan(10);
-  expect(quoted.filter((line) => !messages.some((message) => message.test(line)))).toEqual([]);
+  expect(quoted.filter((line) => !isWritten(line))).toEqual([]);
+});
+
+/** Whether the code writes it, perhaps with more around it. */
+const isPartOfText = (quoted: string) => texts.some((text) => text.includes(quoted));
+
+/** What Redis, CUDA and ONNX Runtime write. */
+const FOREIGN = [
+  'Asynchronous AOF fsync is taking too long',
+  'max number of clients',
+  'out of memory',
+  'no CUDA-capable device is detected',
+  'invalid device ordinal',
+];
+
+it('every sentence that the documentation quotes is one that the code writes', () => {
+  const quoted = readFiles('docs', /\.md$/)
+    .map((page) => page.replaceAll(/^```[^]*?^```/gm, ''))
+    .flatMap((page) => [...page.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text))
+    .map((text) => text.replaceAll(/\s+/g, ' '))
+    .filter((text) => /^[a-zA-Z][\w-]*[,:]?( [\w-]+[,:]?){2,}$/.test(text))
+    .filter((text) => !/^(npm|node|docker|kubectl|redis-cli|openssl|credentials) /.test(text))
+    .filter((text) => !text.startsWith('Livegate-'));
+  expect(quoted.length).toBeGreaterThan(20);
+  const ours = quoted.filter((text) => !FOREIGN.includes(text));
+  expect(ours.filter((text) => !isWritten(text) && !isPartOfText(text))).toEqual([]);
 });
