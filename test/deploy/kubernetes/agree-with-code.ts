@@ -98,12 +98,20 @@ async function checkWorker(worker: App): Promise<string[]> {
   const graceMs = 1000 * worker.pod.terminationGracePeriodSeconds;
   return [
     ...problems,
+    ...checkDecodingThreads(worker),
     ...answers.flat(),
     ...checkPort(worker, 'health', config.LIVEGATE_WORKER_HEALTH_PORT),
     ...(graceMs > SHUTDOWN_GRACE_MS
       ? []
       : ['worker: terminationGracePeriodSeconds ends before its checks are finished']),
   ];
+}
+
+/** libuv's own threads decode the images; fewer than the CPUs would leave some of those idle. */
+function checkDecodingThreads({ env, container }: App): string[] {
+  const threads = Number(env['UV_THREADPOOL_SIZE']);
+  const cpus = Number(container.resources?.limits?.cpu ?? 0);
+  return threads >= cpus ? [] : [`worker: ${threads} decoding threads for ${cpus} CPUs`];
 }
 
 function readEnv<Schema extends ConfigRule>(

@@ -15,6 +15,8 @@ export const mutations: Record<string, (manifests: Manifest[]) => void> = {
     void (configOf(manifests)['LIVEGATE_WORKER_HEALTH_PORT'] = '9000'),
   'a metrics port without metrics': (manifests) =>
     void delete configOf(manifests)['OTEL_METRICS_EXPORTER'],
+  'fewer decoding threads than CPUs': (manifests) =>
+    void (configOf(manifests)['UV_THREADPOOL_SIZE'] = '1'),
   'a missing public URL and no trusted proxy': (manifests) => {
     const settings = configOf(manifests, 'api');
     delete settings['LIVEGATE_PUBLIC_URL'];
