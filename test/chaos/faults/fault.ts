@@ -1,6 +1,6 @@
 import type { ChaosProduct } from '../product/chaos-product.js';
 
-/** One row of the table of faults. */
+/** One section of the page of faults. */
 export interface Fault {
   name: string;
   /** What holds although the fault happens, besides what always holds. */
@@ -16,7 +16,7 @@ export interface Fault {
 
 /** Broken promises that a fault excuses; by default none. */
 export interface Excuses {
-  /** A request in flight ends without an answer, or too late: the fault is on its way. */
+  /** A request in flight ends without an answer, or too late: the fault hits its own connection. */
   losesCallers?: true;
   /** A check that was accepted so shortly before the fault is forgotten. */
   forgetsMs?: number;
