@@ -19,3 +19,9 @@ it('the configuration page explains every setting of .env.example, with its valu
   expect(new Set(described)).toEqual(new Set(keys));
   expect(described).toHaveLength(keys.length);
 });
+
+it('the configuration page says which settings gateway and worker must share', () => {
+  expect(page).toContain(
+    '## Gateway and worker\n\nBoth need the same values, except for the last three.\n',
+  );
+});

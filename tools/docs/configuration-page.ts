@@ -35,7 +35,9 @@ export function writeConfigurationPage(envExample: string): string {
   ];
   const schemas = { ...api, ...worker };
   const describe = (key: string) => describeSetting(key, schemas[key]!, texts.get(key) ?? '');
-  const parts = sections.map(([title, own]) => [`## ${title}`, ...own.map(describe)].join('\n\n'));
+  const parts = sections.map(([title, own], i) =>
+    [`## ${title}`, ...(i === 0 ? [readRule(envExample)] : []), ...own.map(describe)].join('\n\n'),
+  );
   return `${[introduction, ...parts].join('\n\n')}\n`;
 }
 
@@ -55,6 +57,12 @@ function schemasOf(schema: typeof apiConfigSchema | typeof workerConfigSchema) {
       },
     ]),
   );
+}
+
+/** What the headline of the shared settings says of them. */
+function readRule(envExample: string): string {
+  const [, rule = ''] = /^# --- api and worker: (.+) ---$/m.exec(envExample) ?? [];
+  return `${rule.charAt(0).toUpperCase()}${rule.slice(1)}.`;
 }
 
 /** Each key with the comment above it. */
