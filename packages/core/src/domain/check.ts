@@ -15,8 +15,8 @@ export const SCHEMA_VERSION = 1;
 export const JOB_VERSION = 1;
 
 /**
- * Versions of jobs that this worker reads: the current and the previous one, so that workers can be
- * updated before gateways.
+ * Versions of jobs that this worker reads: the current one and, once there is one, the previous one, so
+ * that workers can be updated before gateways.
  */
 export const READABLE_JOB_VERSIONS: readonly number[] = [JOB_VERSION];
 
@@ -48,7 +48,7 @@ export interface CheckJob {
   ms?: number;
   /** The tenant's share of the workers, relative to other tenants; absent for 1. */
   weight?: number;
-  /** It runs as an async check although a caller waits for it, who takes a job as well. */
+  /** Runs as an async check: its caller waits, but accepts a job. */
   isAsync?: true;
   /** How its caller wants to hear of a weak image; absent for `header`. */
   qualityPolicy?: QualityPolicy;

@@ -29,7 +29,7 @@ export interface WebhookStore {
     at: EndpointAddress,
     change: (latest: WebhookEndpoint) => WebhookEndpoint,
   ): Promise<WebhookEndpoint | undefined>;
-  /** Removes the endpoint and its deliveries. False for an unknown endpoint. */
+  /** Removes the endpoint. Resolves to the ids of its deliveries; `undefined` for an unknown one. */
   removeEndpoint(at: EndpointAddress): Promise<string[] | undefined>;
 
   /** The secrets that sign deliveries to a check's own `webhook_url`; empty before the first. */
