@@ -171,7 +171,7 @@ describe('a session is created', () => {
     expect(answer.body).toEqual(errorBody(status, code));
   });
 
-  it('not, from a streamed body of another type, which would lose its success_url', async () => {
+  it('is refused for a streamed body of another type, whose success_url would be lost', async () => {
     const { ask } = await open();
     const headers = { ...defaultAuth, 'content-type': 'application/x-www-form-urlencoded' };
     const body = new Blob(['success_url=https://shop.example']).stream();

@@ -298,7 +298,7 @@ describe('an endpoint with as many pending messages as it may have', () => {
     expect(await call('POST', `${one}/${path}`)).toMatchObject({ status: 202 });
   });
 
-  it('202: is sent a pending one earlier', async () => {
+  it('202: replaying a pending message sends it now', async () => {
     const { call } = await startFull();
     expect(await call('POST', `${one}/deliveries/msg_2/replay`)).toMatchObject({ status: 202 });
   });

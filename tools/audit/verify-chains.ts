@@ -11,7 +11,7 @@ import {
 } from '@livegate/worker/jobs/audit/audit-chain';
 import type { AuditSource } from './read-audit.js';
 
-/** Something that no undisturbed worker writes. */
+/** Evidence of tampering. */
 export interface Finding {
   source: string;
   /** From 1; absent for what is missing. */
@@ -32,7 +32,7 @@ export interface ChainReport extends ChainHead {
 export interface VerifiedAudit {
   chains: ChainReport[];
   findings: Finding[];
-  /** What a reader should know, and an undisturbed worker may cause. */
+  /** Normal, but worth knowing. */
   notes: string[];
   /** The lines that are as they were written, in order, without copies. */
   lines: PlacedLine[];

@@ -22,7 +22,7 @@ export interface Answer {
   ms: number;
 }
 
-/** More than wait at once: five seconds of checks, and the refusals on their way. */
+/** Enough connections for five seconds of checks and the pending refusals. */
 const CONNECTIONS = 1500;
 
 /** Sends requests at a steady rate, like callers who do not know of each other. */

@@ -164,7 +164,7 @@ export interface WorkerRegistry {
 
 /** The gateways whose callers wait. A registration expires unless it is renewed. */
 export interface GatewayRegistry {
-  /** The gateway at this address is alive. Without a renewal for `goneMs`, it is gone. */
+  /** Records that the gateway is alive. It counts as gone after `goneMs` without another call. */
   renew(address: string, goneMs: number): Promise<void>;
 }
 

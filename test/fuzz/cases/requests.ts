@@ -50,7 +50,7 @@ function chunked(body: Buffer): Buffer {
 
 const CHUNK_BYTES = 1000;
 
-/** `null` except once in about five times. */
+/** `null` four times of five. */
 export function sometimes<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
   return fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
 }

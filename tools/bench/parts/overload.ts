@@ -44,8 +44,8 @@ interface Target {
 /**
  * Measures overload, at five times the load that the product carries: how many checks are answered
  * before their callers give up, and how fast others are refused. `--seconds 30` loads for two minutes
- * each. The worker has cores of its own: what refusing costs the gateway, and sending costs the
- * callers, is not taken from its engines.
+ * each. The worker has cores of its own, so refusals by the gateway and requests of the callers take no
+ * time from its engines.
  */
 export const measureOverload: Part = (bench, say) =>
   withTarget(bench, {}, async (halved, target) => {

@@ -15,7 +15,7 @@ export interface AskedCheck {
   tenant: string;
   /** How long its caller waits for the outcome; 0 for an async check. */
   waitMs: number;
-  /** Whether a caller that waits takes a job as well, so that the check may also run as an async one. */
+  /** Whether the caller also accepts a job (`respond-async`); then the check may run as an async one. */
   mayBeAsync?: boolean;
   /** The length of its body; absent if it is not declared. */
   bytes?: number | undefined;

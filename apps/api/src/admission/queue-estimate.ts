@@ -40,7 +40,7 @@ export interface CountedQueue {
 export interface QueueEstimate {
   /** Throws `overloaded` unless a place is free and the check would not wait for too long. */
   take(request: RankRequest): EstimatedPlace;
-  /** A count may or may not include checks that are queued while it runs. It is assumed not to. */
+  /** Checks that are queued during a count are counted twice rather than not at all. */
   beginCount(): (latest: CountedQueue) => void;
 }
 

@@ -210,7 +210,7 @@ describe('announcing a check', () => {
     expect(await store.listDeliveries('whe_1')).toEqual([]);
   });
 
-  it('of a check that was deleted deletes what an earlier try has left', async () => {
+  it('deletes the messages of an earlier attempt if the check was deleted', async () => {
     const { store, queue, announce } = await setUp(succeeded);
     await store.addEndpoint(exampleEndpoint(), 16);
     const webhookUrl = 'https://example.com/own';

@@ -10,9 +10,9 @@ export interface EngineLayout {
   maxBatch: number;
 }
 
-/** The configured parts of a layout; undefined parts are known, or chosen by measuring. */
+/** The configured parts of a layout; undefined parts get their default, or are chosen by measuring. */
 export type LayoutSettings = { [Part in keyof EngineLayout]: EngineLayout[Part] | undefined } & {
-  /** On a CPU, measures whether another layout is faster than the known one. */
+  /** On a CPU, measures whether another layout is faster than the default one. */
   measure?: boolean;
 };
 

@@ -101,7 +101,7 @@ export function allocateBatch(input: ModelInput, count: number): BatchTensor {
   return splitBatch(new Float32Array(count * sizeOf(input)), input, count);
 }
 
-/** The images in the tensor of a run that has to answer `count` images: as many or more. */
+/** Returns the tensor size for a run of `count` images: `count`, or more when padded. */
 export type PadRun = (count: number) => number;
 
 /**

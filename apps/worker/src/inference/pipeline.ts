@@ -45,7 +45,8 @@ export async function assessImage(
   const first = await look(firstFactor(header), true);
   if (first.assessment.kind !== 'too_small') return { ...first, assessment: first.assessment };
   const second = await look(secondFactor(header, first.assessment), false);
-  if (second.assessment.kind === 'too_small') throw new Error('a second look found no size');
+  if (second.assessment.kind === 'too_small')
+    throw new Error('the face is still too small after the second decode');
   return { ...second, assessment: second.assessment, timings: add(first.timings, second.timings) };
 
   async function look(factor: number, isFirstLook: boolean) {

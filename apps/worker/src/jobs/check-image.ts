@@ -177,8 +177,8 @@ function qualityOf(assessment: Assessment): Pick<CheckResult, 'quality'> {
 }
 
 /**
- * Lets large images take half of the worker's jobs, and the memory for their decodes. None waits here
- * for another one, which would keep photos from being taken, and tenants from taking turns.
+ * Lets large images take half of the worker's jobs, and the memory for their decodes. A large image
+ * without a slot goes back to the queue, so that it does not occupy a job.
  */
 function createAssess({ assess, large, concurrency }: CheckImageDeps['scheduler']) {
   const images = Math.max(1, Math.floor(concurrency / 2));

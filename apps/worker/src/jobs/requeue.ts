@@ -4,9 +4,9 @@ import type { Log } from '@livegate/core/telemetry';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { LargeImagesBusy } from './check-image.js';
 
-/** Delay of the first requeue of a job; each further one is longer by the same time, ... */
+/** Delay of the first requeue of a job. It grows by the same time with each further requeue. */
 const REQUEUE_DELAY_MS = 200;
-/** ... up to this delay: old workers must not keep Redis busy, nor a new worker wait for long. */
+/** The longest delay: old workers must not keep Redis busy, nor a new worker wait for long. */
 const MAX_REQUEUE_DELAY_MS = 5000;
 
 export interface RequeueOptions {

@@ -23,8 +23,8 @@ import { createRequeue } from './requeue.js';
 
 /**
  * With these values BullMQ requeues a killed worker's jobs after 5 to 20 s, within a caller's wait:
- * a lock is renewed at half its time, and the key that limits stalled checks may outlast the next
- * one.
+ * a lock is renewed at half its time, and the key that limits searches for stalled jobs may still
+ * exist at the next search, which is then skipped.
  */
 const LOCK_MS = 10_000;
 const STALLED_CHECK_MS = 5000;

@@ -41,7 +41,7 @@ describe('the batcher', () => {
     expect(await Promise.all(answers)).toEqual(['1', '2', '3', '4']);
   });
 
-  it('runs an item of a high rank at last, however many of a low rank arrive', async () => {
+  it('runs an item of a high rank in the end, however many of a low rank arrive', async () => {
     const { runs, run } = createManualEngine();
     const batcher = createBatcher(run, { ...rules, maxBatch: 2, capacity: 5 });
     void batcher.submit(0);

@@ -19,9 +19,9 @@ export interface ModelSets {
   /** The sets that are in use now. */
   roles(): Roles;
   /**
-   * By the canary if the check with this id is in its share, else by the current set. Rejects with
-   * a `CanaryFailure` if the canary cannot assess the picture, whose pixels are lost then. Pictures
-   * of a lower rank run first.
+   * The canary assesses the picture if the check with this id is in its share, else the current set.
+   * Rejects with a `CanaryFailure` if the canary cannot assess the picture, whose pixels are lost
+   * then. Pictures of a lower rank run first.
    */
   assess(picture: Picture, check?: RankedPicture): Promise<AssessedBySet>;
   /**

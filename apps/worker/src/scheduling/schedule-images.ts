@@ -105,7 +105,7 @@ export async function openScheduler(
   };
 }
 
-/** A shadow that hangs delays an image that must run alone by this at most, in milliseconds. */
+/** The longest that a hanging shadow may delay an image that runs alone. */
 const SHADOW_LIMIT_MS = 10_000;
 
 /** Both share the memory for decodes, so that an image that must run alone waits for the shadow. */

@@ -17,7 +17,7 @@ function linesAfter(speeds: number[], tookMs = 30_000): string[] {
   return lines;
 }
 
-const slow = 'engines get less than half of their speed';
+const slow = 'models run at less than half of their speed at the start';
 
 test('a worker with less than half of its speed for three minutes says so once', () => {
   expect(linesAfter([0.4, 0.4])).toEqual([]);
@@ -25,7 +25,7 @@ test('a worker with less than half of its speed for three minutes says so once',
 });
 
 test('a worker that has its speed again says so, and may be slow again', () => {
-  const again = 'engines have their speed again';
+  const again = 'models run at their speed again';
   expect(linesAfter([0.4, 0.4, 0.4, 0.9])).toEqual([slow, again]);
   expect(linesAfter([0.4, 0.4, 0.4, 0.9, 0.1, 0.1, 0.1])).toEqual([slow, again, slow]);
 });

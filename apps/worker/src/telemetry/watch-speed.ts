@@ -48,7 +48,8 @@ export function watchSpeed(log: Log, now = () => performance.now()): SpeedWatch 
     speed = expectedMs / tookMs;
     const wasSlow = slowWindows >= WINDOWS;
     slowWindows = speed < SLOW ? slowWindows + 1 : 0;
-    if (slowWindows === WINDOWS) log.warn({ speed }, 'engines get less than half of their speed');
-    if (wasSlow && slowWindows === 0) log.info({ speed }, 'engines have their speed again');
+    if (slowWindows === WINDOWS)
+      log.warn({ speed }, 'models run at less than half of their speed at the start');
+    if (wasSlow && slowWindows === 0) log.info({ speed }, 'models run at their speed again');
   }
 }

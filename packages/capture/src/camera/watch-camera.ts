@@ -14,7 +14,7 @@ import {
 
 /** The live checks run on a square canvas of this side. */
 const SMALL = 160;
-/** If the faces on that are not as they should be, this decides: the tiny model misses small ones there. */
+/** When that canvas shows no good face, the search is repeated on this one: small faces are missed there. */
 const LARGER = 224;
 /** Ten checks a second are enough for a hint, and leave time for the page. */
 const CHECK_INTERVAL_MS = 100;
@@ -27,7 +27,7 @@ export interface Snapshot {
   at: number;
 }
 
-/** `guide`: nothing is wrong so far. `hold_still`: it is good, or it moves. */
+/** `guide`: nothing is wrong so far. `hold_still`: wait for the photo, or stop moving. */
 export type LiveHint = FaceWeakness | FrameWeakness | 'guide';
 
 export interface WatchOptions {

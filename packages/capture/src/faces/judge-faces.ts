@@ -16,7 +16,7 @@ export type FaceWeakness =
 
 /**
  * The oval of the guide is 0.72 of the picture's shorter side high, and a face that fills it is found as
- * a box of about 0.42. The gateway accepts more than this: nobody gets a hint there who got none here.
+ * a box of about 0.42. These limits are stricter than the gateway's: a frame that passes here passes there.
  */
 const limits = { minHeight: 0.27, maxHeight: 0.62, maxOffset: 0.17, otherFace: 0.5 };
 

@@ -197,7 +197,7 @@ test('queued time is counted by lane, and checks without a rank run before all o
 test('a refusal says when half of the longest wait will be left, but at least a second', () => {
   expect(refuseWait(7000.4, 5000)).toMatchObject({
     code: 'overloaded',
-    detail: '7000 ms of checks are queued before it, 5000 ms may be',
+    detail: 'it would wait 7000 ms, the limit is 5000 ms',
     retryAfterSeconds: 5,
   });
   expect(refuseWait(300, 200).retryAfterSeconds).toBe(1);

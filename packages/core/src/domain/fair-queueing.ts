@@ -99,12 +99,12 @@ export function waitBefore(state: Flows, { flow }: Pick<QueuedCheck, 'flow'>): n
 }
 
 /**
- * `overloaded`, for a check that would wait for `waitMs`, with the time until half of what it may wait
- * for is done: with less, all refused callers would come back for the same place.
+ * `overloaded`, for a check that would wait for `waitMs`. `Retry-After` is the time until the queue is
+ * down to half of the allowed wait: with less, all refused callers would come back for the same place.
  */
 export function refuseWait(waitMs: number, maxWaitMs: number): LivegateError {
   return new LivegateError('overloaded', {
-    detail: `${Math.round(waitMs)} ms of checks are queued before it, ${maxWaitMs} ms may be`,
+    detail: `it would wait ${Math.round(waitMs)} ms, the limit is ${maxWaitMs} ms`,
     retryAfterSeconds: Math.max(1, Math.ceil((waitMs - maxWaitMs / 2) / 1000)),
   });
 }

@@ -14,7 +14,7 @@ export interface UploadPermits {
   readonly maxBytesInFlight: number;
   /**
    * Throws `overloaded` at once if fewer bytes are free, because no request waits for memory, or if
-   * the tenant would then hold more than remains free for others. A first upload needs no remainder.
+   * the tenant would then hold more than remains free. Its first upload only has to fit.
    */
   take(bytes: number, tenant: string): UploadPermit;
 }

@@ -1,6 +1,6 @@
-/** A measurement has at least this busy time, ... */
+/** A measurement has at least this busy time. */
 const MIN_BUSY_MS = 1000;
-/** ... and at least this many checks that end in it. */
+/** At least this many checks end in a measurement. */
 const MIN_CHECKS = 4;
 /** How much a measurement counts against the earlier ones. */
 const WEIGHT = 0.3;

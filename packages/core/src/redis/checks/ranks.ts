@@ -13,7 +13,7 @@ import { CHECK_QUEUE } from '../../ports.js';
 import { defineScript, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
-/** The highest priority that BullMQ accepts. Checks that nobody may want have it. */
+/** The largest priority number, which BullMQ runs last. For checks that perhaps nobody wants. */
 const LAST_RANK = 2 ** 21 - 1;
 /** From this tag on, all tags are lowered, so that none reaches the last rank. */
 const MAX_CLOCK = 2 ** 20;

@@ -3,8 +3,8 @@ import { reachRedis, type Redis } from '../connection/connect.js';
 import type { Keys } from '../keys.js';
 
 /**
- * One key for each gateway, whose value is its TTL in milliseconds: what is left of it says how long ago
- * it was renewed, by the clock of Redis alone.
+ * One key for each gateway, whose value is its TTL in milliseconds. That minus the remaining TTL is the
+ * time since the last renewal, by the clock of Redis.
  */
 export function createRedisGatewayRegistry(redis: Redis, keys: Keys): GatewayRegistry {
   return {
