@@ -98,7 +98,7 @@ afterAll(async () => {
 /** Runs the command as `npm run replay` does. */
 async function replay(args: string[], change: Env = {}) {
   const env = { ...left.env, ...change };
-  const child = spawn(process.execPath, ['tools/dist/audit/main.js', ...args], { cwd: root, env });
+  const child = spawn(process.execPath, ['tools/dist/replay/main.js', ...args], { cwd: root, env });
   const [out, error] = [text(child.stdout), text(child.stderr)];
   const [code] = (await once(child, 'exit')) as [number];
   return { code, out: await out, error: await error };

@@ -26,9 +26,9 @@ import {
   silentLog,
 } from '@livegate/testing/redis/sandbox';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { openAudit } from '../../tools/audit/read-audit.js';
-import { indexImages, replayChecks } from '../../tools/audit/replay-checks.js';
-import { verifyChains, type VerifyOptions } from '../../tools/audit/verify-chains.js';
+import { openAudit } from '../../tools/replay/read-audit.js';
+import { indexImages, replayChecks } from '../../tools/replay/replay-checks.js';
+import { verifyChains, type VerifyOptions } from '../../tools/replay/verify-chains.js';
 import { openAuditFile } from '../../apps/worker/src/jobs/audit/audit-file.js';
 
 const images = {

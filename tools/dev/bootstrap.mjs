@@ -18,8 +18,8 @@ const commands = {
   soak: 'tools/dist/soak/main.js',
   evaluate: 'tools/dist/evaluate/main.js',
   docs: 'tools/dist/docs/main.js',
-  audit: 'tools/dist/docs/audit.js',
-  replay: 'tools/dist/audit/main.js',
+  audit: 'tools/dist/docs/advisories.js',
+  replay: 'tools/dist/replay/main.js',
   // The same program as in the api image.
   credentials: 'apps/api/dist/credentials/main.js',
 };

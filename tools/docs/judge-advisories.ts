@@ -1,11 +1,11 @@
 /** Part of the answer of `npm audit --json`. */
-export interface AuditReport {
+export interface AdvisoryReport {
   vulnerabilities?: Record<string, { via: (string | { url: string; title: string })[] }>;
   message?: string;
 }
 
 /** An advisory that is accepted until a day, with the reason. */
-export interface AuditException {
+export interface AdvisoryException {
   /** The URL of the advisory. */
   url: string;
   reason: string;
@@ -14,7 +14,11 @@ export interface AuditException {
 }
 
 /** Lines about every advisory without a valid exception, and every exception that is not needed. */
-export function judgeAudit(report: AuditReport, known: AuditException[], today: string): string[] {
+export function judgeAdvisories(
+  report: AdvisoryReport,
+  known: AdvisoryException[],
+  today: string,
+): string[] {
   const { vulnerabilities } = report;
   if (!vulnerabilities) return [`npm audit got no answer: ${report.message ?? 'unknown'}`];
   const advisories = new Map(
