@@ -1,7 +1,7 @@
 import { type ErrorCode, errorMessages, qualityCodes } from '@livegate/core/domain';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Operation } from '../../apps/api/src/openapi/document-types.js';
-import { commonErrors } from '../../apps/api/src/openapi/responses.js';
+import { commonErrors } from '../../apps/api/src/openapi/shared-parts.js';
 import { head, sendRaw } from '@livegate/testing/gateway/raw-http';
 import { unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
 import { pngBomb } from '@livegate/testing/images/odd-images';

@@ -1,5 +1,5 @@
 import { type CheckOutcome, isFinished } from '@livegate/core/domain';
-import { statusOf } from '../../apps/api/src/contract/present-error.js';
+import { httpStatusOf } from '../../apps/api/src/contract/present-error.js';
 import type { Ending, Fact, History, Read } from '../chaos/history/history.js';
 import type { CheckAnswer, SimulatedGateway } from './gateway.js';
 import type { PlannedCaller } from './plan.js';
@@ -120,9 +120,9 @@ function describeAnswer(call: number, answer: CheckAnswer): Extract<Fact, { kind
   const common = { kind: 'answered', call, isDocumented: true } as const;
   const { id, outcome, isTimeout, error } = answer;
   if (error || id === undefined)
-    return { ...common, status: statusOf(error!.code), error: error!.code };
+    return { ...common, status: httpStatusOf(error!.code), error: error!.code };
   if (!outcome) return { ...common, status: isTimeout ? 504 : 202, id };
-  const status = 'error' in outcome ? statusOf(outcome.error) : 200;
+  const status = 'error' in outcome ? httpStatusOf(outcome.error) : 200;
   return { ...common, status, id, ending: toEnding(outcome) };
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
-import { listErrors } from '../../apps/api/src/openapi/responses.js';
+import { listErrors } from '../../apps/api/src/openapi/shared-parts.js';
 
 const page = readFileSync(resolve(import.meta.dirname, '../../docs/reference/errors.md'), 'utf8');
 

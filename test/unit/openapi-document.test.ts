@@ -3,7 +3,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { type Express, Router } from 'express';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { statusOf } from '../../apps/api/src/contract/present-error.js';
+import { httpStatusOf } from '../../apps/api/src/contract/present-error.js';
 import { createServer, type ServerDeps } from '../../apps/api/src/gateway/server.js';
 import { createOpenApiDocument } from '../../apps/api/src/openapi/create-document.js';
 import { pageAssets } from '../../apps/api/src/openapi/serve-docs.js';
@@ -96,9 +96,9 @@ describe('the OpenAPI document', () => {
     expect([...documented.keys()].toSorted()).toEqual(Object.keys(errorMessages).toSorted());
     const { schemas = {} } = document.components;
     for (const [code, message] of Object.entries(errorMessages)) {
-      const row = `| ${statusOf(code as ErrorCode)} | \`${code}\` | ${message} |`;
+      const row = `| ${httpStatusOf(code as ErrorCode)} | \`${code}\` | ${message} |`;
       expect(schemas['ErrorCode']).toHaveProperty('description', expect.stringContaining(row));
-      expect(documented.get(code)).toBe(statusOf(code as ErrorCode));
+      expect(documented.get(code)).toBe(httpStatusOf(code as ErrorCode));
     }
   });
 

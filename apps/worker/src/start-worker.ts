@@ -19,8 +19,13 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   const log = createLog('worker', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: SHUTDOWN_GRACE_MS });
   // Before any instrument is created.
-  const isSampled = config.LIVEGATE_CONSOLE;
-  const telemetry = await startTelemetry({ service: 'livegate-worker', env, isSampled, log });
+  const publishesSamples = config.LIVEGATE_CONSOLE;
+  const telemetry = await startTelemetry({
+    service: 'livegate-worker',
+    env,
+    publishesSamples,
+    log,
+  });
   shutdown.add(() => telemetry.close());
 
   let scheduler: ImageScheduler | undefined;

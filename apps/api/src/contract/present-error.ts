@@ -17,7 +17,7 @@ export interface PresentedError {
 /** Anything but a LivegateError is an internal error, answered without detail. */
 export function presentError(thrown: unknown, requestId: string): PresentedError {
   const error = toLivegateError(thrown);
-  const status = statusOf(error.code);
+  const status = httpStatusOf(error.code);
   const retryAfter = error.retryAfterSeconds ?? retryAfterSeconds[error.code];
   return {
     status,
@@ -44,7 +44,7 @@ export function toLivegateError(thrown: unknown): LivegateError {
   return new LivegateError(code, { cause: thrown });
 }
 
-export function statusOf(code: ErrorCode): number {
+export function httpStatusOf(code: ErrorCode): number {
   return statuses[code];
 }
 

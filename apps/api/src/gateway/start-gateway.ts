@@ -33,8 +33,8 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: shutdownGraceMs(config) });
   // First: whatever opens later may record telemetry.
-  const isSampled = config.LIVEGATE_CONSOLE;
-  const telemetry = await startTelemetry({ service: 'livegate-api', env, isSampled, log });
+  const publishesSamples = config.LIVEGATE_CONSOLE;
+  const telemetry = await startTelemetry({ service: 'livegate-api', env, publishesSamples, log });
   shutdown.add(() => telemetry.close());
   const production = config.NODE_ENV === 'production';
   const file = config.LIVEGATE_CREDENTIALS_FILE;

@@ -7,7 +7,7 @@ import { publicPaths } from './operations/public-operations.js';
 import { pagePaths } from './operations/page-operations.js';
 import { sessionPaths } from './operations/session-operations.js';
 import { webhookPaths } from './operations/webhook-operations.js';
-import { createAnyError, sharedHeaders, tabulateErrors } from './responses.js';
+import { createAnyError, sharedHeaders, tabulateErrors } from './shared-parts.js';
 import { webhookMessages } from './webhook-messages.js';
 
 export interface DocumentFacts extends CheckFacts {

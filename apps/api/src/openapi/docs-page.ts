@@ -1,4 +1,4 @@
-import { listErrors } from './responses.js';
+import { listErrors } from './shared-parts.js';
 
 // The page around Swagger UI: a header above the operations, and reference material below them.
 // Paths are relative to `/docs`, so that they work behind a proxy that adds a prefix.

@@ -3,7 +3,11 @@ import type { Log } from '@livegate/core/telemetry';
 import type { Picture } from '../inference/picture.js';
 import type { AssessedBySet } from '../inference/pipeline.js';
 import { isInTrial, type Rollout } from '../models/rollout.js';
-import { createObserveModelSets, type Role, statusOf } from '../telemetry/observe-model-sets.js';
+import {
+  createObserveModelSets,
+  type Role,
+  statusOfVerdict,
+} from '../telemetry/observe-model-sets.js';
 import { createObserveRuns, observeEngines } from '../telemetry/observe-runs.js';
 import { type ModelSet, type ModelSetDeps, openModelSet } from './model-set.js';
 import { openRoles, type OpenSet, plan, type Roles, type RolesConfig } from './open-roles.js';
@@ -175,7 +179,7 @@ function createAssess(
    */
   function count(role: Role, { assessment, modelSet }: AssessedBySet): void {
     if (assessment.kind === 'too_small') return;
-    observed.assessed(role, statusOf(decideVerdict(assessment, modelSet.cutPoints)));
+    observed.assessed(role, statusOfVerdict(decideVerdict(assessment, modelSet.cutPoints)));
   }
 
   async function assessByCanary(canary: ModelSet, picture: Picture): Promise<AssessedBySet> {

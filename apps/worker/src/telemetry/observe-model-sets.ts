@@ -11,7 +11,7 @@ const statuses = ['LOW', 'MODERATE', 'HIGH', 'no_face', 'too_many_faces'] as con
 
 const swapOutcomes = ['swapped', 'unchanged', 'failed'] as const;
 
-export function statusOf(verdict: Verdict): Status {
+export function statusOfVerdict(verdict: Verdict): Status {
   return verdict.kind === 'scored' ? verdict.status : verdict.kind;
 }
 
@@ -77,7 +77,7 @@ export function createObserveShadow() {
   });
   return {
     compared(answer: Verdict, shadow: Verdict) {
-      const [ours, theirs] = [statusOf(answer), statusOf(shadow)];
+      const [ours, theirs] = [statusOfVerdict(answer), statusOfVerdict(shadow)];
       compared({ agreement: agreementOf(ours, theirs), answer: ours, shadow: theirs });
       if (answer.kind !== 'scored' || shadow.kind !== 'scored') return;
       difference.record(shadow.spoofProbability - answer.spoofProbability);

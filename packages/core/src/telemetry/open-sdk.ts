@@ -10,8 +10,8 @@ export interface TelemetryOptions {
   /** `service.name`, unless OTEL_SERVICE_NAME says otherwise. */
   service: string;
   env: NodeJS.ProcessEnv;
-  /** Whether the process itself reads its metrics, besides what is exported. */
-  isSampled?: boolean;
+  /** Whether the process publishes samples of its metrics to the console, besides what is exported. */
+  publishesSamples?: boolean;
   log: Log;
 }
 

@@ -10,7 +10,7 @@ import type { TelemetryOptions } from './open-sdk.js';
 const FLUSH_MS = 3000;
 
 export interface Telemetry {
-  /** Reads the metrics of this process, for the operators' console; needs `isSampled`. */
+  /** Reads the metrics of this process, for the operators' console; needs `publishesSamples`. */
   measure?: () => Promise<Measurements>;
   /** Exports what is left. Never rejects, and takes 3 s at most. */
   close(): Promise<void>;
@@ -18,23 +18,23 @@ export interface Telemetry {
 
 /**
  * Exports traces and metrics if the OTEL_* variables ask for it. Otherwise the SDK of Node is not
- * loaded; with `isSampled`, the one for metrics is. With neither, the OpenTelemetry API records
+ * loaded; with `publishesSamples`, the one for metrics is. With neither, the OpenTelemetry API records
  * nothing.
  *
  * Await it before creating instruments. Rejects when the Prometheus port is in use.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { env, log, isSampled } = options;
+  const { env, log, publishesSamples } = options;
   const signals = readSignals(env);
   const isExported = hasSignals(signals);
-  if (!isExported && !isSampled) return { close: async () => undefined };
+  if (!isExported && !publishesSamples) return { close: async () => undefined };
   const { openSampleReader, SampleReader } = await import('./sample-reader.js');
   if (!isExported) {
     const { reader, shutdown } = openSampleReader();
     return { measure: () => reader.measure(), close: shutdown };
   }
   const { openSdk } = await import('./open-sdk.js');
-  const reader = isSampled ? new SampleReader() : undefined;
+  const reader = publishesSamples ? new SampleReader() : undefined;
   const sdk = await openSdk(signals, { ...options, reader });
   log.info({ ...signals }, 'telemetry started');
   return {

@@ -1,7 +1,7 @@
 import { type ErrorCode, type ImageLimits, qualityCodes } from '@livegate/core/domain';
 import type { MediaType, Paths, Schema } from '../document-types.js';
 import { greySquare, jobs, verdicts } from '../examples.js';
-import { idempotencyKey, livegateQuality, prefer } from '../responses.js';
+import { idempotencyKey, livegateQuality, prefer } from '../shared-parts.js';
 import {
   bothCredentials,
   credentialErrors,

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@livegate/core/domain';
 import { json, type SchemaName } from '../component-schemas.js';
 import type { Example, Operation, Parameter, Response } from '../document-types.js';
-import { callerRequestId, errorResponses, type HeaderName, listHeaders } from '../responses.js';
+import { callerRequestId, errorResponses, type HeaderName, listHeaders } from '../shared-parts.js';
 
 export interface OperationFacts extends Omit<Operation, 'responses' | 'parameters'> {
   parameters?: Parameter[];

@@ -1,6 +1,6 @@
 import type { Parameter, Paths } from '../document-types.js';
 import { exampleId, jobs } from '../examples.js';
-import { livegateQuality, prefer } from '../responses.js';
+import { livegateQuality, prefer } from '../shared-parts.js';
 import {
   bothCredentials,
   credentialErrors,

@@ -1,7 +1,7 @@
 import type { ErrorCode, ImageLimits } from '@livegate/core/domain';
 import type { MediaType, Paths } from '../document-types.js';
 import { pageToken, sessions } from '../examples.js';
-import { listHeaders } from '../responses.js';
+import { listHeaders } from '../shared-parts.js';
 import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 import { sid } from './session-operations.js';
 

@@ -1,6 +1,6 @@
 import type { MediaType, Parameter, Paths } from '../document-types.js';
 import { modelSets } from '../examples.js';
-import { listHeaders } from '../responses.js';
+import { listHeaders } from '../shared-parts.js';
 import { describeOperation, jsonAnswer, noCredentials } from './describe-operation.js';
 
 /** Operations without credentials. `pageAssets` are the names of the files below `/docs`. */

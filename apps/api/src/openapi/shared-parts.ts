@@ -6,7 +6,7 @@ import {
   qualityCodes,
   qualityPolicies,
 } from '@livegate/core/domain';
-import { presentError, statusOf } from '../contract/present-error.js';
+import { presentError, httpStatusOf } from '../contract/present-error.js';
 import { json } from './component-schemas.js';
 import type { Header, Parameter, Reference, Response } from './document-types.js';
 import { exampleId } from './examples.js';
@@ -182,11 +182,11 @@ export function errorResponses(
   codes: ErrorCode[],
   { sometimes, content = {} }: { sometimes: HeaderName[]; content?: Response['content'] },
 ): Record<string, Response | Reference> {
-  const statuses = [...new Set(codes.map(statusOf))];
+  const statuses = [...new Set(codes.map(httpStatusOf))];
   // A status of its own replaces the default, so it repeats the common errors of this status.
   const all = [...new Set([...codes, ...commonErrors])];
   const responses = statuses.map((status) => {
-    const ofStatus = all.filter((code) => statusOf(code) === status);
+    const ofStatus = all.filter((code) => httpStatusOf(code) === status);
     const response = describeErrors(ofStatus, sometimes);
     return [status, { ...response, content: { ...response.content, ...content } }];
   });
@@ -230,7 +230,7 @@ function exampleErrors(codes: readonly ErrorCode[]) {
 /** Every code with its status and default message, by status. */
 export function listErrors(): { status: number; code: ErrorCode; message: string }[] {
   return (Object.keys(errorMessages) as ErrorCode[])
-    .map((code) => ({ status: statusOf(code), code, message: errorMessages[code] }))
+    .map((code) => ({ status: httpStatusOf(code), code, message: errorMessages[code] }))
     .toSorted((a, b) => a.status - b.status || a.code.localeCompare(b.code));
 }
 
