@@ -192,8 +192,8 @@ async function openStore(config: WorkerConfig, stopping: AbortSignal, log: Log) 
 function connectStore(config: WorkerConfig, log: Log) {
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const redis = connectForBackground({ url: config.REDIS_URL, name: 'livegate-worker' }, log);
-  const blobRedis = config.BLOB_REDIS_URL
-    ? connectForBackground({ url: config.BLOB_REDIS_URL, name: 'livegate-worker-blobs' }, log)
+  const imageRedis = config.BLOB_REDIS_URL
+    ? connectForBackground({ url: config.BLOB_REDIS_URL, name: 'livegate-worker-images' }, log)
     : redis;
   const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
   const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
@@ -202,7 +202,7 @@ function connectStore(config: WorkerConfig, log: Log) {
     redis,
     keys,
     imageStore: createRedisImageStore({
-      redis: blobRedis,
+      redis: imageRedis,
       cipher: createImageCipher({
         keys: imageKeys,
         requireEncrypted: config.LIVEGATE_REQUIRE_ENCRYPTED_IMAGES,
@@ -220,12 +220,12 @@ function connectStore(config: WorkerConfig, log: Log) {
     announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys),
     monitoring: createRedisMonitoring(redis, keys),
-    servers: listServers(redis, blobRedis),
+    servers: listServers(redis, imageRedis),
     async close() {
       imageKeys?.close();
       await webhooks.close();
       redis.disconnect();
-      blobRedis.disconnect();
+      imageRedis.disconnect();
     },
   };
 }

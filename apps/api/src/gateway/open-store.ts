@@ -29,7 +29,7 @@ import type { ApiConfig } from './config.js';
 import type { StateReader } from '../telemetry/observe-gateway.js';
 
 /** For the connection only: writing an image has its own timeout, which grows with the image. */
-const BLOB_TIMEOUT_MS = 10_000;
+const IMAGE_WRITE_TIMEOUT_MS = 10_000;
 
 /**
  * How much longer than a caller waits a gateway must be silent before its checks are canceled: by then
@@ -40,7 +40,7 @@ const GONE_AFTER_WAIT_MS = 5000;
 /** The Redis adapters of the gateway, and their connections. */
 export function openStore(config: ApiConfig, leases: Leases, log: Log) {
   const connections = connect(config, log);
-  const { redis, imageRedis, bulkRedis, blockingRedis, backgroundRedis } = connections;
+  const { redis, imageRedis, imageWriteRedis, blockingRedis, backgroundRedis } = connections;
   const keys = createKeys(config.LIVEGATE_KEY_PREFIX);
   const resultTtlSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
   const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
@@ -59,7 +59,7 @@ export function openStore(config: ApiConfig, leases: Leases, log: Log) {
     replies,
     imageStore: createRedisImageStore({
       redis: imageRedis,
-      bulkRedis,
+      writeRedis: imageWriteRedis,
       cipher: createImageCipher({ keys: imageKeys }),
       keys,
       ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
@@ -105,13 +105,13 @@ function connect(config: ApiConfig, log: Log) {
   const timeoutMs = config.LIVEGATE_REDIS_TIMEOUT_MS;
   const redis = connectForRequests({ url, name: 'livegate-api' }, timeoutMs, log);
   const imageAddress = imageUrl && { url: imageUrl, name: 'livegate-api-images' };
-  const bulkAddress = { url: imageUrl ?? url, name: 'livegate-api-blobs' };
+  const imageWriteAddress = { url: imageUrl ?? url, name: 'livegate-api-image-writes' };
   const repliesAddress = { url, name: 'livegate-api-replies' };
   return {
     redis,
     /** For short image commands, which must not wait behind image bytes. */
     imageRedis: imageAddress ? connectForRequests(imageAddress, timeoutMs, log) : redis,
-    bulkRedis: connectForRequests(bulkAddress, BLOB_TIMEOUT_MS, log),
+    imageWriteRedis: connectForRequests(imageWriteAddress, IMAGE_WRITE_TIMEOUT_MS, log),
     blockingRedis: connectForBlocking(repliesAddress, REPLIES_BLOCK_MS, log),
     backgroundRedis: connectForBackground({ url, name: 'livegate-api-webhooks' }, log),
   };

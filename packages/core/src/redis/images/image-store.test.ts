@@ -9,9 +9,9 @@ function createSlowRedis({ alive = true } = {}) {
   const sent: string[] = [];
   const set = () => new Promise<void>((resolve) => writes.push(resolve));
   const unlink = async (key: string) => void sent.push(key);
-  const bulkRedis = { set, unlink } as unknown as Redis;
+  const writeRedis = { set, unlink } as unknown as Redis;
   const exists = () => (alive ? Promise.resolve(0) : new Promise(() => undefined));
-  return { writes, sent, bulkRedis, redis: { exists } as unknown as Redis };
+  return { writes, sent, writeRedis, redis: { exists } as unknown as Redis };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));

@@ -16,7 +16,7 @@ const PING_ID = 'none';
 export interface RedisImageStoreOptions {
   redis: Redis;
   /** A connection for writes: megabytes delay the commands that are sent after them. */
-  bulkRedis?: Redis;
+  writeRedis?: Redis;
   keys: Keys;
   /** Encrypts; without it, images are stored as they are. */
   cipher?: ImageCipher;
@@ -28,7 +28,7 @@ export interface RedisImageStoreOptions {
 
 /** Image bytes as Redis strings with a TTL. */
 export function createRedisImageStore(options: RedisImageStoreOptions): ImageStore {
-  const { redis, bulkRedis = redis, keys, ttlSeconds } = options;
+  const { redis, writeRedis = redis, keys, ttlSeconds } = options;
   const { cipher = createImageCipher({}) } = options;
   const limitWrites = pLimit(WRITES_AT_ONCE);
   const awaitWrite = createAwaitWrite(options);
@@ -37,9 +37,9 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
     async put(id, bytes) {
       const key = keys.image(id);
       // Encrypted when it is its turn, so that few images are in memory twice.
-      const write = () => bulkRedis.set(key, cipher.seal(id, bytes), 'EX', ttlSeconds);
+      const write = () => writeRedis.set(key, cipher.seal(id, bytes), 'EX', ttlSeconds);
       // On the same connection, so after the write: a write that timed out may still arrive.
-      const undo = () => bulkRedis.unlink(key);
+      const undo = () => writeRedis.unlink(key);
       await reachRedis(() => limitWrites(() => awaitWrite({ write, undo, size: bytes.length })));
     },
     async get(ids) {
