@@ -32,8 +32,8 @@ runAll('with one Redis', async () => (redis = await startSingleRedis()), [
 ]);
 
 const failovers = [
-  ['sentinels', 'Redis master killed, behind Sentinels'],
-  ['cluster', 'Redis master killed, in a Cluster'],
+  ['sentinels', 'Redis leader killed, behind Sentinels'],
+  ['cluster', 'Redis leader killed, in a Cluster'],
 ] as const;
 for (const [kind, name] of failovers) {
   let group: Awaited<ReturnType<typeof startRedisGroup>>;

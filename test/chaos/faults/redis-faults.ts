@@ -68,8 +68,8 @@ export function listRedisFaults(get: () => SingleRedis): Fault[] {
       },
     },
     {
-      name: 'READONLY: the master has become a replica',
-      promise: 'Callers get 503; accepted checks end once there is a master.',
+      name: 'READONLY: the leader has become a replica',
+      promise: 'Callers get 503; accepted checks end once there is a leader.',
       holdMs: 2000,
       excuses: outage,
       async inject() {
@@ -92,7 +92,7 @@ export function listRedisFaults(get: () => SingleRedis): Fault[] {
   ];
 }
 
-/** A replica takes over from a killed master. */
+/** A replica takes over from a killed leader. */
 export function describeFailover(name: string, killLeader: () => Promise<unknown>): Fault {
   return {
     name,

@@ -21,7 +21,7 @@ export interface ChaosRedis {
   port: number;
   /** The URL for a process whose link has this port. */
   urlThrough(port: number): string;
-  /** Reaches the present master without a link. */
+  /** Reaches the present leader without a link. */
   client: Redis;
   stop(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import {
 } from './open-group.js';
 import { parseStoreUrl } from './store-url.js';
 
-/** A connection to one server, to the master behind sentinels, or to a cluster. */
+/** A connection to one server, to the leader behind sentinels, or to a cluster. */
 export type Redis = Server | Cluster;
 
 /** The server of a connection, and the connection's name. */
@@ -62,7 +62,7 @@ function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptio
     ...retryOptions,
     connectionName: name,
     retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
-    // A managed Redis can turn a master into a replica without closing its connections.
+    // A managed Redis can turn a leader into a replica without closing its connections.
     reconnectOnError: ({ message }) => message.startsWith('READONLY') && RECONNECT_AND_RESEND,
   };
   const address = parseStoreUrl(url);

@@ -25,7 +25,7 @@ export function openGroup(group: StoreGroup, options: ConnectionOptions): Redis 
   return group.kind === 'cluster' ? openCluster(group, options) : openBySentinels(group, options);
 }
 
-/** A connection to the current master, which the sentinels name. */
+/** A connection to the current leader, which the sentinels name. */
 function openBySentinels(group: StoreGroup, options: ConnectionOptions): Redis {
   return new Redis({
     ...options,
@@ -36,7 +36,7 @@ function openBySentinels(group: StoreGroup, options: ConnectionOptions): Redis {
     ...(group.sentinelUsername && { sentinelUsername: group.sentinelUsername }),
     ...(group.sentinelPassword && { sentinelPassword: group.sentinelPassword }),
     ...(group.tls && { sentinelTLS: {}, enableTLSForSentinelMode: true }),
-    // A master whose machine is gone closes no connection: commands to it would wait for minutes.
+    // A leader whose machine is gone closes no connection: commands to it would wait for minutes.
     failoverDetector: true,
     sentinelReconnectStrategy: options.retryStrategy,
   });

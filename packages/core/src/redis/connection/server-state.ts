@@ -13,7 +13,7 @@ export interface RedisState {
   answerMs: number;
 }
 
-/** The state of the server; in a cluster, of the fullest master, and whether all can persist. */
+/** The state of the server; in a cluster, of the fullest leader, and whether all can persist. */
 export async function readState(redis: Redis): Promise<RedisState> {
   const servers = 'nodes' in redis ? redis.nodes('master') : [redis];
   const startedAt = performance.now();

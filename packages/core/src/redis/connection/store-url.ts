@@ -22,7 +22,7 @@ export interface StoreGroup {
   password: string | undefined;
   /** Database number; a cluster has only 0. */
   database: number;
-  /** The sentinels' name for the master; empty for a cluster. */
+  /** The sentinels' name for the leader; empty for a cluster. */
   master: string;
   /** For the sentinels themselves. */
   sentinelUsername: string | undefined;
