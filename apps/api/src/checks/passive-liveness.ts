@@ -77,7 +77,7 @@ export function checkPassiveLiveness(
       !isJobAsked && (await traceWork('await outcome', () => check.awaitOutcome(wait)));
     if (outcome) return presentCheck(res, outcome, { qualityPolicy, submittedAt });
     if (closed.aborted && waitMs > 0) return check.abandon();
-    // Without it no Location: the check might be canceled if this gateway died.
+    // If this fails, no Location is sent: the check might be canceled if this gateway died.
     if (waitMs > 0) await check.defer(mayBeAsync);
     const baseUrl = baseUrlOf(req, publicUrl);
     res.location(jobUrl(id, baseUrl));

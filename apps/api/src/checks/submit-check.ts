@@ -156,7 +156,7 @@ function describeJob(submission: Submission | KeyedSubmission, { replies }: Subm
 
 async function claim(submission: KeyedSubmission, deps: SubmitCheckDeps): Promise<string> {
   return await deps.claimKey(submission, 'new').catch((error: unknown) => {
-    // It may still reach Redis; the caller's retry must not wait for it.
+    // The failed claim may still reach Redis, and must not block the caller's retry.
     void deps.idempotencyKeys.release(submission, submission.id).catch(() => undefined);
     throw error;
   });

@@ -32,8 +32,8 @@ import type { StateReader } from '../telemetry/observe-gateway.js';
 const IMAGE_WRITE_TIMEOUT_MS = 10_000;
 
 /**
- * How much longer than a caller waits a gateway must be silent before its checks are canceled: by then
- * its callers have an answer, or have lost their connection.
+ * The checks of a silent gateway are canceled this long after the longest wait of a caller: by then its
+ * callers have an answer, or have lost their connection.
  */
 const GONE_AFTER_WAIT_MS = 5000;
 

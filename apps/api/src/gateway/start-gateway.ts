@@ -32,7 +32,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, shutdown: Shutdown): 
   const config = readApiConfig(env);
   const log = createLog('api', config.LIVEGATE_LOG_LEVEL);
   shutdown.configure({ log, graceMs: shutdownGraceMs(config) });
-  // First: whatever opens later may record telemetry.
+  // First, because everything that opens later may record telemetry.
   const publishesSamples = config.LIVEGATE_CONSOLE;
   const telemetry = await startTelemetry({ service: 'livegate-api', env, publishesSamples, log });
   shutdown.add(() => telemetry.close());

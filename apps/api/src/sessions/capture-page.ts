@@ -46,7 +46,7 @@ export function sendPage(res: Response, { html, frameAncestors }: CapturePage): 
   res.type('html').send(html);
 }
 
-/** The page of a session, and of every reason why there is none: it asks for the state itself. */
+/** The page of a session, which reads the state by itself. Browsers get it for errors, too. */
 export interface CapturePage {
   html: string;
   frameAncestors: FrameAncestors;

@@ -77,7 +77,7 @@ export function createCheckPhoto({ sessions, submitCheck, now }: CheckPhotoDeps)
     if (!begun) throw new LivegateError('not_found');
   }
 
-  /** Best effort: what is left counts as lost after a while. */
+  /** Best effort: if it fails, the photo counts as lost after a while. */
   async function undo(sid: string, id: string): Promise<void> {
     await sessions.update(sid, (latest) => undoPhoto(latest, id)).catch(() => undefined);
   }

@@ -51,7 +51,7 @@ function networkOf({ ip = '' }: Request, trustsProxies: boolean): string | undef
   return (address as ipaddr.IPv6).parts.slice(0, 4).join(':');
 }
 
-/** No key has a sid or an address, which would outlive a deleted session. */
+/** Keys contain no plain sid or address, because they outlive a deleted session. */
 function hash(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }

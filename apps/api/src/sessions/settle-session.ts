@@ -65,8 +65,8 @@ export function createSettleSession(deps: SettleSessionDeps): SettleSession {
 }
 
 /**
- * The session with the outcome of a check that ended while nobody waited for it. While Redis takes no
- * writes, the session as it was: the next request settles it.
+ * Moves the outcome of a check that ended while nobody waited for it into the session. While Redis
+ * refuses writes, resolves to the unchanged session, which the next request settles.
  */
 export type RefreshSession = (session: Session) => Promise<Session | undefined>;
 

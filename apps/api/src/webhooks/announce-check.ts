@@ -129,7 +129,7 @@ export function createAnnounceEvent(deps: AnnounceEventDeps): AnnounceEvent {
       createdAt: now(),
     });
     if (!(await store.addDelivery(fresh))) return store.readDelivery(fresh.id);
-    // Counted afterwards: of messages that are added at once, none goes beyond the limit.
+    // Counted after adding, so that messages that are added at the same time cannot exceed the limit.
     if ((await store.countPending(fresh)) <= maxPending) return fresh;
     givenUp('too_many_pending');
     return store.updateDelivery(fresh.id, (latest) => failDelivery(latest, 'too_many_pending'));

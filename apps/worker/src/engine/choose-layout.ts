@@ -69,11 +69,11 @@ const DEVICE_BATCH = 16;
 const ENGINES_PER_DEVICE = 4;
 
 /**
- * Chooses the parts of the layout that are not configured. On a CPU they are known: one engine for
+ * Chooses the parts of the layout that are not configured. The default on a CPU is one engine for
  * each core, with one thread and one image in a run. A short measurement at the start of a busy
  * machine may be wrong, and then stays wrong until the next start. So another layout is chosen only
- * where measuring is asked for, or on an accelerator, and only if it beats the known one clearly
- * and repeatedly.
+ * where measuring is asked for, or on an accelerator, and only if it beats the default clearly and
+ * repeatedly.
  */
 export async function chooseLayout(
   settings: LayoutSettings,
@@ -86,9 +86,9 @@ export async function chooseLayout(
 }
 
 /**
- * The number of engines is known: enough to keep the devices busy, and to leave half of the cores for
- * decoding. The batch is measured with one engine for each device, because each engine needs
- * seconds for every new tensor size.
+ * The number of engines is not measured: enough to keep the devices busy, and to leave half of the
+ * cores for decoding. The batch is measured with one engine for each device, because each engine
+ * needs seconds for every new tensor size.
  */
 async function chooseOnDevices(
   settings: LayoutSettings,
@@ -111,12 +111,12 @@ async function chooseOnCpu(
   machine: Machine,
   openTrial: OpenTrial,
 ): Promise<EngineLayout> {
-  const [known, ...others] = listSplits(settings, machine);
+  const [first, ...others] = listSplits(settings, machine);
   const { maxBatch, measure = false } = settings;
   const nothingToMeasure = others.length === 0 && maxBatch !== undefined;
-  if (!measure || nothingToMeasure) return { ...known!, maxBatch: maxBatch ?? 1 };
+  if (!measure || nothingToMeasure) return { ...first!, maxBatch: maxBatch ?? 1 };
 
-  let best = { split: known!, trial: await openTrial(known!) };
+  let best = { split: first!, trial: await openTrial(first!) };
   for (const split of others) {
     const trial = await openTrial(split);
     const contest = { gain: CLEARLY_FASTER, rounds: CPU_BATCHES.rounds };
@@ -133,7 +133,7 @@ async function chooseOnCpu(
   return { ...best.split, maxBatch: batch };
 }
 
-/** All cores as engines of one, two or four threads each; the known split is the first. */
+/** All cores as engines of one, two or four threads each; the default split is the first. */
 function listSplits(settings: LayoutSettings, { cpus }: Machine): Split[] {
   const threads = settings.intraOpThreads ? [settings.intraOpThreads] : [1, 2, 4];
   return threads
@@ -144,10 +144,10 @@ function listSplits(settings: LayoutSettings, { cpus }: Machine): Split[] {
     }));
 }
 
-/** Enlarges the known batch, or else reduces it, while that is clearly faster. */
+/** Enlarges the default batch, or else reduces it, while that is clearly faster. */
 async function chooseBatch(
   trial: Trial,
-  known: number,
+  start: number,
   { factor, largest, ...contest }: BatchSteps,
 ): Promise<number> {
   const climb = async (from: number, next: (batch: number) => number): Promise<number> => {
@@ -160,8 +160,8 @@ async function chooseBatch(
     );
     return wins ? await climb(batch, next) : from;
   };
-  const larger = await climb(known, (batch) => batch * factor);
-  return larger > known ? larger : await climb(known, (batch) => batch / factor);
+  const larger = await climb(start, (batch) => batch * factor);
+  return larger > start ? larger : await climb(start, (batch) => batch / factor);
 }
 
 /**
@@ -171,11 +171,11 @@ async function chooseBatch(
  */
 async function beats(
   challenger: () => Promise<number>,
-  known: () => Promise<number>,
+  current: () => Promise<number>,
   { gain, rounds }: { gain: number; rounds: number },
 ): Promise<boolean> {
   for (let round = 0; round < rounds; round++) {
-    const rate = await known();
+    const rate = await current();
     if ((await challenger()) < gain * rate) return false;
   }
   return true;

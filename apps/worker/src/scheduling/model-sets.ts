@@ -174,8 +174,8 @@ function createAssess(
   };
 
   /**
-   * Not a picture that is assessed once more, at a larger size. Throws for a score outside 0..1 or
-   * NaN.
+   * Skips a picture that will be assessed once more, at a larger size. Throws for a score outside
+   * 0..1 or NaN.
    */
   function count(role: Role, { assessment, modelSet }: AssessedBySet): void {
     if (assessment.kind === 'too_small') return;

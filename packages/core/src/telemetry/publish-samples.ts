@@ -11,7 +11,7 @@ const NOTE_MS = 1000;
 
 export interface PublishOptions {
   monitoring: Pick<Monitoring, 'publish'>;
-  /** The process, and what its metrics cannot have. */
+  /** The process, and the facts that metrics cannot contain. */
   describe(): Omit<ProcessSample, 'uptimeMs' | 'values' | 'distributions'>;
   measure(): Promise<Measurements>;
   /** Of a worker. */

@@ -6,14 +6,14 @@ export const SAMPLE_MS = 5000;
 /** How long a sample is kept. */
 export const SAMPLES_KEPT_MS = 15 * 60 * 1000;
 
-/** What one process says about itself: the state of its own metrics, and what these cannot have. */
+/** The metrics of one process, and facts that metrics cannot contain, such as counts by tenant. */
 export interface ProcessSample {
   /** The id of the worker's registration, or of the gateway. */
   process: string;
   kind: 'gateway' | 'worker';
   /** Since the start of the process, when all counters were 0. */
   uptimeMs: number;
-  /** The process stops: it is not missed when no further sample comes. */
+  /** The process is stopping, so the console does not report it as silent afterwards. */
   isLast?: true;
   /** Counters since the start of the process, and gauges, by name and labels. */
   values: Record<string, number>;

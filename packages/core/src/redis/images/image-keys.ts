@@ -14,7 +14,7 @@ export interface ImageKey {
   key: Buffer;
 }
 
-/** The keys of a file: the first one writes, all of them read. */
+/** The keys of a file: the first one encrypts, all of them decrypt. */
 export interface ImageKeys {
   current(): ImageKey;
   find(id: string): ImageKey | undefined;

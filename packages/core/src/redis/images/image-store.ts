@@ -36,7 +36,7 @@ export function createRedisImageStore(options: RedisImageStoreOptions): ImageSto
   return {
     async put(id, bytes) {
       const key = keys.image(id);
-      // Encrypted when it is its turn, so that few images are in memory twice.
+      // Encrypted just before its write, so that few images are in memory twice.
       const write = () => writeRedis.set(key, cipher.seal(id, bytes), 'EX', ttlSeconds);
       // On the same connection, so after the write: a write that timed out may still arrive.
       const undo = () => writeRedis.unlink(key);
