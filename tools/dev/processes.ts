@@ -59,7 +59,7 @@ export function killServices(services: Service[]): void {
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
-// npm forwards a terminal's Ctrl-C to its child, which has got the signal from the terminal already.
+// npm forwards a terminal's Ctrl-C to its child, which has already received the signal from the terminal.
 const echoMs = 500;
 
 export interface SignalActions {

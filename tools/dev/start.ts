@@ -69,7 +69,7 @@ async function start(): Promise<number> {
   }
 }
 
-/** Imports sharp only here, which would delay every other start. */
+/** Imports sharp only here, because it would delay every other start. */
 async function writeSample(): Promise<void> {
   const { writeSamplePhoto } = await import('./sample-photo.js');
   await writeSamplePhoto(samplePath);

@@ -66,7 +66,7 @@ function fetchFromMirror(mirror: string): typeof fetchFromSource {
 
 /** Follows redirects, and uses the proxy of HTTPS_PROXY and NO_PROXY. */
 async function download(url: string): Promise<Buffer> {
-  // Imported here: it would delay every `npm start`, which seldom downloads.
+  // Imported here, because it would delay every `npm start`, which seldom downloads.
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent();
   try {

@@ -101,7 +101,7 @@ function readLines({ name, lines, kind }: AuditSource, context: Context): Placed
     }
     const change = findChange(line, text, key);
     if (change) report('changed', change);
-    // Without it, nobody misses the chains that it names.
+    // Without its payload, a missing chain that it names would go unnoticed.
     if (line.seq === 0 && !line.payload) report('changed', 'the start of a chain is blanked');
     if (!key && keys.length > 0) report('without a key', 'anyone can make such a line');
     return [{ ...line, ...place, isSound: change === undefined }];
@@ -113,7 +113,7 @@ function findChange(line: AuditLine, text: string, key?: AuditKey): string | und
   if (line.payload && hashPayload(line.payload) !== line.payload_sha256) {
     return 'its payload does not match the hash of the payload';
   }
-  // Such as a member that is there twice, of which a parser takes one.
+  // For example, a parser takes only one of two members with the same name.
   const written = line.payload ? text : text.trimEnd();
   return writeLine(line) === written ? undefined : 'not in canonical form';
 }
@@ -214,7 +214,7 @@ function requireNamed(context: ContextOfChains): void {
   for (const { payload, chain } of [...chains.values()].flat()) {
     if (payload?.kind !== 'start') continue;
     for (const head of payload.previous) {
-      // Older than all that is here: deleted when its time was over. And a file alone names others.
+      // A chain older than all others was probably deleted in time; a single file names other files.
       const isExpected = chains.has(head.chain) || (options.isFolder && head.chain > oldest);
       if (isExpected) requireHead(head, chain, context);
       else notes.push(`${head.chain}, which ${chain} names, is not here`);

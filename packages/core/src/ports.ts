@@ -226,8 +226,8 @@ export interface SessionStore {
   /** Deletes the session and the marks of its images. Resolves to what it deleted. */
   delete(sid: string): Promise<Session | undefined>;
   /**
-   * A hash of the image under a random key of the tenant, which nobody can compute without Redis. It
-   * is another one after two days without sessions.
+   * A hash of the image under a random key of the tenant, so that it can be computed only with Redis.
+   * The key changes after two days without sessions.
    */
   hashImage(tenant: string, image: Uint8Array): Promise<string>;
   /**

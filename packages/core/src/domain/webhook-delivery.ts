@@ -105,7 +105,7 @@ export function recordAttempt(
   attempt: DeliveryAttempt,
   random: number,
 ): Delivery {
-  // A receiver that is down repeats one answer, which would be most of the record's bytes.
+  // A receiver that is down gives the same answer each time, which would fill most of the record.
   const earlier = delivery.attempts.map((made) => ({ ...made, responseExcerpt: undefined }));
   const attempts = [...earlier, attempt].slice(-maxLoggedAttempts);
   const logged = { ...delivery, attempts };

@@ -10,7 +10,7 @@ const LONG_QUEUE_SECONDS = 10;
 const OLD_ASYNC_SECONDS = 90;
 /** The limit of the alert LivegateEngineHangs. */
 const HANGING_SECONDS = 30;
-/** From this share on, one tenant is the cause when there is not room for all. */
+/** From this share of the requests on, one tenant counts as the cause of a full queue. */
 const FLOOD_SHARE = 0.6;
 /** One failed attempt may be chance. */
 const FAILED_ATTEMPTS = 2;

@@ -38,7 +38,7 @@ export function measureInstallation(samples: ReceivedSample[], now: number): Mea
   const processes = groupByProcess(samples, now);
   const current = processes.filter(({ latest }) => !latest.isLast);
   const alive = current.filter(({ latest }) => latest.at > now - SILENT_MS);
-  // When no sample at all arrives, Redis takes none: then no process is to blame.
+  // When no process has a new sample, Redis accepts none: then no process is reported as silent.
   const silentAfter = alive.length > 0 ? SILENT_MS : Number.POSITIVE_INFINITY;
   const gateways = current.filter(({ kind }) => kind === 'gateway');
   const workers = current.filter(({ kind }) => kind === 'worker');

@@ -40,7 +40,7 @@ export interface SnapshotDeps {
   gateway: string;
   monitoring: Monitoring;
   registry: Pick<WorkerRegistry, 'list'>;
-  /** Read at once: a Redis that refuses to change keys takes no samples. */
+  /** Read directly, not from samples: a Redis that refuses to change keys accepts none. */
   stateReaders: StateReader[];
   now: () => number;
 }
@@ -140,7 +140,7 @@ function createSampleMemory(monitoring: Monitoring) {
   };
 }
 
-/** Reads periods that have ended once, and the others again and again. */
+/** Reads ended periods once, and the current ones at each call. */
 function createTallyMemory(monitoring: Monitoring) {
   const memories = { hour: new Map() as TalliesByTime, slot: new Map() as TalliesByTime };
   let latest: { at: number; history: Promise<TallyHistory> } | undefined;
