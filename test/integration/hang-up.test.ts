@@ -106,7 +106,7 @@ describe('a caller who hangs up while waiting', () => {
     await expect.poll(status, pollOptions).toBe('canceled');
   });
 
-  it('503, not 504, if Redis cannot be told that the check goes on', async () => {
+  it('gets 503, not 504, if Redis cannot be reached when the wait runs out', async () => {
     const gateway = await startGateway({ outcome: 'never', waitLimitMs: 500 });
     const { client } = await startWaiting(gateway);
     gateway.outage.away = true;

@@ -85,8 +85,8 @@ const honest = {
   camera: 'physical',
 };
 
-describe('a session is created', () => {
-  it('from what the GLAIR SDKs send, with the sid as the last segment of its URL', async () => {
+describe('the creation of a session', () => {
+  it('accepts what the GLAIR SDKs send, and returns a URL that ends with the sid', async () => {
     const before = Date.now();
     const { create, url } = await open();
     const session = await create();
@@ -108,7 +108,7 @@ describe('a session is created', () => {
     expect(session.expired).toBeLessThanOrEqual(Date.now() + day);
   });
 
-  it('with everything that Livegate adds', async () => {
+  it('accepts everything that Livegate adds', async () => {
     const { create, read } = await open();
     const more = {
       cancel_url: 'https://shop.example/cart',
@@ -129,7 +129,7 @@ describe('a session is created', () => {
     ['an empty multipart form, as GLAIR’s Postman collection sends it', {}, '--postman--\r\n'],
     ['a form without a body', {}, ''],
     ['no body at all', { 'content-type': '' }, undefined],
-  ])('from %s, without a success_url', async (_name, headers, body) => {
+  ])('accepts %s, without a success_url', async (_name, headers, body) => {
     const { ask, readState, sendPhoto } = await open({ outcome: low });
     const all = { ...defaultAuth, 'content-type': boundary, ...headers };
     if (!all['content-type']) delete (all as Record<string, string>)['content-type'];
@@ -141,7 +141,7 @@ describe('a session is created', () => {
     expect(await readState(sid)).toMatchObject({ status: 'FINISHED', success_redirect: null });
   });
 
-  it('from a filled multipart form', async () => {
+  it('accepts a filled multipart form', async () => {
     const { ask } = await open();
     const body = new FormData();
     const fields = { ...creation, max_tries: '2', tell_user: 'true', reference: '4711' };
@@ -164,14 +164,14 @@ describe('a session is created', () => {
     ['invalid_multipart', 400, { 'content-type': boundary }, 'nothing'],
     ['invalid_request', 400, { 'content-type': boundary }, 'a'.repeat(20_000)],
     ['unsupported_media_type', 415, { 'content-type': 'text/plain' }, 'x'],
-  ])('not, with %s, from a wrong body', async (code, status, headers, body) => {
+  ])('refuses a wrong body with %s', async (code, status, headers, body) => {
     const { ask } = await open();
     const all = { ...defaultAuth, 'content-type': 'application/json', ...headers };
     const answer = await ask('POST', collection, { headers: all, body });
     expect(answer.body).toEqual(errorBody(status, code));
   });
 
-  it('is refused for a streamed body of another type, whose success_url would be lost', async () => {
+  it('refuses a streamed body of another type, whose success_url would be lost', async () => {
     const { ask } = await open();
     const headers = { ...defaultAuth, 'content-type': 'application/x-www-form-urlencoded' };
     const body = new Blob(['success_url=https://shop.example']).stream();
@@ -183,7 +183,7 @@ describe('a session is created', () => {
     });
   });
 
-  it('with the address by which its tenant reached the gateway', async () => {
+  it('returns a URL with the address by which its tenant reached the gateway', async () => {
     const { create } = await open({ publicUrl: 'https://faces.example/liveness' });
     const { sid, url } = await create();
     expect(url).toBe(`https://faces.example/liveness/sessions/${sid}`);

@@ -278,7 +278,7 @@ describe('POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/replay', () => {
   );
 });
 
-describe('an endpoint with as many pending messages as it may have', () => {
+describe('an endpoint at its limit of pending messages', () => {
   async function startFull() {
     const product = await start();
     const { store } = product;
@@ -289,7 +289,7 @@ describe('an endpoint with as many pending messages as it may have', () => {
     return product;
   }
 
-  it.each(['test', 'deliveries/msg_1/replay'])('429: gets no other one by %s', async (path) => {
+  it.each(['test', 'deliveries/msg_1/replay'])('429: refuses POST …/%s', async (path) => {
     const { call, store, queue } = await startFull();
     const { status, body } = await call('POST', `${one}/${path}`);
     expect({ status, body }).toMatchObject({ status: 429, body: { error_code: 'rate_limited' } });
