@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Service {
@@ -139,12 +139,12 @@ export function errorCode(error: unknown): string | undefined {
 
 /**
  * Variables that Node and the C library read when a process starts. Node 22 and later read compiled code
- * from the cache, which makes each start but the first take a fifth less CPU time. libuv's threads decode images and
- * need at least one per core, or engines wait. glibc keeps freed memory in up to eight arenas per core,
- * each of which grows by megabytes of pixels; two keep a worker's memory flat.
+ * from the cache, which makes each start but the first take a fifth less CPU time. libuv's threads
+ * decode images and need at least one per core, or engines wait. glibc keeps freed memory in up to eight
+ * arenas per core, each of which grows by megabytes of pixels; two keep a worker's memory flat.
  */
 export const nativeEnv = {
   UV_THREADPOOL_SIZE: `${Math.max(4, availableParallelism())}`,
   MALLOC_ARENA_MAX: '2',
-  NODE_COMPILE_CACHE: resolve('.data/compile-cache'),
+  NODE_COMPILE_CACHE: join(process.cwd(), '.data/compile-cache'),
 };

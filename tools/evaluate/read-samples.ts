@@ -104,7 +104,9 @@ async function readTables(
     const { names, ignored } = findGroups(rows, logitColumns);
     if (ignored.length > 0) {
       const shown = ignored.length > 5 ? `${ignored.length} columns` : ignored.join(', ');
-      notes.push(`${basename(table)}: ${shown} with over ${MAX_GROUP_VALUES} values are not groups`);
+      notes.push(
+        `${basename(table)}: ${shown} with over ${MAX_GROUP_VALUES} values are not groups`,
+      );
     }
     samples.push(
       ...rows.map((row, i) => sampleFromRow(row, { table, line: i + 2, names, logitColumns })),
