@@ -2,7 +2,8 @@ import { type CheckOutcome, JOB_VERSION, LivegateError, tooCostly } from '@liveg
 import { createRedisCheckQueue } from '@livegate/core/redis';
 import { exampleJob, exampleResult } from '@livegate/testing';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
-import { LargeImagesBusy, type TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
+import type { TakenCheck } from '../../apps/worker/src/jobs/check-image.js';
+import { LargeImagesBusy } from '../../apps/worker/src/jobs/requeue.js';
 import { takeJobs } from '../../apps/worker/src/jobs/take-jobs.js';
 import { connectWorker, openSandbox, silentLog } from '@livegate/testing/redis/sandbox';
 

@@ -8,7 +8,8 @@ import {
   noShadow,
 } from '@livegate/testing';
 import type * as fc from 'fast-check';
-import { CheckPostponed, createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
+import { createCheckImage } from '../../apps/worker/src/jobs/check-image.js';
+import { CheckPostponed } from '../../apps/worker/src/jobs/requeue.js';
 import { finishCheck } from '../../apps/worker/src/jobs/finish-check.js';
 import { startHeartbeat } from '../../apps/worker/src/jobs/registration/heartbeat.js';
 import { endCheck, runCheck } from '../../apps/worker/src/jobs/take-jobs.js';

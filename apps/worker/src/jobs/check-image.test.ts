@@ -11,7 +11,8 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import type { EndingCheck } from './audit/audited-check.js';
-import { CheckPostponed, createCheckImage, LargeImagesBusy } from './check-image.js';
+import { createCheckImage } from './check-image.js';
+import { CheckPostponed, LargeImagesBusy } from './requeue.js';
 
 /** P(spoof) is an image's first byte in hundredths; 255 is refused, and from 200 on it is large. */
 const scheduler: ImageScheduler = {

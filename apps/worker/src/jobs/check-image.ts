@@ -15,12 +15,12 @@ import type {
   Demands,
   ImageStore,
 } from '@livegate/core/ports';
-import type { AssessedImage } from '../inference/pipeline.js';
-import type { AssessOptions, ImageScheduler } from '../scheduling/schedule-images.js';
+import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
 import type { Audit } from './audit/open-audit.js';
 import { coalesceLookups } from './coalesce-lookups.js';
-import { createLargeSlots } from './large-slots.js';
+import { limitLargeImages } from './large-slots.js';
+import { CheckPostponed } from './requeue.js';
 
 /** A check that this worker has taken from the queue. */
 export interface TakenCheck {
@@ -53,20 +53,6 @@ export interface CheckImageDeps {
   audit: Pick<Audit, 'record'>;
 }
 
-/** The check cannot run now. It is requeued, and the attempt does not count: it has not failed. */
-export class CheckPostponed extends Error {}
-
-/** No slot for a large image is free, or another tenant is next. */
-export class LargeImagesBusy extends CheckPostponed {
-  /** To be called once the check waits in the queue: calls `wake` when its turn has come. */
-  readonly awaitSlot: (wake: () => Promise<unknown>) => void;
-
-  constructor(awaitSlot: LargeImagesBusy['awaitSlot']) {
-    super('no slot for a large image is free');
-    this.awaitSlot = awaitSlot;
-  }
-}
-
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
@@ -76,7 +62,7 @@ export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const { imageStore, cancellations, scheduler, audit } = deps;
   const stages = createObserveStages();
-  const assess = createAssess(scheduler);
+  const assess = limitLargeImages(scheduler);
   const claimImage = coalesceLookups(claimImages);
   const requireWanted = createRequireWanted(deps);
 
@@ -174,25 +160,4 @@ function roundTimings({ decodeMs, detectMs, classifyMs, workerMs }: Timings): Ti
 
 function qualityOf(assessment: Assessment): Pick<CheckResult, 'quality'> {
   return assessment.kind === 'scored' ? { quality: assessment.quality } : {};
-}
-
-/**
- * Lets large images take half of the worker's jobs, and the memory for their decodes. A large image
- * without a slot goes back to the queue, so that it does not occupy a job.
- */
-function createAssess({ assess, large, concurrency }: CheckImageDeps['scheduler']) {
-  const images = Math.max(1, Math.floor(concurrency / 2));
-  const slots = createLargeSlots({ images, megabytes: large.maxMegabytes });
-
-  return async (
-    { image, share }: { image: Uint8Array; share: QueuedCheck },
-    options: AssessOptions & { checkId: string },
-  ): Promise<AssessedImage> => {
-    const megabytes = large.megabytesOf(image);
-    if (megabytes === 0) return await assess(image, options);
-    const check = { id: options.checkId, share, megabytes };
-    const release = slots.take(check);
-    if (!release) throw new LargeImagesBusy((wake) => slots.awaitSlot(check, wake));
-    return await assess(image, options).finally(release);
-  };
 }

@@ -1,4 +1,32 @@
 import type { QueuedCheck } from '@livegate/core/domain';
+import type { AssessedImage } from '../inference/pipeline.js';
+import type { AssessOptions, ImageScheduler } from '../scheduling/schedule-images.js';
+import { LargeImagesBusy } from './requeue.js';
+
+/**
+ * Lets large images take half of the worker's jobs, and the memory for their decodes. A large image
+ * without a slot goes back to the queue, so that it does not occupy a job.
+ */
+export function limitLargeImages({
+  assess,
+  large,
+  concurrency,
+}: Pick<ImageScheduler, 'assess' | 'large' | 'concurrency'>) {
+  const images = Math.max(1, Math.floor(concurrency / 2));
+  const slots = createLargeSlots({ images, megabytes: large.maxMegabytes });
+
+  return async (
+    { image, share }: { image: Uint8Array; share: QueuedCheck },
+    options: AssessOptions & { checkId: string },
+  ): Promise<AssessedImage> => {
+    const megabytes = large.megabytesOf(image);
+    if (megabytes === 0) return await assess(image, options);
+    const check = { id: options.checkId, share, megabytes };
+    const release = slots.take(check);
+    if (!release) throw new LargeImagesBusy((wake) => slots.awaitSlot(check, wake));
+    return await assess(image, options).finally(release);
+  };
+}
 
 /** A check whose image is decoded in a process of its own. */
 export interface LargeCheck {

@@ -2,7 +2,6 @@ import type { CheckJob } from '@livegate/core/domain';
 import type { AnnouncedCheck } from '@livegate/core/ports';
 import type { Log } from '@livegate/core/telemetry';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-import { LargeImagesBusy } from './check-image.js';
 
 /** Delay of the first requeue of a job. It grows by the same time with each further requeue. */
 const REQUEUE_DELAY_MS = 200;
@@ -17,6 +16,20 @@ export interface RequeueOptions {
 export interface RequeueDeps {
   /** Awaited before a check ends. */
   announce(check: AnnouncedCheck): Promise<void>;
+}
+
+/** The check cannot run now. It is requeued, and the attempt does not count: it has not failed. */
+export class CheckPostponed extends Error {}
+
+/** No slot for a large image is free, or another tenant is next. */
+export class LargeImagesBusy extends CheckPostponed {
+  /** To be called once the check waits in the queue: calls `wake` when its turn has come. */
+  readonly awaitSlot: (wake: () => Promise<unknown>) => void;
+
+  constructor(awaitSlot: LargeImagesBusy['awaitSlot']) {
+    super('no slot for a large image is free');
+    this.awaitSlot = awaitSlot;
+  }
 }
 
 /** Always rejects, which is how a BullMQ processor reports a job that it has not done. */

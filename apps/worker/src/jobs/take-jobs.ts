@@ -17,9 +17,9 @@ import type { Keys, Redis } from '@livegate/core/redis';
 import { createCountRequeue, type Log } from '@livegate/core/telemetry';
 import { type Job, UnrecoverableError, Worker, type WorkerOptions } from 'bullmq';
 import { createObserveChecks, createTraceJobs } from '../telemetry/observe-checks.js';
-import { type CheckImage, CheckPostponed } from './check-image.js';
+import type { CheckImage } from './check-image.js';
 import type { EndedCheck } from './finish-check.js';
-import { createRequeue } from './requeue.js';
+import { CheckPostponed, createRequeue } from './requeue.js';
 
 /**
  * With these values BullMQ requeues a killed worker's jobs after 5 to 20 s, within a caller's wait:
