@@ -126,6 +126,7 @@ describe('a person before the camera', () => {
     ['face_too_small', { shows: 'far' }],
     ['face_off_center', { shows: 'aside' }],
     ['too_many_faces', { shows: 'two people' }],
+    ['face_turned', { shows: 'a tilted head' }],
     ['face_not_detected', { shows: 'nobody' }],
     ['image_too_dark', { shows: 'selfie', light: 0.12 }],
     ['image_too_bright', { shows: 'selfie', light: 12 }],
@@ -139,6 +140,11 @@ describe('a person before the camera', () => {
     expect(await oval.getAttribute('class')).not.toContain('good');
     expect(photos()).toBe(0);
     expect(complaints).toEqual([]);
+  });
+
+  it('whose head stays tilted gets the photo taken after a while: the hint may be wrong', async () => {
+    const { photos } = await visit({ shows: { shows: 'a tilted head' } });
+    await vi.waitFor(() => expect(photos()).toBeGreaterThan(0), eventually);
   });
 
   it('can press the button, look at the photo, and take another one, by keyboard', async () => {
@@ -205,12 +211,15 @@ describe('a browser', () => {
     expect(await retrieve()).toMatchObject({ signals });
   });
 
-  it('whose model file is blocked still takes the photo', async () => {
-    const prepare = (page: Page) => page.route('**/tiny-face.*', (route) => route.abort());
-    const { redirected, retrieve } = await visit({ prepare });
-    await redirected();
-    expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
-  });
+  it.each(['tiny-face', 'face-points'])(
+    'whose %s files are blocked still takes the photo',
+    async (model) => {
+      const prepare = (page: Page) => page.route(`**/${model}.*`, (route) => route.abort());
+      const { redirected, retrieve } = await visit({ prepare });
+      await redirected();
+      expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
+    },
+  );
 
   it('that saves data loads no model, and still takes the photo', async () => {
     const asked: string[] = [];
@@ -224,7 +233,7 @@ describe('a browser', () => {
     });
     await redirected();
     expect(await retrieve()).toMatchObject({ status: 'FINISHED' });
-    expect(asked.filter((path) => path.includes('tiny-face'))).toEqual([]);
+    expect(asked.filter((path) => /tiny-face|face-points/.test(path))).toEqual([]);
   });
 
   it('with several cameras lets the person choose, but never an infrared one', async () => {

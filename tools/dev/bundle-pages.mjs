@@ -94,9 +94,12 @@ async function bundleFolders(build, folder) {
 
 /** `<livegate-capture>` as one module with its styles, and beside it what it loads only if needed. */
 async function bundleComponent(build, folder) {
-  const model = createRequire(import.meta.url)
+  const models = createRequire(import.meta.url)
     .resolve('@vladmandic/face-api/package.json')
-    .replace('package.json', 'model/tiny_face_detector_model');
+    .replace('package.json', 'model');
+  const [faces, points] = ['tiny_face_detector_model', 'face_landmark_68_tiny_model'].map((name) =>
+    join(models, name),
+  );
   await build({
     ...options,
     entryPoints: [join(component, 'src/livegate-capture.ts')],
@@ -105,8 +108,10 @@ async function bundleComponent(build, folder) {
     target: ['es2021', 'chrome100', 'firefox100', 'safari15.4'],
   });
   await Promise.all([
-    cp(`${model}-weights_manifest.json`, join(folder, 'tiny-face.json')),
-    cp(`${model}.bin`, join(folder, 'tiny-face.bin')),
+    cp(`${faces}-weights_manifest.json`, join(folder, 'tiny-face.json')),
+    cp(`${faces}.bin`, join(folder, 'tiny-face.bin')),
+    cp(`${points}-weights_manifest.json`, join(folder, 'face-points.json')),
+    cp(`${points}.bin`, join(folder, 'face-points.bin')),
     cp(join(component, 'src/screen/livegate-capture.css'), join(folder, 'livegate-capture.css')),
     cp(join(component, 'texts/en.json'), join(folder, 'texts-en.json')),
     cp(join(component, 'texts/id.json'), join(folder, 'texts-id.json')),

@@ -1,6 +1,6 @@
 import { withAbort } from './abort.js';
 import type { CaptureEvents } from './capture-events.js';
-import { openFaceFinder } from './faces/find-faces.js';
+import { openFaceFinder, openFacePoints } from './faces/find-faces.js';
 import { runSession } from './run-session.js';
 import styles from './screen/livegate-capture.css';
 import { createScreen, type Screen } from './screen/screen.js';
@@ -85,12 +85,14 @@ export class LivegateCapture extends HTMLElement {
   #run(screen: Screen, signal: AbortSignal): Promise<void> {
     const url = new URL(this.session, location.href);
     let finder: ReturnType<typeof openFaceFinder> | undefined;
+    let points: ReturnType<typeof openFacePoints> | undefined;
     return runSession({
       screen,
       signal,
       emit: (name, detail) => this.#emit(name, detail),
       session: url.origin + url.pathname.replace(/\/$/, ''),
       faceFinder: () => (finder ??= openFaceFinder(assets)),
+      facePoints: () => (points ??= openFacePoints(assets)),
       textsFor: (locale) => {
         const wanted = [this.locale, locale, ...navigator.languages];
         const language = chooseLanguage(wanted, this.#texts);

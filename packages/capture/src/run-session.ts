@@ -1,6 +1,6 @@
 import { sleep, withAbort } from './abort.js';
 import type { Emit } from './capture-events.js';
-import type { FindFaces } from './faces/find-faces.js';
+import type { FindFaces, FindPoints } from './faces/find-faces.js';
 import {
   goTo,
   showEnd,
@@ -22,6 +22,8 @@ export interface RunSessionDeps {
   session: string;
   /** Loads the face detector at its first call. */
   faceFinder: () => Promise<FindFaces | undefined>;
+  /** Loads the model for the points of a face at its first call. */
+  facePoints: () => Promise<FindPoints | undefined>;
   textsFor: (locale: string | null) => Texts;
   signal: AbortSignal;
 }

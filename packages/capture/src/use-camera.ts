@@ -52,7 +52,13 @@ function waitForPhoto(deps: TakePhotoDeps, camera: Camera, signal: AbortSignal):
     actions: [{ name: 'shoot', label: texts.shoot, isMain: true }, ...otherWays(deps)],
   });
   const faceFinder = deps.faceFinder();
-  const watch = watchCamera(screen.video, { signal, faceFinder, onHint: createShowHint(deps) });
+  const watch = watchCamera(screen.video, {
+    signal,
+    faceFinder,
+    // Afterwards, so that both do not share a slow network. Without faces nothing needs their points.
+    facePoints: faceFinder.then((found) => found && deps.facePoints()),
+    onHint: createShowHint(deps),
+  });
   const keep = async (frame: Snapshot, isChecked: boolean): Promise<Step> => {
     return { kind: 'taken', taken: await develop(frame, { camera, watch, isChecked }) };
   };

@@ -1,5 +1,5 @@
 import type { Emit } from './capture-events.js';
-import type { FindFaces } from './faces/find-faces.js';
+import type { FindFaces, FindPoints } from './faces/find-faces.js';
 import { make } from './screen/elements.js';
 import { isComputer } from './screen/phone.js';
 import type { Action, Choice, Screen } from './screen/screen.js';
@@ -12,6 +12,8 @@ export interface TakePhotoDeps {
   emit: Emit;
   /** Loads the face detector at its first call. */
   faceFinder: () => Promise<FindFaces | undefined>;
+  /** Loads the model for the points of a face at its first call. */
+  facePoints: () => Promise<FindPoints | undefined>;
   /** The address of the session, for the person's phone. */
   address: string;
   canCancel: boolean;

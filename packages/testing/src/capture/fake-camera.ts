@@ -16,6 +16,7 @@ const person = () => face('photo 3 left');
 const scenes = {
   selfie: async () => [{ image: await person(), scale: 0.69 }],
   close: async () => [{ image: await selfie(), scale: 1.9 }],
+  'a tilted head': async () => [{ image: await face('photo 1 right'), scale: 0.85 }],
   far: async () => [{ image: await selfie(), scale: 0.5 }],
   'two people': async () => [
     { image: await selfie(), scale: 0.75, x: -216 },
