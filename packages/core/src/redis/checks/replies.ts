@@ -37,9 +37,9 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
 }
 
 /**
- * KEYS: the check's cancellation, its attached gateways, the endpoints of its tenant. ARGV: the prefix of streams, their length
- * limit and TTL, the gateway that submitted the check or nothing, the check, its outcome, the outcome
- * of a canceled check, further fields.
+ * KEYS: the check's cancellation, its attached gateways, the endpoints of its tenant. ARGV: the prefix
+ * of streams, their length limit and TTL, the gateway that submitted the check or nothing, the check,
+ * its outcome, the outcome of a canceled check, further fields.
  *
  * A script, so that the end of a check takes one round trip, and no stream is left without TTL by a
  * worker that dies.
