@@ -29,7 +29,7 @@ function open(maxWaiting = 100) {
     try {
       estimate.take(ask(tenant, 0, -Infinity)).release();
     } catch (error) {
-      return Number.parseInt((error as Error).message, 10);
+      return Number(/\d+/.exec((error as Error).message)?.[0]);
     }
     return undefined;
   };
