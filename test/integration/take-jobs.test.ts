@@ -41,9 +41,9 @@ async function setUp() {
         async checkImage(check) {
           taken.push(check);
           failInOutage('claim');
-          await check.beforeRun?.();
+          await check.beforeAlone?.();
           notes.push(await note());
-          await check.afterRun?.();
+          await check.afterAlone?.();
           const failure = failures[taken.length - 1];
           if (failure) throw failure;
           await check.beforeResult(false);
@@ -183,7 +183,7 @@ describe('a check of a dead worker', () => {
     const { taken, start, ended } = await setUp();
     start();
     await expect.poll(ended).toEqual({ result: exampleResult });
-    expect(taken[0]?.beforeRun).toBeUndefined();
+    expect(taken[0]?.beforeAlone).toBeUndefined();
   });
 
   it('runs alone, and its job says so during the run, after its worker died', async () => {
@@ -191,7 +191,7 @@ describe('a check of a dead worker', () => {
     await change({ stc: 1 });
     start();
     await expect.poll(ended).toEqual({ result: exampleResult });
-    expect(taken[0]?.beforeRun).toBeDefined();
+    expect(taken[0]?.beforeAlone).toBeDefined();
     expect(notes).toEqual(['"running alone"']);
   });
 
@@ -209,7 +209,7 @@ describe('a check of a dead worker', () => {
     Object.assign(outage, { at: 'announce', times: 1 });
     start();
     await expect.poll(ended, pollOptions).toEqual({ result: exampleResult });
-    expect(taken.map(({ beforeRun }) => beforeRun !== undefined)).toEqual([true, true]);
+    expect(taken.map(({ beforeAlone }) => beforeAlone !== undefined)).toEqual([true, true]);
   });
 
   it('fails without another run if its worker died while it ran alone', async () => {

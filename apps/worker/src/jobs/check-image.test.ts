@@ -72,7 +72,7 @@ function setUp(images: Record<string, number>) {
   });
   const record = vi.fn<(check: EndingCheck) => Promise<void>>(async () => undefined);
   const beforeResult = vi.fn<(hasEndpoints: boolean) => Promise<void>>(async () => undefined);
-  const afterRun = vi.fn<() => Promise<void>>(async () => undefined);
+  const afterAlone = vi.fn<() => Promise<void>>(async () => undefined);
   const checkImage = createCheckImage({
     imageStore: {
       ...imageStore,
@@ -110,7 +110,7 @@ function setUp(images: Record<string, number>) {
     }
     return Promise.all(
       ids.map((id) =>
-        checkImage({ ...exampleTaken, id, waiter, afterRun, beforeResult }).catch(
+        checkImage({ ...exampleTaken, id, waiter, afterAlone, beforeResult }).catch(
           (error: unknown) => error,
         ),
       ),
@@ -129,7 +129,7 @@ function setUp(images: Record<string, number>) {
     duringDecode,
     duringRun,
     beforeRead,
-    afterRun,
+    afterAlone,
     beforeResult,
     record,
   };
@@ -203,10 +203,10 @@ describe('check image', () => {
   });
 
   it('reports the end of a run, whatever becomes of the check', async () => {
-    const { run, afterRun, beforeResult } = setUp({ a: 10, bad: 255 });
+    const { run, afterAlone, beforeResult } = setUp({ a: 10, bad: 255 });
     beforeResult.mockRejectedValue(new Error('Redis refuses it'));
     await run('a', 'bad');
-    expect(afterRun).toHaveBeenCalledTimes(2);
+    expect(afterAlone).toHaveBeenCalledTimes(2);
   });
 
   it('fails only the checks whose image is missing or refused', async () => {

@@ -37,9 +37,9 @@ export interface TakenCheck {
   /** `performance.now()` when it was taken. */
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
-  beforeRun?: () => Promise<void>;
-  /** Set with `beforeRun`: awaited as soon as the run has ended in any way. Never rejects. */
-  afterRun?: () => Promise<void>;
+  beforeAlone?: () => Promise<void>;
+  /** Set with `beforeAlone`: awaited as soon as the run has ended in any way. Never rejects. */
+  afterAlone?: () => Promise<void>;
   /** Awaited before the check gets a result, with whether its tenant has webhook endpoints. */
   beforeResult(hasEndpoints: boolean): Promise<void>;
 }
@@ -67,15 +67,15 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const requireWanted = createRequireWanted(deps);
 
   return async (check) => {
-    const { id, tenant, rank, takenAt, beforeRun, afterRun, beforeResult } = check;
+    const { id, tenant, rank, takenAt, beforeAlone, afterAlone, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const claim = () => Promise.all([claimImage(id), requireWanted(check)]);
     const [image] = await stages.around('claim', claim).catch(refuse());
     // Its caller may have hung up while it was decoded.
     const beforeBatch = async () => void (await requireWanted(check));
-    const run = { checkId: id, rank, beforeAlone: beforeRun, beforeBatch };
+    const run = { checkId: id, rank, beforeAlone, beforeBatch };
     const assessing = assess({ image, share: check.share }, run);
-    const assessed = await followBy(afterRun, assessing).catch(refuse(image));
+    const assessed = await followBy(afterAlone, assessing).catch(refuse(image));
     const { assessment, modelSet } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);
     // A check that was canceled during its run must not get a result or a record of one. Its gateway

@@ -62,9 +62,9 @@ describe('finishCheck', () => {
     const replies = { send: async () => Promise.reject(new Error('away')) };
     await finishCheck({ ...ended, outcome: { error: 'invalid_image' } }, { ...deps, replies });
     expect(await deps.imageStore.get(['a'])).toEqual([undefined]);
-    expect(lines.map(({ msg }) => msg)).toEqual([
-      'post-check cleanup partly failed',
-      'check failed',
+    expect(lines).toMatchObject([
+      { msg: 'post-check cleanup partly failed', step: 'reply' },
+      { msg: 'check failed' },
     ]);
   });
 

@@ -41,9 +41,9 @@ export async function finishCheck(
   // An endpoint that was created during the check is found only now.
   const announcing = isAnnounced && deps.announce({ id, ...job }, found?.hasEndpoints);
   const [announcement] = await Promise.allSettled([announcing]);
-  for (const step of [reply, deletion, announcement]) {
-    if (step.status === 'rejected')
-      log.warn({ err: step.reason }, 'post-check cleanup partly failed');
+  for (const [step, result] of Object.entries({ reply, deletion, announcement })) {
+    if (result.status === 'rejected')
+      log.warn({ err: result.reason, step }, 'post-check cleanup partly failed');
   }
   const facts = { attempts, imageBytes: job.imageBytes };
   if ('error' in outcome) log.info({ ...facts, outcome: outcome.error }, 'check failed');

@@ -179,15 +179,15 @@ export async function runCheck(
   const announce = (hasEndpoints?: boolean) => deps.announce({ id, ...job.data }, hasEndpoints);
   try {
     requireHarmless(job);
-    const isolation = job.stalledCounter > 0 && {
-      beforeRun: () => markRunAlone(job),
-      afterRun: () => unmarkRunAlone(job),
+    const alone = job.stalledCounter > 0 && {
+      beforeAlone: () => markRunAlone(job),
+      afterAlone: () => unmarkRunAlone(job),
     };
     const { tenant, work = TYPICAL_WORK, weight = 1, isCallersOnly, replyTo } = job.data;
     const share = toQueuedCheck({ tenant, isAwaited: !isAsyncJob(job.data), weight, ms: work });
     const facts = { id, tenant, work, share, waiter: isCallersOnly && replyTo, rank: job.priority };
     const check = { ...facts, takenAt: performance.now(), beforeResult: announce };
-    return await deps.checkImage({ ...check, ...isolation });
+    return await deps.checkImage({ ...check, ...alone });
   } catch (error) {
     if (isRequeued(error)) throw error;
     await announce();
