@@ -208,22 +208,26 @@ async function compareTenants(
   };
   const alone = await sendOpenLoad(target.url, small);
   const flood = { ...small, headers: credentials, perSecond: FLOOD * small.perSecond };
-  const [flooding, beside] = await Promise.all([
-    sendOpenLoad(target.url, flood),
-    sendOpenLoad(target.url, small),
-  ]);
+  const sendBoth = (headers: OpenLoad['headers']) =>
+    Promise.all([sendOpenLoad(target.url, flood), sendOpenLoad(target.url, { ...small, headers })]);
+  // The checks of one tenant run in the order of their arrival, which is unfair to the small one.
+  const unfair = await sendBoth(credentials);
+  const fair = await sendBoth(other);
+  const [, beside] = fair;
   const at = (answers: Answer[], share: number) => percentile(latencies(answers, 200), share);
   const name = `${measured.engines}, a tenant at ${SMALL_SHARE} C beside ${FLOOD} times that`;
   const change = (share: number) =>
     `${formatNumber(at(alone, share))} -> ${formatNumber(at(beside, share))} ms`;
   say(`${name}: p50 ${change(0.5)}, p95 ${change(0.95)}`);
   say(`${name}: its answers by status: ${countStatuses(beside)}`);
-  const answered = latencies(flooding, 200).length + latencies(beside, 200).length;
+  const count = (answers: Answer[][]) => latencies(answers.flat(), 200).length;
   const failed = beside.filter(({ status }) => status !== 200).length;
   return [
     aimed(`${name}: p95 / alone`, at(beside, 0.95) / at(alone, 0.95), measured.p95Aim),
     aimed(`${name}: its requests without a verdict`, failed, { atMost: 0 }),
-    aimed(`${name}: all answers / C`, answered / small.seconds / capacity, { atLeast: 0.9 }),
+    aimed(`${name}: all answers / those without turns`, count(fair) / count(unfair), {
+      atLeast: 0.97,
+    }),
   ];
 }
 
