@@ -33,6 +33,12 @@ export const levelsOf: Partial<Record<QualityCode, Levels>> = {
   face_cropped: { degrade: cutFace, weak: [0.2, 0.25, 0.3], good: [-0.5, -0.4, -0.3] },
   // The longer side of the face box, in pixels.
   face_too_small: { degrade: shrink, weak: [24, 28, 32], good: [56, 80, 120] },
+  // Degrees clockwise, as from a camera that writes no EXIF tag.
+  image_rotated: {
+    degrade: ({ image }, degrees) => sharp(image).rotate(degrees),
+    weak: [90, 270],
+    good: [0],
+  },
   // Degrees clockwise.
   face_turned: {
     degrade: tilt,
