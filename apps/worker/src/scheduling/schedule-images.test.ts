@@ -144,6 +144,8 @@ test('a scheduler tells its models, its layout and how many images it takes', as
     concurrency: 3,
   });
   expect(longestRunMs()).toBe(0);
+  expect(scheduler.large.maxMegabytes).toBe(500);
+  expect(scheduler.large.megabytesOf(await imageOf(50))).toBe(0);
 });
 
 test('an image with too many pixels is refused before it is decoded', async () => {
