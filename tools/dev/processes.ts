@@ -139,7 +139,7 @@ export function errorCode(error: unknown): string | undefined {
 
 /**
  * Variables that Node and the C library read when a process starts. Node 22 and later read compiled code
- * from the cache, which makes each start but the first take a fifth less CPU time. libuv's threads
+ * from the cache, which makes each start but the first take a seventh less CPU time. libuv's threads
  * decode images and need at least one per core, or engines wait. glibc keeps freed memory in up to eight
  * arenas per core, each of which grows by megabytes of pixels; two keep a worker's memory flat.
  */
