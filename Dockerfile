@@ -1,8 +1,8 @@
 # Three images: docker build --target api .   (or worker, or worker-gpu)
 #
-# Debian, because ONNX Runtime and sharp need glibc. Build with --pull: the tag is republished with
-# Debian's security updates.
-FROM node:24.21.0-trixie-slim AS node
+# Debian, because ONNX Runtime and sharp need glibc. Base images are pinned by digest: an update of
+# Debian comes with a new digest (renovate.json).
+FROM node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe AS node
 WORKDIR /app
 
 # Only the files that npm reads: this layer is rebuilt when dependencies change, not when code does.
@@ -91,7 +91,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
 CMD ["node", "apps/worker/dist/main.js"]
 
 # CUDA 12 and cuDNN 9 for ONNX Runtime. Ubuntu 24.04's glibc runs the Node binary built for Debian.
-FROM nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04 AS worker-gpu
+FROM nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04@sha256:d02c4310b6d57ca0b16cd80298bdb33a74187baafe2eccd8a6a16180ddc90802 AS worker-gpu
 WORKDIR /app
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="livegate-worker-gpu" \

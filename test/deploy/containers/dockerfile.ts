@@ -93,12 +93,16 @@ export function isImage(stage: Stage): boolean {
   return findStep(stage, 'CMD') !== undefined;
 }
 
-const VERSION = /:[^:]*\d+\.\d+\.\d+[^:]*$/;
+/** A tag may be published again, a digest names one image. */
+const VERSION = /:[^:@]*\d+\.\d+\.\d+[^:@]*@sha256:[0-9a-f]{64}$/;
 
 function checkBase({ name, base, steps }: Stage, stages: Stage[]): string[] {
   const isStage = stages.some((stage) => stage.name === base);
   return complain(name, [
-    [isStage || VERSION.test(base), `is based on ${base}, which is not an exact version`],
+    [
+      isStage || VERSION.test(base),
+      `is based on ${base}, which is not an exact version with a digest`,
+    ],
     [steps.every(({ keyword }) => keyword !== 'ADD'), 'uses ADD, which can download: use COPY'],
   ]);
 }

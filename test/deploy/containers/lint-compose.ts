@@ -54,6 +54,10 @@ function checkService(name: string, service: Service): string[] {
       /:[^:]*\d+\.\d+\.\d+/.test(service.image),
       `runs ${service.image}, which is not an exact version`,
     ],
+    [
+      service.build ?? /@sha256:[0-9a-f]{64}$/.test(service.image),
+      'runs an image without a digest',
+    ],
     [service.read_only, 'has a writable root file system'],
     [service.cap_drop?.includes('ALL'), 'keeps capabilities'],
     [options.includes('no-new-privileges:true'), 'may gain privileges'],

@@ -5,6 +5,7 @@ import {
   cp,
   mkdir,
   mkdtemp,
+  readFile,
   realpath,
   rm,
   statfs,
@@ -85,7 +86,10 @@ export async function openPodman() {
       const cache = ['--volume', `${await npmCache()}:/root/.npm`];
       const isolation = ['--isolation', 'chroot', '--network', 'host'];
       const kind = ['--format', 'docker', '--pull=never', '--target', target, '--tag', target];
-      await podman('build', '--quiet', ...isolation, ...cache, ...kind, '.');
+      const file = join(folder, 'Dockerfile');
+      // An imported base has a digest of its own.
+      await writeFile(file, withoutDigests(await readFile('Dockerfile', 'utf8')));
+      await podman('build', '--quiet', '--file', file, ...isolation, ...cache, ...kind, '.');
     },
     /** Replaces a registry's image by one of this machine's shell, libraries and npm, with `nodeBin`. */
     async importBase(name: string, nodeBin: string): Promise<void> {
@@ -97,7 +101,7 @@ export async function openPodman() {
         '--change',
         `ENV ${key}=${value}`,
       ]);
-      await podman('import', '--quiet', ...changes, archive, `localhost/${name}`);
+      await podman('import', '--quiet', ...changes, archive, `localhost/${withoutDigests(name)}`);
       await Promise.all([root, archive].map((path) => rm(path, { recursive: true })));
     },
     async close(): Promise<void> {
@@ -107,6 +111,10 @@ export async function openPodman() {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function withoutDigests(text: string): string {
+  return text.replaceAll(/@sha256:[0-9a-f]{64}/g, '');
 }
 
 /** Programs that the RUN instructions of our Dockerfile call. */

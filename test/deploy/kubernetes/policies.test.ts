@@ -67,6 +67,7 @@ test.each<[string, (sound: Sound) => unknown]>([
   ['how long it may take to stop', ({ pod }) => (pod.terminationGracePeriodSeconds = 0)],
   ['without a version', ({ container }) => (container.image = 'livegate-worker')],
   ['without a version', ({ container }) => (container.image = 'livegate-worker:latest')],
+  ['without a digest', ({ container }) => (container.image = 'docker.io/library/redis:8.2.3')],
   ['requests no CPU or memory', ({ container }) => (container.resources.requests.cpu = '')],
   ['no limit of CPU or memory', ({ container }) => (container.resources.limits.memory = '')],
   ['startup or liveness', ({ container }) => Reflect.deleteProperty(container, 'livenessProbe')],

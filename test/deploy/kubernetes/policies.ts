@@ -39,10 +39,13 @@ interface Container {
 
 function checkContainer(workload: Manifest, container: Container): string[] {
   const { image, resources = {}, securityContext = {}, env = [] } = container;
-  const tag = /:([^/:@]+)(@sha256:[0-9a-f]{64})?$/.exec(image)?.[1];
+  const [, tag, digest] = /:([^/:@]+)(@sha256:[0-9a-f]{64})?$/.exec(image) ?? [];
+  // The operator builds ours.
+  const isOurs = /(^|\/)livegate-[a-z-]+(:|$)/.test(image);
   const has = (of: Record<string, string> = {}) => Boolean(of['cpu'] && of['memory']);
   return complain(workload, [
     [tag !== undefined && tag !== 'latest', `runs an image without a version: ${image}`],
+    [isOurs || digest, `runs an image without a digest: ${image}`],
     [has(resources.requests), 'requests no CPU or memory'],
     [has(resources.limits), 'has no limit of CPU or memory'],
     [container.startupProbe && container.livenessProbe, 'lacks a startup or liveness probe'],
