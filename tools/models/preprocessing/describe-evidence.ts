@@ -19,6 +19,8 @@ export interface Search {
   chosen: Rated;
   /** Absent if the resize is known. */
   byArea: Rated | undefined;
+  /** The better of the last two. */
+  best: Rated;
   faces: LabelledFace[];
 }
 
@@ -27,7 +29,7 @@ const LEAST_INSIDE = 0.5;
 
 /** For every question, the chosen answer and the best of the other answers. */
 export function describeEvidence(search: Search): string {
-  const { first, pair, chosen, byArea, faces } = search;
+  const { first, pair, chosen, byArea, best, faces } = search;
   const attacks = faces.filter(({ isAttack }) => isAttack).length;
   const bonaFide = faces.length - attacks;
   const error = standardError(chosen.auc, attacks, bonaFide);
@@ -38,7 +40,7 @@ export function describeEvidence(search: Search): string {
       [
         ...ways,
         ...(pair ? describeViewTrials({ ...search, pair }) : []),
-        ...(byArea ? [row('resize', ['bilinear', chosen.auc], ['area', byArea.auc])] : []),
+        ...(byArea ? [describeResizes({ chosen, byArea, best })] : []),
       ],
     ),
     ...(pair ? [`  The first ${ways.length} lines: mean over all views.`] : []),
@@ -71,10 +73,21 @@ function describeWays({ ways, first: { trial } }: Search): string[][] {
   });
 }
 
-function describeViewTrials({ rated, first, pair }: Search & { pair: Rated }): string[][] {
+function describeViewTrials({ rated, first, pair, chosen }: Search & { pair: Rated }): string[][] {
   const answer = ({ trial, auc }: Rated): Answer => [describeViews(trial.views), auc];
   const next = bestOf(rated.filter((each) => each !== first));
-  return [row('view', answer(first), answer(next)), row('two views', answer(first), answer(pair))];
+  const other = chosen === pair ? first : pair;
+  return [
+    row('view', answer(first), answer(next)),
+    row('two views', answer(chosen), answer(other)),
+  ];
+}
+
+type Resizes = Pick<Search, 'chosen' | 'best'> & { byArea: Rated };
+
+function describeResizes({ chosen, byArea, best }: Resizes): string[] {
+  const other = best === byArea ? chosen : byArea;
+  return row('resize', [best.trial.resize, best.auc], [other.trial.resize, other.auc]);
 }
 
 function warnOutside(view: View, faces: LabelledFace[]): string[] {

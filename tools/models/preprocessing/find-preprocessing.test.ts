@@ -84,10 +84,23 @@ test('shows and resizes a model only as known, and finds the rest', async () => 
   expect(evidence).not.toMatch(/two views|mean over all views|bilinear/);
 });
 
+test('the evidence has what was chosen first: two views and another resize', async () => {
+  const views: Preprocessing['views'] = [
+    { scale: 2, fill: 'zero' },
+    { scale: 2.7, fill: 'reflect' },
+  ];
+  const truth: Preprocessing = { ...example, resize: 'area', views };
+  const { best, evidence } = await findPreprocessing(faces, options, model(truth, 0.4));
+  expect(best).toMatchObject({ resize: 'area' });
+  expect(best.views).toHaveLength(2);
+  expect(evidence).toMatch(/two views +\S+ \S+ \+ \S+ \S+ +\d\.\d+ +\S+ \S+ +\d\.\d+ *$/m);
+  expect(evidence).toMatch(/resize +area .* bilinear/);
+});
+
 test('with known views the resize is still tried, and the other way round', async () => {
   const truth: Preprocessing = { ...example, channels: 'RGB', liveClass: 0, resize: 'area' };
   const find = (known: object) => findPreprocessing(faces, { classes: 2, known }, model(truth, 1));
-  expect((await find({ views: truth.views })).evidence).toMatch(/resize +bilinear .* area/);
+  expect((await find({ views: truth.views })).evidence).toMatch(/resize +area .* bilinear/);
   expect((await find({ resize: truth.resize })).best).toEqual(truth);
 });
 

@@ -61,7 +61,7 @@ export async function findPreprocessing(
   const chosen = pair && pair.auc > first.auc + CLEAR_GAIN ? pair : first;
   const byArea = known.resize ? undefined : await rate({ ...chosen.trial, resize: 'area' });
   const best = byArea && byArea.auc > chosen.auc + CLEAR_GAIN ? byArea : chosen;
-  const evidence = describeEvidence({ ways, rated, first, pair, chosen, byArea, faces });
+  const evidence = describeEvidence({ ways, rated, first, pair, chosen, byArea, best, faces });
   if (best.auc < LEAST_AUC) {
     throw new Error(`no preprocessing separates attacks from bona fide faces:\n${evidence}`);
   }
