@@ -3,14 +3,24 @@ import { createLog } from '@livegate/core/telemetry';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { makeGreySquare } from '../photos.js';
-import { type Product, readUsage, sendLoad, startProduct } from '../product.js';
+import {
+  type Product,
+  type ProductOptions,
+  readUsage,
+  sendLoad,
+  startProduct,
+} from '../product.js';
 import { interleave, median, medianRatio } from '../rounds.js';
 
 const GATEWAYS = [1, 2, 4];
 const CALLERS = 32;
 /** Checks per second of each gateway in the CPU comparison, few enough to leave cores idle. */
 const RATE_EACH = 60;
-const NO_OP_WORKER = ['tools/dist/bench/programs/double-worker.js', '16', '0', '0'];
+const NO_OP: ProductOptions = {
+  worker: ['tools/dist/bench/programs/double-worker.js', '16', '0', '0'],
+  // By the work of an image, more callers than engines would have to wait for longer than the default.
+  env: { LIVEGATE_MAX_QUEUE_WAIT_MS: '60000' },
+};
 
 /** Measures gateways and queue with an engine that takes no time. */
 export const measureGateways: Part = async (bench, say) => {
@@ -30,7 +40,7 @@ export const measureGateways: Part = async (bench, say) => {
 };
 
 async function measure(bench: Bench, gateways: number) {
-  const product = await startProduct(bench, { gateways, worker: NO_OP_WORKER });
+  const product = await startProduct(bench, { ...NO_OP, gateways });
   try {
     const { perSecond } = await load([product], { seconds: bench.seconds });
     return { perSecond, ...(await measureCpu([product], bench.seconds)) };
@@ -44,7 +54,7 @@ async function measure(bench: Bench, gateways: number) {
  * load on the same machine: first with one shared queue, then each with its own queue and worker.
  */
 async function compareNeighbours(bench: Bench): Promise<Figure> {
-  const start = (gateways: number) => startProduct(bench, { gateways, worker: NO_OP_WORKER });
+  const start = (gateways: number) => startProduct(bench, { ...NO_OP, gateways });
   const together = [await start(4)];
   const apart = await Promise.all([start(1), start(1), start(1), start(1)]);
   try {
@@ -109,7 +119,7 @@ export const measureRedisCost: Part = async (bench) => {
   const url = bench.env['REDIS_URL']!;
   const redis = connectForBackground({ url, name: 'bench' }, createLog('api', 'fatal'));
   const idle = await readRedisUsage(redis);
-  const product = await startProduct(bench, { worker: NO_OP_WORKER });
+  const product = await startProduct(bench, NO_OP);
   try {
     const image = await makeGreySquare(IMAGE_BYTES);
     const pace = { image, connections: CALLERS, perSecond: PER_SECOND };
