@@ -1,7 +1,7 @@
 // npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance] [--python DIR]:
 // measures all performance figures. bootstrap.mjs has already installed and built, and changed to the
 // repository's root.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -86,8 +86,6 @@ async function bench(names: string[]): Promise<void> {
     const figures = await measureParts(names, prepared);
     await prepared.pipeline.close();
     console.log(`\n${describeFigures(figures)}`);
-    const record = { date: new Date().toISOString(), machine, figures };
-    await writeFile(join(options.out, 'bench.json'), `${JSON.stringify(record, null, 2)}\n`);
   } finally {
     await redis.stop();
     await rm(dataDir, { recursive: true });
@@ -100,9 +98,18 @@ async function measureParts(names: string[], prepared: Bench): Promise<Figure[]>
     console.log(`\n${name}`);
     const ofPart = await parts[name]!(prepared, console.log);
     if (ofPart.length > 0 && names.length > 1) console.log(describeFigures(ofPart));
+    if (ofPart.length > 0) await record(name, prepared, ofPart);
     figures.push(...ofPart);
   }
   return figures;
+}
+
+/** Adds a part to what earlier runs have measured, in place of the same part. */
+async function record(part: string, prepared: Bench, figures: Figure[]): Promise<void> {
+  const file = join(options.out, 'bench.json');
+  const others = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as object;
+  const measured = { date: new Date().toISOString(), machine: describeMachine(prepared), figures };
+  await writeFile(file, `${JSON.stringify({ ...others, [part]: measured }, null, 2)}\n`);
 }
 
 /** Measures the engine layout once, so that all programs use the same. */
