@@ -26,19 +26,27 @@ const MOST_SLICE_MS = 300_000;
 
 /**
  * Resolves to a report of the shortest failing case, its error and the command that replays it;
- * `undefined` without a fault. `share` is this part's share of the run.
+ * `undefined` without a fault.
  */
 export async function findFault<Given>(
   property: fc.IAsyncProperty<Given>,
-  { name, share }: { name: string; share: number },
+  { name, share, countRun }: FuzzedPart,
 ): Promise<string | undefined> {
   const endsAt = performance.now() + allSeconds * share * 1000;
-  const slices = Math.ceil((allCases * share) / BATCH / SLICE);
-  for (let n = 0; n < slices && (n === 0 || performance.now() < endsAt); n += 1) {
+  const enough = countRun() + allCases * share;
+  for (let n = 0; n === 0 || (countRun() < enough && performance.now() < endsAt); n += 1) {
     const report = await checkSlice(property, name, seed + n);
     if (report !== undefined) return report;
   }
   return undefined;
+}
+
+export interface FuzzedPart {
+  name: string;
+  /** Its share of the run. */
+  share: number;
+  /** The cases of all parts that have run: a batch has any number up to `BATCH`. */
+  countRun(): number;
 }
 
 async function checkSlice<Given>(

@@ -87,6 +87,8 @@ function count(name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
+const countRun = () => [...counts.values()].reduce((sum, times) => sum + times, 0);
+
 async function runRoute(routeCase: RouteCase): Promise<string[]> {
   const fuzzCase = routeCase.build(await existing.take());
   const exchanged = await exchange(product.port, fuzzCase);
@@ -119,7 +121,7 @@ describe(`with the seed ${seed}, every answer is JSON with a Request-Id and not 
   ])(
     '%s',
     async (name, share, property) => {
-      expect(await findFault(property(), { name, share })).toBeUndefined();
+      expect(await findFault(property(), { name, share, countRun })).toBeUndefined();
     },
     TEST_TIMEOUT_MS,
   );
@@ -161,11 +163,10 @@ function report(after: typeof before): string {
   const lines = [...counts]
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([name, times]) => `${times} x ${name}`);
-  const total = [...counts.values()].reduce((sum, times) => sum + times, 0);
   const memory = (['api', 'worker'] as const).map((app) => {
     const [was, is] = [before[app], after[app]];
     const heap = `heap ${was.heapMiB.toFixed(1)} -> ${is.heapMiB.toFixed(1)} MiB`;
     return `${app}: ${heap}, RSS ${was.rssMiB.toFixed(0)} -> ${is.rssMiB.toFixed(0)} MiB`;
   });
-  return [`${total} cases`, ...lines, ...memory].join('\n');
+  return [`${countRun()} cases`, ...lines, ...memory].join('\n');
 }
