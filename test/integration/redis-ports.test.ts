@@ -353,6 +353,21 @@ describe('the Redis adapters', () => {
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
   });
 
+  it('leave nothing of a canceled check once its result has expired', async () => {
+    const { sandbox, queue, worker } = await openQueue();
+    const { redis, keys } = sandbox;
+    await queue.add('a', exampleJob);
+    await queue.cancel('a');
+    await worker.begin('a');
+    await worker.finish('a', { error: 'canceled' });
+    await queue.sweep();
+    expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(2);
+    await redis.hset(keys.job('a'), 'finishedOn', Date.now() - 61_000);
+    await redis.zadd(`${keys.prefix}:liveness:failed`, Date.now() - 61_000, 'a');
+    await queue.sweep();
+    expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(0);
+  });
+
   it('refuse job data that is more than ids and small facts', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
