@@ -125,7 +125,7 @@ describe('the Redis adapters fulfill the contracts of the ports', () => {
         notified: 'notified',
         createInbox: (gatewayId) => createInbox(sandbox, gatewayId, leases),
         leases,
-        outbox: createRedisReplyOutbox(sandbox.redis, sandbox.keys),
+        outbox: createRedisReplyOutbox({ ...sandbox, resultTtlSeconds: 60 }),
         mark: (id, cancellation) => sandbox.redis.set(sandbox.keys.cancellation(id), cancellation),
       },
       close: sandbox.close,
@@ -256,7 +256,7 @@ describe('the Redis adapters', () => {
     onTestFinished(sandbox.close);
     const inbox = createInbox(sandbox, randomUUID());
     onTestFinished(() => inbox.close());
-    const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
+    const outbox = createRedisReplyOutbox({ ...sandbox, resultTtlSeconds: 60 });
     const [connected, waiter] = [inbox.expect('connected'), inbox.expect('a')];
     await outbox.send(
       { id: 'connected', tenant: 'acme', replyTo: inbox.address },
@@ -280,7 +280,7 @@ describe('the Redis adapters', () => {
     const [first, second] = [await inbox.attach('a'), await inbox.attach('a')];
     first.release();
     expect(await redis.smembers(keys.attached('a'))).toEqual([inbox.address]);
-    const outbox = createRedisReplyOutbox(redis, keys);
+    const outbox = createRedisReplyOutbox({ redis, keys, resultTtlSeconds: 60 });
     await outbox.send(
       { id: 'a', tenant: 'acme', replyTo: inbox.address },
       { result: exampleResult },
@@ -294,6 +294,19 @@ describe('the Redis adapters', () => {
     late.release();
     late.release();
     await expect.poll(() => redis.exists(keys.attached('a'))).toBe(0);
+  });
+
+  it('keep the mark of a canceled check as long as its result, once it has ended', async () => {
+    const { sandbox, queue } = await openQueue();
+    const { redis, keys } = sandbox;
+    const outbox = createRedisReplyOutbox({ ...sandbox, resultTtlSeconds: 60 });
+    await queue.add('a', exampleJob);
+    await queue.cancel('a');
+    expect(await redis.ttl(keys.cancellation('a'))).toBeGreaterThan(3600);
+    await outbox.send({ id: 'a', tenant: 'acme' }, { error: 'canceled' });
+    const ttl = await redis.ttl(keys.cancellation('a'));
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(60);
   });
 
   it('finish the deletion of a check whose worker died before it removed the job', async () => {
@@ -324,7 +337,7 @@ describe('the Redis adapters', () => {
   it('let the replies of a stopped gateway expire', async () => {
     const sandbox = await openSandbox();
     onTestFinished(sandbox.close);
-    const outbox = createRedisReplyOutbox(sandbox.redis, sandbox.keys);
+    const outbox = createRedisReplyOutbox({ ...sandbox, resultTtlSeconds: 60 });
     await outbox.send({ id: 'a', tenant: 'acme', replyTo: 'gone' }, { error: 'invalid_image' });
     expect(await sandbox.redis.ttl(sandbox.keys.replies('gone'))).toBeGreaterThan(0);
   });
@@ -351,21 +364,6 @@ describe('the Redis adapters', () => {
     await sandbox.redis.zadd(`${sandbox.keys.prefix}:liveness:completed`, Date.now() - 61_000, 'a');
     await queue.sweep();
     expect(await sandbox.redis.exists(sandbox.keys.job('a'))).toBe(0);
-  });
-
-  it('leave nothing of a canceled check once its result has expired', async () => {
-    const { sandbox, queue, worker } = await openQueue();
-    const { redis, keys } = sandbox;
-    await queue.add('a', exampleJob);
-    await queue.cancel('a');
-    await worker.begin('a');
-    await worker.finish('a', { error: 'canceled' });
-    await queue.sweep();
-    expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(2);
-    await redis.hset(keys.job('a'), 'finishedOn', Date.now() - 61_000);
-    await redis.zadd(`${keys.prefix}:liveness:failed`, Date.now() - 61_000, 'a');
-    await queue.sweep();
-    expect(await redis.exists(keys.job('a'), keys.cancellation('a'))).toBe(0);
   });
 
   it('refuse job data that is more than ids and small facts', async () => {

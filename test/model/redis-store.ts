@@ -39,7 +39,7 @@ export async function openRedisStore({ redis, keys }: Sandbox) {
     removeOnFail: { age: TTL_SECONDS },
   });
   await checkQueue.bullQueue.waitUntilReady();
-  const outbox = createRedisReplyOutbox(redis, keys);
+  const outbox = createRedisReplyOutbox({ redis, keys, ...lives });
   const inboxes: ReplyInbox[] = [];
   let isSent = false;
 

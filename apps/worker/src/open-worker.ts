@@ -198,6 +198,7 @@ function connectStore(config: WorkerConfig, log: Log) {
   const imageKeysFile = config.LIVEGATE_IMAGE_KEYS_FILE;
   const imageKeys = imageKeysFile ? openImageKeys(imageKeysFile, log) : undefined;
   const webhooks = createRedisWebhookQueue(redis, keys);
+  const resultTtlSeconds = config.LIVEGATE_RESULT_TTL_SECONDS;
   return {
     redis,
     keys,
@@ -210,13 +211,9 @@ function connectStore(config: WorkerConfig, log: Log) {
       keys,
       ttlSeconds: config.LIVEGATE_IMAGE_TTL_SECONDS,
     }),
-    cancellations: createRedisCancellations({
-      redis,
-      keys,
-      resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
-    }),
+    cancellations: createRedisCancellations({ redis, keys, resultTtlSeconds }),
     demands: createRedisDemands(redis, keys),
-    replies: createRedisReplyOutbox(redis, keys),
+    replies: createRedisReplyOutbox({ redis, keys, resultTtlSeconds }),
     announce: webhooks.announce,
     registry: createRedisWorkerRegistry(redis, keys),
     monitoring: createRedisMonitoring(redis, keys),

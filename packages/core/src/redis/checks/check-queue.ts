@@ -66,7 +66,7 @@ type CheckQueueJob = Job<CheckJob, StoredResult>;
 
 /** The check queue in BullMQ. `redis` must be a connection that fails fast. */
 export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisCheckQueue {
-  const { redis, keys } = options;
+  const { redis, keys, resultTtlSeconds } = options;
   const queue = new Queue<CheckJob, StoredResult>(CHECK_QUEUE, {
     connection: redis,
     prefix: keys.prefix,
@@ -105,7 +105,7 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
     readFlows: () => reach(ranks.read),
     countWaiting: () => reach(() => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')),
     readSchemaVersion: () => reach(() => readSchemaVersion(redis, keys)),
-    sweep: () => reach(() => sweep(queue, options)),
+    sweep: () => reach(() => sweep(queue, 1000 * resultTtlSeconds)),
     async dropEvents() {
       await reach(() => redis.unlink(keys.events(CHECK_QUEUE), keys.events(WEBHOOK_QUEUE)));
     },
@@ -114,15 +114,9 @@ export function createRedisCheckQueue(options: RedisCheckQueueOptions): RedisChe
   };
 }
 
-async function sweep(
-  queue: Queue,
-  { redis, keys, resultTtlSeconds }: RedisCheckQueueOptions,
-): Promise<void> {
-  for (const state of ['completed', 'failed'] as const) {
-    const ids = await queue.clean(1000 * resultTtlSeconds, MAX_SWEPT, state);
-    // Without a job, the mark of a canceled check says nothing.
-    if (ids.length > 0) await redis.unlink(ids.map(keys.cancellation));
-  }
+async function sweep(queue: Queue, ttlMs: number): Promise<void> {
+  await queue.clean(ttlMs, MAX_SWEPT, 'completed');
+  await queue.clean(ttlMs, MAX_SWEPT, 'failed');
 }
 
 async function readCheck(

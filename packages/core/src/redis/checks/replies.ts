@@ -20,16 +20,27 @@ const RETRY_MS = 100;
 /** TTL of an attachment, longer than any wait: removes the attachments of a gateway that died. */
 const ATTACHMENT_TTL_SECONDS = 600;
 
+export interface RedisReplyOutboxOptions {
+  redis: Redis;
+  keys: Keys;
+  resultTtlSeconds: number;
+}
+
 /** Adds each outcome to the stream of every gateway that waits for it. */
-export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
+export function createRedisReplyOutbox({
+  redis,
+  keys,
+  resultTtlSeconds,
+}: RedisReplyOutboxOptions): ReplyOutbox {
   return {
     send: ({ id, tenant, replyTo = '' }, outcome) =>
       traceSend({ ...tracedStream, id }, async (carrier) => {
         const used = [keys.cancellation(id), keys.attached(id), keys.webhookEndpoints(tenant)];
         const outcomes = [writeOutcome(outcome), writeOutcome({ error: 'canceled' })];
-        const args = [keys.replies(''), MAX_REPLIES, STREAM_TTL_SECONDS, replyTo, id, ...outcomes];
+        const streams = [keys.replies(''), MAX_REPLIES, STREAM_TTL_SECONDS];
         const trace = carrier === undefined ? [] : ['carrier', carrier];
-        const found = await reachRedis(() => sendReplies(redis, used, [...args, ...trace]));
+        const args = [...streams, replyTo, id, ...outcomes, resultTtlSeconds, ...trace];
+        const found = await reachRedis(() => sendReplies(redis, used, args));
         const [mark, endpoints] = found as [string, number];
         return { cancellation: readMark(mark).cancellation, hasEndpoints: endpoints === 1 };
       }),
@@ -39,7 +50,9 @@ export function createRedisReplyOutbox(redis: Redis, keys: Keys): ReplyOutbox {
 /**
  * KEYS: the check's cancellation, its attached gateways, the endpoints of its tenant. ARGV: the prefix
  * of streams, their length limit and TTL, the gateway that submitted the check or nothing, the check,
- * its outcome, the outcome of a canceled check, further fields.
+ * its outcome, the outcome of a canceled check, the TTL of a result, further fields.
+ *
+ * The mark of a canceled check had to outlive the queue. Now it only has to outlive the job.
  *
  * A script, so that the end of a check takes one round trip, and no stream is left without TTL by a
  * worker that dies.
@@ -53,10 +66,11 @@ const sendReplies = defineScript(`
   for _, gateway in ipairs(attached) do receivers[gateway] = true end
   for gateway in pairs(receivers) do
     local stream = ARGV[1] .. gateway
-    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', ARGV[5], outcome, unpack(ARGV, 8))
+    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[2], '*', ARGV[5], outcome, unpack(ARGV, 9))
     redis.call('EXPIRE', stream, ARGV[3])
   end
   if #attached > 0 then redis.call('UNLINK', KEYS[2]) end
+  if mark and mark ~= 'deleted' then redis.call('EXPIRE', KEYS[1], ARGV[8]) end
   return { mark or '', redis.call('EXISTS', KEYS[3]) }`);
 
 /** A script, because a gateway that died between the commands would leave a key without TTL. */
