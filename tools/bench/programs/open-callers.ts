@@ -1,7 +1,7 @@
 // Callers in a process of their own: sends each open load that its parent describes, and returns how its
 // requests ended.
-import { sendOpenLoad } from '../open-load.js';
-import type { AskedLoad } from '../parts/refusals.js';
+import { sendOpenLoad } from '../load/open-load.js';
+import type { AskedLoad } from '../load/refusals.js';
 
 process.on('message', (message) => {
   const { url, image, ...load } = message as AskedLoad;

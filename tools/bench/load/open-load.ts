@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { encodeUpload, PATH } from './product.js';
-import { percentile } from './rounds.js';
+import { encodeUpload, PATH } from '../product.js';
+import { percentile } from '../rounds.js';
 
 export interface OpenLoad {
   image: Buffer;

@@ -7,7 +7,7 @@ import { findFreePort } from '../../dev/ports.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { withOwnCores } from '../own-cores.js';
-import { type Answer, latencies, type OpenLoad, p99, sendOpenLoad } from '../open-load.js';
+import { type Answer, latencies, type OpenLoad, p99, sendOpenLoad } from './open-load.js';
 import {
   credentials,
   type Product,

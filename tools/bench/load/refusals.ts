@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { startService, stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
-import { type Answer, latencies, type OpenLoad, p99 } from '../open-load.js';
+import { type Answer, latencies, type OpenLoad, p99 } from './open-load.js';
 import { type MoveWorker, withOwnCores } from '../own-cores.js';
 import { credentials, type Product, sendLoad, startProduct } from '../product.js';
 import { percentile } from '../rounds.js';
