@@ -6,7 +6,7 @@ import {
   qualityCodes,
   qualityPolicies,
 } from '@livegate/core/domain';
-import { presentError, httpStatusOf } from '../contract/present-error.js';
+import { httpStatusOf, presentError } from '../contract/present-error.js';
 import { json } from './component-schemas.js';
 import type { Header, Parameter, Reference, Response } from './document-types.js';
 import { exampleId } from './examples.js';

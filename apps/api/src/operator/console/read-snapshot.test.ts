@@ -9,7 +9,7 @@ import { createSnapshotReader } from './read-snapshot.js';
 
 const hour = 3_600_000;
 
-/** The console of one gateway, with a worker and this gateway alive. Each `read` reads anew. */
+/** The console of one gateway, with a worker and this gateway alive. Each `read` opens a new reader. */
 async function openConsole() {
   const outage: Outage = { away: false };
   const clock = { now: 1000 * hour };
