@@ -8,24 +8,27 @@ import type { Bench } from './bench.js';
 import type { ProcessUsage, UsageRequest } from './programs/watch-process.js';
 import { repeatWork, type Rate } from './rounds.js';
 
-const READY_WITHIN_MS = 60_000;
+/** Each engine on an accelerator takes seconds to warm up. */
+const READY_WITHIN_MS = 300_000;
 const GRACE_MS = 30_000;
 
-/** Running gateways and a worker, as in production. */
+/** Running gateways and workers, as in production. */
 export interface Product {
   /** One for each gateway. */
   urls: string[];
   gateways: Service[];
+  /** The first one; there is only one unless more are asked for. */
   worker: Service;
   stop(): Promise<void>;
 }
 
 export interface ProductOptions {
   gateways?: number;
+  workers?: number;
   /** Program and arguments that replace the real worker. */
   worker?: string[];
   env?: Record<string, string>;
-  /** For the worker only. */
+  /** For the workers only. */
   workerEnv?: Record<string, string>;
   /** For the gateways only. */
   gatewayEnv?: Record<string, string>;
@@ -37,15 +40,16 @@ export interface ProductOptions {
 
 const WORKER = ['apps/worker/dist/main.js'];
 
-/** Starts gateways and a worker with their own key prefix. Resolves when all gateways are ready. */
+/** Starts gateways and workers with their own key prefix. Resolves when all of them are ready. */
 export async function startProduct(
   bench: Pick<Bench, 'env'>,
   options: ProductOptions = {},
 ): Promise<Product> {
-  const { gateways = 1, worker = WORKER, env = {}, gatewayEnv, workerEnv, ...start } = options;
-  const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...env };
+  const { gateways = 1, workers = 1, worker = WORKER, gatewayEnv, workerEnv, ...start } = options;
+  const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...options.env };
   const services: Service[] = [];
   const urls: string[] = [];
+  const probes: string[] = [];
   const stop = () => stopServices(services, GRACE_MS);
   try {
     for (let i = 0; i < gateways; i++) {
@@ -54,13 +58,19 @@ export async function startProduct(
       const own = { ...shared, ...gatewayEnv, PORT: `${port}` };
       services.push(startWatched(['apps/api/dist/main.js'], own, start));
     }
-    services.push(startWatched(worker, { ...shared, ...workerEnv }, start));
-    await Promise.all(urls.map((url) => untilReady(`${url}/readyz`, READY_WITHIN_MS)));
+    for (let i = 0; i < workers; i++) {
+      const port = await findFreePort();
+      if (worker === WORKER) probes.push(`http://127.0.0.1:${port}`);
+      const own = { ...shared, ...workerEnv, LIVEGATE_WORKER_HEALTH_PORT: `${port}` };
+      services.push(startWatched(worker, own, start));
+    }
+    const all = [...urls, ...probes];
+    await Promise.all(all.map((url) => untilReady(`${url}/readyz`, READY_WITHIN_MS)));
   } catch (error) {
     await stop();
     throw error;
   }
-  return { urls, gateways: services.slice(0, gateways), worker: services.at(-1)!, stop };
+  return { urls, gateways: services.slice(0, gateways), worker: services[gateways]!, stop };
 }
 
 /** Starts a Node program whose resource usage `readUsage` can read. */

@@ -25,7 +25,8 @@ and optionally kind, source, score and any column to group by.
 --out FOLDER          where the results go; default .data/evaluations/NAME
 --url URL             judge with a running server, without /face/v1; not for calibrate
 --username, --password, --api-key   its credentials; default: those of development
---concurrency N       images in work at once; default 1, so that latencies are those of one image
+--concurrency N       images in work at once, no more than the worker's pipeline takes; default 1, so
+                      that latencies are those of one image
 --logits A,B          take the mean of these columns of the CSV file as logit, and run no model
 --moderate-from X, --high-from X    cut points for scores from the CSV file; default 0.45 and 0.6
 --replicates N        bootstrap replicates; default 2000

@@ -41,6 +41,8 @@ export interface ScorerFacts {
 
 export interface Scorer {
   facts: ScorerFacts;
+  /** Images that it takes at once. Unlimited for a server, which refuses what it cannot take. */
+  concurrency: number;
   /** Rejects only when the evaluation cannot go on. */
   judge(image: Uint8Array): Promise<Judgement>;
   close(): Promise<void>;
@@ -61,6 +63,7 @@ export async function openLocalScorer(env: NodeJS.ProcessEnv): Promise<Scorer> {
       where: 'in process',
       settings: await hashSettings(config, modelSet),
     },
+    concurrency: pipeline.concurrency,
     async judge(image) {
       const started = performance.now();
       try {
@@ -112,6 +115,7 @@ export async function openServerScorer(options: ServerOptions): Promise<Scorer> 
   const headers = { authorization: `Basic ${basic}`, 'x-api-key': options.apiKey };
   return {
     facts,
+    concurrency: Infinity,
     async judge(image) {
       const body = new FormData();
       body.set('image', new Blob([Uint8Array.from(image)]), 'image');

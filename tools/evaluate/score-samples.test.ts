@@ -117,6 +117,7 @@ describe('the CSV form', () => {
 function createTextScorer(onImage: (text: string) => void = () => {}): Scorer {
   return {
     facts,
+    concurrency: 256,
     judge(image): Promise<Judgement> {
       const text = Buffer.from(image).toString();
       onImage(text);
@@ -189,6 +190,25 @@ describe('scoring', () => {
     other.facts = { ...facts, model: 'm/2+11111111' };
     await scoreSamples(data, other, { ...options(), concurrency: 3 });
     expect(seen).toHaveLength(10);
+  });
+
+  it('gives the scorer no more images at once than it takes', async () => {
+    const data = await readSamples(await write(tenImages));
+    const scorer = createTextScorer();
+    let inWork = 0;
+    const counts: number[] = [];
+    const counting: Scorer = {
+      ...scorer,
+      concurrency: 4,
+      async judge(image) {
+        counts.push(++inWork);
+        await new Promise(setImmediate);
+        inWork--;
+        return await scorer.judge(image);
+      },
+    };
+    await scoreSamples(data, counting, { ...options(), concurrency: 8 });
+    expect(Math.max(...counts)).toBe(4);
   });
 });
 

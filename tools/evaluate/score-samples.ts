@@ -43,7 +43,7 @@ export async function scoreSamples(
   const judged: Judged[] = [];
   const progress = createProgress(data.samples.length, say);
   let next = 0;
-  await Promise.all(Array.from({ length: concurrency }, takeSamples));
+  await Promise.all(Array.from({ length: Math.min(concurrency, scorer.concurrency) }, takeSamples));
   await journal.remove();
   return judged;
 
