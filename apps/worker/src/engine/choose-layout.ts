@@ -24,7 +24,7 @@ export interface Machine {
 }
 
 /** Open engines of one layout, to be measured. */
-export interface Trial {
+export interface Candidate {
   /** Images per second when every engine runs batches of this size. */
   measure(batch: number): Promise<number>;
   close(): Promise<void>;
@@ -32,7 +32,7 @@ export interface Trial {
 
 type Split = Omit<EngineLayout, 'maxBatch'>;
 
-export type OpenTrial = (split: Split) => Promise<Trial>;
+export type OpenCandidate = (split: Split) => Promise<Candidate>;
 
 /** Least speed-up for which another layout is chosen. */
 const CLEARLY_FASTER = 1.1;
@@ -78,11 +78,11 @@ const ENGINES_PER_DEVICE = 4;
 export async function chooseLayout(
   settings: LayoutSettings,
   machine: Machine,
-  openTrial: OpenTrial,
+  openCandidate: OpenCandidate,
 ): Promise<EngineLayout> {
   return machine.executionProvider === 'cpu'
-    ? await chooseOnCpu(settings, machine, openTrial)
-    : await chooseOnDevices(settings, machine, openTrial);
+    ? await chooseOnCpu(settings, machine, openCandidate)
+    : await chooseOnDevices(settings, machine, openCandidate);
 }
 
 /**
@@ -93,43 +93,43 @@ export async function chooseLayout(
 async function chooseOnDevices(
   settings: LayoutSettings,
   { cpus, devices }: Machine,
-  openTrial: OpenTrial,
+  openCandidate: OpenCandidate,
 ): Promise<EngineLayout> {
   const cores = Math.floor(cpus / (2 * devices));
   const perDevice = Math.max(1, Math.min(ENGINES_PER_DEVICE, cores));
   const { engines = devices * perDevice, intraOpThreads = 1, maxBatch } = settings;
   if (maxBatch) return { engines, intraOpThreads, maxBatch };
 
-  const trial = await openTrial({ engines: Math.min(engines, devices), intraOpThreads });
-  const batch = await chooseBatch(trial, DEVICE_BATCH, DEVICE_BATCHES);
-  await trial.close();
+  const candidate = await openCandidate({ engines: Math.min(engines, devices), intraOpThreads });
+  const batch = await chooseBatch(candidate, DEVICE_BATCH, DEVICE_BATCHES);
+  await candidate.close();
   return { engines, intraOpThreads, maxBatch: batch };
 }
 
 async function chooseOnCpu(
   settings: LayoutSettings,
   machine: Machine,
-  openTrial: OpenTrial,
+  openCandidate: OpenCandidate,
 ): Promise<EngineLayout> {
   const [first, ...others] = listSplits(settings, machine);
   const { maxBatch, measure = false } = settings;
   const nothingToMeasure = others.length === 0 && maxBatch !== undefined;
   if (!measure || nothingToMeasure) return { ...first!, maxBatch: maxBatch ?? 1 };
 
-  let best = { split: first!, trial: await openTrial(first!) };
+  let best = { split: first!, candidate: await openCandidate(first!) };
   for (const split of others) {
-    const trial = await openTrial(split);
+    const candidate = await openCandidate(split);
     const contest = { gain: CLEARLY_FASTER, rounds: CPU_BATCHES.rounds };
     const wins = await beats(
-      () => trial.measure(1),
-      () => best.trial.measure(1),
+      () => candidate.measure(1),
+      () => best.candidate.measure(1),
       contest,
     );
-    await (wins ? best.trial : trial).close();
-    if (wins) best = { split, trial };
+    await (wins ? best.candidate : candidate).close();
+    if (wins) best = { split, candidate };
   }
-  const batch = maxBatch ?? (await chooseBatch(best.trial, 1, CPU_BATCHES));
-  await best.trial.close();
+  const batch = maxBatch ?? (await chooseBatch(best.candidate, 1, CPU_BATCHES));
+  await best.candidate.close();
   return { ...best.split, maxBatch: batch };
 }
 
@@ -146,7 +146,7 @@ function listSplits(settings: LayoutSettings, { cpus }: Machine): Split[] {
 
 /** Enlarges the default batch, or else reduces it, while that is clearly faster. */
 async function chooseBatch(
-  trial: Trial,
+  candidate: Candidate,
   start: number,
   { factor, largest, ...contest }: BatchSteps,
 ): Promise<number> {
@@ -154,8 +154,8 @@ async function chooseBatch(
     const batch = next(from);
     if (batch < 1 || batch > largest) return from;
     const wins = await beats(
-      () => trial.measure(batch),
-      () => trial.measure(from),
+      () => candidate.measure(batch),
+      () => candidate.measure(from),
       contest,
     );
     return wins ? await climb(batch, next) : from;

@@ -99,7 +99,7 @@ export interface EngineSpec {
   deviceId: number;
   /** ONNX Runtime's CPU threads within one run. */
   intraOpThreads: number;
-  /** Most images in one batch; absent for a trial, which runs batches of any size. */
+  /** Most images in one batch; absent for a candidate layout, which runs batches of any size. */
   maxBatch?: number;
   /** Least score (0..1) at which a detection is a face. */
   faceScoreThreshold: number;

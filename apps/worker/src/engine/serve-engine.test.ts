@@ -35,11 +35,11 @@ test('a batch of one item that fails is not retried', async () => {
   expect(runs).toBe(1);
 });
 
-test('runs on a CPU and in trials have no padding', () => {
+test('runs on a CPU and of candidates have no padding', () => {
   const ofCpu = padRunFor({ executionProvider: 'cpu', maxBatch: 8 }, 1);
   expect(listRunSizes(5, ofCpu)).toEqual([5, 4, 3, 2, 1]);
-  const ofTrial = padRunFor({ executionProvider: 'cuda' }, 4);
-  expect(listRunSizes(5, ofTrial)).toEqual([5, 4, 3, 2, 1]);
+  const ofCandidate = padRunFor({ executionProvider: 'cuda' }, 4);
+  expect(listRunSizes(5, ofCandidate)).toEqual([5, 4, 3, 2, 1]);
 });
 
 test('all runs on an accelerator have the size of a full batch', () => {
