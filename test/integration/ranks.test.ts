@@ -149,3 +149,16 @@ test('a Redis with full memory still says what is queued', async () => {
   expect(queuedMs(await queue.readFlows(), 'awaited:a')).toBe(100);
   await expect(add('b', 'b', 100)).rejects.toMatchObject({ code: 'overloaded' });
 });
+
+test('the answer to a poll does not grow with the number of delayed checks', async () => {
+  const { sandbox, queue, take, add } = await setUp();
+  for (let i = 0; i < 100; i++) {
+    await add(`large${i}`, 'a', 400);
+    await (await take())!.moveToDelayed(Date.now() + 60_000, 'token');
+  }
+  const servers = serversOf(sandbox.redis);
+  const readBytes = () => servers.reduce((sum, { stream }) => sum + (stream?.bytesRead ?? 0), 0);
+  const before = readBytes();
+  expect(queuedMs(await queue.readFlows(), 'awaited:a')).toBeCloseTo(40_000, -2);
+  expect(readBytes() - before).toBeLessThan(400);
+});

@@ -15,7 +15,7 @@ import { LivegateError } from './errors.js';
 export type Lane = 'awaited' | 'async';
 
 /** An async flow gets a tenth of the workers beside an awaited one, and all of them alone. */
-const ASYNC_WEIGHT = 1 / 9;
+export const ASYNC_WEIGHT = 1 / 9;
 
 /** The queued checks of one tenant in one lane. */
 export interface Flow {
@@ -140,10 +140,22 @@ export interface DelayedCheck extends QueuedCheck {
  * before the next check of their flow.
  */
 export function withDelayed(state: Flows, delayed: readonly DelayedCheck[]): Flows {
-  const flows = new Map(state.flows);
-  for (const { flow, weight, ms, tag } of delayed) {
+  const passed = delayed.map(({ flow, weight, ms, tag }) => {
     const length = ms / weight;
-    const passed = Math.min(length, state.head - (tag - length));
+    return { flow, weight, passed: Math.min(length, state.head - (tag - length)) };
+  });
+  return withPassed(state, passed);
+}
+
+/** What the head has passed of the delayed checks of a flow: their time by the flow's weight. */
+export interface PassedTime extends Pick<QueuedCheck, 'flow' | 'weight'> {
+  passed: number;
+}
+
+/** `withDelayed`, when it is known how much the head has passed. */
+export function withPassed(state: Flows, times: readonly PassedTime[]): Flows {
+  const flows = new Map(state.flows);
+  for (const { flow, weight, passed } of times) {
     const last = Math.max(state.head, flows.get(flow)?.tag ?? 0);
     if (passed > 0) flows.set(flow, { tag: last + passed, weight });
   }

@@ -115,6 +115,25 @@ export function describeQueueOrder(create: CreatePort<WorkableQueue>): void {
       expect(await queue.countWaiting()).toBe(11);
     });
 
+    it('counts delayed checks of each lane by their weight, as far as the head has passed them', async () => {
+      const queue = await openPort(create);
+      const delay = async (id: string, job: typeof exampleJob) => {
+        await queue.add(id, job);
+        await queue.begin(id);
+        await queue.delay(id);
+      };
+      for (const id of ['a1', 'a2']) await delay(id, { ...ofTenant('a', 300), weight: 3 });
+      await delay('a3', { ...ofTenant('a', 400), isAsync: true });
+      await delay('a4', { ...exampleAsyncJob, tenant: 'a', weight: 2 });
+      for (let i = 0; i < 80; i++) await queue.add(`b${i}`, ofTenant('b'));
+      for (let i = 0; i < 70; i++) await queue.takeNext();
+      const { head, flows } = await queue.readFlows();
+      expect(head).toBeGreaterThan(6000);
+      expect(flows.get('awaited:a')).toMatchObject({ weight: 3 });
+      expect(flows.get('awaited:a')!.tag - head).toBeCloseTo(200, 0);
+      expect(flows.get('async:a')!.tag - head).toBeCloseTo(9 * 400 + (9 * 20) / 2, 0);
+    });
+
     it('lets async checks run beside a steady stream of awaited ones', async () => {
       const queue = await openPort(create);
       for (let i = 0; i < 3; i++) await queue.add(`async${i}`, { ...exampleAsyncJob, ms: 100 });

@@ -1,13 +1,15 @@
 import type { Job, Queue } from 'bullmq';
 import { type CheckJob, isAsyncJob } from '../../domain/check.js';
 import {
+  ASYNC_WEIGHT,
   type Flow,
   type Flows,
   HEAD_START_MS,
+  type Lane,
   type RankRequest,
   refuseWait,
   toQueuedCheck,
-  withDelayed,
+  withPassed,
 } from '../../domain/fair-queueing.js';
 import { CHECK_QUEUE } from '../../ports.js';
 import { defineScript, type Redis } from '../connection/connect.js';
@@ -80,33 +82,32 @@ async function takeRank({ redis, keys }: RanksOptions, request: RankRequest): Pr
   const { maxWaitMs } = request;
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
   const args = [flow, weight, ms, maxWaitMs ?? -1, UNKNOWN_MS, keys.job('')];
-  const answer = (await runTakeRank(redis, used, args)) as [number, string];
-  const [rank, waitMs] = answer;
+  const [rank, waitMs] = (await runTakeRank(redis, used, args)) as [number, string];
   if (rank === 0) throw refuseWait(Number(waitMs), maxWaitMs ?? 0);
   return rank;
 }
 
 async function readFlows({ redis, keys }: RanksOptions): Promise<Flows> {
   const used = [keys.flows, bull(keys, 'prioritized'), bull(keys, 'wait'), bull(keys, 'delayed')];
-  const answer = await runReadFlows(redis, used, [keys.job('')]);
-  const [clock, head, untagged, jobs, ...stored] = answer as FlowsAnswer;
+  const answer = await runReadFlows(redis, used, [keys.job(''), UNKNOWN_MS]);
+  const [clock, head, untagged, delayed, ...stored] = answer as FlowsAnswer;
   const flows = new Map<string, Flow>();
   for (let i = 0; i < stored.length; i += 3) {
     flows.set(stored[i]!, { tag: Number(stored[i + 1]), weight: Number(stored[i + 2]) });
   }
   const untaggedMs = untagged * UNKNOWN_MS;
-  const delayed = jobs.map(([data, rank]) => {
-    const check = toQueuedCheck(describeRank(JSON.parse(data) as CheckJob));
-    return { ...check, tag: Number(rank) - 1 };
-  });
-  return withDelayed({ clock: Number(clock), head: Number(head), untaggedMs, flows }, delayed);
+  const times = delayed.map(([tenant, lane, weight, passed]) => ({
+    ...toQueuedCheck({ tenant, isAwaited: lane === 'awaited', weight: Number(weight), ms: 0 }),
+    passed: Number(passed),
+  }));
+  return withPassed({ clock: Number(clock), head: Number(head), untaggedMs, flows }, times);
 }
 
 /**
- * Clock, head, number of jobs without a tag, data and rank of each delayed job; then name, tag and
- * weight of each flow.
+ * Clock, head, number of jobs without a tag; tenant, lane, weight and passed time of delayed jobs;
+ * then name, tag and weight of each flow.
  */
-type FlowsAnswer = [string, string, number, [string, string][], ...string[]];
+type FlowsAnswer = [string, string, number, [string, Lane, string, string][], ...string[]];
 
 const bull = (keys: Keys, name: string) => `${keys.prefix}:${CHECK_QUEUE}:${name}`;
 
@@ -150,6 +151,8 @@ const ADVANCE_CLOCK = `
   if isIdle and isEmpty then clock, head = 0, 0 end`;
 
 /**
+ * Adds up the delayed jobs of a flow, as `withDelayed` of the domain: there may be thousands.
+ *
  * Also stores the clock, which would otherwise stand still while workers empty the queue and no check
  * comes: the flows of a small weight, whose tags are far apart, would then seem to wait for minutes.
  */
@@ -157,10 +160,21 @@ const runReadFlows = defineScript(`${ADVANCE_CLOCK}
   if #fields > 0 then
     redis.pcall('HSET', KEYS[1], '${CLOCK}', string.format('%.3f %.3f', clock, now))
   end
-  local delayed = {}
-  for _, job in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
-    local found = redis.call('HMGET', ARGV[1] .. job, 'data', 'priority')
-    if found[1] and found[2] then table.insert(delayed, found) end
+  local of_flow, delayed = {}, {}
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+    local found = redis.call('HMGET', ARGV[1] .. id, 'data', 'priority')
+    if found[1] and found[2] then
+      local job, tag = cjson.decode(found[1]), tonumber(found[2]) - 1
+      local is_async = job.replyTo == nil or job.isAsync == true
+      local lane, weight = is_async and 'async' or 'awaited', job.weight or 1
+      local length = (job.ms or ARGV[2]) / (is_async and weight * ${ASYNC_WEIGHT} or weight)
+      local name, passed = lane .. job.tenant, math.min(length, head - (tag - length))
+      local flow = of_flow[name] or { job.tenant, lane, tostring(weight), 0 }
+      if passed > 0 then of_flow[name], flow[4] = flow, flow[4] + passed end
+    end
+  end
+  for _, flow in pairs(of_flow) do
+    table.insert(delayed, { flow[1], flow[2], flow[3], tostring(flow[4]) })
   end
   local read = {
     string.format('%.3f', clock), string.format('%.3f', head), redis.call('LLEN', KEYS[3]), delayed,
