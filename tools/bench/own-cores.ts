@@ -5,8 +5,8 @@ import { createLog } from '@livegate/core/telemetry';
 import type { Service } from '../dev/processes.js';
 import type { Bench } from './bench.js';
 
-/** Moves a running worker, or what it is compared with, to its cores. */
-export type MoveWorker = (service: Service) => void;
+/** Moves a running service, or what it is compared with, to its cores. */
+export type MoveService = (service: Service) => void;
 
 /**
  * Runs a measurement as in a cluster: workers get half of the cores; gateways, Redis and callers get
@@ -14,23 +14,47 @@ export type MoveWorker = (service: Service) => void;
  */
 export async function withOwnCores<Result>(
   bench: Bench,
-  measure: (bench: Bench, moveWorker: MoveWorker) => Promise<Result>,
+  measure: (bench: Bench, moveService: MoveService) => Promise<Result>,
 ): Promise<Result> {
   const cores = availableParallelism();
   const half = Math.max(1, Math.floor(cores / 2));
   const [own, others] = [`0-${half - 1}`, `${cores - half}-${cores - 1}`];
   const halved = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${half}` } };
-  const shared = [process.pid, await redisPid(bench)];
-  for (const pid of shared) moveTo(others, pid);
+  return await withCallersOn(others, bench, () => measure(halved, moverTo(own)));
+}
+
+/** Runs a measurement with services, Redis and callers all on the first `count` cores. */
+export async function withSharedCores<Result>(
+  bench: Bench,
+  count: number,
+  measure: (bench: Bench, moveService: MoveService) => Promise<Result>,
+): Promise<Result> {
+  const cores = `0-${count - 1}`;
+  const shared = { ...bench, env: { ...bench.env, LIVEGATE_ENGINES: `${count}` } };
+  return await withCallersOn(cores, bench, () => measure(shared, moverTo(cores)));
+}
+
+/** Runs `measure` with the callers, which are in this process, and Redis on their cores. */
+async function withCallersOn<Result>(
+  cores: string,
+  bench: Bench,
+  measure: () => Promise<Result>,
+): Promise<Result> {
+  const pids = [process.pid, await redisPid(bench)];
+  for (const pid of pids) moveTo(cores, pid);
   try {
-    return await measure(halved, ({ process: { pid } }) => moveTo(own, pid!));
+    return await measure();
   } finally {
-    for (const pid of shared) moveTo(`0-${cores - 1}`, pid);
+    for (const pid of pids) moveTo(`0-${availableParallelism() - 1}`, pid);
   }
 }
 
+function moverTo(cores: string): MoveService {
+  return ({ process: { pid } }) => moveTo(cores, pid!);
+}
+
 /** Moves all present and future threads of a process. */
-function moveTo(cores: string, pid: number): void {
+export function moveTo(cores: string, pid: number): void {
   execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`]);
 }
 

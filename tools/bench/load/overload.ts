@@ -83,9 +83,9 @@ function withTarget(
   options: ProductOptions,
   measure: (halved: Bench, target: Target) => Promise<Figure[]>,
 ): Promise<Figure[]> {
-  return withOwnCores(bench, async (halved, moveWorker) => {
+  return withOwnCores(bench, async (halved, moveService) => {
     const target = await start(halved, options);
-    moveWorker(target.product.worker);
+    moveService(target.product.worker);
     try {
       return await measure(halved, target);
     } finally {

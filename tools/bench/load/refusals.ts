@@ -3,7 +3,7 @@ import { startService, stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { type Answer, latencies, type OpenLoad, p99 } from './open-load.js';
-import { type MoveWorker, withOwnCores } from '../own-cores.js';
+import { type MoveService, withOwnCores } from '../own-cores.js';
 import { credentials, type Product, sendLoad, startProduct } from '../product.js';
 import { percentile } from '../rounds.js';
 
@@ -44,7 +44,7 @@ export const measureRefusals: Part = async (bench, say) => {
   ];
   const figures: Figure[] = [];
   for (const kind of kinds) {
-    const measure = (halved: Bench, move: MoveWorker) => measureKind(halved, { kind, move, say });
+    const measure = (halved: Bench, move: MoveService) => measureKind(halved, { kind, move, say });
     figures.push(...(await withOwnCores(bench, measure)));
   }
   return figures;
@@ -52,7 +52,7 @@ export const measureRefusals: Part = async (bench, say) => {
 
 interface Measured {
   kind: Kind;
-  move: MoveWorker;
+  move: MoveService;
   say: (line: string) => void;
 }
 
@@ -82,7 +82,7 @@ async function measureCapacity({ urls }: Product, { image }: Kind, seconds: numb
   return sendLoad(urls[0]!, { ...load, seconds });
 }
 
-async function sendFromOwnProcess(load: AskedLoad, move: MoveWorker): Promise<Answer[]> {
+async function sendFromOwnProcess(load: AskedLoad, move: MoveService): Promise<Answer[]> {
   const program = 'tools/dist/bench/programs/open-callers.js';
   const callers = startService('callers', [program], { env: process.env });
   move(callers);

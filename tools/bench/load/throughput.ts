@@ -3,7 +3,7 @@ import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
-import { type MoveWorker, withOwnCores } from '../own-cores.js';
+import { type MoveService, withOwnCores } from '../own-cores.js';
 import { readUsage, sendLoad, startNaiveServer, startProduct, startWatched } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
@@ -115,13 +115,13 @@ export const measureOwnCores: Part = async (bench, say) => {
   return [{ name, value: ratio, unit: 'x', aim: { atLeast: 0.9 } }];
 };
 
-async function compareOnOwnCores(bench: Bench, moveWorker: MoveWorker) {
+async function compareOnOwnCores(bench: Bench, moveService: MoveService) {
   const { selfie: image } = bench.photos;
   const product = await startProduct(bench);
   const pipeline = startWatched(['tools/dist/bench/programs/pipeline-process.js'], bench.env);
   try {
     await once(pipeline.process, 'message');
-    for (const service of [product.worker, pipeline]) moveWorker(service);
+    for (const service of [product.worker, pipeline]) moveService(service);
     const load = { image, connections: SATURATING, seconds: bench.seconds };
     await sendLoad(product.urls[0]!, load);
     const rates = await interleave(bench.rounds, {

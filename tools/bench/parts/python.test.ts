@@ -19,7 +19,8 @@ test('a folder without weights is named, and packages that are not installed', (
   mkdirSync(weights, { recursive: true });
   expect([
     undefined,
+    'it takes two cores',
     'taskset is not installed',
-    'apt-get install python3-torch python3-opencv',
+    'apt-get install python3-torch python3-opencv libopenblas0',
   ]).toContain(findMissing(folder));
 });

@@ -2,17 +2,20 @@
 
     python3 silent_face.py SOURCES IMAGE
 
-SOURCES is a checkout of minivision-ai/Silent-Face-Anti-Spoofing. Prints `ready`; then, for each line
-with a number of seconds on its standard input, the images it judged and its CPU seconds.
+SOURCES is a checkout of minivision-ai/Silent-Face-Anti-Spoofing. Prints its versions; then, for each
+line `VARIANT SECONDS` on its standard input, the images it judged and its CPU seconds. The nets of
+the variant `eager` run as the sources run them, those of `frozen` are traced and frozen by TorchScript.
 """
 
 import os
 import sys
 import time
 
-import cv2
-import numpy
-import torch
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import cv2  # noqa: E402
+import numpy  # noqa: E402
+import torch  # noqa: E402
 
 sources, image_path = sys.argv[1], os.path.abspath(sys.argv[2])
 # The sources name their files relative to themselves.
@@ -42,31 +45,43 @@ def load_nets(predictor):
     return nets
 
 
+def freeze(net, crop):
+    example = torch.zeros(1, 3, crop["out_h"], crop["out_w"])
+    return torch.jit.freeze(torch.jit.trace(net, example)), crop
+
+
 predictor = AntiSpoofPredict(0)
 cropper = CropImage()
 to_tensor = transform.Compose([transform.ToTensor()])
-nets = load_nets(predictor)
 encoded = numpy.fromfile(image_path, dtype=numpy.uint8)
 
 
-def judge():
+@torch.inference_mode()
+def judge(nets):
     image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     box = predictor.get_bbox(image)
     scores = 0
-    with torch.no_grad():
-        for net, crop in nets:
-            view = cropper.crop(org_img=image, bbox=box, **crop)
-            logits = net(to_tensor(view).unsqueeze(0).to(predictor.device))
-            scores = scores + torch.softmax(logits, dim=1)
-    return int(scores.argmax())
+    for net, crop in nets:
+        view = cropper.crop(org_img=image, bbox=box, **crop)
+        logits = net(to_tensor(view).unsqueeze(0).to(predictor.device))
+        scores = scores + torch.softmax(logits, dim=1)
+    return scores.numpy()
 
 
-for _ in range(5):
-    judge()
-print("ready", flush=True)
+eager = load_nets(predictor)
+variants = {"eager": eager, "frozen": [freeze(*net) for net in eager]}
+for _ in range(20):
+    numpy.testing.assert_allclose(judge(variants["frozen"]), judge(eager), atol=1e-4)
+with open("/proc/self/maps", encoding="utf-8") as maps:
+    mapped = maps.read()
+if not any(blas in mapped for blas in ("openblas", "mkl", "blis")):
+    sys.exit("PyTorch is at half its speed with the reference BLAS: apt-get install libopenblas0")
+print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, OpenCV {cv2.__version__}", flush=True)
 for line in sys.stdin:
-    end, cpu, images = time.perf_counter() + float(line), time.process_time(), 0
+    variant, seconds = line.split()
+    nets = variants[variant]
+    end, cpu, images = time.perf_counter() + float(seconds), time.process_time(), 0
     while time.perf_counter() < end:
-        judge()
+        judge(nets)
         images += 1
     print(images, time.process_time() - cpu, flush=True)
