@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createBoardPage } from '../../apps/api/src/operator/queue-board.js';
 import { defaultAuth } from '@livegate/testing/gateway/caller';
 import { startGateway } from '@livegate/testing/gateway/gateway';
 import { sendRaw } from '@livegate/testing/gateway/raw-http';
+import { serve } from '@livegate/testing/gateway/serve';
 import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg } = await greySquare();
@@ -92,22 +91,9 @@ describe('links begin with', () => {
     async (trusted) => {
       const gateway = await start(trusted);
       await expectBase(gateway, [host, ...forwarded], 'https://liveness.example/faces');
-      await expectBase(
-        gateway,
-        [host, 'X-Forwarded-Proto: https'],
-        'https://gateway.internal:8080',
-      );
-      await expectBase(gateway, [host, 'X-Forwarded-Host: a.example:444'], 'http://a.example:444');
-      await expectBase(gateway, [host, 'X-Forwarded-Host: [2001:DB8::1]'], 'http://[2001:db8::1]');
       await expectBase(gateway, [host], 'http://gateway.internal:8080');
     },
   );
-
-  it('the joined prefixes of several proxies', async () => {
-    const gateway = await start('loopback');
-    const lines = [host, 'X-Forwarded-Prefix: /a/b, /c/'];
-    await expectBase(gateway, lines, 'http://gateway.internal:8080/a/b/c');
-  });
 
   it('the configured URL, even if request and proxy say otherwise', async () => {
     const gateway = await start('loopback', 'https://faces.example/api');
@@ -119,47 +105,6 @@ describe('links begin with', () => {
     const gateway = await start('loopback');
     await expectBase(gateway, [], '', '1.0');
     await expectBase(gateway, ['X-Forwarded-Prefix: /faces'], '/faces', '1.0');
-  });
-
-  it.each([
-    'X-Forwarded-Proto: javascript',
-    'X-Forwarded-Proto: https://evil.example/?',
-    'X-Forwarded-Proto: wss',
-    'X-Forwarded-Host: evil.example/path',
-    'X-Forwarded-Host: user:password@evil.example',
-    'X-Forwarded-Host: evil.example?query',
-    'X-Forwarded-Host: evil.example#',
-    'X-Forwarded-Host: evil.example\\path',
-    'X-Forwarded-Host: evil example',
-    'X-Forwarded-Host: "evil"',
-    'X-Forwarded-Host: <script>',
-    'X-Forwarded-Host: evil.example:99999',
-    'X-Forwarded-Host: evil.example:port',
-    'X-Forwarded-Host: 1.2.3.999',
-    'X-Forwarded-Host: [::1',
-    'X-Forwarded-Host: \u00e9.example',
-    `X-Forwarded-Host: ${'a'.repeat(300)}`,
-    'X-Forwarded-Host: undefined:undefined',
-  ])('the path alone if the trusted proxy forwards no valid URL: %s', async (line) => {
-    await expectBase(await start('loopback'), [host, line], '');
-  });
-
-  it.each([
-    'X-Forwarded-Prefix: //evil.example',
-    'X-Forwarded-Prefix: evil.example',
-    'X-Forwarded-Prefix: /a/../b',
-    'X-Forwarded-Prefix: /.',
-    'X-Forwarded-Prefix: /a?b',
-    'X-Forwarded-Prefix: /a"><script>',
-    'X-Forwarded-Prefix: https://evil.example',
-    `X-Forwarded-Prefix: /${'a'.repeat(300)}`,
-    'X-Forwarded-Prefix: /',
-  ])('no forwarded prefix that is not a path: %s', async (line) => {
-    await expectBase(await start('loopback'), [host, line], 'http://gateway.internal:8080');
-  });
-
-  it('the path alone if the Host is invalid', async () => {
-    await expectBase(await start(), ['Host: a/b@c'], '');
   });
 });
 
@@ -190,10 +135,7 @@ it.each([
     const template = '<script type="module" src="static/board.js"></script>';
     const app = express().set('trust proxy', trusted);
     app.use('/operator/queues', createBoardPage({ template, uiConfig: {}, publicUrl }));
-    const server = app.listen(0, '127.0.0.1');
-    onTestFinished(() => void server.close());
-    await once(server, 'listening');
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/operator/queues`;
+    const url = `http://127.0.0.1:${await serve(app)}/operator/queues`;
     const page = await fetch(url, { headers: { 'X-Forwarded-Prefix': '/faces' } });
     expect(await page.text()).toContain(`<base href="${base}" />`);
   },

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { createLeases, LivegateError } from '@livegate/core/domain';
+import { serve } from '@livegate/testing/gateway/serve';
 import express, { type Request, type Response } from 'express';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Upload } from './read-body.js';
 import { createReadUpload, declaredBytes, uploadBytes } from './read-upload.js';
 
@@ -50,14 +50,7 @@ async function startReader() {
   const app = express().post('/', (req, res, next) => {
     answer(req, res).then((read) => res.json(read), next);
   });
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://127.0.0.1:${await serve(app)}`;
   const open = (headers: Record<string, string | number>) =>
     request(url, { method: 'POST', headers, agent: false });
   const send = async (body: Body | null, headers: Record<string, string>): Promise<Answer> => {
