@@ -7,16 +7,19 @@ import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
 import type { Engines } from '../engine/open-engines.js';
 import type { Picture } from '../inference/picture.js';
+import type { Rollout } from '../models/rollout.js';
 import { planBatches } from './model-set.js';
 import { openScheduler } from './schedule-images.js';
 
 const timings = { detectMs: 1, classifyMs: 2 };
 const modelsDir = await preparedModels();
 
+type BeforeRun = (widths: number[], byCanary: boolean) => Partial<AssessedRun> | void;
+
 /** A scheduler whose engines score an image by its width; `beforeRun` may fail or change a run. */
-async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void = () => {}) {
+async function open(beforeRun: BeforeRun = () => {}, rollout: Rollout = { profile: 'default' }) {
   const runs: number[][] = [];
-  const engines: Engines = {
+  const openEngines = (byCanary: boolean): Engines => ({
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 8 },
     async assess(pictures: Picture[]) {
       const widths = pictures.map(({ width }) => width);
@@ -32,17 +35,18 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
         },
         timings,
       }));
-      return { answers, runMs: 3, ...beforeRun(widths) };
+      return { answers, runMs: 3, ...beforeRun(widths, byCanary) };
     },
     longestRunMs: () => 0,
     close: async () => undefined,
-  };
+  });
+  let opened = 0;
   const warn = vi.fn<Log['warn']>();
   const layout = { engines: undefined, intraOpThreads: undefined, maxBatch: undefined };
   const scheduler = await openScheduler(
     {
       modelsDir,
-      rollout: { profile: 'default' },
+      rollout,
       tuning: { cutPoints: { level: 'regular' } },
       maxImagePixels: 1e6,
       lingerMs: 1000,
@@ -54,7 +58,12 @@ async function open(beforeRun: (widths: number[]) => Partial<AssessedRun> | void
       minFaceRatio: 0.25,
       concurrency: 3,
     },
-    { open: async () => engines, log: { warn } as unknown as Log, onLost: expect.unreachable },
+    {
+      // The current models are opened first.
+      open: async () => openEngines(opened++ > 0),
+      log: { warn } as unknown as Log,
+      onLost: expect.unreachable,
+    },
   );
   const scoreOf = async (width: number, alone?: () => Promise<void>) => {
     const { assessment } = await scheduler.assess(await imageOf(width), { beforeAlone: alone });
@@ -109,6 +118,27 @@ test('only the image that crashes its engine again when it runs alone fails', as
   });
   const ended = await Promise.allSettled([scoreOf(20), scoreOf(30), scoreOf(40)]);
   expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('an image that the canary cannot assess is assessed by the current models', async () => {
+  const failInCanary: BeforeRun = (_widths, byCanary) => {
+    if (byCanary) throw new Error('no score');
+  };
+  const canary = { profile: 'default', share: 1 };
+  const { scheduler, runs, warn } = await open(failInCanary, { profile: 'default', canary });
+  const { current } = scheduler.modelSets();
+  expect(scheduler.modelSets()).toEqual({ current, canary: { ...current } });
+  scheduler.drain();
+  const beforeBatch = vi.fn<() => Promise<void>>(async () => undefined);
+  const options = { checkId: 'a', beforeBatch };
+  const { modelSet } = await scheduler.assess(await imageOf(20), options);
+  expect(modelSet).toBe(current);
+  expect(runs).toEqual([[20], [20]]);
+  expect(beforeBatch).toHaveBeenCalledTimes(2);
+  expect(warn).toHaveBeenCalledWith(
+    { err: expect.objectContaining({ name: 'CanaryFailure' }) },
+    'canary failed, image assessed by the current models',
+  );
 });
 
 test('an image that must run alone runs after earlier images and before later ones', async () => {
