@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { readApiConfig } from '../../apps/api/src/gateway/config.js';
-import { readWorkerConfig } from '../../apps/worker/src/config.js';
+import {
+  readWorkerConfig,
+  toRolloutSettings,
+  toSchedulerConfig,
+  workerConfigSchema,
+} from '../../apps/worker/src/config.js';
 
 function problemsOf(read: (env: NodeJS.ProcessEnv) => object, env: NodeJS.ProcessEnv): string[] {
   try {
@@ -73,6 +78,27 @@ describe('an invalid configuration is refused', () => {
     ]);
   });
 
+  it('when a worker needs encrypted images and has no keys', () => {
+    const env = { LIVEGATE_MODELS_DIR: '/nowhere', LIVEGATE_REQUIRE_ENCRYPTED_IMAGES: 'true' };
+    const problem = line('LIVEGATE_REQUIRE_ENCRYPTED_IMAGES', 'keys of LIVEGATE_IMAGE_KEYS_FILE');
+    expect(problemsOf(readWorkerConfig, env)).toContainEqual(problem);
+    const withKeys = { ...env, LIVEGATE_IMAGE_KEYS_FILE: '/dev/null' };
+    expect(problemsOf(readWorkerConfig, withKeys)).not.toContainEqual(problem);
+  });
+
+  it('when one image can take more memory than all uploads may', () => {
+    // 3,000 bytes are 4,000 in base64; both, and 64 KiB of text around them, are in memory.
+    const problemsWith = (LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT: string) =>
+      problemsOf(readApiConfig, {
+        LIVEGATE_MAX_IMAGE_BYTES: '3000',
+        LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT,
+      });
+    expect(problemsWith('121688')).toEqual([]);
+    expect(problemsWith('121687')).toEqual([
+      line('LIVEGATE_MAX_UPLOAD_BYTES_IN_FLIGHT', 'can take 121688 bytes, set at least that'),
+    ]);
+  });
+
   it('when the credentials file does not exist', () => {
     const env = { LIVEGATE_CREDENTIALS_FILE: '/nowhere/credentials.json' };
     expect(problemsOf(readApiConfig, env)).toEqual([
@@ -118,5 +144,67 @@ describe('the public address of the service', () => {
     expect(problemsOf(readApiConfig, { LIVEGATE_TRUST_PROXY: 'true' })).toEqual([
       line('LIVEGATE_TRUST_PROXY', 'expected loopback, .* or the number of proxies'),
     ]);
+  });
+});
+
+describe('the settings of a worker', () => {
+  const parse = (env: NodeJS.ProcessEnv) => workerConfigSchema.parse(env);
+  const scheduler = (env: NodeJS.ProcessEnv) =>
+    toSchedulerConfig(parse(env), { profile: 'default' });
+
+  it('name the profiles of the rollout, and the shares of its trials', () => {
+    expect(toRolloutSettings(parse({}))).toEqual({});
+    const env = {
+      LIVEGATE_PROFILE: 'fast',
+      LIVEGATE_CANARY_PROFILE: 'next',
+      LIVEGATE_SHADOW_PROFILE: 'big',
+      LIVEGATE_SHADOW_SHARE: '0.5',
+    };
+    expect(toRolloutSettings(parse(env))).toEqual({
+      profile: 'fast',
+      canary: { profile: 'next', share: 0.05 },
+      shadow: { profile: 'big', share: 0.5 },
+    });
+  });
+
+  it('leave to the worker what is "auto"', () => {
+    const { layout, lingerMs, runAhead, concurrency } = scheduler({ LIVEGATE_ENGINES: 'auto' });
+    expect({ layout, lingerMs, runAhead, concurrency }).toEqual({
+      layout: { measure: false },
+      lingerMs: 0,
+      runAhead: false,
+    });
+  });
+
+  it('are used as they are given', () => {
+    const env = {
+      LIVEGATE_ENGINES: '4',
+      LIVEGATE_INTRA_OP_THREADS: '1',
+      LIVEGATE_MAX_BATCH: '8',
+      LIVEGATE_MEASURE_LAYOUT: 'true',
+      LIVEGATE_LINGER_MS: '0',
+      LIVEGATE_CONCURRENCY: '9',
+      LIVEGATE_EXECUTION_PROVIDER: 'cuda',
+      LIVEGATE_CUT_POINTS: 'soft',
+      LIVEGATE_MODERATE_FROM: '0.4',
+      LIVEGATE_HIGH_FROM: '0.6',
+      LIVEGATE_CALIBRATION_FILE: 'mine.json',
+    };
+    expect(scheduler(env)).toMatchObject({
+      rollout: { profile: 'default' },
+      layout: { engines: 4, intraOpThreads: 1, maxBatch: 8, measure: true },
+      lingerMs: 0,
+      runAhead: true,
+      concurrency: 9,
+      executionProvider: 'cuda',
+      tuning: {
+        calibrationFile: 'mine.json',
+        cutPoints: { level: 'soft', moderate: 0.4, high: 0.6 },
+      },
+    });
+  });
+
+  it('make a GPU wait 3 ms for a fuller batch', () => {
+    expect(scheduler({ LIVEGATE_EXECUTION_PROVIDER: 'cuda' }).lingerMs).toBe(3);
   });
 });
