@@ -94,6 +94,17 @@ describe('a creation', () => {
     expect(parse(more).success).toBe(false);
   });
 
+  it.each([
+    { max_tries: 1 },
+    { max_tries: 10 },
+    { ttl_seconds: 60 },
+    { ttl_seconds: 86_400 },
+    { reference: 'a'.repeat(256) },
+    { locale: `en-${'a-'.repeat(15)}aa` },
+  ])('may have %j', (more) => {
+    expect(parse(more)).toMatchObject({ success: true, data: more });
+  });
+
   it('accepts a reference in any script, and a null for what is not given', () => {
     expect(parse({ reference: '<b>№ 4711 "日本"', cancel_url: null, locale: null }).success).toBe(
       true,
@@ -108,16 +119,69 @@ describe('the answers about a session', () => {
   const finished = { ...pending, status: 'FINISHED', best, tries: 1 } as const;
 
   it('have null for what is absent, and a result only when it is finished', () => {
-    expect(presentSession({ ...pending, best })).toMatchObject({
+    expect(presentSession({ ...pending, best })).toEqual({
       status: 'PENDING',
+      sid: pending.sid,
+      url: pending.url,
+      success_url: 'https://shop.example/done',
       cancel_url: null,
+      expired: pending.expiresAt,
+      max_tries: 3,
+      tries_left: 3,
       reference: null,
+      tell_user: false,
+      locale: null,
       result: null,
+      signals: [],
     });
+    expect(presentSession({ ...pending, status: 'FINISHED' }).result).toBeNull();
     expect(presentSession(finished).result).toEqual({
       status: 'success',
       result: { spoof_percentage: 0.02611, status: 'LOW', spoof_status: 'LOW' },
     });
+  });
+
+  it('have what its tenant gave', () => {
+    const given = { cancelUrl: 'https://shop.example/cart', reference: '4711', locale: 'id' };
+    const { successUrl: _, ...session } = { ...pending, ...given };
+    expect(presentSession(session)).toMatchObject({
+      success_url: null,
+      cancel_url: given.cancelUrl,
+      reference: '4711',
+      locale: 'id',
+    });
+  });
+
+  it('tell the page what it may do', () => {
+    const cancelUrl = 'https://shop.example/cart';
+    expect(presentPageState({ ...pending, cancelUrl, hint: 'image_too_dark' }, now)).toEqual({
+      status: 'PENDING',
+      checking: false,
+      tries_left: 3,
+      photos_left: 30,
+      expired: pending.expiresAt,
+      hint: { code: 'image_too_dark', message: 'find a brighter place' },
+      token: expect.any(String),
+      success_redirect: null,
+      can_cancel: true,
+      verdict: null,
+      locale: null,
+    });
+    const running = { checkId: 'a', startedAt: now, token: '' };
+    expect(presentPageState({ ...pending, photos: 29, running, locale: 'id' }, now)).toMatchObject({
+      checking: true,
+      photos_left: 1,
+      hint: null,
+      can_cancel: false,
+      locale: 'id',
+    });
+    expect(presentPageState({ ...finished, cancelUrl }, now)).toMatchObject({
+      photos_left: 0,
+      success_redirect: `https://shop.example/done?sid=${finished.sid}`,
+      can_cancel: false,
+    });
+    const { successUrl: _, ...withoutUrl } = finished;
+    expect(presentPageState(withoutUrl, now).success_redirect).toBeNull();
   });
 
   it('never tell the page a score, and a class only of a finished session that may tell', () => {
@@ -143,10 +207,14 @@ describe('the answers about a session', () => {
 it('capture facts that are malformed count as absent', () => {
   const fields = { source: 'phone', frame_age_ms: '1e9', frames: '', camera: 'virtual' };
   expect(readCaptureFacts(fields)).toEqual({ camera: 'virtual' });
-  expect(readCaptureFacts({ source: 'camera', frame_age_ms: '-12.5', frames: '90' })).toMatchObject(
-    {
-      frameAgeMs: -12.5,
-      frames: 90,
-    },
-  );
+  const capture = { source: 'camera', frame_age_ms: '-12.5', frames: '90' };
+  expect(readCaptureFacts({ ...capture, frame_jitter_ms: '1.4', more: 'x' })).toEqual({
+    source: 'camera',
+    frameAgeMs: -12.5,
+    frames: 90,
+    frameJitterMs: 1.4,
+  });
+  for (const frames of ['1234567890', '1.1234567', 'x1', '1x', '.5']) {
+    expect(readCaptureFacts({ frames })).toEqual({});
+  }
 });
