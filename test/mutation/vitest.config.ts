@@ -6,10 +6,10 @@ export default defineConfig({
   ...workspace,
   test: {
     include: [
-      'packages/core/src/domain/**/*.test.ts',
-      'apps/api/src/{admission,checks,webhooks}/**/*.test.ts',
-      'apps/api/src/{contract/preference,http/upload/*}.test.ts',
-      'apps/worker/src/scheduling/**/*.test.ts',
+      'packages/core/src/{domain,redis,runtime,telemetry}/**/*.test.ts',
+      'apps/api/src/{admission,checks,contract,credentials,http,sessions,webhooks}/**/*.test.ts',
+      'apps/worker/src/{models,scheduling,inference/decode}/**/*.test.ts',
+      'test/unit/config.test.ts',
     ],
     // Ends a test that waits forever, which Stryker could do only with its whole process.
     testTimeout: 3000,
