@@ -31,7 +31,7 @@ describe('inspectImage refuses by its name', () => {
     ['a GIF', 'image/gif', unsupportedImages.gif],
     ['a PDF', 'application/pdf', unsupportedImages.pdf],
     ['a TIFF whose directory is at its end', 'image/tiff', tiffEndingInDirectory()],
-    ['an SVG', 'image/svg+xml', Buffer.from(svg)],
+    ['an SVG after white space', 'image/svg+xml', Buffer.from(`\n ${svg}`)],
     ['an SVG after a long comment', 'image/svg+xml', Buffer.from(longComment() + svg)],
     ['an SVG with a byte order mark', 'image/svg+xml', Buffer.from(`\u{feff}${svg}`)],
     ['a little-endian UTF-16 SVG', 'image/svg+xml', Buffer.from(`\u{feff}${svg}`, 'utf16le')],
@@ -47,6 +47,10 @@ describe('inspectImage refuses by its name', () => {
 describe('inspectImage refuses as invalid_image', () => {
   test.each(Object.entries(notImages))('%s', async (_name, bytes) => {
     await expect(inspect(bytes)).rejects.toMatchObject({ code: 'invalid_image' });
+  });
+
+  test.each(['<html></html>', `see ${svg}`])('text that is not an SVG: %s', async (text) => {
+    await expect(inspect(Buffer.from(text))).rejects.toMatchObject({ code: 'invalid_image' });
   });
 
   test('a JPEG behind an ID3 tag, which only some readers accept', async () => {

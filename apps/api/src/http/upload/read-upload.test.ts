@@ -41,7 +41,7 @@ type Body = string | Buffer;
 async function startReader() {
   const leases = createLeases();
   const answers: Answer[] = [];
-  const readUpload = createReadUpload(limits, leases, ['webhook_url', 'reference']);
+  const readUpload = createReadUpload(limits, leases);
   const answer = async (req: Request, res: Response) => {
     const read = await readUpload(req, res).then(describeUpload, describeError);
     answers.push(read);
@@ -104,7 +104,6 @@ describe('an upload in multipart', () => {
       part('name="other"', 'ignored'),
       part('name="webhook_url"', 'last'),
       part('name="webhook_url"', ''),
-      part('name="reference"', ''),
     ];
     expect(await send(form(...fields, imagePart), multipart)).toEqual({
       ...found,

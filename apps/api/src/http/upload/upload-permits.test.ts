@@ -6,13 +6,16 @@ import { createUploadPermits } from './upload-permits.js';
 const overloaded = expect.objectContaining({ code: 'overloaded' });
 
 test('grants upload permits up to the limit, refuses more, and grants again after a release', () => {
-  const permits = createUploadPermits(100, createLeases());
+  const leases = createLeases();
+  const permits = createUploadPermits(100, leases);
   const first = permits.take(60, 'a');
   expect(() => permits.take(41, 'b')).toThrow(overloaded);
   permits.take(40, 'b');
   expect(permits.bytesInFlight).toBe(100);
+  expect(leases.held().upload_permit).toBe(2);
   first.release();
   expect(permits.bytesInFlight).toBe(40);
+  expect(leases.held().upload_permit).toBe(1);
 });
 
 test('an upload permit can shrink but not grow, and its bytes are released once', () => {
@@ -29,7 +32,10 @@ test('an upload permit can shrink but not grow, and its bytes are released once'
 test('a tenant that takes all it can get leaves room for the first uploads of others', () => {
   const permits = createUploadPermits(100, createLeases());
   for (let n = 0; n < 5; n++) permits.take(10, 'flood');
-  expect(() => permits.take(10, 'flood')).toThrow(overloaded);
+  const detail = '50 of 100 upload bytes are in flight, 50 of them of this tenant';
+  expect(() => permits.take(10, 'flood')).toThrow(
+    expect.objectContaining({ code: 'overloaded', detail }),
+  );
   for (const tenant of ['a', 'b', 'c']) permits.take(10, tenant);
   expect(permits.bytesInFlight).toBe(80);
 });
