@@ -20,6 +20,7 @@ export default defineConfig({
     },
   },
   test: {
+    setupFiles: 'test/fail-on-leaks.ts',
     // Most tests wait for the processes that they have started.
     maxWorkers: availableParallelism() + 1,
     projects: [

@@ -70,8 +70,6 @@ async function run(scheduler: fc.Scheduler, race: Race): Promise<void> {
   for (const [i, caller] of callers.entries()) expectAllowed(race, i, await caller);
 }
 
-const { signal: NO_HANG_UP } = new AbortController();
-
 /** Resolves to the caller's outcome, or to 0 for an async check. */
 async function submit(world: World, race: Race, i: number): Promise<ModelOutcome | undefined> {
   try {
@@ -85,7 +83,10 @@ async function submit(world: World, race: Race, i: number): Promise<ModelOutcome
       baseUrl: '',
     });
     if (!race.waits[i]) return 0;
-    const outcome = await check.awaitOutcome({ waitMs: WAIT_MS, closed: NO_HANG_UP });
+    const outcome = await check.awaitOutcome({
+      waitMs: WAIT_MS,
+      closed: new AbortController().signal,
+    });
     return outcome && toModelOutcome(outcome);
   } catch (error) {
     return (error as { code: string }).code;

@@ -7,8 +7,8 @@ import { type Command, compareAll, passTime, type Real, withoutTimers } from './
 
 const TENANT = 'acme';
 export const LONGEST_WAIT_MS = 25_000;
-/** No caller of a history hangs up. */
-const { signal: closed } = new AbortController();
+/** No caller of a history hangs up. Each has a connection of its own, as in a gateway. */
+const stayOpen = () => new AbortController().signal;
 
 interface Submission {
   gateway: number;
@@ -82,7 +82,9 @@ async function begin(real: Real, given: Submission): Promise<Submitted> {
     const release = () => check[Symbol.dispose]();
     if (waitMs === undefined) release();
     const outcome =
-      waitMs === undefined ? undefined : check.awaitOutcome({ waitMs, closed }).finally(release);
+      waitMs === undefined
+        ? undefined
+        : check.awaitOutcome({ waitMs, closed: stayOpen() }).finally(release);
     return { ownId, submitted: { id: check.id, outcome } };
   } catch (error) {
     return { ownId, error: error as { code?: string } };
@@ -130,7 +132,8 @@ export function poll(given: { pick: number; gateway: number; waitMs: number }): 
       const { id } = choose(known(model), given.pick);
       const { awaitCheck } = real.world.gateways[given.gateway]!;
       const { waitMs } = given;
-      addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, { waitMs, closed }));
+      const wait = { waitMs, closed: stayOpen() };
+      addCaller(model, { id, polls: true, waitMs }, awaitCheck(id, wait));
       await real.world.store.settle();
       await compareAll(model, real);
     },
