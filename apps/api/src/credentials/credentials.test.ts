@@ -212,7 +212,9 @@ describe('the credential book', () => {
     const file = await createFile();
     await expect(openBook(file)).rejects.toThrow(/credentials.json/);
     await writeFile(file, '{"credentials":[{"tenant":"acme"}]}');
-    await expect(openBook(file)).rejects.toThrow(/username/);
+    await expect(openBook(file)).rejects.toThrow(
+      /^the credentials in .+json cannot be used: .+json has invalid credentials:\n.*username/s,
+    );
   });
 
   it('refuses two credentials with the same username', async () => {
@@ -233,8 +235,10 @@ describe('the credential book', () => {
     await create(file, 'acme');
     const { credentials } = JSON.parse(await readFile(file, 'utf8'));
     const published = (await openBook(undefined)).find('default-username');
-    credentials[0].api_key_sha256 = published?.api_key_sha256;
-    await writeFile(file, JSON.stringify({ credentials }));
-    await expect(openBook(file, true)).rejects.toThrow(/NODE_ENV=production/);
+    for (const secret of ['password_sha256', 'api_key_sha256'] as const) {
+      const change = { [secret]: published?.[secret] };
+      await writeFile(file, JSON.stringify({ credentials: [{ ...credentials[0], ...change }] }));
+      await expect(openBook(file, true)).rejects.toThrow(/NODE_ENV=production/);
+    }
   });
 });

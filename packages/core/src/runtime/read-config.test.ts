@@ -12,7 +12,7 @@ const read = (env: NodeJS.ProcessEnv) => readConfig(schema, env, [oneSlotRule, e
 
 describe('readConfig', () => {
   it('uses defaults for unset and empty variables', () => {
-    const config = read({ PORT: '', REDIS_URL: '' });
+    const config = read({ PORT: '', REDIS_URL: ' ', LIVEGATE_HOST: undefined });
     expect(config).toMatchObject({ PORT: 8080, REDIS_URL: 'redis://127.0.0.1:6379' });
   });
 

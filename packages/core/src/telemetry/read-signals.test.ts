@@ -32,7 +32,7 @@ describe('readSignals', () => {
     });
   });
 
-  it.each(['true', 'TRUE'])('is off when OTEL_SDK_DISABLED is %s', (OTEL_SDK_DISABLED) => {
+  it.each(['true', ' TRUE '])('is off when OTEL_SDK_DISABLED is %j', (OTEL_SDK_DISABLED) => {
     expect(hasSignals(readSignals({ ...collector, OTEL_SDK_DISABLED }))).toBe(false);
   });
 });

@@ -43,6 +43,10 @@ describe('parseStoreUrl', () => {
     });
   });
 
+  it('reads the number of a database behind sentinels', () => {
+    expect(parseStoreUrl('redis+sentinel://s1/2?master=main')).toMatchObject({ database: 2 });
+  });
+
   it.each([
     ['ftp://host', /expected redis:/],
     ['redis+cluster:', /expected redis:/],

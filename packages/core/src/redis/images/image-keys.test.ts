@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { plainImageHasher } from '../../domain/image/image-hasher.js';
-import { createImageHasher, openImageKeys, parseImageKeys } from './image-keys.js';
+import { createImageHasher, deriveKey, openImageKeys, parseImageKeys } from './image-keys.js';
 
 const first = '1a'.repeat(32);
 const second = '2b'.repeat(32);
@@ -24,8 +24,19 @@ async function openFile(text: string) {
 
 describe('a file of image keys', () => {
   it('has one key a line, and comments', () => {
-    const text = `# made on Monday\n2026-11 ${first}\n\n2026-10\t${second}\n`;
-    expect(parseImageKeys(text).map(({ id }) => id)).toEqual(['2026-11', '2026-10']);
+    const text = `# made on Monday\n2026-11 ${first}\n\n 2026-10\t${second.toUpperCase()} \n`;
+    const keys = parseImageKeys(text).map(({ id, key }) => [id, key.toString('hex')]);
+    expect(keys).toEqual([
+      ['2026-11', first],
+      ['2026-10', second],
+    ]);
+  });
+
+  it('gives each purpose a key of its own', () => {
+    const [key] = parseImageKeys(`a ${first}`);
+    expect(deriveKey(key, 'one')).toHaveLength(32);
+    expect(deriveKey(key, 'one')).toEqual(deriveKey(key, 'one'));
+    expect(deriveKey(key, 'one')).not.toEqual(deriveKey(key, 'two'));
   });
 
   it.each([
@@ -48,6 +59,11 @@ describe('a file of image keys', () => {
     await write('three\n');
     await expect.poll(() => lines.join(''), { timeout: 5000 }).toContain('not reloaded');
     expect(keys.current().id).toBe('two');
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      msg: 'image keys reloaded',
+      file: expect.stringMatching(/image-keys$/),
+      keys: ['two', 'one'],
+    });
     expect(lines.join('')).not.toMatch(new RegExp(`${first}|${second}`));
   });
 });
@@ -77,5 +93,6 @@ describe('the hash of an image', () => {
   it('that was made with a removed key matches no image', async () => {
     const { keys } = await openFile(`one ${first}\n`);
     expect(createImageHasher(keys).matches(image, `gone:${'0'.repeat(64)}`)).toBe(false);
+    expect(createImageHasher(keys).matches(image, 'one:0')).toBe(false);
   });
 });
