@@ -137,15 +137,21 @@ export function findMissing(sources: string | undefined): string | undefined {
     return 'taskset is not installed';
   }
   try {
-    execFileSync('/usr/bin/python3', ['-c', 'import cv2, torch'], { stdio: 'ignore' });
+    execFileSync(interpreterOf(sources), ['-c', 'import cv2, torch'], { stdio: 'ignore' });
   } catch {
     return 'apt-get install python3-torch python3-opencv libopenblas0';
   }
   return undefined;
 }
 
+/** Debian's, or that of a virtual environment in the folder. */
+function interpreterOf(sources: string): string {
+  const own = join(sources, '.venv/bin/python3');
+  return existsSync(own) ? own : '/usr/bin/python3';
+}
+
 async function startPython(sources: string, frame: string, core: number) {
-  const args = ['--cpu-list', `${core}`, '/usr/bin/python3', PROGRAM, sources, frame];
+  const args = ['--cpu-list', `${core}`, interpreterOf(sources), PROGRAM, sources, frame];
   const child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
