@@ -7,8 +7,9 @@ import { onTestFinished } from 'vitest';
 
 /** Serves a part of the gateway on loopback until the end of the test. Resolves to the port. */
 export async function serve(handler: RequestListener): Promise<number> {
-  // As the gateway's own server, which lets a request without a Host through.
+  // As the gateway's own server: a request may have no Host, and only its handler asks for a body.
   const server = createServer({ requireHostHeader: false }, handler).listen(0, '127.0.0.1');
+  server.on('checkContinue', (req, res) => server.emit('request', req, res));
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();

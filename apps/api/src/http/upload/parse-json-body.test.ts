@@ -97,5 +97,7 @@ describe('parseJsonBody', () => {
     for (const text of ['', '{', '"', '"\\', '['.repeat(100_000)]) {
       expect(() => parseJsonBody(text)).toThrow(expect.objectContaining({ code: 'invalid_json' }));
     }
+    const error = expect.objectContaining({ cause: expect.any(SyntaxError) });
+    expect(() => parseJsonBody('{')).toThrow(error);
   });
 });

@@ -102,7 +102,7 @@ export function decompress(req: Request, maxBytes: number, tooLarge: () => Error
 }
 
 function contentEncodingOf(req: Request): string {
-  return (req.get('content-encoding') || 'identity').trim().toLowerCase();
+  return (req.get('content-encoding') || 'identity').toLowerCase();
 }
 
 /**
