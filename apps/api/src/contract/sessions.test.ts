@@ -191,6 +191,8 @@ describe('the answers about a session', () => {
     );
     expect(presentPageState({ ...finished, ...tellUser }, now).verdict).toBe('LOW');
     expect(presentPageState({ ...pending, best, ...tellUser }, now).verdict).toBeNull();
+    const withoutVerdict = { ...pending, status: 'FINISHED', ...tellUser } as const;
+    expect(presentPageState(withoutVerdict, now).verdict).toBeNull();
     const silent = JSON.stringify(presentPageState(finished, now));
     expect(silent).not.toMatch(/LOW|0\.026/);
   });

@@ -19,7 +19,7 @@ describe('a request', () => {
   it('has an id of its own, and the time of its arrival', () => {
     const before = performance.now();
     const [first, second] = [identify(), identify()];
-    expect(first.headers).toEqual({ 'Request-Id': expect.stringMatching(uuidV7) });
+    expect(first.headers).toStrictEqual({ 'Request-Id': expect.stringMatching(uuidV7) });
     expect(first.locals.requestId).toBe(first.headers['Request-Id']);
     expect(first.locals.receivedAt).toBeGreaterThanOrEqual(before);
     expect(second.locals.requestId).not.toBe(first.locals.requestId);

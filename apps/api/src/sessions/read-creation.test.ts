@@ -27,9 +27,10 @@ const json = { 'content-type': 'application/json' };
 const postman = { 'content-type': 'multipart/form-data; boundary=postman' };
 
 describe('a creation without a success_url', () => {
-  it.each<[string, string | undefined, Record<string, string>]>([
+  it.each<[string, string | FormData | undefined, Record<string, string>]>([
     ['is an empty form, as GLAIR’s Postman collection sends it', '--postman--\r\n', postman],
     ['is a form without a body', '', postman],
+    ['is a form with only a nameless field', formOf({ '': '' }), {}],
     ['has no body at all', undefined, {}],
     ['has an empty body of any type', '', { 'content-type': 'text/plain' }],
   ])('%s', async (_name, body, headers) => {
@@ -82,7 +83,8 @@ describe('a creation in a form', () => {
   });
 
   it('is refused if it is not one', async () => {
-    for (const headers of [postman, { 'content-type': 'multipart/form-data' }]) {
+    const withoutBoundary = { 'content-type': 'multipart/form-data' };
+    for (const headers of [postman, withoutBoundary, { ...postman, 'content-encoding': 'x' }]) {
       expect(await read('nothing', headers)).toMatchObject({
         code: 'invalid_multipart',
         cause: expect.any(String),

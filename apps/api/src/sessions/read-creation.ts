@@ -21,20 +21,16 @@ export const readCreationBody: RequestHandler = async (req, res, next) => {
   if (req.is('multipart/form-data')) {
     req.body = await readFields(req, res);
     next();
-  } else if (hasNoBody(req)) next();
-  else await readJsonBody(req, res, next);
+  } else await readJsonBody(req, res, next);
 };
 
-/** The validated creation, with its defaults. Throws `invalid_request` with every problem. */
+/**
+ * The validated creation, with its defaults. Throws `invalid_request` with every problem. Postman sends
+ * an empty form without a body and a content type.
+ */
 export function parseCreation(req: Request): SessionCreation {
   const isEmptyForm = !req.is('json') && Object.keys((req.body as object) ?? {}).length === 0;
   return parseBody(req, isEmptyForm ? emptyFormSchema : sessionCreationSchema);
-}
-
-/** Postman sends an empty form without a body and a content type. */
-function hasNoBody(req: Request): boolean {
-  const isChunked = req.get('transfer-encoding') !== undefined;
-  return !isChunked && !req.is('json') && [undefined, '0'].includes(req.get('content-length'));
 }
 
 async function readFields(req: Request, res: Response): Promise<Record<string, unknown>> {
