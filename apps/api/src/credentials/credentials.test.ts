@@ -171,6 +171,7 @@ describe('the credential book', () => {
     const file = await createFile();
     const kept = await create(file, 'acme');
     const gone = await create(file, 'acme');
+    await create(file, 'globex', '--weight', '3');
     const lines: string[] = [];
     const listening = pino({}, { write: (line) => lines.push(line) });
     const book = await openCredentialBook({ file, production: false, log: listening });
@@ -178,7 +179,8 @@ describe('the credential book', () => {
     const { credentials } = JSON.parse(await readFile(file, 'utf8'));
     const soon = new Date(Date.now() + 60_000).toISOString();
     const added = { ...credentials[0], username: 'added', not_after: '2020-01-01T00:00:00Z' };
-    const after = [{ ...credentials[0], not_after: soon }, added];
+    expect(book.weightOf('globex')).toBe(3);
+    const after = [{ ...credentials[0], not_after: soon }, added, credentials[2]];
     await writeFile(file, JSON.stringify({ credentials: after }));
     await expect.poll(() => lines.length, { timeout: 5000 }).toBe(2);
     const [reloaded, expire] = lines.map((line) => JSON.parse(line));
@@ -237,7 +239,9 @@ describe('the credential book', () => {
     const published = (await openBook(undefined)).find('default-username');
     for (const secret of ['password_sha256', 'api_key_sha256'] as const) {
       const change = { [secret]: published?.[secret] };
-      await writeFile(file, JSON.stringify({ credentials: [{ ...credentials[0], ...change }] }));
+      const [own] = credentials;
+      const both = [own, { ...own, username: 'copied', ...change }];
+      await writeFile(file, JSON.stringify({ credentials: both }));
       await expect(openBook(file, true)).rejects.toThrow(/NODE_ENV=production/);
     }
   });

@@ -4,7 +4,7 @@ import { allowEmbedding, parseEmbedOrigins } from './allow-embedding.js';
 
 describe('the origins that may embed the capture', () => {
   it('are scheme, host and port only', () => {
-    expect(parseEmbedOrigins(' https://shop.example http://localhost:3000 ')).toEqual([
+    expect(parseEmbedOrigins(' https://shop.example  http://localhost:3000 ')).toEqual([
       'https://shop.example',
       'http://localhost:3000',
     ]);

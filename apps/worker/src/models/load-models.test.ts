@@ -127,16 +127,6 @@ describe('a calibration file', () => {
     await expect(loadModels(modelsDir, 'default', tuning)).rejects.toThrow(reason);
   });
 
-  test('is refused with all of its mistakes', async () => {
-    const tuning = await calibrationFor({
-      isotonic: { logits: [1, -1], probabilities: [0.1, 1.9] },
-      cut_points: undefined as never,
-    });
-    await expect(loadModels(modelsDir, 'default', tuning)).rejects.toThrow(
-      /calibration\.json is not a calibration file:[^]*isotonic\.probabilities\[1\]|cut_points/,
-    );
-  });
-
   test('that does not exist is refused', async () => {
     const tuning = { ...regular, calibrationFile: join(modelsDir, 'none.json') };
     await expect(loadModels(modelsDir, 'default', tuning)).rejects.toThrow(
@@ -146,10 +136,12 @@ describe('a calibration file', () => {
 });
 
 describe('readCatalogue', () => {
+  const format = 'livegate-catalogue/1';
+
   test('adds the models and profiles of own.json', async () => {
     const { models, profiles } = await readCatalogue(modelsDir);
     const own = {
-      format: 'livegate-catalogue/1',
+      format,
       models: { 'our-liveness': models['fr-liveness'] },
       profiles: {
         ours: {
@@ -170,9 +162,34 @@ describe('readCatalogue', () => {
     await expect(readCatalogue(modelsDir)).rejects.toThrow('choose others: fr-detect, fast');
   });
 
-  test('says which file has no object', async () => {
+  test('says which file has no object, or is not JSON', async () => {
     await write('own.json', null);
     await expect(readCatalogue(modelsDir)).rejects.toThrow('own.json does not describe models');
+    await writeFile(join(modelsDir, 'own.json'), '{');
+    await expect(readCatalogue(modelsDir)).rejects.toThrow(/own\.json is not JSON$/);
+  });
+
+  test('reads one number for all channels as one for each', async () => {
+    const { models } = await readCatalogue(modelsDir);
+    const input = { ...models['fr-liveness']!.input, subtract: 127, multiply: [1, 2, 3] };
+    await write('own.json', { format, models: { ours: { ...models['fr-liveness'], input } } });
+    expect((await readCatalogue(modelsDir)).models['ours']!.input).toMatchObject({
+      subtract: [127, 127, 127],
+      multiply: [1, 2, 3],
+    });
+  });
+
+  test('refuses logits of a single class, whose softmax is always 1', async () => {
+    const { models } = await readCatalogue(modelsDir);
+    const output = { name: 'output', classes: ['live'] };
+    const add = (values: 'logits' | 'probabilities') => {
+      const ours = { ...models['fr-liveness'], output: { ...output, values } };
+      return write('own.json', { format, models: { ours } });
+    };
+    await add('probabilities');
+    expect((await readCatalogue(modelsDir)).models).toHaveProperty('ours');
+    await add('logits');
+    await expect(readCatalogue(modelsDir)).rejects.toThrow('logits need at least two classes');
   });
 
   test('lists all mistakes', async () => {
@@ -204,7 +221,11 @@ describe('readCatalogue', () => {
     catalogue.profiles['fast']!.classifiers[0]!.model = 'none';
     await write('catalogue.json', catalogue);
     const problem = await readCatalogue(modelsDir).catch((error: Error) => error.message);
-    expect(problem).toContain('there is no model "fr-liveness" with the task "detect"');
-    expect(problem).toContain('there is no model "none" with the task "classify"');
+    expect(problem).toMatch(
+      /there is no model "fr-liveness" with the task "detect"\n.*at profiles\.default\.detector/,
+    );
+    expect(problem).toMatch(
+      /there is no model "none" with the task "classify"\n.*at profiles\.fast\.classifiers\[0\]\.model/,
+    );
   });
 });

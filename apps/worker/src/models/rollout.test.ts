@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
@@ -35,6 +35,13 @@ describe('active.json', () => {
     const folder = await write('');
     await rm(join(folder, ROLLOUT_FILE));
     expect(await readRollout(folder)).toBeUndefined();
+  });
+
+  it('must be readable if it exists', async () => {
+    const folder = await write('');
+    await rm(join(folder, ROLLOUT_FILE));
+    await mkdir(join(folder, ROLLOUT_FILE));
+    await expect(readRollout(folder)).rejects.toThrow('EISDIR');
   });
 
   it('names the profile, and may name a canary and a shadow', async () => {

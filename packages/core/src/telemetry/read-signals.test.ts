@@ -12,6 +12,8 @@ describe('readSignals', () => {
 
   it('exports both signals to a configured collector', () => {
     expect(readSignals(collector)).toEqual({ traces: ['otlp'], metrics: ['otlp'] });
+    expect(hasSignals(readSignals(collector))).toBe(true);
+    expect(hasSignals(readSignals({ OTEL_EXPORTER_OTLP_ENDPOINT: ' ' }))).toBe(false);
   });
 
   it('exports only the signal that has an endpoint', () => {

@@ -63,7 +63,7 @@ describe('parseStoreUrl', () => {
 
   it('never quotes the password in an error', () => {
     const url = 'redis+cluster://user:secret@host?adr=x';
-    expect(() => parseStoreUrl(url)).toThrow(expect.not.stringContaining('secret'));
+    expect(() => parseStoreUrl(url)).toThrow(/^(?!.*secret)/);
   });
 });
 

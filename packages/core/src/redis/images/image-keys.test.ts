@@ -24,7 +24,7 @@ async function openFile(text: string) {
 
 describe('a file of image keys', () => {
   it('has one key a line, and comments', () => {
-    const text = `# made on Monday\n2026-11 ${first}\n\n 2026-10\t${second.toUpperCase()} \n`;
+    const text = `# made on Monday\n2026-11 ${first}\n\n 2026-10\t ${second.toUpperCase()} \n`;
     const keys = parseImageKeys(text).map(({ id, key }) => [id, key.toString('hex')]);
     expect(keys).toEqual([
       ['2026-11', first],
@@ -45,6 +45,7 @@ describe('a file of image keys', () => {
     [`# x\na ${first}0`, /^line 2: expected an id/],
     ['a b', /^line 1: expected an id/],
     [first, /^line 1: expected an id/],
+    [`${'a'.repeat(33)} ${first}`, /^line 1: expected an id/],
   ])('refuses %j without showing a key', (text, reason) => {
     const parse = () => parseImageKeys(text);
     expect(parse).toThrow(reason);
