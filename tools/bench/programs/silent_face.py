@@ -10,8 +10,11 @@ the variant `eager` run as the sources run them, those of `frozen` are traced an
 import os
 import sys
 import time
+import warnings
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# PyTorch 2.15 calls TorchScript deprecated, but `torch.compile` is not faster here.
+warnings.simplefilter("ignore", FutureWarning)
 
 import cv2  # noqa: E402
 import numpy  # noqa: E402
