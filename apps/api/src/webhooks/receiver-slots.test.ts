@@ -41,6 +41,21 @@ describe('the slots of a receiver', () => {
     expect(woken).toHaveLength(2);
   });
 
+  it('wake only a waiter whose receiver has a free slot', () => {
+    const leases = createLeases();
+    const slots = createReceiverSlots({ total: 64, perReceiver: 1, leases });
+    const woken: string[] = [];
+    slots.take(to('a'));
+    const slot = slots.take(to('b'));
+    expect(leases.held().receiver_slot).toBe(2);
+    for (const receiver of ['a', 'b']) {
+      slots.awaitSlot(to(receiver), () => void woken.push(receiver));
+    }
+    slot?.release();
+    expect(woken).toEqual(['b']);
+    expect(leases.held().receiver_slot).toBe(1);
+  });
+
   it('wake a waiter at once if a slot became free before it waited', () => {
     const slots = createReceiverSlots({ total: 64, perReceiver: 1, leases: createLeases() });
     const woken: string[] = [];
