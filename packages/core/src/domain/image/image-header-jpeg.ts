@@ -90,15 +90,22 @@ const SOS = 0xda;
 /** Bytes that a decoder allocates for each coefficient of the compressed picture. */
 const BYTES_A_COEFFICIENT = 2;
 
+/** Bytes after a 0xFF that are looked at one by one. A photo's next 0xFF is some 250 bytes away. */
+const NEAR_BYTES = 32;
+
 /**
  * The index of the next marker's code, which is the byte after its 0xFF; the file's length after
  * the last marker.
  *
- * A plain loop on purpose: `indexOf(0xff)` is far slower on a file that is full of 0xFF.
+ * `indexOf` is ten times faster than a loop where 0xFF is rare, and far slower on a file that is full
+ * of it: the loop in between limits its calls.
  */
 function findMarker(jpeg: Uint8Array, from: number): number {
-  for (let at = from + 1; at < jpeg.length; at++) {
-    if (jpeg[at - 1] === 0xff && opensSegment(jpeg[at]!)) return at;
+  for (let start = from; start >= 0; start = jpeg.indexOf(0xff, start + NEAR_BYTES)) {
+    const end = Math.min(start + NEAR_BYTES, jpeg.length - 1);
+    for (let at = start; at < end; at++) {
+      if (jpeg[at] === 0xff && opensSegment(jpeg[at + 1]!)) return at + 1;
+    }
   }
   return jpeg.length;
 }

@@ -435,3 +435,11 @@ test('walkJpeg yields each segment with its place, up to and with the end marker
   }
   expect(walked.at(-1)!.end).toBe(bytes.length);
 });
+
+test('walkJpeg finds a marker at any distance behind a stuffed byte', () => {
+  for (let gap = 0; gap < 100; gap++) {
+    const data = [Buffer.alloc(gap, 0x12), Buffer.from('ff00', 'hex'), Buffer.alloc(gap, 0x34)];
+    const codes = [...walkJpeg(jpeg(frame(30, 20), scan, ...data, scan))].map(({ code }) => code);
+    expect({ gap, codes }).toEqual({ gap, codes: [0xe1, 0xc2, 0xda, 0xda, 0xd9] });
+  }
+});
