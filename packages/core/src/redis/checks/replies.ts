@@ -175,27 +175,39 @@ function createAttachments({ redis, keys, gatewayId, leases, log }: RedisReplyIn
 
 /** Yields each entry of a gateway's stream once, until closing, and deletes what it has read. */
 async function* readReplies(
-  { redis, blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
+  { blockingRedis, keys, gatewayId, log }: RedisReplyInboxOptions,
   closing: AbortSignal,
 ): AsyncGenerator<string[]> {
   const stream = keys.replies(gatewayId);
   let lastId = '0';
   while (!closing.aborted) {
     try {
-      const read = await blockingRedis.xread('BLOCK', REPLIES_BLOCK_MS, 'STREAMS', stream, lastId);
-      for (const [entryId, fields] of read?.[0]?.[1] ?? []) {
+      // In one write. An outcome contains a score; if the trim fails, the next one deletes it, or the
+      // stream expires.
+      const answers = await blockingRedis
+        .pipeline()
+        .xtrim(stream, 'MINID', nextId(lastId))
+        .xread('BLOCK', REPLIES_BLOCK_MS, 'STREAMS', stream, lastId)
+        .exec();
+      for (const [entryId, fields] of readEntries(answers)) {
         lastId = entryId;
         yield fields;
       }
-      // An outcome contains a score. If this fails, the next trim deletes it, or the stream
-      // expires.
-      if (read) redis.xtrim(stream, 'MINID', nextId(lastId)).catch(() => undefined);
     } catch (error) {
       if (closing.aborted) return;
       log.warn({ err: error }, 'reading the reply stream failed, retrying');
       await delay(RETRY_MS);
     }
   }
+}
+
+type Entry = [id: string, fields: string[]];
+
+/** The entries of the one stream that was read. Throws if the read failed. */
+function readEntries(answers: [Error | null, unknown][] | null): Entry[] {
+  const [error, read] = answers?.[1] ?? [];
+  if (error) throw error;
+  return (read as [stream: string, Entry[]][] | null | undefined)?.[0]?.[1] ?? [];
 }
 
 /** The smallest id after this one. */
