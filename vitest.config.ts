@@ -14,6 +14,7 @@ export default defineConfig({
   resolve: {
     alias: {
       '@livegate/core/shutdown': source('packages/core/src/runtime/shutdown.ts'),
+      '@livegate/core/telemetry-rules': source('packages/core/src/telemetry/read-signals.ts'),
       '@livegate/core/store-url': source('packages/core/src/redis/connection/store-url.ts'),
       '@livegate/core/ports': source('packages/core/src/ports.ts'),
       '@livegate/core': source('packages/core/src'),

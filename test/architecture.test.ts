@@ -123,7 +123,7 @@ const rules: Rule[] = [
     why: 'apps import core only through its declared entries, so that its files can change',
     from: /^(apps|packages\/testing)\//,
     never:
-      /^packages\/core\/|^@livegate\/core(?!\/(domain|ports|redis|runtime|shutdown|store-url|telemetry)$)/,
+      /^packages\/core\/|^@livegate\/core(?!\/(domain|ports|redis|runtime|shutdown|store-url|telemetry|telemetry-rules)$)/,
   },
   {
     why: 'production code imports no test code, which the images do not ship',

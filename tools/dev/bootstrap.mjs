@@ -2,12 +2,12 @@
 //
 // The .mjs files in this folder run before node_modules exists: plain JavaScript, Node's modules only.
 // Progress is printed to stderr, so that a command's own stdout can be piped.
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
+import { arePagesCurrent, bundlePages, compile, isCompiled } from './build.mjs';
 import { installDependencies } from './install-dependencies.mjs';
 
 const commands = {
@@ -107,13 +107,8 @@ function satisfies(version, part) {
 }
 
 async function build() {
-  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
-    stdio: ['ignore', 2, 2],
-  });
-  if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
-  // Imported here: esbuild exists only after the installation.
-  const { arePagesCurrent, bundlePages } = await import('./bundle-pages.mjs');
-  if (!(await arePagesCurrent())) await bundlePages();
+  if (!isCompiled()) compile();
+  if (!arePagesCurrent()) await bundlePages();
 }
 
 /** Runs the command in this process, with the arguments of a separate one. */

@@ -1,8 +1,41 @@
-// Bundles the browser code of the gateway's pages into apps/api/dist/public. Plain JavaScript, because
-// the bootstrap runs it right after the TypeScript build.
-import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+// Compiles the TypeScript projects, and bundles the browser code of the gateway's pages into
+// apps/api/dist/public. Plain JavaScript, because the bootstrap runs it before there is a build.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+
+/** Its time is the start of the last compilation that succeeded. */
+const mark = 'tools/dist/compiled';
+const compiled = ['packages/core/dist', 'apps/api/dist', 'apps/worker/dist', mark];
+const sources = [
+  ...['packages/core', 'apps/api', 'apps/worker'].flatMap((project) => [
+    join(project, 'src'),
+    join(project, 'tsconfig.json'),
+  ]),
+  'packages/core/package.json',
+  'tools',
+  'tsconfig.json',
+  'tsconfig.base.json',
+  'node_modules/.package-lock.json',
+];
+
+export function compile() {
+  const startedAt = new Date();
+  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
+  writeFileSync(mark, '');
+  utimesSync(mark, startedAt, startedAt);
+}
+
+/** Whether nothing has changed since the last compilation. Faster than asking the compiler. */
+export function isCompiled() {
+  if (!compiled.every((path) => existsSync(path))) return false;
+  return statSync(mark).mtimeMs > Math.max(...sources.flatMap(listTimes));
+}
 
 const source = 'apps/api/pages';
 const target = 'apps/api/dist/public';
@@ -16,7 +49,7 @@ const inputs = [
   join(component, 'texts'),
   'packages/core/dist',
   runbook,
-  'tools/dev/bundle-pages.mjs',
+  'tools/dev/build.mjs',
   'node_modules/.package-lock.json',
 ];
 
@@ -49,20 +82,20 @@ export async function bundlePages() {
 }
 
 /** Whether the bundles are newer than everything that they are made of. */
-export async function arePagesCurrent() {
-  const made = (await Promise.all(targets.map(listTimes))).flat();
-  const changed = (await Promise.all(inputs.map(listTimes))).flat();
-  return Math.min(...made) > Math.max(...changed);
+export function arePagesCurrent() {
+  return Math.min(...targets.flatMap(listTimes)) > Math.max(...inputs.flatMap(listTimes));
 }
 
-/** When a file, or each file and folder in a folder, was changed last; 0 for one that is missing. */
-async function listTimes(path) {
-  const own = await stat(path).catch(() => undefined);
+/**
+ * When a file, or each file and folder in a folder, was changed last; 0 for one that is missing.
+ * Without the build outputs in it. Synchronous, which is many times faster for hundreds of files.
+ */
+export function listTimes(path) {
+  const own = statSync(path, { throwIfNoEntry: false });
   if (!own) return [0];
   if (!own.isDirectory()) return [own.mtimeMs];
-  const names = await readdir(path);
-  const inside = await Promise.all(names.map((name) => listTimes(join(path, name))));
-  return [own.mtimeMs, ...inside.flat()];
+  const names = readdirSync(path).filter((name) => name !== 'dist');
+  return [own.mtimeMs, ...names.flatMap((name) => listTimes(join(path, name)))];
 }
 
 /** One after another and by renaming, because a gateway that is starting may read them now. */

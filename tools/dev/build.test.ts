@@ -7,21 +7,26 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 
 const folder = 'apps/api/dist/public';
-const input = 'packages/capture/texts/en.json';
 
-/** Runs an expression of bundle-pages.mjs, which has no types, and resolves to what it logs. */
+/** Runs an expression of build.mjs, which has no types, and resolves to what it logs. */
 async function evaluate(expression: string): Promise<string> {
-  const script = `console.log(await (await import('./tools/dev/bundle-pages.mjs')).${expression})`;
+  const script = `console.log(await (await import('./tools/dev/build.mjs')).${expression})`;
   const args = ['--input-type=module', '--eval', script];
   return await text(spawn(process.execPath, args).stdout);
 }
 
-it('bundles again only after a change', async () => {
-  expect(await evaluate('arePagesCurrent()')).toBe('true\n');
+it.each([
+  ['compiles', 'isCompiled()', 'packages/core/src/domain/verdict.ts'],
+  ['compiles', 'isCompiled()', 'apps/api/src'],
+  ['compiles', 'isCompiled()', 'apps/worker/tsconfig.json'],
+  ['compiles', 'isCompiled()', 'tools/dev/start.ts'],
+  ['bundles', 'arePagesCurrent()', 'packages/capture/texts/en.json'],
+])('%s again only after a change: %s, %s', async (_verb, isCurrent, input) => {
+  expect(await evaluate(isCurrent)).toBe('true\n');
   const { atime, mtime } = await stat(input);
   onTestFinished(() => utimes(input, atime, mtime));
   await utimes(input, atime, new Date());
-  expect(await evaluate('arePagesCurrent()')).toBe('false\n');
+  expect(await evaluate(isCurrent)).toBe('false\n');
 });
 
 it('keeps every page in its place, because a gateway may be starting', async () => {

@@ -10,7 +10,7 @@ import {
   readConfig,
   sharedConfig,
 } from '@livegate/core/runtime';
-import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
+import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry-rules';
 import { z } from 'zod';
 import { parseAuditKey } from './jobs/audit/audit-chain.js';
 import { cutPointLevels } from './models/calibration.js';

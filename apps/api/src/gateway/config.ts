@@ -8,7 +8,7 @@ import {
   readConfig,
   sharedConfig,
 } from '@livegate/core/runtime';
-import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry';
+import { scrapePortRule, telemetryRule } from '@livegate/core/telemetry-rules';
 import { z } from 'zod';
 import { parsePublicUrl, parseTrustedProxies } from '../http/base-url.js';
 import { bytesInMemory, maxBodyBytes } from '../http/upload/upload-permits.js';

@@ -1,4 +1,7 @@
-import express, { type Request } from 'express';
+import { createRequire } from 'node:module';
+import type { Express, Request } from 'express';
+
+const require = createRequire(import.meta.url);
 
 /** A value of Express's `trust proxy`: addresses, ranges and their names, or the number of proxies. */
 export type TrustedProxies = string | number;
@@ -8,6 +11,8 @@ export function parseTrustedProxies(text: string): TrustedProxies {
   const value = /^\d+$/.test(text) ? Number(text) : text;
   try {
     if (value === 0) throw new Error('to trust no proxy, leave it unset');
+    // Loaded only here: `npm start` reads the settings as well, and seldom has this one.
+    const express = require('express') as () => Express;
     express().set('trust proxy', value);
     return value;
   } catch (cause) {

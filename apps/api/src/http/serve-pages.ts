@@ -5,7 +5,7 @@ import { LivegateError } from '@livegate/core/domain';
 import type { RequestHandler, Response } from 'express';
 import { pageHeaders } from './responses.js';
 
-/** What `tools/dev/bundle-pages.mjs` made of `apps/api/pages`; the same folder from `src` and `dist`. */
+/** What `tools/dev/build.mjs` made of `apps/api/pages`; the same folder from `src` and `dist`. */
 const folder = new URL('../../dist/public/', import.meta.url);
 
 interface PageFile {

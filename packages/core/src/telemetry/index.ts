@@ -10,7 +10,6 @@ export {
 export { createLog, describeError, type Log } from './log.js';
 export { mergeDistributions, type Measurements, nameOf } from './measurements.js';
 export { createNoteFailure, startPublishing } from './publish-samples.js';
-export { scrapePortRule, telemetryRule } from './read-signals.js';
 export { startTelemetry, type Telemetry } from './start-telemetry.js';
 export {
   continueJobsTrace,
