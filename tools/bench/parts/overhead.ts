@@ -12,8 +12,8 @@ import { readRedisUsage } from './gateways.js';
 /** An engine that takes as long for an image as two cores do, in a thread that sleeps. */
 const RUN_MS = 12;
 const WORKER = ['tools/dist/bench/programs/double-worker.js', '1', `${RUN_MS}`, '0'];
-/** Until V8 has optimized the code, each check costs several times as much. */
-const WARM_UP_SECONDS = 20;
+/** V8 optimizes the code for some 5000 checks; until then each costs more. */
+const WARM_UP_SECONDS = 60;
 /** Callers: enough to keep the engine busy. */
 const CALLERS = 16;
 const BARE = 'tools/dist/bench/programs/bare-queue.js';
