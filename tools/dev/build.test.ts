@@ -4,7 +4,7 @@ import { readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
-import { expect, it, onTestFinished } from 'vitest';
+import { beforeAll, expect, it, onTestFinished } from 'vitest';
 
 const folder = 'apps/api/dist/public';
 
@@ -14,6 +14,12 @@ async function evaluate(expression: string): Promise<string> {
   const args = ['--input-type=module', '--eval', script];
   return await text(spawn(process.execPath, args).stdout);
 }
+
+// Vitest runs the sources, which may be newer than the build.
+beforeAll(async () => {
+  await evaluate('compile()');
+  await evaluate('bundlePages()');
+}, 60_000);
 
 it.each([
   ['compiles', 'isCompiled()', 'packages/core/src/domain/verdict.ts'],

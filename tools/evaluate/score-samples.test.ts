@@ -3,7 +3,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { compare } from './compare.js';
 import { evaluate } from './evaluation.js';
 import { type Judgement, openServerScorer, type Scorer } from './open-scorer.js';
@@ -195,20 +196,24 @@ describe('scoring', () => {
   it('gives the scorer no more images at once than it takes', async () => {
     const data = await readSamples(await write(tenImages));
     const scorer = createTextScorer();
-    let inWork = 0;
-    const counts: number[] = [];
-    const counting: Scorer = {
+    let waiting = 0;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const holding: Scorer = {
       ...scorer,
       concurrency: 4,
       async judge(image) {
-        counts.push(++inWork);
-        await new Promise(setImmediate);
-        inWork--;
+        waiting++;
+        await released;
         return await scorer.judge(image);
       },
     };
-    await scoreSamples(data, counting, { ...options(), concurrency: 8 });
-    expect(Math.max(...counts)).toBe(4);
+    const scored = scoreSamples(data, holding, { ...options(), concurrency: 8 });
+    await vi.waitUntil(() => waiting >= 4);
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+    expect(waiting).toBe(4);
+    release();
+    await expect(scored).resolves.toHaveLength(10);
   });
 });
 

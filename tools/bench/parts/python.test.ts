@@ -11,16 +11,21 @@ test('without the sources of the Python pipeline, the bench says so and quotes n
   expect(said).toEqual([expect.stringMatching(/^not measured, .*: --python DIR names/)]);
 });
 
-test('a folder without weights is named, and packages that are not installed', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'livegate-python-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const weights = join(folder, 'resources/anti_spoof_models');
-  expect(findMissing(folder)).toBe(`${weights} does not exist`);
-  mkdirSync(weights, { recursive: true });
-  expect([
-    undefined,
-    'it takes two cores',
-    'taskset is not installed',
-    'apt-get install python3-torch python3-opencv libopenblas0',
-  ]).toContain(findMissing(folder));
-});
+// Where PyTorch is installed, its import alone takes seconds.
+test(
+  'a folder without weights is named, and packages that are not installed',
+  { timeout: 60_000 },
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'livegate-python-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const weights = join(folder, 'resources/anti_spoof_models');
+    expect(findMissing(folder)).toBe(`${weights} does not exist`);
+    mkdirSync(weights, { recursive: true });
+    expect([
+      undefined,
+      'it takes two cores',
+      'taskset is not installed',
+      'apt-get install python3-torch python3-opencv libopenblas0',
+    ]).toContain(findMissing(folder));
+  },
+);
