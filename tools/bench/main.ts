@@ -10,6 +10,7 @@ import { type Bench, type Part, describeFigures, type Figure } from './bench.js'
 import { measurePython } from './parts/python.js';
 import { measureProfile } from './parts/profile.js';
 import { measureAudit } from './parts/audit.js';
+import { measureCandidates } from './parts/candidates/compare.js';
 import { measureClassifier, measureEngineSettings, measurePhotoSizes } from './parts/engine.js';
 import { measureEncryption } from './parts/encryption.js';
 import { measureCurve } from './load/curve.js';
@@ -54,6 +55,7 @@ const parts: Record<string, Part> = {
   overload: measureOverload,
   refusals: measureRefusals,
   fairness: measureFairness,
+  candidates: measureCandidates,
 };
 
 const { values: options, positionals } = parseArgs({

@@ -60,7 +60,8 @@ interface TurnOptions {
 }
 
 /**
- * A BullMQ queue for each tenant. Each worker takes jobs of all of them, and lets tenants take turns. It knows all tenants from the start.
+ * A BullMQ queue for each tenant. Each worker takes jobs of all queues, and lets tenants take turns. It
+ * knows all tenants from the start.
  */
 export const openTenantQueues =
   ({ costOf, headStart }: TurnOptions): OpenCandidate =>
