@@ -1,6 +1,5 @@
-import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
-import type { PngChunk } from './odd-pngs.js';
+import { uint32s } from './png-chunks.js';
 
 /** The ICC profile of an image that has one. */
 export async function profileOf(image: Buffer): Promise<Buffer> {
@@ -32,16 +31,4 @@ function withProfileTag(profile: Buffer, name: string, data: Buffer): Buffer {
   const entry = Buffer.concat([Buffer.from(name), uint32s(start, data.length)]);
   header.writeUInt32BE(start + data.length);
   return Buffer.concat([header, uint32s(count + 1), entry, tags, bodies, padding, data]);
-}
-
-/** The PNG chunk of a color profile. */
-export function iccp(profile: Buffer): PngChunk {
-  return ['iCCP', Buffer.concat([Buffer.from('profile\0\0'), deflateSync(profile)])];
-}
-
-/** Big-endian 32-bit numbers. */
-export function uint32s(...values: number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length);
-  for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, 4 * i);
-  return bytes;
 }

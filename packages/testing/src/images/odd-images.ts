@@ -4,6 +4,7 @@ import sharp from 'sharp';
 export * from './color-profiles.js';
 export * from './odd-jpegs.js';
 export * from './odd-pngs.js';
+export * from './png-chunks.js';
 
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 

@@ -45,14 +45,14 @@ export function isProfile(profile: Buffer, space = ''): boolean {
 export function withoutPipelines(profile: Buffer): Buffer {
   const count = profile.length < TAGS_START ? 0 : profile.readUInt32BE(HEADER_BYTES);
   const places = Array.from({ length: Math.min(count, MAX_TAGS) }, (_, i) => TAGS_START + 12 * i);
-  const found = places.filter((at) =>
-    /^[DB]2[DB][0-3]$/.test(profile.toString('latin1', at, at + 4)),
-  );
+  const found = places.filter((at) => PIPELINE.test(profile.toString('latin1', at, at + 4)));
   if (found.length === 0) return profile;
   const changed = Buffer.from(profile);
-  for (const at of found) changed.write('none', at, 'latin1');
+  for (const at of found) changed.write('none', at);
   return changed;
 }
+
+const PIPELINE = /^[DB]2[DB][0-3]$/;
 
 /**
  * Whether a profile says what a picture without one is taken for, so that applying it would change
@@ -61,13 +61,16 @@ export function withoutPipelines(profile: Buffer): Buffer {
 export function isSrgb(profile: Buffer): boolean {
   if (!isProfile(profile, 'RGB XYZ ') || profile.length < profile.readUInt32BE(0)) return false;
   const tags = readTags(profile);
-  if ([...tags.keys()].some((name) => /^[ABD]2[ABD][0-3]$/.test(name))) return false;
+  if ([...tags.keys()].some((name) => OVERRIDING.test(name))) return false;
   const primaries = ['rXYZ', 'gXYZ', 'bXYZ'].every((name, i) => {
     const found = readFixed(tags.get(name), 8, 3);
     return found?.every((value, axis) => Math.abs(value - SRGB_XYZ[i]![axis]!) < 0.001);
   });
   return primaries && ['rTRC', 'gTRC', 'bTRC'].every((name) => isSrgbCurve(tags.get(name)));
 }
+
+/** Tables and pipelines, which a decoder prefers to the primaries and the curves. */
+const OVERRIDING = /^[ABD]2[ABD][0-3]$/;
 
 /** XYZ of red, green and blue, adapted to D50: IEC 61966-2-1 in ICC's connection space. */
 const SRGB_XYZ = [
@@ -111,15 +114,16 @@ function readCurve(tag: Buffer): ((value: number) => number) | undefined {
   if (type === 'curv' && tag.length >= 12) return readTable(tag);
   const form = type === 'para' && tag.length >= 12 ? tag.readUInt16BE(8) : undefined;
   if (form !== 3 && form !== 4) return undefined;
-  const [g, a, b, c, d, e = 0, f = 0] = readFixed(tag, 12, form === 3 ? 5 : 7) ?? [];
-  if (g === undefined) return undefined;
-  return (value) => (value >= d! ? (a! * value + b!) ** g + e : c! * value + f);
+  const numbers = readFixed(tag, 12, form === 3 ? 5 : 7);
+  if (!numbers) return undefined;
+  const [g, a, b, c, d, e = 0, f = 0] = numbers;
+  return (value) => (value >= d! ? (a! * value + b!) ** g! + e : c! * value + f);
 }
 
 function readTable(tag: Buffer): ((value: number) => number) | undefined {
   const count = tag.readUInt32BE(8);
-  // One number is a plain power, none is linear light: neither is sRGB.
-  if (count < 2 || tag.length < 12 + 2 * count) return undefined;
+  // One number is a plain power, none is linear light: read as constants, neither is sRGB.
+  if (tag.length < 12 + 2 * count) return undefined;
   const entry = (i: number) => tag.readUInt16BE(12 + 2 * Math.min(i, count - 1)) / 65_535;
   return (value) => {
     const at = value * (count - 1);
@@ -140,15 +144,15 @@ type Matrix = number[][];
 function createProfile(space: string, tags: Tag[]): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32BE(0x04200000, 8);
-  header.write(`mntr${space}XYZ `, 12, 'latin1');
-  header.write('acsp', 36, 'latin1');
+  header.write(`mntr${space}XYZ `, 12);
+  header.write('acsp', 36);
   xyz(D50).copy(header, 68, 8);
   const all: Tag[] = [['wtpt', xyz(D50)], ...tags];
   const table = Buffer.alloc(4 + 12 * all.length);
   table.writeUInt32BE(all.length);
   let at = HEADER_BYTES + table.length;
   for (const [i, [name, data]] of all.entries()) {
-    table.write(name, 4 + 12 * i, 'latin1');
+    table.write(name, 4 + 12 * i);
     table.writeUInt32BE(at, 8 + 12 * i);
     table.writeUInt32BE(data.length, 12 + 12 * i);
     at += data.length;
@@ -161,11 +165,11 @@ function createProfile(space: string, tags: Tag[]): Buffer {
 const D50 = [0.9642, 1, 0.8249];
 
 function xyz(values: number[]): Buffer {
-  return Buffer.concat([Buffer.from('XYZ \0\0\0\0', 'latin1'), ...values.map(fixed)]);
+  return Buffer.concat([Buffer.from('XYZ \0\0\0\0'), ...values.map(fixed)]);
 }
 
 function parametric({ g, a = 1, b = 0, c = 0, d = 0 }: Curve): Buffer {
-  const head = Buffer.from('para\0\0\0\0\0\x03\0\0', 'latin1');
+  const head = Buffer.from('para\0\0\0\0\0\x03\0\0');
   return Buffer.concat([head, ...[g, a, b, c, d].map(fixed)]);
 }
 

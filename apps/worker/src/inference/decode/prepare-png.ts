@@ -163,7 +163,7 @@ function isWhole(source: Buffer, at: number, end: number): boolean {
 }
 
 function createProfileChunk(profile: Buffer): Buffer {
-  const typed = Buffer.concat([Buffer.from('iCCPcolor\0\0', 'latin1'), deflateSync(profile)]);
+  const typed = Buffer.concat([Buffer.from('iCCPcolor\0\0'), deflateSync(profile)]);
   const chunk = Buffer.alloc(typed.length + 8);
   chunk.writeUInt32BE(typed.length - 4);
   typed.copy(chunk, 4);

