@@ -81,6 +81,10 @@ describe('profileOf reads an iCCP chunk', () => {
     expect(profileOf(everything(profile), false)).toEqual(profile);
   });
 
+  test('with a name of one letter', () => {
+    expect(profileOf({ iCCP: named(profile, 'n') }, true)).toEqual(profile);
+  });
+
   test('and hides its pipelines', () => {
     const slow = iccProfile([['D2B0', Buffer.from('data')]]);
     const harmless = iccProfile([['none', Buffer.from('data')]]);
@@ -95,6 +99,8 @@ describe('profileOf reads an iCCP chunk', () => {
   test.each<[string, Buffer]>([
     ['that is empty', Buffer.alloc(0)],
     ['without data', Buffer.from('name\0\0')],
+    ['without a name', named(profile, '')],
+    ['of another compression than deflate', named(profile).fill(1, 5, 6)],
     ['of other data', Buffer.from('name\0\0other')],
     ['that is cut off', named(profile).subarray(0, -10)],
     ['of something that is not a profile', named(Buffer.alloc(200))],

@@ -52,8 +52,8 @@ function readCoded(cicp: Buffer | undefined): ColorSpace | undefined {
  * Reads a name, a zero, a zero for deflate, then the profile; `undefined` for an unreadable one.
  */
 function readEmbedded(iccp: Buffer | undefined): Buffer | undefined {
-  const nameEnd = iccp?.indexOf(0) ?? -1;
-  if (!iccp || nameEnd < 0) return undefined;
+  const nameEnd = iccp?.indexOf(0) ?? 0;
+  if (!iccp || nameEnd < 1 || iccp[nameEnd + 1] !== 0) return undefined;
   try {
     const compressed = iccp.subarray(nameEnd + 2);
     const profile = inflateSync(compressed, { maxOutputLength: MAX_PROFILE_BYTES });
