@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { format, resolveConfig } from 'prettier';
 import type { Fault } from './faults/fault.js';
 import type { FaultReport } from './run-fault.js';
 
@@ -21,7 +22,8 @@ export function createFaultsPage() {
     /** A run of some faults must not replace the page of all. */
     async writeIfComplete(): Promise<void> {
       if (missing > 0) return;
-      await writeFile(FILE, `${INTRODUCTION}\n${describeRun()}\n${sections.join('\n')}`);
+      const page = `${INTRODUCTION}\n${describeRun()}\n${sections.join('\n')}`;
+      await writeFile(FILE, await format(page, { ...(await resolveConfig(FILE)), filepath: FILE }));
     },
   };
 }
