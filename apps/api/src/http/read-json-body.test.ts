@@ -64,7 +64,7 @@ describe('a JSON body', () => {
   it.each<[string, Body, Record<string, string>]>([
     ['{', '{', {}],
     ['a text', '"a"', {}],
-    ['what is no gzip', '{}', { 'content-encoding': 'gzip' }],
+    ['a body that is not compressed', '{}', { 'content-encoding': 'gzip' }],
   ])('is refused if it is not valid: %s', async (_name, body, headers) => {
     const refused = await read(body, headers);
     expect(refused).toMatchObject({ code: 'invalid_json', cause: expect.stringMatching(/./) });

@@ -64,7 +64,7 @@ const DEVICE_BATCH = 16;
 /**
  * Engines for each accelerator. An engine's thread draws frames and crops for most of a run, when an
  * H100 would be idle: with 1 and 4 engines it checked 195 and 848 decoded selfies/s (2026-11-27), and
- * the main thread hands out no more than 900. More engines take longer to warm up.
+ * the main thread decodes no more than 873 (2026-11-26). More engines take longer to warm up.
  */
 const ENGINES_PER_DEVICE = 4;
 
