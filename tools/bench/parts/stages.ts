@@ -8,7 +8,7 @@ import { loadModels } from '@livegate/worker/models/load-models';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
 import { sendLoad, startProduct } from '../product.js';
-import { median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
+import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 import { watchGpu } from '../watch-gpu.js';
 
 /** Batches in each engine: one runs, the next waits in the thread. */
@@ -28,8 +28,8 @@ const CALLERS_PER_GATEWAY = 48;
 export const measureStages: Part = async (bench, say) => {
   const config = readWorkerConfig({ ...process.env, ...bench.env });
   const isCpu = config.LIVEGATE_EXECUTION_PROVIDER === 'cpu';
-  const { layout, photos, pipeline, seconds } = bench;
-  const batches = isCpu ? [layout.maxBatch] : DEVICE_BATCHES;
+  const { layout, photos } = bench;
+  const batches = isCpu ? [layout.maxBatch] : [...new Set([...DEVICE_BATCHES, layout.maxBatch])];
   const counts = isCpu ? [layout.engines] : DEVICE_ENGINES;
   const picture = await decode(photos.selfie);
   const stages: Stage[] = [];
@@ -39,9 +39,6 @@ export const measureStages: Part = async (bench, say) => {
     stages.push(...measured);
   };
   for (const batch of batches) report(await sweep({ bench, config, picture, batch, counts }));
-  const { concurrency } = pipeline;
-  const jpeg = () => repeatWork(() => pipeline.assess(photos.selfie), { concurrency, seconds });
-  report([await measure(bench, `JPEG, ${nameLayout(layout.engines, layout.maxBatch)}`, jpeg)]);
   for (const workers of isCpu ? [1] : DEVICE_WORKERS) {
     report(await measureHttp(bench, { workers, gateways: isCpu ? 1 : DEVICE_GATEWAYS }));
   }
@@ -55,12 +52,27 @@ interface Stage {
   gpuBusy: number | undefined;
 }
 
-async function measure(bench: Bench, name: string, work: () => Promise<Rate>): Promise<Stage> {
-  const rates: Rate[] = [];
-  await work();
-  const gpu = watchGpu();
-  for (let round = 0; round < bench.rounds; round++) rates.push(await work());
-  return { name, rates, gpuBusy: await gpu.stop() };
+/** Measures in turns, after one round that is not counted. */
+async function measure(
+  { rounds }: Bench,
+  works: Record<string, () => Promise<Rate>>,
+): Promise<Stage[]> {
+  for (const work of Object.values(works)) await work();
+  const shares: Record<string, (number | undefined)[]> = {};
+  const watched = Object.entries(works).map(([name, work]) => {
+    const measureOnce = async () => {
+      const gpu = watchGpu();
+      const rate = await work();
+      (shares[name] ??= []).push(await gpu.stop());
+      return rate;
+    };
+    return [name, measureOnce] as const;
+  });
+  const measured = await interleave<string, Rate>(rounds, Object.fromEntries(watched));
+  return Object.entries(measured).map(([name, rates]) => {
+    const busy = shares[name]!.filter((share) => share !== undefined);
+    return { name, rates, gpuBusy: busy.length > 0 ? median(busy) : undefined };
+  });
 }
 
 interface Sweep {
@@ -75,16 +87,19 @@ interface Sweep {
 /** Measures one batch size, because engines prepare their tensors for one. */
 async function sweep({ bench, config, picture, batch, counts }: Sweep): Promise<Stage[]> {
   const engines = await openAll(bench, config, { engines: counts.at(-1)!, batch });
-  const stages: Stage[] = [];
-  const { seconds } = bench;
+  const { layout, photos, pipeline, seconds } = bench;
+  const works: Record<string, () => Promise<Rate>> = {};
   for (const count of counts) {
     const some = engines.slice(0, count);
-    const layout = nameLayout(count, batch);
-    const empty = () => runAll(some, { batch, seconds });
-    const decoded = () => runAll(some, { batch, seconds, picture });
-    stages.push(await measure(bench, `models alone, ${layout}`, empty));
-    stages.push(await measure(bench, `decoded, ${layout}`, decoded));
+    works[`models alone, ${nameLayout(count, batch)}`] = () => runAll(some, { batch, seconds });
+    works[`decoded, ${nameLayout(count, batch)}`] = () => runAll(some, { batch, seconds, picture });
   }
+  if (batch === layout.maxBatch) {
+    const { concurrency } = pipeline;
+    works[`JPEG, ${nameLayout(layout.engines, batch)}`] = () =>
+      repeatWork(() => pipeline.assess(photos.selfie), { concurrency, seconds });
+  }
+  const stages = await measure(bench, works);
   await Promise.all(engines.map((engine) => engine.close()));
   return stages;
 }
@@ -151,9 +166,11 @@ async function measureHttp(
   };
   const name = `HTTP, workers: ${workers} (ready in ${formatNumber(readyS)} s)`;
   try {
-    const many = await measure(bench, name, send(CALLERS_PER_GATEWAY));
     const one = () => sendLoad(product.urls[0]!, { ...load, connections: 1 });
-    return workers === 1 ? [await measure(bench, 'HTTP, one caller', one), many] : [many];
+    return await measure(bench, {
+      [name]: send(CALLERS_PER_GATEWAY),
+      ...(workers === 1 && { 'HTTP, one caller': one }),
+    });
   } finally {
     await product.stop();
   }
@@ -183,7 +200,6 @@ function compare(stages: Stage[], { engines, maxBatch }: Bench['layout']) {
     'models alone': of(`models alone, ${layout}`),
     'decoded pictures': of(`decoded, ${layout}`),
     'JPEG files': of('JPEG'),
-    HTTP: of('HTTP, workers: 1'),
   };
   const entries = Object.entries(named);
   return entries.slice(1).flatMap(([name, stage], i) => {

@@ -34,6 +34,7 @@ export {
   type Flow,
   type Flows,
   flowName,
+  HEAD_START_MS,
   type Lane,
   laneOf,
   nextTag,

@@ -1,8 +1,8 @@
 // npm run bench -- candidates: the alternatives of decision 0011 on BullMQ and Redis, with fake engines.
+import { HEAD_START_MS } from '@livegate/core/domain';
 import { formatTable } from '../../../format-table.js';
-import { type Bench, formatNumber, type Part } from '../../bench.js';
+import { type Bench, type Figure, formatNumber, type Part } from '../../bench.js';
 import { interleave, median, medianRatio } from '../../rounds.js';
-import { HEAD_START_MS } from './turns.js';
 import { drawArrivals, type Scenario } from './arrivals.js';
 import { type Outcome, sendArrivals } from './send-arrivals.js';
 import { type OpenCandidate, openFifo, openRanks, openTenantQueues, openWindow } from './queues.js';
@@ -51,9 +51,21 @@ const WARM_UP = { seconds: 1, rounds: 1 };
 /** Measures what each way to share the workers costs, and what it does for a small tenant. */
 export const measureCandidates: Part = async (bench, say) => {
   await compare({ ...bench, ...WARM_UP }, scenarios[0]!);
-  for (const scenario of scenarios) say(describe(scenario, await compare(bench, scenario)));
-  return [];
+  const figures: Figure[] = [];
+  for (const scenario of scenarios) {
+    const results = await compare(bench, scenario);
+    say(describe(scenario, results));
+    figures.push(...listFigures(scenario, results));
+  }
+  return figures;
 };
+
+function listFigures({ name }: Scenario, results: Results): Figure[] {
+  return namesOf(results).map((candidate) => {
+    const { p95: value } = summarize(results, candidate);
+    return { name: `${name}, ${candidate}: p95 of the small tenant / alone`, value, unit: 'x' };
+  });
+}
 
 /** By candidate, and of the small tenants alone. */
 type Results = Record<string, Outcome[]>;

@@ -2,11 +2,12 @@
 // gateway, workers and dispatcher are one process, so a dispatcher hears of both without asking Redis.
 import { setInterval } from 'node:timers';
 import { POLL_MS } from '@livegate/api/admission/admission';
+import { HEAD_START_MS } from '@livegate/core/domain';
 import { CHECK_QUEUE } from '@livegate/core/ports';
 import { createKeys, createRedisCheckQueue, type Redis } from '@livegate/core/redis';
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Arrival } from './arrivals.js';
-import { createTurns, HEAD_START_MS } from './turns.js';
+import { createTurns } from './turns.js';
 
 export interface Site {
   /** The connections of a gateway and of a worker. */

@@ -1,9 +1,3 @@
-/**
- * How far the clock stays behind, in milliseconds of all engines, so that a tenant that had nothing
- * queued goes before one turn of each of the others. As in the product.
- */
-export const HEAD_START_MS = 500;
-
 /** What a tenant is about to do, in milliseconds or in any other unit. */
 export interface Cost {
   tenant: string;
