@@ -103,6 +103,28 @@ export async function startNaiveServer({ env }: Bench) {
   return { url, stop: () => stopServices([service], 5000) };
 }
 
+/**
+ * Starts the least that a service of the same libraries can be: see textbook-server.ts. With `runMs`, its
+ * engine sleeps for that time; without, its worker has a real pipeline.
+ */
+export async function startTextbookQueue(
+  { env }: Pick<Bench, 'env'>,
+  { form, runMs }: { form: 'plain' | 'lean'; runMs?: number },
+) {
+  const port = await findFreePort();
+  const url = `http://127.0.0.1:${port}`;
+  const args = [`{bench-${randomUUID()}}`, form, ...(runMs === undefined ? [] : [`${runMs}`])];
+  const start = (side: string) =>
+    startWatched([`tools/dist/bench/programs/textbook-${side}.js`, ...args], {
+      ...env,
+      PORT: `${port}`,
+    });
+  const services: [server: Service, worker: Service] = [start('server'), start('worker')];
+  const open = once(services[1].process, 'message');
+  await Promise.all([open, untilReady(`${url}/readyz`, 60_000)]);
+  return { url, services, stop: () => stopServices(services, 5000) };
+}
+
 export interface Load {
   image: Buffer;
   /** Number of callers, each with its own keep-alive connection. */

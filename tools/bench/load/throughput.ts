@@ -2,9 +2,16 @@ import { once } from 'node:events';
 import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
-import { type Bench, formatNumber, type Part } from '../bench.js';
+import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { type MoveService, withOwnCores } from '../own-cores.js';
-import { readUsage, sendLoad, startNaiveServer, startProduct, startWatched } from '../product.js';
+import {
+  readUsage,
+  sendLoad,
+  startNaiveServer,
+  startProduct,
+  startTextbookQueue,
+  startWatched,
+} from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
 /** Callers: enough to keep every engine busy, few enough that none is refused. */
@@ -83,29 +90,45 @@ function describeRates(rates: Record<string, Rate[]>): string {
 /** Until V8 has optimized the code, each request costs several times as much. */
 const WARM_UP_SECONDS = 10;
 
-/** Measures what HTTP, the queue and the reply add to the latency of a single caller. */
+/**
+ * Measures what HTTP, the queue and the reply add to the latency of a single caller, in Livegate and in
+ * the textbook queue.
+ */
 export const measureLatency: Part = async (bench, say) => {
   const { pipeline, seconds, rounds } = bench;
-  const { selfie } = bench.photos;
+  const { selfie: image } = bench.photos;
   const product = await startProduct(bench);
+  const plain = await startTextbookQueue(bench, { form: 'plain' });
+  const lean = await startTextbookQueue(bench, { form: 'lean' });
+  const urls = { HTTP: product.urls[0]!, 'textbook queue': plain.url, 'the same, lean': lean.url };
+  const sendTo = (url: string, forSeconds: number) =>
+    sendLoad(url, { image, connections: 1, seconds: forSeconds });
   try {
-    const image = selfie;
-    const oneCaller = { image, connections: 1, seconds };
-    await sendLoad(product.urls[0]!, { ...oneCaller, seconds: WARM_UP_SECONDS });
+    for (const url of Object.values(urls)) await sendTo(url, WARM_UP_SECONDS);
+    const over = Object.entries(urls).map(([name, url]) => [name, () => sendTo(url, seconds)]);
     const times = await interleave<string, Rate>(rounds, {
-      'in process': () => repeatWork(() => pipeline.assess(selfie), { concurrency: 1, seconds }),
-      HTTP: () => sendLoad(product.urls[0]!, oneCaller),
+      'in process': () => repeatWork(() => pipeline.assess(image), { concurrency: 1, seconds }),
+      ...(Object.fromEntries(over) as Record<string, () => Promise<Rate>>),
     });
-    const p50 = (name: string) => times[name]!.map((rate) => percentile(rate.latenciesMs, 0.5));
-    const gaps = p50('HTTP').map((ms, round) => ms - p50('in process')[round]!);
-    const lines = ['in process', 'HTTP'].map((name) => [name, formatNumber(median(p50(name)))]);
-    say(formatTable(['one caller', 'p50 ms'], lines));
-    const name = 'p50 of one caller, HTTP - in process';
-    return [{ name, value: median(gaps), unit: 'ms', aim: { atMost: 4 } }];
+    say(describeRates(times));
+    return compareLatencies(times);
   } finally {
-    await product.stop();
+    await Promise.all([product.stop(), plain.stop(), lean.stop()]);
   }
 };
+
+function compareLatencies(times: Record<string, Rate[]>): Figure[] {
+  const p50 = (name: string) => times[name]!.map((rate) => percentile(rate.latenciesMs, 0.5));
+  const gap = (over: string) => {
+    const gaps = p50(over).map((ms, round) => ms - p50('in process')[round]!);
+    return { name: `p50 of one caller, ${over} - in process`, value: median(gaps), unit: 'ms' };
+  };
+  return [
+    { ...gap('HTTP'), aim: { atMost: 4 } },
+    gap('textbook queue'),
+    { ...gap('the same, lean'), name: 'p50 of one caller, textbook queue, lean - in process' },
+  ];
+}
 
 /** Measures what the queue costs a worker, and the pipeline it is compared with, on its own cores. */
 export const measureOwnCores: Part = async (bench, say) => {

@@ -4,9 +4,9 @@ import { connectForBackground, type Redis } from '@livegate/core/redis';
 import { createLog } from '@livegate/core/telemetry';
 import { type Service, stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
-import { type Bench, formatNumber, type Part } from '../bench.js';
-import { readUsage, sendLoad, startProduct, startWatched } from '../product.js';
-import { interleave, median } from '../rounds.js';
+import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
+import { readUsage, sendLoad, startProduct, startTextbookQueue, startWatched } from '../product.js';
+import { interleave, median, medianRatio } from '../rounds.js';
 import { readRedisUsage } from './gateways.js';
 
 /** An engine that takes as long for an image as two cores do, in a thread that sleeps. */
@@ -27,8 +27,9 @@ interface Cost {
 }
 
 /**
- * Measures the CPU time of a check outside the pipeline, beside that of a bare BullMQ job of the same
- * size: a process that adds it, one that takes it, and Redis. Log lines are written, but not shown.
+ * Measures the CPU time of a check outside the pipeline, beside that of what it is built from, with data
+ * of the same size: the textbook queue in two forms, and a bare BullMQ job, which one process adds and
+ * one takes. Log lines are written, but not shown.
  */
 export const measureOverhead: Part = async (bench, say) => {
   const redis = connectForBackground(
@@ -37,39 +38,68 @@ export const measureOverhead: Part = async (bench, say) => {
   );
   const logged = { env: { LIVEGATE_LOG_LEVEL: 'info' }, output: 'ignore' as const };
   const product = await startProduct(bench, { worker: WORKER, ...logged });
+  const plain = await startTextbookQueue(bench, { form: 'plain', runMs: RUN_MS });
+  const lean = await startTextbookQueue(bench, { form: 'lean', runMs: RUN_MS });
   const bare = await startBareQueue(bench);
+  const sendTo = (url: string) => async (seconds: number) => {
+    const load = { image: bench.photos.selfie, connections: CALLERS, seconds };
+    return (await sendLoad(url, load)).latenciesMs.length;
+  };
+  const runs: Record<string, Run> = {
+    check: { services: [product.gateways[0]!, product.worker], run: sendTo(product.urls[0]!) },
+    'textbook queue': { services: plain.services, run: sendTo(plain.url) },
+    'the same, lean': { services: lean.services, run: sendTo(lean.url) },
+    'bare BullMQ job': { services: bare.services, run: bare.addJobs },
+  };
   try {
-    const load = { image: bench.photos.selfie, connections: CALLERS };
-    const sendChecks = async (seconds: number) =>
-      (await sendLoad(product.urls[0]!, { ...load, seconds })).latenciesMs.length;
-    await Promise.all([sendChecks(WARM_UP_SECONDS), bare.addJobs(WARM_UP_SECONDS)]);
-    const costs = await interleave(bench.rounds, {
-      check: () =>
-        measureCost(redis, [product.gateways[0]!, product.worker], () => sendChecks(bench.seconds)),
-      bare: () => measureCost(redis, bare.services, () => bare.addJobs(bench.seconds)),
-    });
-    const rows = Object.entries({ check: costs.check, 'bare BullMQ job': costs.bare });
-    say(
-      formatTable(
-        ['CPU ms each', 'gateway', 'worker', 'Redis', 'all', 'commands'],
-        rows.map(([name, rounds]) => [name, ...describe(rounds)]),
-      ),
+    await Promise.all(Object.values(runs).map(({ run }) => run(WARM_UP_SECONDS)));
+    const measurements = Object.entries(runs).map(
+      ([name, run]) => [name, () => measureCost(redis, run, bench.seconds)] as const,
     );
-    const all = (rounds: Cost[]) => median(rounds.map(sumOf));
-    return [
-      {
-        name: 'core-ms per check outside the pipeline',
-        value: all(costs.check),
-        unit: 'ms',
-        aim: { atMost: 3 },
-      },
-      { name: 'core-ms per bare BullMQ job', value: all(costs.bare), unit: 'ms' },
-    ];
+    const costs = await interleave(bench.rounds, Object.fromEntries(measurements));
+    say(describeCosts(costs));
+    return compareCosts(costs);
   } finally {
-    await Promise.all([product.stop(), stopServices(bare.services, 5000)]);
+    await Promise.all([
+      product.stop(),
+      plain.stop(),
+      lean.stop(),
+      stopServices(bare.services, 5000),
+    ]);
     redis.disconnect();
   }
 };
+
+/** `run` resolves to the number of checks or jobs that ran in `seconds`. */
+interface Run {
+  services: [gateway: Service, worker: Service];
+  run(seconds: number): Promise<number>;
+}
+
+function describeCosts(costs: Record<string, Cost[]>): string {
+  return formatTable(
+    ['CPU ms each', 'gateway', 'worker', 'Redis', 'all', 'commands'],
+    Object.entries(costs).map(([name, rounds]) => [name, ...describe(rounds)]),
+  );
+}
+
+function compareCosts(costs: Record<string, Cost[]>): Figure[] {
+  const all = (name: string) => costs[name]!.map(sumOf);
+  const figure = (name: string, of: string) => ({ name, value: median(all(of)), unit: 'ms' });
+  const ratio = (name: string, under: string) => ({
+    name,
+    value: medianRatio(all('check'), all(under)),
+    unit: 'x',
+  });
+  return [
+    { ...figure('core-ms per check outside the pipeline', 'check'), aim: { atMost: 3 } },
+    figure('core-ms per check of the textbook queue', 'textbook queue'),
+    figure('core-ms per check of the textbook queue, lean', 'the same, lean'),
+    figure('core-ms per bare BullMQ job', 'bare BullMQ job'),
+    ratio('core-ms per check, Livegate / textbook queue', 'textbook queue'),
+    ratio('core-ms per check, Livegate / textbook queue, lean', 'the same, lean'),
+  ];
+}
 
 function sumOf({ gatewayMs, workerMs, redisMs }: Cost): number {
   return gatewayMs + workerMs + redisMs;
@@ -82,16 +112,15 @@ function describe(rounds: Cost[]): string[] {
   return [...parts, median(rounds.map(sumOf)), commands].map(formatNumber);
 }
 
-/** `run` resolves to the number of checks or jobs that it ran. */
 async function measureCost(
   redis: Redis,
-  [gateway, worker]: [gateway: Service, worker: Service],
-  run: () => Promise<number>,
+  { services: [gateway, worker], run }: Run,
+  seconds: number,
 ): Promise<Cost> {
   const read = () =>
     Promise.all([readUsage(gateway), readUsage(worker), readRedisUsage(redis)] as const);
   const before = await read();
-  const count = await run();
+  const count = await run(seconds);
   const after = await read();
   return {
     gatewayMs: (after[0].cpuMs - before[0].cpuMs) / count,

@@ -1,6 +1,5 @@
 // A real worker with fake engines: `double-worker.js MAX_BATCH RUN_MS ITEM_MS [ENGINES]`. A batch takes
 // RUN_MS plus ITEM_MS per image, in a thread of its own. Images are not read.
-import { Worker } from 'node:worker_threads';
 import { runUntilShutdown } from '@livegate/core/shutdown';
 import { createLog } from '@livegate/core/telemetry';
 import { readWorkerConfig } from '@livegate/worker/config';
@@ -11,6 +10,7 @@ import { createBatcher } from '@livegate/worker/scheduling/batcher';
 import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { typicalQuality } from '../typical-result.js';
+import { openFakeEngine } from './open-fake-engine.js';
 
 const [maxBatch = 1, runMs = 0, itemMs = 0, engineCount = 1] = process.argv.slice(2).map(Number);
 const config = readWorkerConfig(process.env);
@@ -42,7 +42,7 @@ await runUntilShutdown(async (shutdown) => {
 const vary = () => (engineCount === 1 ? 1 : 0.75 + Math.random() / 2);
 
 function createDouble(): ImageScheduler {
-  const engines = Array.from({ length: engineCount }, openEngine);
+  const engines = Array.from({ length: engineCount }, openFakeEngine);
   const layout = { engines: engineCount, intraOpThreads: 1, maxBatch };
   // One engine follows the rules of an accelerator, several those of CPU cores; without lingering.
   const rules = planBatches(layout, { lingerMs: 0, runAhead: engineCount === 1 });
@@ -67,19 +67,5 @@ function createDouble(): ImageScheduler {
     drain: batcher.drain,
     longestRunMs: () => 0,
     close: async () => void (await Promise.all(engines.map(({ close }) => close()))),
-  };
-}
-
-function openEngine() {
-  const thread = new Worker(new URL('./double-engine.js', import.meta.url));
-  const awaited: (() => void)[] = [];
-  thread.on('message', () => awaited.shift()?.());
-  return {
-    runs: () => awaited.length,
-    run(ms: number): Promise<void> {
-      thread.postMessage(ms, []);
-      return new Promise((resolve) => awaited.push(resolve));
-    },
-    close: () => thread.terminate(),
   };
 }
