@@ -29,7 +29,7 @@ export const measureThroughput: Part = async (bench, say) => {
     const over = (server: string, connections: number) => () =>
       sendLoad(server, { image: selfie, connections, seconds });
     await Promise.all([over(url, 2)(), over(naive.url, 2)()]);
-    await readUsage(product.worker);
+    await readUsage(product.worker, 'watch');
     const rates = await interleave<string, Rate>(rounds, {
       bare: () => runBare(bench, selfie),
       'in process': () =>

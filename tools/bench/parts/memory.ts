@@ -72,7 +72,7 @@ export const measureUploads: Part = async (bench, say) => {
     const image = await makeGreySquare(UPLOADS.bytes);
     const [url, gateway] = [product.urls[0]!, product.gateways[0]!];
     await sendBurst(url, image, 1);
-    const idle = await readUsage(gateway);
+    const idle = await readUsage(gateway, 'watch');
     const { count } = UPLOADS;
     const statuses = await sendBurst(url, image, count);
     const { peakRssMiB } = await readUsage(gateway);

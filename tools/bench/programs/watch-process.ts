@@ -10,15 +10,20 @@ export interface ProcessUsage {
   /** CPU time of each JavaScript thread, by its `threadId`; empty where there is no /proc. */
   threadCpuMs: Record<number, number>;
   rssMiB: number;
+  /** Between samples only after `watch`. */
   peakRssMiB: number;
   /** Live JavaScript objects and the memory of Buffers; exact only after a collection. */
   heapMiB: number;
-  /** Since the previous request. Sampled every millisecond, which is included in the value. */
+  /** Since the previous request, after `watch`. Sampled every millisecond, which is included. */
   loopDelayP99Ms: number;
 }
 
-/** `collected` collects all garbage first, which takes up to a second of the process. */
-export type UsageRequest = 'usage' | 'collected';
+/**
+ * `collected` collects all garbage first, which takes up to a second of the process. `watch` samples
+ * delay and peak from then on, which takes some 3 % of a core.
+ */
+export type UsageRequest = 'usage' | 'collected' | 'watch';
+const requests: unknown[] = ['usage', 'collected', 'watch'] satisfies UsageRequest[];
 
 const SAMPLE_MS = 20;
 const MIB = 2 ** 20;
@@ -44,13 +49,17 @@ let peakRss = 0;
 const samplePeak = () => (peakRss = Math.max(peakRss, process.memoryUsage.rss()));
 
 if (isMainThread) {
-  delay.enable();
-  setInterval(samplePeak, SAMPLE_MS).unref();
   process.on('message', (message) => {
     if (message === 'collected') collectGarbage();
-    if (message === 'usage' || message === 'collected') process.send?.(readUsage());
+    if (message === 'watch') watch();
+    if (requests.includes(message)) process.send?.(readUsage());
   });
   process.channel?.unref();
+}
+
+function watch(): void {
+  delay.enable();
+  setInterval(samplePeak, SAMPLE_MS).unref();
 }
 
 function findSelf(): string | undefined {
