@@ -4,6 +4,7 @@ import { formatTable } from '../../format-table.js';
 import { runBare } from '../bare.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
 import { type MoveService, withOwnCores } from '../own-cores.js';
+import type { Measured } from '../programs/pipeline-process.js';
 import {
   readUsage,
   sendLoad,
@@ -11,6 +12,7 @@ import {
   startProduct,
   startTextbookQueue,
   startWatched,
+  WARM_UP_SECONDS,
 } from '../product.js';
 import { interleave, median, medianRatio, percentile, type Rate, repeatWork } from '../rounds.js';
 
@@ -26,19 +28,25 @@ export const measureThroughput: Part = async (bench, say) => {
   const naive = await startNaiveServer(bench);
   const url = product.urls[0]!;
   try {
-    const over = (server: string, connections: number) => () =>
-      sendLoad(server, { image: selfie, connections, seconds });
-    await Promise.all([over(url, 2)(), over(naive.url, 2)()]);
-    await readUsage(product.worker, 'watch');
+    const over = (server: string, connections: number, forSeconds: number) =>
+      sendLoad(server, { image: selfie, connections, seconds: forSeconds });
+    const inProcess = (forSeconds: number) => {
+      const load = { concurrency: pipeline.concurrency, seconds: forSeconds };
+      return repeatWork(() => pipeline.assess(selfie), load);
+    };
+    for (const server of [url, naive.url]) await over(server, SATURATING, WARM_UP_SECONDS);
+    await inProcess(WARM_UP_SECONDS);
     const rates = await interleave<string, Rate>(rounds, {
       bare: () => runBare(bench, selfie),
-      'in process': () =>
-        repeatWork(() => pipeline.assess(selfie), { concurrency: pipeline.concurrency, seconds }),
-      HTTP: over(url, SATURATING),
-      naive: over(naive.url, SATURATING),
-      'HTTP, 64 callers': over(url, CROWD),
-      'naive, 64 callers': over(naive.url, CROWD),
+      'in process': () => inProcess(seconds),
+      HTTP: () => over(url, SATURATING, seconds),
+      naive: () => over(naive.url, SATURATING, seconds),
+      'HTTP, 64 callers': () => over(url, CROWD, seconds),
+      'naive, 64 callers': () => over(naive.url, CROWD, seconds),
     });
+    // Watching takes CPU time, so it must not fall into the rounds.
+    await readUsage(product.worker, 'watch');
+    await over(url, SATURATING, seconds);
     const { loopDelayP99Ms } = await readUsage(product.worker);
     say(describeRates(rates));
     return [...compareRates(rates), loopDelayFigure(loopDelayP99Ms)];
@@ -86,9 +94,6 @@ function describeRates(rates: Record<string, Rate[]>): string {
   });
   return formatTable(['', 'images/s', 'p50 ms', 'p99 ms'], lines);
 }
-
-/** Until V8 has optimized the code, each request costs several times as much. */
-const WARM_UP_SECONDS = 10;
 
 /**
  * Measures what HTTP, the queue and the reply add to the latency of a single caller, in Livegate and in
@@ -145,15 +150,17 @@ async function compareOnOwnCores(bench: Bench, moveService: MoveService) {
   try {
     await once(pipeline.process, 'message');
     for (const service of [product.worker, pipeline]) moveService(service);
-    const load = { image, connections: SATURATING, seconds: bench.seconds };
-    await sendLoad(product.urls[0]!, load);
+    const load = { image, connections: SATURATING };
+    const overHttp = (seconds: number) => sendLoad(product.urls[0]!, { ...load, seconds });
+    const inProcess = async (seconds: number): Promise<Rate> => {
+      pipeline.process.send({ image: image.toString('base64'), seconds });
+      const [{ perSecond }] = (await once(pipeline.process, 'message')) as [Measured];
+      return { perSecond, latenciesMs: [] };
+    };
+    for (const measure of [overHttp, inProcess]) await measure(WARM_UP_SECONDS);
     const rates = await interleave(bench.rounds, {
-      'in process': async (): Promise<Rate> => {
-        pipeline.process.send({ image: image.toString('base64'), seconds: bench.seconds });
-        const [perSecond] = (await once(pipeline.process, 'message')) as [number];
-        return { perSecond, latenciesMs: [] };
-      },
-      HTTP: () => sendLoad(product.urls[0]!, load),
+      'in process': () => inProcess(bench.seconds),
+      HTTP: () => overHttp(bench.seconds),
     });
     const of = (name: keyof typeof rates) => rates[name].map(({ perSecond }) => perSecond);
     return {

@@ -5,15 +5,20 @@ import { createLog } from '@livegate/core/telemetry';
 import { type Service, stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, type Figure, formatNumber, type Part } from '../bench.js';
-import { readUsage, sendLoad, startProduct, startTextbookQueue, startWatched } from '../product.js';
+import {
+  readUsage,
+  sendLoad,
+  startProduct,
+  startTextbookQueue,
+  startWatched,
+  WARM_UP_SECONDS,
+} from '../product.js';
 import { interleave, median, medianRatio } from '../rounds.js';
 import { readRedisUsage } from './gateways.js';
 
 /** An engine that takes as long for an image as two cores do, in a thread that sleeps. */
 const RUN_MS = 12;
 const WORKER = ['tools/dist/bench/programs/double-worker.js', '1', `${RUN_MS}`, '0'];
-/** V8 optimizes the code for some 5000 checks; until then each costs more. */
-const WARM_UP_SECONDS = 60;
 /** Callers: enough to keep the engine busy. */
 const CALLERS = 16;
 const BARE = 'tools/dist/bench/programs/bare-queue.js';

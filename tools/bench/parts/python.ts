@@ -9,12 +9,11 @@ import { stopServices } from '../../dev/processes.js';
 import { formatTable } from '../../format-table.js';
 import { type Bench, formatNumber, type Part } from '../bench.js';
 import { moveTo, withSharedCores } from '../own-cores.js';
-import { readUsage, sendLoad, startProduct, startWatched } from '../product.js';
+import { readUsage, sendLoad, startProduct, startWatched, WARM_UP_SECONDS } from '../product.js';
+import type { Measured } from '../programs/pipeline-process.js';
 import { interleave, median, medianRatio } from '../rounds.js';
 
 const PROGRAM = 'tools/bench/programs/silent_face.py';
-/** Until V8 has optimized the code of a new process, each image costs several times as much. */
-const WARM_UP_SECONDS = 10;
 /** Callers: enough to keep every engine busy. */
 const CALLERS = 16;
 
@@ -180,9 +179,8 @@ async function startPipeline({ env, photos: { frame } }: Bench) {
     async measure(seconds: number): Promise<Throughput> {
       const before = await readUsage(service);
       child.send({ image: frame.toString('base64'), seconds });
-      const [perSecond] = (await once(child, 'message')) as [number];
+      const [{ perSecond, images }] = (await once(child, 'message')) as [Measured];
       const { cpuMs } = await readUsage(service);
-      const images = perSecond * seconds;
       return { perSecond, perCpuSecond: (1000 * images) / (cpuMs - before.cpuMs) };
     },
     stop: () => stopServices([service], 5000),

@@ -1,5 +1,5 @@
 // A pipeline in its own process, without HTTP and Redis. Sends a message when it is open, and answers each
-// message with the images per second under a saturating load.
+// message with the throughput under a saturating load.
 import { readWorkerConfig } from '@livegate/worker/config';
 import { openPipeline } from '../../open-pipeline.js';
 import { repeatWork } from '../rounds.js';
@@ -7,6 +7,11 @@ import { repeatWork } from '../rounds.js';
 interface Measurement {
   image: string;
   seconds: number;
+}
+
+export interface Measured {
+  perSecond: number;
+  images: number;
 }
 
 const pipeline = await openPipeline(readWorkerConfig(process.env));
@@ -19,6 +24,7 @@ process.send!('open');
 
 async function measure({ image, seconds }: Measurement): Promise<void> {
   const bytes = Buffer.from(image, 'base64');
-  const { perSecond } = await repeatWork(() => pipeline.assess(bytes), { concurrency, seconds });
-  process.send!(perSecond);
+  const load = { concurrency, seconds };
+  const { perSecond, latenciesMs } = await repeatWork(() => pipeline.assess(bytes), load);
+  process.send!({ perSecond, images: latenciesMs.length } satisfies Measured);
 }
