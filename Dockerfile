@@ -67,7 +67,7 @@ EXPOSE 8080 9464
 # /livez, not /readyz: an unreachable Redis must not make an orchestrator restart the container.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD node probe.mjs "http://127.0.0.1:$PORT/livez"
-CMD ["node", "apps/api/dist/main.js"]
+CMD ["node", "apps/api/dist/bundle/main.js"]
 
 FROM node AS worker
 ARG VERSION=0.1.0
@@ -88,7 +88,7 @@ USER 10001:10001
 EXPOSE 9464 9465
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
   CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
-CMD ["node", "apps/worker/dist/main.js"]
+CMD ["node", "apps/worker/dist/bundle/main.js"]
 
 # CUDA 12 and cuDNN 9 for ONNX Runtime. Ubuntu 24.04's glibc runs the Node binary built for Debian.
 FROM nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04@sha256:d02c4310b6d57ca0b16cd80298bdb33a74187baafe2eccd8a6a16180ddc90802 AS worker-gpu
@@ -116,4 +116,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
   CMD node probe.mjs "http://127.0.0.1:$LIVEGATE_WORKER_HEALTH_PORT/livez"
 # NVIDIA's entry point would print a banner into the log.
 ENTRYPOINT []
-CMD ["node", "apps/worker/dist/main.js"]
+CMD ["node", "apps/worker/dist/bundle/main.js"]

@@ -135,7 +135,7 @@ async function writeFiles(): Promise<string> {
 
 /** Keeps all output of a process, whatever it is. */
 function capture(app: 'api' | 'worker', env: Env) {
-  const child = spawn(process.execPath, [`apps/${app}/dist/main.js`], { env });
+  const child = spawn(process.execPath, [`apps/${app}/dist/bundle/main.js`], { env });
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (data: Buffer) => (places['output'] += data.toString('latin1')));
   }

@@ -46,7 +46,7 @@ async function writeCredentials(): Promise<string> {
 /** Resolves when the app has exited without a signal. */
 async function run(app: 'api' | 'worker', env: Env) {
   return new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    const command = [`apps/${app}/dist/main.js`];
+    const command = [`apps/${app}/dist/bundle/main.js`];
     execFile(process.execPath, command, { cwd: root, env }, (error, _stdout, stderr) =>
       resolve({ code: error?.code, stderr }),
     );

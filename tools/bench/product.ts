@@ -27,6 +27,8 @@ export interface ProductOptions {
   workers?: number;
   /** Program and arguments that replace the real worker. */
   worker?: string[];
+  /** The same for the gateways. */
+  gateway?: string[];
   env?: Record<string, string>;
   /** For the workers only. */
   workerEnv?: Record<string, string>;
@@ -38,14 +40,16 @@ export interface ProductOptions {
   output?: 'inherit' | 'ignore';
 }
 
-const WORKER = ['apps/worker/dist/main.js'];
+const GATEWAY = ['apps/api/dist/bundle/main.js'];
+const WORKER = ['apps/worker/dist/bundle/main.js'];
 
 /** Starts gateways and workers with their own key prefix. Resolves when all of them are ready. */
 export async function startProduct(
   bench: Pick<Bench, 'env'>,
   options: ProductOptions = {},
 ): Promise<Product> {
-  const { gateways = 1, workers = 1, worker = WORKER, gatewayEnv, workerEnv, ...start } = options;
+  const { gateways = 1, workers = 1, gateway = GATEWAY, worker = WORKER, ...start } = options;
+  const { gatewayEnv, workerEnv } = options;
   const shared = { ...bench.env, LIVEGATE_KEY_PREFIX: `{bench-${randomUUID()}}`, ...options.env };
   const services: Service[] = [];
   const urls: string[] = [];
@@ -56,7 +60,7 @@ export async function startProduct(
       const port = await findFreePort();
       urls.push(`http://127.0.0.1:${port}`);
       const own = { ...shared, ...gatewayEnv, PORT: `${port}` };
-      services.push(startWatched(['apps/api/dist/main.js'], own, start));
+      services.push(startWatched(gateway, own, start));
     }
     for (let i = 0; i < workers; i++) {
       const port = await findFreePort();

@@ -107,7 +107,7 @@ function satisfies(version, part) {
 }
 
 async function build() {
-  if (!isCompiled()) compile();
+  if (!isCompiled()) await compile();
   if (!arePagesCurrent()) await bundlePages();
 }
 

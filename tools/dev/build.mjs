@@ -1,5 +1,6 @@
-// Compiles the TypeScript projects, and bundles the browser code of the gateway's pages into
-// apps/api/dist/public. Plain JavaScript, because the bootstrap runs it before there is a build.
+// Compiles the TypeScript projects, bundles gateway and worker with their packages into
+// apps/*/dist/bundle, and the browser code of the gateway's pages into apps/api/dist/public.
+// Plain JavaScript, because the bootstrap runs it before there is a build.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 
 /** Its time is the start of the last compilation that succeeded. */
 const mark = 'tools/dist/compiled';
-const compiled = ['packages/core/dist', 'apps/api/dist', 'apps/worker/dist', mark];
+const compiled = ['packages/core/dist', 'apps/api/dist/bundle', 'apps/worker/dist/bundle', mark];
 const sources = [
   ...['packages/core', 'apps/api', 'apps/worker'].flatMap((project) => [
     join(project, 'src'),
@@ -21,12 +22,15 @@ const sources = [
   'node_modules/.package-lock.json',
 ];
 
-export function compile() {
+/** Compiles, and bundles the apps. */
+export async function compile() {
   const startedAt = new Date();
   const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
     stdio: ['ignore', 2, 2],
   });
   if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
+  const { rolldown } = await import('rolldown');
+  await Promise.all(Object.keys(programs).map((app) => bundleApp(rolldown, app)));
   writeFileSync(mark, '');
   utimesSync(mark, startedAt, startedAt);
 }
@@ -35,6 +39,46 @@ export function compile() {
 export function isCompiled() {
   if (!compiled.every((path) => existsSync(path))) return false;
   return statSync(mark).mtimeMs > Math.max(...sources.flatMap(listTimes));
+}
+
+/** The worker starts its threads and child processes by paths relative to the file that does it. */
+const programs = {
+  api: { main: 'main.js' },
+  worker: {
+    main: 'main.js',
+    'engine-thread': 'engine/engine-thread.js',
+    'decode-process': 'inference/decode/decode-process.js',
+  },
+};
+
+/** Packages with native code, and one that reads files of its own. */
+const unbundled = ['onnxruntime-node', 'sharp', 'msgpackr-extract', /^@bull-board\//];
+
+/** An app with its packages as a few files, because Node takes long to load a thousand. */
+async function bundleApp(rolldown, app) {
+  const dist = join('apps', app, 'dist');
+  const entries = Object.entries(programs[app]).map(([name, file]) => [name, join(dist, file)]);
+  const bundle = await rolldown({
+    input: Object.fromEntries(entries),
+    platform: 'node',
+    external: unbundled,
+    optimization: { inlineConst: false },
+    logLevel: 'warn',
+  });
+  const folder = await mkdtemp(join(dist, 'new-bundle-'));
+  try {
+    const output = {
+      chunkFileNames: '[name]-[hash].js',
+      keepNames: true,
+      sourcemap: true,
+      sourcemapExcludeSources: true,
+    };
+    await bundle.write({ dir: folder, ...output });
+    await replaceFiles(join(dist, 'bundle'), folder);
+  } finally {
+    await bundle.close();
+    await rm(folder, { recursive: true });
+  }
 }
 
 const source = 'apps/api/pages';
@@ -98,7 +142,7 @@ export function listTimes(path) {
   return [own.mtimeMs, ...names.flatMap((name) => listTimes(join(path, name)))];
 }
 
-/** One after another and by renaming, because a gateway that is starting may read them now. */
+/** One after another and by renaming, because a process that is starting may read them now. */
 async function replaceFiles(old, replacement) {
   await mkdir(old, { recursive: true });
   const names = await readdir(replacement);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, stat, utimes } from 'node:fs/promises';
+import { readdir, readFile, stat, utimes } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
@@ -34,6 +35,33 @@ it.each([
   await utimes(input, atime, new Date());
   expect(await evaluate(isCurrent)).toBe('false\n');
 });
+
+/** The text of all modules of an app's bundle. */
+async function readBundle(app: string): Promise<string> {
+  const bundle = `apps/${app}/dist/bundle`;
+  const names = (await readdir(bundle)).filter((name) => name.endsWith('.js'));
+  return (await Promise.all(names.map((name) => readFile(join(bundle, name), 'utf8')))).join('\n');
+}
+
+it.each([
+  ['api', ['@bull-board/api', '@bull-board/api/bullMQAdapter']],
+  ['worker', ['onnxruntime-node', 'sharp']],
+])('bundles %s with all packages but those with native code or files', async (app, packages) => {
+  const code = await readBundle(app);
+  const imported = [...code.matchAll(/^(?:import\b.*|\} from) "([^."][^"]*)";$/gm)].map(
+    ([, name = '']) => name.replace(/^node:/, ''),
+  );
+  const others = new Set(imported.filter((name) => !builtinModules.includes(name)));
+  expect([...others].toSorted()).toEqual(packages);
+});
+
+// ioredis and rate-limiter-flexible recognize a cluster by it.
+it.each(['api', 'worker'])(
+  'keeps the name of the class Cluster in the bundle of %s',
+  async (app) => {
+    expect(await readBundle(app)).toMatch(/\bclass Cluster extends /);
+  },
+);
 
 it('keeps every page in its place, because a gateway may be starting', async () => {
   const names = await readdir(folder);

@@ -102,9 +102,11 @@ function readPort(): number {
 }
 
 function startServices(env: NodeJS.ProcessEnv): Service[] {
+  // A watcher restarts for the files that the compiler writes, which a bundle does not load.
   const nodeArgs = isWatching ? ['--watch', '--watch-preserve-output'] : [];
+  const program = isWatching ? 'main.js' : 'bundle/main.js';
   const startApp = (app: string, own: NodeJS.ProcessEnv = {}) =>
-    startService(app, [...nodeArgs, `apps/${app}/dist/main.js`], { env: { ...env, ...own } });
+    startService(app, [...nodeArgs, `apps/${app}/dist/${program}`], { env: { ...env, ...own } });
   // Both processes serve Prometheus metrics, so each needs its own port.
   const scrapePort = Number(env['OTEL_EXPORTER_PROMETHEUS_PORT'] || 9464);
   const services = [

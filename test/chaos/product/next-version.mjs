@@ -8,7 +8,7 @@ if (isMainThread) register(import.meta.url);
 
 export async function load(url, context, nextLoad) {
   const loaded = await nextLoad(url, context);
-  if (!url.endsWith('/core/dist/domain/check.js')) return loaded;
+  if (!url.includes('/dist/bundle/')) return loaded;
   const source = String(loaded.source)
     .replace(/JOB_VERSION = (\d+);/, (_, version) => `JOB_VERSION = ${Number(version) + 1};`)
     .replace('READABLE_JOB_VERSIONS = [', 'READABLE_JOB_VERSIONS = [JOB_VERSION - 1, ');

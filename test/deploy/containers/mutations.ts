@@ -14,7 +14,7 @@ export const mutations: Record<string, [file: keyof Sources, from: string, to: s
   'a download by ADD': ['dockerfile', 'COPY models models', 'ADD https://example.com/m models'],
   'a shell before node': [
     'dockerfile',
-    'CMD ["node", "apps/api/dist/main.js"]',
+    'CMD ["node", "apps/api/dist/bundle/main.js"]',
     'CMD node main.js',
   ],
   'an unknown setting in the image': ['dockerfile', ' PORT=8080', ' LIVEGATE_PORT=8080'],

@@ -19,6 +19,9 @@ export const measureProfile: Part = async (bench, say) => {
   const folder = resolve(bench.outDir, `profiles-${process.pid}`);
   await mkdir(folder, { recursive: true });
   const product = await startProduct(bench, {
+    // As compiled: the owner of a function is found by the path of its file.
+    gateway: ['apps/api/dist/main.js'],
+    worker: ['apps/worker/dist/main.js'],
     nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`],
     // Log lines are a cost of each check. They are written, but not shown.
     env: { LIVEGATE_LOG_LEVEL: 'info' },

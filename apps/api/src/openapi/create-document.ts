@@ -17,7 +17,9 @@ export interface DocumentFacts extends CheckFacts {
   pageAssets: string[];
 }
 
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+const { version } = createRequire(import.meta.url)('@livegate/api/package.json') as {
+  version: string;
+};
 
 /**
  * The OpenAPI document of this gateway, with its configured limits. The schemas of answers and of

@@ -75,7 +75,7 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 }
 
 export function startApp(app: 'api' | 'worker', env: Env): AppProcess {
-  return startProgram({ command: [process.execPath, `apps/${app}/dist/main.js`], cwd: root, env });
+  return startProgram({ command: [process.execPath, `apps/${app}/dist/bundle/main.js`], cwd: root, env });
 }
 
 const root = resolve(import.meta.dirname, '../../../..');
@@ -86,7 +86,7 @@ export function startWatchedApp(app: 'api' | 'worker', env: Env): AppProcess {
   const command = [
     process.execPath,
     `--import=${watchProcess}`,
-    `apps/${app}/dist/main.js`,
+    `apps/${app}/dist/bundle/main.js`,
   ] as const;
   return startProgram({ command: [...command], cwd: root, env, isWatched: true });
 }

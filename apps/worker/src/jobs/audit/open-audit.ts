@@ -16,7 +16,7 @@ import { type AuditTrail, type AuditTrailDeps, openAuditTrail } from './audit-tr
 import { type AuditConstants, describeCheck, type EndingCheck } from './audited-check.js';
 
 const require = createRequire(import.meta.url);
-const { version } = require('../../../package.json') as { version: string };
+const { version } = require('@livegate/worker/package.json') as { version: string };
 
 export interface AuditDeps {
   worker: string;
