@@ -11,7 +11,7 @@ import { arePagesCurrent, bundlePages, compile, isCompiled } from './build.mjs';
 import { installDependencies } from './install-dependencies.mjs';
 
 const commands = {
-  start: 'tools/dist/dev/start.js',
+  start: 'tools/dist/bundle/start.js',
   test: 'tools/dist/dev/test.js',
   models: 'tools/dist/models/main.js',
   bench: 'tools/dist/bench/main.js',

@@ -1,5 +1,5 @@
-// Compiles the TypeScript projects, bundles gateway and worker with their packages into
-// apps/*/dist/bundle, and the browser code of the gateway's pages into apps/api/dist/public.
+// Compiles the TypeScript projects, bundles gateway, worker and `npm start` with their packages into
+// dist/bundle folders, and the browser code of the gateway's pages into apps/api/dist/public.
 // Plain JavaScript, because the bootstrap runs it before there is a build.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,21 @@ import { join } from 'node:path';
 
 /** Its time is the start of the last compilation that succeeded. */
 const mark = 'tools/dist/compiled';
-const compiled = ['packages/core/dist', 'apps/api/dist/bundle', 'apps/worker/dist/bundle', mark];
+/**
+ * The entries of each bundle, by the folder that has the compiled ones. The worker starts its threads
+ * and child processes by paths relative to the file that does it.
+ */
+const bundles = {
+  'apps/api/dist': { main: 'main.js' },
+  'apps/worker/dist': {
+    main: 'main.js',
+    'engine-thread': 'engine/engine-thread.js',
+    'decode-process': 'inference/decode/decode-process.js',
+  },
+  'tools/dist': { start: 'dev/start.js' },
+};
+const bundleOf = (dist) => join(dist, 'bundle');
+const compiled = ['packages/core/dist', ...Object.keys(bundles).map(bundleOf), mark];
 const sources = [
   ...['packages/core', 'apps/api', 'apps/worker'].flatMap((project) => [
     join(project, 'src'),
@@ -22,7 +36,7 @@ const sources = [
   'node_modules/.package-lock.json',
 ];
 
-/** Compiles, and bundles the apps. */
+/** Compiles, and bundles what was compiled. */
 export async function compile() {
   const startedAt = new Date();
   const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
@@ -30,7 +44,7 @@ export async function compile() {
   });
   if (status !== 0) throw new Error('the TypeScript build failed: correct the errors above');
   const { rolldown } = await import('rolldown');
-  await Promise.all(Object.keys(programs).map((app) => bundleApp(rolldown, app)));
+  await Promise.all(Object.keys(bundles).map((dist) => bundle(rolldown, dist)));
   writeFileSync(mark, '');
   utimesSync(mark, startedAt, startedAt);
 }
@@ -41,24 +55,13 @@ export function isCompiled() {
   return statSync(mark).mtimeMs > Math.max(...sources.flatMap(listTimes));
 }
 
-/** The worker starts its threads and child processes by paths relative to the file that does it. */
-const programs = {
-  api: { main: 'main.js' },
-  worker: {
-    main: 'main.js',
-    'engine-thread': 'engine/engine-thread.js',
-    'decode-process': 'inference/decode/decode-process.js',
-  },
-};
-
 /** Packages with native code, and one that reads files of its own. */
 const unbundled = ['onnxruntime-node', 'sharp', 'msgpackr-extract', /^@bull-board\//];
 
-/** An app with its packages as a few files, because Node takes long to load a thousand. */
-async function bundleApp(rolldown, app) {
-  const dist = join('apps', app, 'dist');
-  const entries = Object.entries(programs[app]).map(([name, file]) => [name, join(dist, file)]);
-  const bundle = await rolldown({
+/** Programs with their packages as a few files, because Node takes long to load a thousand. */
+async function bundle(rolldown, dist) {
+  const entries = Object.entries(bundles[dist]).map(([name, file]) => [name, join(dist, file)]);
+  const bundler = await rolldown({
     input: Object.fromEntries(entries),
     platform: 'node',
     external: unbundled,
@@ -67,16 +70,16 @@ async function bundleApp(rolldown, app) {
   });
   const folder = await mkdtemp(join(dist, 'new-bundle-'));
   try {
-    const output = {
+    await bundler.write({
+      dir: folder,
       chunkFileNames: '[name]-[hash].js',
       keepNames: true,
       sourcemap: true,
       sourcemapExcludeSources: true,
-    };
-    await bundle.write({ dir: folder, ...output });
-    await replaceFiles(join(dist, 'bundle'), folder);
+    });
+    await replaceFiles(bundleOf(dist), folder);
   } finally {
-    await bundle.close();
+    await bundler.close();
     await rm(folder, { recursive: true });
   }
 }

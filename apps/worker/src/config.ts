@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { parseAuditKey } from './jobs/audit/audit-chain.js';
 import { cutPointLevels } from './models/calibration.js';
 import { CATALOGUE_FILE } from './models/catalogue.js';
-import { executionProviders } from './models/open-session.js';
+import { executionProviders } from './models/execution-providers.js';
 import type { Rollout, RolloutSettings } from './models/rollout.js';
 import type { SchedulerConfig } from './scheduling/schedule-images.js';
 

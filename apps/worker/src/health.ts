@@ -15,6 +15,9 @@ export interface HealthDeps {
   findProblem(): string | undefined;
 }
 
+/** The problem of a worker that is not registered in Redis. */
+export const NOT_REGISTERED = 'Redis has not been reached';
+
 /** A run takes milliseconds, or seconds on an overloaded machine. */
 const HUNG_AFTER_MS = 30_000;
 

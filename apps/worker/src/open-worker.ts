@@ -36,10 +36,8 @@ import { type EndedCheck, finishCheck } from './jobs/finish-check.js';
 import { startHeartbeat } from './jobs/registration/heartbeat.js';
 import { createSpeedMeter, type SpeedMeter } from './jobs/registration/speed-meter.js';
 import { takeJobs } from './jobs/take-jobs.js';
+import { NOT_REGISTERED } from './health.js';
 import type { ImageScheduler } from './scheduling/schedule-images.js';
-
-/** The problem of a worker that is not registered in Redis. */
-export const NOT_REGISTERED = 'Redis has not been reached';
 
 export interface OpenWorkerDeps {
   scheduler: ImageScheduler;

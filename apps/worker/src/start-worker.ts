@@ -7,10 +7,10 @@ import {
   toSchedulerConfig,
   type WorkerConfig,
 } from './config.js';
-import { type HealthDeps, serveHealth } from './health.js';
+import { type HealthDeps, NOT_REGISTERED, serveHealth } from './health.js';
 import { followRollout } from './models/follow-rollout.js';
 import { readRollout, type Rollout, startingRollout } from './models/rollout.js';
-import { NOT_REGISTERED, openWorker } from './open-worker.js';
+import type { openWorker } from './open-worker.js';
 import { openScheduler, type ImageScheduler } from './scheduling/schedule-images.js';
 
 /** Serves the health probes at once, loads the models, then takes checks. */
@@ -39,8 +39,12 @@ export async function startWorker(env: NodeJS.ProcessEnv, shutdown: Shutdown): P
   const onLost = () => process.exit(1);
   const file = await readRollout(config.LIVEGATE_MODELS_DIR);
   const rollout = startingRollout(toRolloutSettings(config), file);
-  scheduler = await openScheduler(toSchedulerConfig(config, rollout), { log, onLost });
+  const opening = openScheduler(toSchedulerConfig(config, rollout), { log, onLost });
+  // This thread loads BullMQ while the engines open in theirs.
+  const loading = import('./open-worker.js');
+  scheduler = await opening;
   shutdown.add(scheduler.close);
+  const { openWorker } = await loading;
   problem = () => NOT_REGISTERED;
   const { measure } = telemetry;
   const worker = await openWorker(config, { scheduler, measure, stopping: shutdown.signal, log });

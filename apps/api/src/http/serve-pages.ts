@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { extname } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { LivegateError } from '@livegate/core/domain';
 import type { RequestHandler, Response } from 'express';
 import { pageHeaders } from './responses.js';
 
-/** What `tools/dev/build.mjs` made of `apps/api/pages`; the same folder from `src` and `dist`. */
-const folder = new URL('../../dist/public/', import.meta.url);
+/** What `tools/dev/build.mjs` made of `apps/api/pages`; found from any bundle that has this file. */
+const manifest = createRequire(import.meta.url).resolve('@livegate/api/package.json');
+const folder = new URL('dist/public/', pathToFileURL(manifest));
 
 interface PageFile {
   bytes: Buffer;

@@ -1,4 +1,4 @@
-import type { ExecutionProvider } from '../models/open-session.js';
+import type { ExecutionProvider } from '../models/execution-providers.js';
 
 /** How one worker uses the cores or devices of its machine. */
 export interface EngineLayout {

@@ -3,7 +3,7 @@ import type { Picture } from '../inference/picture.js';
 import type { AssessedPicture } from '../inference/pipeline.js';
 import type { LoadedModels } from '../models/load-models.js';
 import '../models/open-session.js';
-import type { ExecutionProvider } from '../models/open-session.js';
+import type { ExecutionProvider } from '../models/execution-providers.js';
 
 /** The thread died during a request. The caller may retry with the next engine. */
 export class EngineCrash extends Error {

@@ -1,5 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import type { ModelInput } from './catalogue.js';
+import type { ExecutionProvider } from './execution-providers.js';
 
 /** One loaded model. The interface has plain arrays, so that no other file imports ONNX Runtime. */
 export interface ModelSession {
@@ -110,11 +111,6 @@ function dropPadding(outputs: ModelOutputs, { n, count }: { n: number; count: nu
     }),
   );
 }
-
-/** The execution providers of ONNX Runtime that Livegate supports. */
-export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml'] as const;
-
-export type ExecutionProvider = (typeof executionProviders)[number];
 
 // Disables ONNX Runtime's telemetry, which reports sessions, CPU and system to its vendor and
 // writes files to the home and temporary directories. The library reads this variable once, when it
