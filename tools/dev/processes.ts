@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,10 +101,10 @@ function hasTerminal(): boolean {
   }
 }
 
-const pollMs = 50;
+const pollMs = 10;
 const answerWithinMs = 5000;
 
-/** Resolves when `url` answers 2xx; rejects after `withinMs`. */
+/** Resolves when `url` answers 200; rejects after `withinMs`. */
 export async function untilReady(url: string, withinMs: number): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await answersOk(url))) {
@@ -114,14 +115,16 @@ export async function untilReady(url: string, withinMs: number): Promise<void> {
   }
 }
 
-async function answersOk(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false; // not listening yet
-  }
+/** Without `fetch`, which takes time to load while the services need the cores. */
+function answersOk(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get(url, { timeout: answerWithinMs }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.once('timeout', () => request.destroy());
+    request.once('error', () => resolve(false)); // not listening yet
+  });
 }
 
 export function isProcessAlive(pid: number): boolean {
