@@ -65,6 +65,7 @@ async function bundle(rolldown, dist) {
     input: Object.fromEntries(entries),
     platform: 'node',
     external: unbundled,
+    // test/chaos runs bundles with another JOB_VERSION.
     optimization: { inlineConst: false },
     logLevel: 'warn',
   });

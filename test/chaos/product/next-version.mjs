@@ -10,7 +10,10 @@ export async function load(url, context, nextLoad) {
   const loaded = await nextLoad(url, context);
   if (!url.includes('/dist/bundle/')) return loaded;
   const source = String(loaded.source)
-    .replace(/JOB_VERSION = (\d+);/, (_, version) => `JOB_VERSION = ${Number(version) + 1};`)
-    .replace('READABLE_JOB_VERSIONS = [', 'READABLE_JOB_VERSIONS = [JOB_VERSION - 1, ');
+    .replace(/\bJOB_VERSION = (\d+);/, (_, version) => `JOB_VERSION = ${Number(version) + 1};`)
+    .replace(
+      /\bREADABLE_JOB_VERSIONS = \[(\d+)/,
+      (all, version) => `${all}, ${Number(version) + 1}`,
+    );
   return { ...loaded, source };
 }

@@ -75,7 +75,11 @@ export async function untilReady(url: string, status = 200): Promise<void> {
 }
 
 export function startApp(app: 'api' | 'worker', env: Env): AppProcess {
-  return startProgram({ command: [process.execPath, `apps/${app}/dist/bundle/main.js`], cwd: root, env });
+  return startProgram({
+    command: [process.execPath, `apps/${app}/dist/bundle/main.js`],
+    cwd: root,
+    env,
+  });
 }
 
 const root = resolve(import.meta.dirname, '../../../..');
