@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '@livegate/core/domain';
@@ -42,6 +42,7 @@ export function createHttpServer(app: Express, given: Partial<HttpLimits>): Http
   const limits = { ...defaultHttpLimits, ...given };
   const headersTimeout = Math.min(limits.headersTimeoutMs, limits.uploadTimeoutMs);
   const server = createServer({
+    ...createWithPrototypesOf(app),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: limits.uploadTimeoutMs,
     headersTimeout,
@@ -72,6 +73,21 @@ export function createHttpServer(app: Express, given: Partial<HttpLimits>): Http
   server.on('checkExpectation', (_req, res) => answerRaw(res, 'unsupported_expectation'));
   answerBrokenHttp(server, connections);
   return Object.assign(server, { disableKeepAlive: connections.disableKeepAlive });
+}
+
+/**
+ * Express sets the prototype of each request and response. V8 then gives each of them a hidden class of
+ * its own, so that no inline cache ever knows one, and every access to a property is slow. Those that
+ * are created with the prototype that Express sets keep the hidden class of their class.
+ */
+function createWithPrototypesOf(app: Express) {
+  class AppRequest extends IncomingMessage {}
+  class AppResponse extends ServerResponse {}
+  Object.setPrototypeOf(AppRequest.prototype, app.request);
+  Object.setPrototypeOf(AppResponse.prototype, app.response);
+  app.request = AppRequest.prototype as Request;
+  app.response = AppResponse.prototype as Response;
+  return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
 }
 
 /**
