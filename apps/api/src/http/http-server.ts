@@ -1,4 +1,10 @@
-import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
+import {
+  createServer,
+  IncomingMessage,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '@livegate/core/domain';
@@ -80,9 +86,11 @@ export function createHttpServer(app: Express, given: Partial<HttpLimits>): Http
  * its own, so that no inline cache ever knows one, and every access to a property is slow. Those that
  * are created with the prototype that Express sets keep the hidden class of their class.
  */
-function createWithPrototypesOf(app: Express) {
+export function createWithPrototypesOf(
+  app: Express,
+): Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> {
   class AppRequest extends IncomingMessage {}
-  class AppResponse extends ServerResponse {}
+  class AppResponse<Message extends IncomingMessage> extends ServerResponse<Message> {}
   Object.setPrototypeOf(AppRequest.prototype, app.request);
   Object.setPrototypeOf(AppResponse.prototype, app.response);
   app.request = AppRequest.prototype as Request;
