@@ -40,12 +40,14 @@ async function withCallersOn<Result>(
   bench: Bench,
   measure: () => Promise<Result>,
 ): Promise<Result> {
+  // Read before, because Node then counts only the cores that this process is left with.
+  const all = `0-${availableParallelism() - 1}`;
   const pids = [process.pid, await redisPid(bench)];
   for (const pid of pids) moveTo(cores, pid);
   try {
     return await measure();
   } finally {
-    for (const pid of pids) moveTo(`0-${availableParallelism() - 1}`, pid);
+    for (const pid of pids) moveTo(all, pid);
   }
 }
 
