@@ -72,7 +72,7 @@ describe.each(apps)('%s', (app) => {
     const stopAtOnce = `import { Module } from 'node:module';
       process.on('newListener', (event) => {
         if (event !== 'SIGTERM') return;
-        // Libraries in a bundle are no modules of their own, but load Node's module for sockets.
+        // A library in a bundle is not in the cache. One that connects loads Node's module "net".
         const sockets = process.moduleLoadList.filter((name) => name === 'NativeModule net');
         const libraries = Object.keys(Module._cache);
         console.log(JSON.stringify({ libraries, sockets }));
