@@ -13,19 +13,19 @@ const LARGE = 1e8;
 const decodeApart = createDecodeApart(2);
 const decodeImage = createDecodeImage(1);
 const ample = { cpuMs: 60_000, wallMs: 60_000 };
-const task = { pixels: LARGE, failOn: 'error' } as const;
+const task = { pixels: LARGE, failOn: 'error', hasExif: false } as const;
 
 /** Takes seconds inside libjpeg, which only the end of the process can interrupt. */
 const slow = { file: odd.arithmeticJpeg(7071), task };
 
 const prepare = (image: Buffer) => prepareImage(image, inspectHeader(image, LARGE));
 
-test('a decode process returns the same pixels as this process does, and ends', async () => {
-  const image = await selfie();
-  const picture = await decodeApart(prepare(image), ample);
+test('a decode process returns the same pixels as this process does and their orientation, and ends', async () => {
+  const image = await odd.oriented(await selfie(), 6);
+  const decoded = await decodeApart(prepare(image), ample);
   const here = await decodeImage(image, inspectHeader(image, LARGE));
-  expect(picture).toMatchObject({ width: here.width, height: here.height });
-  expect(Buffer.compare(picture.pixels, here.pixels)).toBe(0);
+  expect(decoded).toMatchObject({ width: here.height, height: here.width, orientation: 6 });
+  expect(Buffer.compare(decoded.pixels, here.pixels)).toBe(0);
   await vi.waitUntil(() => countProcesses() === 0);
 });
 

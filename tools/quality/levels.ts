@@ -1,4 +1,5 @@
 import type { QualityCode } from '@livegate/core/domain';
+import { fromRows } from '@livegate/worker/inference/picture';
 import { removeSurround } from '@livegate/worker/inference/remove-surround';
 import sharp, { type Sharp } from 'sharp';
 
@@ -101,7 +102,9 @@ async function isPutStraight(image: Buffer): Promise<boolean> {
     .raw()
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
-  const { picture: kept } = removeSurround({ pixels: new Uint8Array(data), width, height });
+  const { picture: kept } = removeSurround(
+    fromRows({ pixels: new Uint8Array(data), width, height }),
+  );
   return kept.width !== width || kept.height !== height;
 }
 

@@ -11,6 +11,7 @@ import { reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
 import { proveModels } from './serve-engine.js';
+import { fromRows } from '../inference/picture.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {
   const { detector, classifiers } = tinyModels(given);
@@ -41,7 +42,8 @@ const boxesInPlaceOf = (name: string, node: TinyNode): TinyNode[] =>
 test('models that match the catalogue pass, and assess a picture', async () => {
   const stages = await openStages({});
   await proveModels(stages, 2);
-  const picture = { width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8).fill(51) };
+  const pixels = new Uint8Array(3 * 8 * 8).fill(51);
+  const picture = fromRows({ width: 8, height: 8, pixels });
   const [assessed] = await assessPictures(stages, [picture]);
   expect(assessed?.assessment).toEqual({
     kind: 'scored',

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { detectFaces } from '../inference/detect-faces.js';
-import { type PadRun, reuseBatch, type TakeBatch } from '../inference/picture.js';
+import { fromRows, type PadRun, reuseBatch, type TakeBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { classifyFaces } from '../inference/score-faces.js';
 import { type ModelSession, openSession, type SessionModel } from '../models/open-session.js';
@@ -206,7 +206,8 @@ async function runStages(
   stages: Stages,
   { side, face, images }: typeof PROOF & { images: number },
 ): Promise<void> {
-  const picture = { width: side, height: side, pixels: new Uint8Array(3 * side * side) };
+  const pixels = new Uint8Array(3 * side * side);
+  const picture = fromRows({ pixels, width: side, height: side });
   const faces = Array.from({ length: images }, () => ({ picture, face }));
   await detectFaces(
     stages.detector,

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Fill, ModelInput, Resize } from '../models/catalogue.js';
 import { type Crop, cropView, squareAround } from './crop-view.js';
-import { allocateBatch, type Picture } from './picture.js';
+import { allocateBatch, fromRows, type Picture } from './picture.js';
 
 const input: ModelInput = {
   name: 'input',
@@ -14,11 +14,11 @@ const input: ModelInput = {
 };
 
 /** 2x2 pixels; red is 1 2 3 4 row by row, green 10 times and blue 100 times red. */
-const picture: Picture = {
+const picture = fromRows({
   width: 2,
   height: 2,
   pixels: Uint8Array.from([1, 10, 100, 2, 20, 200, 3, 30, 44, 4, 40, 55]),
-};
+});
 
 /** The face is the whole picture; the view adds one pixel on each side. */
 function cropWithMargin(fill: Fill, modelInput: ModelInput = input): number[] {
@@ -58,11 +58,9 @@ const crops = fc.record({
   picture: fc
     .record({ width: fc.integer({ min: 1, max: 9 }), height: fc.integer({ min: 1, max: 9 }) })
     .chain(({ width, height }) =>
-      fc.record({
-        width: fc.constant(width),
-        height: fc.constant(height),
-        pixels: fc.uint8Array({ minLength: 3 * width * height, maxLength: 3 * width * height }),
-      }),
+      fc
+        .uint8Array({ minLength: 3 * width * height, maxLength: 3 * width * height })
+        .map((pixels) => fromRows({ pixels, width, height })),
     ),
   // Coordinates far beyond both sides, so that squares are inside, across and outside the edges.
   face: fc

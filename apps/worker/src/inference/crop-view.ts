@@ -1,10 +1,12 @@
 import { squareAround } from '@livegate/core/domain';
 import type { Fill, Resize, View } from '../models/catalogue.js';
 import {
+  axesOf,
   type Box,
   type ImageTensor,
   normalize,
   type Picture,
+  type PictureAxis,
   planesOf,
   type Size,
 } from './picture.js';
@@ -31,7 +33,7 @@ export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): voi
 }
 
 /** Whether the view reaches beyond the picture's edges, where its fill is shown. */
-export function leavesPicture(picture: Size, crop: Crop, input: Size): boolean {
+export function leavesPicture(picture: Picture, crop: Crop, input: Size): boolean {
   const { columns, rows } = sampleCrop(picture, crop, input);
   return columns.leavesPicture || rows.leavesPicture;
 }
@@ -41,21 +43,13 @@ interface SampledCrop {
   rows: SampledAxis;
 }
 
-function sampleCrop(picture: Size, { face, view, resize }: Crop, input: Size): SampledCrop {
+function sampleCrop(picture: Picture, { face, view, resize }: Crop, input: Size): SampledCrop {
   const { left, top, side } = squareAround(face, view.scale);
+  const { columns, rows } = axesOf(picture);
   const how = { fill: view.fill, resize };
-  const rowStride = 3 * picture.width;
   return {
-    columns: sampleAxis({ start: left, length: side }, input.width, {
-      length: picture.width,
-      stride: 3,
-      ...how,
-    }),
-    rows: sampleAxis({ start: top, length: side }, input.height, {
-      length: picture.height,
-      stride: rowStride,
-      ...how,
-    }),
+    columns: sampleAxis({ start: left, length: side }, input.width, { ...columns, ...how }),
+    rows: sampleAxis({ start: top, length: side }, input.height, { ...rows, ...how }),
   };
 }
 
@@ -130,10 +124,7 @@ export interface Span {
   length: number;
 }
 
-export interface SourceAxis {
-  length: number;
-  /** Offset from one pixel to the next in the picture's array. */
-  stride: number;
+export interface SourceAxis extends PictureAxis {
   fill: Fill;
   resize: Resize;
 }
@@ -200,11 +191,12 @@ interface Tap {
 }
 
 function setTap(axis: SampledAxis, at: number, { pixel, weight, source }: Tap): void {
-  const isInside = pixel >= 0 && pixel < source.length;
+  const { start, stride, length, fill } = source;
+  const isInside = pixel >= 0 && pixel < length;
   if (!isInside && weight > 0) axis.leavesPicture = true;
-  if (!isInside && source.fill === 'zero') return;
-  axis.offsets[at] = source.stride * (isInside ? pixel : reflect101(pixel, source.length));
-  axis.weights[at] = weight;
+  const isUsed = isInside || fill === 'reflect';
+  axis.offsets[at] = isUsed ? start + stride * reflect101(pixel, length) : start;
+  axis.weights[at] = isUsed ? weight : 0;
 }
 
 /** Mirrors at the outermost pixels without repeating them: dcb|abcd|cba, as often as needed. */

@@ -10,6 +10,7 @@ import { createDecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright, type UprightPicture } from './detect-upright.js';
 import { type Picture, reuseBatch, turnPicture } from './picture.js';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 const { detector: model } = await loadModels(await preparedModels());
@@ -43,8 +44,9 @@ const pictures = Object.fromEntries(
 
 /** The pixels as a hash, because comparing megabytes one by one takes minutes. */
 function seen({ picture, faces }: UprightPicture) {
-  const { pixels, width, height } = picture;
-  return { width, height, faces, pixels: createHash('sha256').update(pixels).digest('hex') };
+  const { width, height } = picture;
+  const pixels = createHash('sha256').update(rowsOf(picture)).digest('hex');
+  return { width, height, faces, pixels };
 }
 
 const upright = await detectUpright(detector, Object.values(pictures));
@@ -68,7 +70,7 @@ test.each([90, 180, 270] as const)(
   20_000,
 );
 
-test('an upright photo costs one image of one detector run, and is not copied', async () => {
+test('an upright photo costs one image of one detector run', async () => {
   const photo = pictures['photo 1 left'];
   const [found] = await detectUpright(detector, [photo]);
   expect(runs).toEqual([1]);

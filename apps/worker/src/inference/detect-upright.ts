@@ -2,18 +2,10 @@ import type { Rotation } from '@livegate/core/domain';
 import { detectFaces, detectInFrames, type DrawFrame, type FaceDetector } from './detect-faces.js';
 import { measureEyeShade, sampleFace } from './face-grid.js';
 import { clearFrame, drawPicture, type Placement, placeInFrame } from './letterbox.js';
-import {
-  type Box,
-  type Face,
-  type Picture,
-  type Size,
-  turnedSize,
-  turnPicture,
-} from './picture.js';
+import { type Box, type Face, type Picture, type Size, turnPicture } from './picture.js';
 
 /** A picture that stands upright, and its faces, highest score first. */
 export interface UprightPicture {
-  /** A turned copy, unless `rotation` is 0. */
   picture: Picture;
   /** Degrees clockwise by which the picture was turned. */
   rotation: Rotation;
@@ -202,8 +194,8 @@ function drawOrientations(picture: Picture, frame: Size): DrawFrame {
   return (tensor) => {
     clearFrame(tensor);
     for (const [cell, rotation] of ROTATIONS.entries()) {
-      const placement = placeInCell(turnedSize(picture, rotation), frame, cell);
-      drawPicture({ picture, rotation }, placement, tensor);
+      const turned = turnPicture(picture, rotation);
+      drawPicture(turned, placeInCell(turned, frame, cell), tensor);
     }
   };
 }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ModelInput, Resize, View } from '../models/catalogue.js';
 import { cropView } from './crop-view.js';
-import { allocateBatch } from './picture.js';
+import { allocateBatch, fromRows } from './picture.js';
 import { distinctViews } from './score-faces.js';
 
 const input: ModelInput = {
@@ -22,7 +22,8 @@ const views: View[] = [
 
 /** A face that is 10 pixels high, in the middle of a square picture. */
 function shownBy(side: number, ofViews = views): number[] {
-  const picture = { width: side, height: side, pixels: new Uint8Array(3 * side * side) };
+  const pixels = new Uint8Array(3 * side * side);
+  const picture = fromRows({ width: side, height: side, pixels });
   const middle = { left: side / 2 - 4, right: side / 2 + 4 };
   const face = { ...middle, top: side / 2 - 5, bottom: side / 2 + 5 };
   return distinctViews({ picture, face }, { views: ofViews, resize: 'bilinear', input }).shownBy;
@@ -51,7 +52,7 @@ const faces = fc
 
 test('a dropped view has exactly the pixels of the view that replaces it', () => {
   const pixels = Uint8Array.from({ length: 3 * 40 * 40 }, (_, i) => (i * 7919) % 251);
-  const picture = { width: 40, height: 40, pixels };
+  const picture = fromRows({ width: 40, height: 40, pixels });
   const arbitrary = [faces, fc.constantFrom<Resize[]>('bilinear', 'area')] as const;
   fc.assert(
     fc.property(...arbitrary, (face, resize) => {

@@ -1,5 +1,5 @@
 import { squareAround } from './crop-view.js';
-import type { Box, Picture } from './picture.js';
+import { axesOf, type Box, type Picture, type PictureAxis } from './picture.js';
 
 /** Cells along each side of a face grid. */
 export const GRID = 64;
@@ -32,8 +32,9 @@ export interface FaceGrid {
 export function sampleFace(picture: Picture, face: Box): FaceGrid {
   const { pixels, width, height } = picture;
   const { left, top, side } = squareAround(face, 1);
-  const columns = placePoints({ start: left, side }, { length: width, stride: 3 });
-  const rows = placePoints({ start: top, side }, { length: height, stride: 3 * width });
+  const axes = axesOf(picture);
+  const columns = placePoints({ from: left, side }, axes.columns);
+  const rows = placePoints({ from: top, side }, axes.rows);
   const points = columns.length / GRID;
   const luma = new Float32Array(GRID * GRID);
   for (let cell = 0; cell < luma.length; cell++) {
@@ -58,20 +59,17 @@ export function sampleFace(picture: Picture, face: Box): FaceGrid {
 }
 
 interface Line {
-  start: number;
+  from: number;
   side: number;
 }
 
 /** [GRID, points]: offsets in the picture's array of each cell's points along one axis. */
-function placePoints(
-  { start, side }: Line,
-  { length, stride }: { length: number; stride: number },
-): Int32Array {
+function placePoints({ from, side }: Line, { length, start, stride }: PictureAxis): Int32Array {
   const points = Math.min(MAX_POINTS, Math.max(1, Math.ceil(side / GRID)));
   const step = side / (GRID * points);
   return Int32Array.from({ length: GRID * points }, (_, i) => {
-    const pixel = Math.floor(start + (i + 0.5) * step);
-    return stride * Math.min(Math.max(pixel, 0), length - 1);
+    const pixel = Math.floor(from + (i + 0.5) * step);
+    return start + stride * Math.min(Math.max(pixel, 0), length - 1);
   });
 }
 

@@ -1,5 +1,5 @@
-import type { Rotation } from '@livegate/core/domain';
 import {
+  type Area,
   axesOf,
   type Box,
   type ImageTensor,
@@ -9,11 +9,8 @@ import {
   type Size,
 } from './picture.js';
 
-/** The area of the detector's frame that shows the picture, in pixels of the frame. */
-export interface Placement extends Size {
-  left: number;
-  top: number;
-}
+/** The area of the detector's frame that shows the picture. */
+export type Placement = Area;
 
 /**
  * The largest centered area of `frame` with the picture's proportions. `padding` shrinks the area
@@ -42,7 +39,7 @@ const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 /** Draws the picture into the tensor, on black. */
 export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
   clearFrame(tensor);
-  drawPicture({ picture, rotation: 0 }, placement, tensor);
+  drawPicture(picture, placement, tensor);
 }
 
 /** Fills the tensor with black. */
@@ -53,16 +50,12 @@ export function clearFrame(tensor: ImageTensor): void {
 }
 
 /**
- * Draws the picture, turned clockwise by `rotation`, into the area of the tensor. Each pixel is the
- * mean of four sample points in the area of the picture that it covers, or in one source pixel if
- * that is larger. No two points of this rotated grid share a row or a column, so edges look nearly
- * as if the whole area were averaged, for four reads instead of dozens.
+ * Draws the picture into the area of the tensor. Each pixel is the mean of four sample points in the
+ * area of the picture that it covers, or in one source pixel if that is larger. No two points of
+ * this rotated grid share a row or a column, so edges look nearly as if the whole area were
+ * averaged, for four reads instead of dozens.
  */
-export function drawPicture(
-  { picture, rotation }: { picture: Picture; rotation: Rotation },
-  placement: Placement,
-  tensor: ImageTensor,
-): void {
+export function drawPicture(picture: Picture, placement: Placement, tensor: ImageTensor): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
     return { values, black: (0 - subtract) * multiply, ofPoint: multiply / ACROSS.length };
   });
@@ -73,7 +66,7 @@ export function drawPicture(
     { values: blues, black: noBlue, ofPoint: ofBlue },
   ] = planes as [FramePlane, FramePlane, FramePlane];
   const { pixels } = picture;
-  const axes = axesOf(picture, rotation);
+  const axes = axesOf(picture);
   const columns = placePoints(ACROSS, placement.width, axes.columns);
   const rows = placePoints(DOWN, placement.height, axes.rows);
   for (let y = 0; y < placement.height; y++) {
@@ -108,7 +101,7 @@ interface FramePlane {
 function placePoints(
   positions: number[],
   count: number,
-  { length, stride, start }: PictureAxis,
+  { length, start, stride }: PictureAxis,
 ): Int32Array {
   const step = length / count;
   const spread = Math.max(1, step);

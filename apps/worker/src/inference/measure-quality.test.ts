@@ -2,7 +2,7 @@ import { qualityLimits } from '@livegate/core/domain';
 import * as fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Box, Picture } from './picture.js';
+import { type Box, fromRows, mirrorPicture, type Picture } from './picture.js';
 import { measureQuality } from './measure-quality.js';
 
 /** The face of `drawFace`: 320 pixels high, in the middle of a picture of 640x640. */
@@ -33,7 +33,7 @@ async function toPicture(image: Sharp): Promise<Picture> {
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true });
-  return { pixels: new Uint8Array(data), width: info.width, height: info.height };
+  return fromRows({ pixels: new Uint8Array(data), width: info.width, height: info.height });
 }
 
 async function measure(image: Sharp, face = drawn) {
@@ -52,7 +52,8 @@ function scaled(box: Box, factor: number): Box {
 
 /** Blank, with a face of 100x100 pixels at this place. */
 function place(width: number, height: number, left: number, top: number) {
-  const picture = { width, height, pixels: new Uint8Array(3 * width * height).fill(128) };
+  const pixels = new Uint8Array(3 * width * height).fill(128);
+  const picture = fromRows({ width, height, pixels });
   return measureQuality(picture, { left, top, right: left + 100, bottom: top + 100 });
 }
 
@@ -180,15 +181,7 @@ function drawWaves(width: number, height: number, waves: [number, number, number
     }, 0);
     return 128 + (100 * sum) / waves.length;
   });
-  return { width, height, pixels };
-}
-
-function mirror({ width, height, pixels }: Picture): Picture {
-  const mirrored = pixels.map((_, i) => {
-    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
-    return pixels[3 * (y * width + width - 1 - x) + (i % 3)]!;
-  });
-  return { width, height, pixels: mirrored };
+  return fromRows({ width, height, pixels });
 }
 
 it('gives a picture and its mirror image the same measures', () => {
@@ -203,7 +196,7 @@ it('gives a picture and its mirror image the same measures', () => {
     fc.property(waves, inset, inset, inset, (drawing, left, top, right) => {
       const picture = drawWaves(120, 110, drawing);
       const face = { left, top, right: 120 - right, bottom: 100 };
-      const image = mirror(picture);
+      const image = mirrorPicture(picture);
       const { measures } = measureQuality(picture, face);
       const mirrored = measureQuality(image, { ...face, left: right, right: 120 - left });
       for (const [name, value] of Object.entries(mirrored.measures)) {
@@ -228,7 +221,7 @@ it('has finite measures for any box, also outside of the picture', () => {
   fc.assert(
     fc.property(sides, sides, box, fc.nat(255), (width, height, face, luma) => {
       const pixels = new Uint8Array(3 * width * height).fill(luma);
-      const { measures, face: at } = measureQuality({ width, height, pixels }, face);
+      const { measures, face: at } = measureQuality(fromRows({ width, height, pixels }), face);
       for (const value of [...Object.values(measures), ...Object.values(at)]) {
         expect(Number.isFinite(value)).toBe(true);
       }

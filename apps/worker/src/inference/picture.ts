@@ -4,16 +4,27 @@ import type { ModelOutputs } from '../models/open-session.js';
 
 export { type Box, longerSide, type Size };
 
-/** A decoded, upright image: 8-bit sRGB [height, width, 3], row by row from the top left. */
-export interface Picture {
+/**
+ * A decoded, upright image in 8-bit sRGB. The offset in `pixels` of the red of the pixel at column x
+ * and row y is `topLeft + x * toRight + y * toBelow`; green and blue follow it. So a picture is
+ * turned, mirrored or cut without touching its pixels.
+ */
+export interface Picture extends Size {
   /** Spans its whole ArrayBuffer, so that the buffer can be transferred to another thread. */
   pixels: Uint8Array;
-  width: number;
-  height: number;
+  topLeft: number;
+  toRight: number;
+  toBelow: number;
   /** How many pixels of the file one pixel has on each side, if it was shrunk. */
   shrunkBy?: number;
   /** Whether the image may be decoded once more, at a larger size. */
   isFirstLook?: boolean;
+}
+
+/** A rectangle of whole pixels. */
+export interface Area extends Size {
+  left: number;
+  top: number;
 }
 
 export interface Face {
@@ -22,53 +33,58 @@ export interface Face {
   score: number;
 }
 
-/** One axis of a turned picture, in the array of the picture before it was turned. */
+/** Pixels [height, width, 3], row by row from the top left. */
+export interface PixelRows extends Size {
+  pixels: Uint8Array;
+}
+
+/** The picture whose rows are stored from its top to its bottom. */
+export function fromRows({ pixels, width, height }: PixelRows): Picture {
+  return { pixels, width, height, topLeft: 0, toRight: 3, toBelow: 3 * width };
+}
+
+/** The columns or the rows of a picture. */
 export interface PictureAxis {
   /** Pixels. */
   length: number;
-  /** Offset from one pixel to the next. */
-  stride: number;
   /** Offset of the first pixel. A pixel's offset is the sum of those along both axes. */
   start: number;
+  /** From one pixel to the next. */
+  stride: number;
 }
 
-/** The axes of the picture as it is after it was turned clockwise by `rotation`. */
-export function axesOf(
-  { width, height }: Size,
-  rotation: Rotation,
-): { columns: PictureAxis; rows: PictureAxis } {
-  const across = { length: width, stride: 3, start: 0 };
-  const down = { length: height, stride: 3 * width, start: 0 };
-  if (rotation === 0) return { columns: across, rows: down };
-  if (rotation === 90) return { columns: reverse(down), rows: across };
-  if (rotation === 180) return { columns: reverse(across), rows: reverse(down) };
-  return { columns: down, rows: reverse(across) };
+export function axesOf(picture: Picture): { columns: PictureAxis; rows: PictureAxis } {
+  return {
+    columns: { length: picture.width, start: 0, stride: picture.toRight },
+    rows: { length: picture.height, start: picture.topLeft, stride: picture.toBelow },
+  };
 }
 
-function reverse({ length, stride, start }: PictureAxis): PictureAxis {
-  return { length, stride: -stride, start: start + (length - 1) * stride };
-}
-
-/** The size of the picture after it was turned by `rotation`. */
-export function turnedSize({ width, height }: Size, rotation: Rotation): Size {
-  return rotation % 180 === 0 ? { width, height } : { width: height, height: width };
-}
-
-/** A copy of the picture, turned clockwise by `rotation`: every pixel is kept as it is. */
+/** The picture turned clockwise by `rotation`, in the same memory. */
 export function turnPicture(picture: Picture, rotation: Rotation): Picture {
-  const { columns, rows } = axesOf(picture, rotation);
-  const { pixels } = picture;
-  const turned = new Uint8Array(pixels.length);
-  let at = 0;
-  for (let y = 0; y < rows.length; y++) {
-    let from = columns.start + rows.start + y * rows.stride;
-    for (let x = 0; x < columns.length; x++, at += 3, from += columns.stride) {
-      turned[at] = pixels[from]!;
-      turned[at + 1] = pixels[from + 1]!;
-      turned[at + 2] = pixels[from + 2]!;
-    }
-  }
-  return { ...picture, pixels: turned, width: columns.length, height: rows.length };
+  if (rotation === 0) return picture;
+  const { width, height, topLeft, toRight, toBelow } = picture;
+  const quarter = {
+    ...picture,
+    width: height,
+    height: width,
+    topLeft: topLeft + (height - 1) * toBelow,
+    toRight: -toBelow,
+    toBelow: toRight,
+  };
+  return turnPicture(quarter, (rotation - 90) as Rotation);
+}
+
+/** The picture with left and right exchanged, in the same memory. */
+export function mirrorPicture(picture: Picture): Picture {
+  const { width, topLeft, toRight } = picture;
+  return { ...picture, topLeft: topLeft + (width - 1) * toRight, toRight: -toRight };
+}
+
+/** A part of the picture, in the same memory. */
+export function cutPicture(picture: Picture, { left, top, width, height }: Area): Picture {
+  const topLeft = picture.topLeft + left * picture.toRight + top * picture.toBelow;
+  return { ...picture, width, height, topLeft };
 }
 
 /** One image in a batch: float32 [3, height, width] in the model's channel order. */

@@ -9,8 +9,9 @@ import {
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { createDecodeImage } from './decode/decode-image.js';
-import type { Picture } from './picture.js';
+import { cutPicture, fromRows, mirrorPicture, type Picture, turnPicture } from './picture.js';
 import { removeSurround } from './remove-surround.js';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 
@@ -24,17 +25,13 @@ const original = await decode(photo);
 /** Mean difference of two pictures in their common middle, in levels of 0..255. */
 function differenceOf(a: Picture, b: Picture): number {
   const [width, height] = [Math.min(a.width, b.width), Math.min(a.height, b.height)];
-  const at = (picture: Picture, x: number, y: number) => {
-    const column = x + Math.round((picture.width - width) / 2);
-    return 3 * ((y + Math.round((picture.height - height) / 2)) * picture.width + column);
-  };
-  let sum = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      sum += Math.abs(a.pixels[at(a, x, y) + 1]! - b.pixels[at(b, x, y) + 1]!);
-    }
-  }
-  return sum / (width * height);
+  const [middleOfA, middleOfB] = [a, b].map((picture) => {
+    const left = Math.round((picture.width - width) / 2);
+    const top = Math.round((picture.height - height) / 2);
+    return rowsOf(cutPicture(picture, { left, top, width, height }));
+  });
+  const total = middleOfA!.reduce((sum, v, i) => sum + Math.abs(v - middleOfB![i]!), 0);
+  return total / middleOfA!.length;
 }
 
 function expectSize(found: Picture, { width, height }: Picture, tolerance: number): void {
@@ -91,14 +88,26 @@ test.each([45, -45, 30, -15])(
   },
 );
 
-function centerOf({ pixels, width, height }: Picture): Picture {
+test.each([
+  ['bars', withBars(photo, 'black', { left: 200, right: 120 })],
+  ['a tilted surround', tilted(photo, 15, 'gray')],
+])(
+  'removeSurround cuts off %s of a turned and mirrored picture like of its copy',
+  async (_, image) => {
+    const view = turnPicture(mirrorPicture(await decode(await image)), 90);
+    const found = removeSurround(view);
+    const expected = removeSurround(fromRows({ ...view, pixels: rowsOf(view) }));
+    expect(found.content).toBeDefined();
+    expect(found.content).toEqual(expected.content);
+    expect(Buffer.compare(rowsOf(found.picture), rowsOf(expected.picture))).toBe(0);
+  },
+);
+
+function centerOf(picture: Picture): Picture {
   const side = 300;
-  const [left, top] = [Math.round((width - side) / 2), Math.round((height - side) / 2)];
-  const rows = Array.from({ length: side }, (_, y) => {
-    const from = 3 * ((top + y) * width + left);
-    return pixels.subarray(from, from + 3 * side);
-  });
-  return { pixels: Uint8Array.from(rows.flatMap((row) => [...row])), width: side, height: side };
+  const left = Math.round((picture.width - side) / 2);
+  const top = Math.round((picture.height - side) / 2);
+  return cutPicture(picture, { left, top, width: side, height: side });
 }
 
 test('removeSurround returns photos without a surround as they are', async () => {

@@ -1,6 +1,6 @@
 import { type ContentPlace, type Point, turnBy } from '@livegate/core/domain';
 import { fitRectangle, type Rectangle } from './fit-rectangle.js';
-import type { Picture } from './picture.js';
+import { axesOf, cutPicture, fromRows, type Picture, type PictureAxis } from './picture.js';
 
 /*
  * A photo on a canvas of one color, straight (the bars of a player or a screenshot) or tilted. The
@@ -42,9 +42,9 @@ const NOISE = [20, 8, 3];
 
 /** The mean of the four corner pixels, unless one of them differs from it. */
 function cornerColor(picture: Picture): Color | undefined {
-  const { width, height, pixels } = picture;
-  const last = 3 * (width * height - 1);
-  const corners = [0, 3 * (width - 1), last - 3 * (width - 1), last];
+  const { width, height, pixels, topLeft, toRight, toBelow } = picture;
+  const [across, down] = [(width - 1) * toRight, (height - 1) * toBelow];
+  const corners = [0, across, down, across + down].map((offset) => topLeft + offset);
   const color = [0, 1, 2].map(
     (channel) => corners.reduce((sum, at) => sum + pixels[at + channel]!, 0) / 4,
   ) as Color;
@@ -69,38 +69,40 @@ const TRACES = 32;
 const STEPS = 128;
 
 /** The first and the last point of the content in evenly spaced rows and columns. */
-function traceContent({ width, height, pixels }: Picture, surround: Surround): Point[] {
-  const isContent = (at: number) => !isColor(pixels, at, surround);
-  const across = { length: width, stride: 3 };
-  const down = { length: height, stride: 3 * width };
-  const rows = spread(height).flatMap((row) =>
-    endsOf(across, (at) => isContent(at + row * down.stride)).map((x) => ({ x, y: row + 0.5 })),
+function traceContent(picture: Picture, surround: Surround): Point[] {
+  const isContent = (at: number) => !isColor(picture.pixels, at, surround);
+  const { columns: across, rows: down } = axesOf(picture);
+  const rows = spread(down).flatMap(({ at, middle }) =>
+    endsOf(across, (offset) => isContent(at + offset)).map((x) => ({ x, y: middle })),
   );
-  const columns = spread(width).flatMap((column) =>
-    endsOf(down, (at) => isContent(at + column * across.stride)).map((y) => {
-      return { x: column + 0.5, y };
-    }),
+  const columns = spread(across).flatMap(({ at, middle }) =>
+    endsOf(down, (offset) => isContent(at + offset)).map((y) => ({ x: middle, y })),
   );
   return [...rows, ...columns];
 }
 
-function spread(length: number): number[] {
-  return Array.from({ length: TRACES }, (_, i) => Math.floor(((i + 0.5) * length) / TRACES));
+/** The offsets of evenly spaced rows or columns, and their middle in pixels. */
+function spread({ length, start, stride }: PictureAxis): { at: number; middle: number }[] {
+  return Array.from({ length: TRACES }, (_, i) => {
+    const line = Math.floor(((i + 0.5) * length) / TRACES);
+    return { at: start + line * stride, middle: line + 0.5 };
+  });
 }
 
 /** Where the content starts and ends along a line, in pixels; nothing for a line without content. */
 function endsOf(
-  { length, stride }: { length: number; stride: number },
-  isContent: (at: number) => boolean,
+  { length, start, stride }: PictureAxis,
+  isContent: (offset: number) => boolean,
 ): number[] {
+  const isContentAt = (pixel: number) => isContent(start + pixel * stride);
   const step = Math.ceil(length / STEPS);
   let first = 0;
-  while (first < length && !isContent(first * stride)) first += step;
+  while (first < length && !isContentAt(first)) first += step;
   if (first >= length) return [];
-  while (first > 0 && isContent((first - 1) * stride)) first--;
+  while (first > 0 && isContentAt(first - 1)) first--;
   let last = length;
-  while (!isContent((last - 1) * stride)) last = Math.max(last - step, first + 1);
-  while (last < length && isContent(last * stride)) last++;
+  while (!isContentAt(last - 1)) last = Math.max(last - step, first + 1);
+  while (last < length && isContentAt(last)) last++;
   return [first, last];
 }
 
@@ -124,12 +126,7 @@ function cutStraight(picture: Picture, content: Rectangle): Picture {
   const top = Math.max(0, Math.round(content.y - content.height / 2));
   const width = Math.min(picture.width - left, Math.round(content.width));
   const height = Math.min(picture.height - top, Math.round(content.height));
-  const pixels = new Uint8Array(3 * width * height);
-  for (let row = 0; row < height; row++) {
-    const from = 3 * ((top + row) * picture.width + left);
-    pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * width * row);
-  }
-  return { ...picture, pixels, width, height };
+  return cutPicture(picture, { left, top, width, height });
 }
 
 /** Pixels at each side of a tilted content that are mixed with the surround. */
@@ -151,21 +148,22 @@ function cutTilted(picture: Picture, content: Rectangle): Picture {
       blend(picture, { x, y }, { out: pixels, at });
     }
   }
-  return { ...picture, pixels, width, height };
+  return { ...picture, ...fromRows({ pixels, width, height }) };
 }
 
 /** Writes the color at a point, where the center of the first pixel is 0, 0. */
 function blend(
-  { pixels, width, height }: Picture,
+  { pixels, width, height, topLeft, toRight, toBelow }: Picture,
   { x, y }: Point,
   { out, at }: { out: Uint8Array; at: number },
 ): void {
   const insideX = Math.min(Math.max(x, 0), width - 1);
   const insideY = Math.min(Math.max(y, 0), height - 1);
   const [column, row] = [Math.floor(insideX), Math.floor(insideY)];
-  const [right, down] = [column < width - 1 ? 3 : 0, row < height - 1 ? 3 * width : 0];
+  const right = column < width - 1 ? toRight : 0;
+  const down = row < height - 1 ? toBelow : 0;
   const [ofRight, ofLower] = [insideX - column, insideY - row];
-  const from = 3 * (row * width + column);
+  const from = topLeft + column * toRight + row * toBelow;
   for (let channel = from; channel < from + 3; channel++) {
     const upper = pixels[channel]! * (1 - ofRight) + pixels[channel + right]! * ofRight;
     const lower =

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Resize } from '../models/catalogue.js';
 import { sampleAxis, type SourceAxis, type Span } from './crop-view.js';
+import type { PictureAxis } from './picture.js';
 
-type How = Omit<SourceAxis, 'length' | 'stride'> & { outLength: number };
+type How = Omit<SourceAxis, keyof PictureAxis> & { outLength: number };
 
 /** Applies the weights of a sampled axis to pixel values. */
 function resample(values: number[], span: Span, { outLength, ...how }: How): number[] {
-  const axis = sampleAxis(span, outLength, { length: values.length, stride: 1, ...how });
+  const axis = sampleAxis(span, outLength, { length: values.length, start: 0, stride: 1, ...how });
   return Array.from({ length: outLength }, (_, i) => {
     let sum = 0;
     for (let tap = i * axis.taps; tap < (i + 1) * axis.taps; tap++) {
@@ -58,15 +59,17 @@ test('a picture one pixel wide reflects to itself', () => {
   expect(resample([7], { start: -1, length: 3 }, how)).toEqual([7, 7, 7]);
 });
 
-test('offsets are counted in strides', () => {
-  const source: SourceAxis = { length: 4, stride: 30, fill: 'zero', resize: 'bilinear' };
+test('offsets are counted in strides from the first pixel', () => {
+  const axis = { length: 4, start: 500, stride: -30 };
+  const source: SourceAxis = { ...axis, fill: 'zero', resize: 'bilinear' };
   const { offsets } = sampleAxis({ start: 0.5, length: 3 }, 3, source);
-  expect([...offsets]).toEqual([0, 30, 30, 60, 60, 90]);
+  expect([...offsets]).toEqual([500, 470, 470, 440, 440, 410]);
 });
 
 describe('sampleAxis reports that it leaves the picture', () => {
   const leaves = (span: Span, outLength: number, resize: Resize) =>
-    sampleAxis(span, outLength, { length: 10, stride: 1, fill: 'zero', resize }).leavesPicture;
+    sampleAxis(span, outLength, { length: 10, start: 0, stride: 1, fill: 'zero', resize })
+      .leavesPicture;
 
   test('when the interval reaches beyond either side', () => {
     expect(leaves({ start: -1, length: 8 }, 8, 'bilinear')).toBe(true);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Calibration } from '../models/calibration.js';
 import type { Classifier, View } from '../models/catalogue.js';
 import { cropView } from './crop-view.js';
-import { allocateBatch, reuseBatch } from './picture.js';
+import { allocateBatch, fromRows, reuseBatch } from './picture.js';
 import {
   averageViews,
   classifyFaces,
@@ -83,7 +83,7 @@ function faceInPicture(side: number): FaceInPicture {
   );
   const middle = side / 2;
   const face = { left: middle - 4, right: middle + 4, top: middle - 5, bottom: middle + 5 };
-  return { picture: { width: side, height: side, pixels }, face };
+  return { picture: fromRows({ width: side, height: side, pixels }), face };
 }
 
 /** The reference: runs every view by itself, then takes the mean of all views' logits. */

@@ -3,6 +3,7 @@ import { tinyModels } from '@livegate/testing/models/tiny-pipeline';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Engines } from '../engine/open-engines.js';
+import { fromRows } from '../inference/picture.js';
 import type { ObserveRuns } from '../telemetry/observe-runs.js';
 import {
   identify,
@@ -12,7 +13,7 @@ import {
   type QueuedImage,
 } from './model-set.js';
 
-const picture = () => ({ width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8) });
+const picture = () => fromRows({ width: 8, height: 8, pixels: new Uint8Array(3 * 8 * 8) });
 const assessment = { kind: 'no_face' } as const;
 const timings = { detectMs: 1, classifyMs: 2 };
 const config: ModelSetConfig = {

@@ -4,8 +4,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LivegateError, tooCostly } from '@livegate/core/domain';
 import { Semaphore } from 'async-mutex';
-import type { Picture } from '../picture.js';
-import type { DecodeTask, PreparedImage } from './decode-pixels.js';
+import type { DecodedRows, DecodeTask, PreparedImage } from './decode-pixels.js';
 
 export interface DecodeLimits {
   /** CPU time. The header limits keep every accepted image below a third of the default. */
@@ -20,9 +19,9 @@ export interface DecodeOrder {
   cpuMs: number;
 }
 
-/** The process's output: one line of JSON, then the pixels of a decoded picture. */
+/** The process's output: one line of JSON, then the pixels of a decoded image. */
 export type DecodeAnswer =
-  | { kind: 'decoded'; width: number; height: number }
+  | ({ kind: 'decoded' } & Omit<DecodedRows, 'pixels'>)
   | { kind: 'invalid'; detail: string }
   | { kind: 'tooCostly'; detail: string }
   | { kind: 'failed'; detail: string };
@@ -30,7 +29,7 @@ export type DecodeAnswer =
 const defaultLimits: DecodeLimits = { cpuMs: 10_000, wallMs: 20_000 };
 const program = fileURLToPath(new URL('./decode-process.js', import.meta.url));
 
-export type DecodeApart = (image: PreparedImage, limits?: DecodeLimits) => Promise<Picture>;
+export type DecodeApart = (image: PreparedImage, limits?: DecodeLimits) => Promise<DecodedRows>;
 
 /**
  * Decodes each image in a child process, which ends with the decode. At most `maxProcesses` run at
@@ -44,7 +43,10 @@ export function createDecodeApart(maxProcesses: number): DecodeApart {
   return (image, limits = defaultLimits) => processes.runExclusive(() => runProcess(image, limits));
 }
 
-async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): Promise<Picture> {
+async function runProcess(
+  { file, task }: PreparedImage,
+  limits: DecodeLimits,
+): Promise<DecodedRows> {
   const order: DecodeOrder = { task, cpuMs: limits.cpuMs };
   const child = spawn(process.execPath, [program, JSON.stringify(order)], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -58,8 +60,8 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
   const closed = once(child, 'close');
   child.stdin.end(file);
   try {
-    const picture = await readAnswer(child.stdout);
-    if (picture) return picture;
+    const decoded = await readAnswer(child.stdout);
+    if (decoded) return decoded;
   } finally {
     child.kill('SIGKILL');
     await closed;
@@ -69,32 +71,32 @@ async function runProcess({ file, task }: PreparedImage, limits: DecodeLimits): 
 }
 
 /**
- * The picture, or `undefined` if the output is incomplete. Throws the error that the answer
+ * The decoded image, or `undefined` if the output is incomplete. Throws the error that the answer
  * reports.
  */
-async function readAnswer(output: Readable): Promise<Picture | undefined> {
+async function readAnswer(output: Readable): Promise<DecodedRows | undefined> {
   let line = Buffer.alloc(0);
-  let picture: Picture | undefined;
+  let decoded: DecodedRows | undefined;
   let length = 0;
   for await (const chunk of output as AsyncIterable<Buffer>) {
     let pixels = chunk;
-    if (!picture) {
+    if (!decoded) {
       line = Buffer.concat([line, chunk]);
       const lineEnd = line.indexOf('\n');
       if (lineEnd < 0) continue;
-      picture = startPicture(JSON.parse(line.toString('utf8', 0, lineEnd)) as DecodeAnswer);
+      decoded = startRows(JSON.parse(line.toString('utf8', 0, lineEnd)) as DecodeAnswer);
       pixels = line.subarray(lineEnd + 1);
     }
-    picture.pixels.set(pixels, length);
+    decoded.pixels.set(pixels, length);
     length += pixels.length;
   }
-  return picture && length === picture.pixels.length ? picture : undefined;
+  return decoded && length === decoded.pixels.length ? decoded : undefined;
 }
 
-function startPicture(answer: DecodeAnswer): Picture {
+function startRows(answer: DecodeAnswer): DecodedRows {
   if (answer.kind === 'tooCostly') throw tooCostly(answer.detail);
   if (answer.kind === 'invalid') throw new LivegateError('invalid_image', answer);
   if (answer.kind === 'failed') throw new Error(answer.detail);
-  const { width, height } = answer;
-  return { pixels: new Uint8Array(3 * width * height), width, height };
+  const { width, height, orientation } = answer;
+  return { pixels: new Uint8Array(3 * width * height), width, height, orientation };
 }

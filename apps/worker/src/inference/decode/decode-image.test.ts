@@ -7,6 +7,7 @@ import { greySquare, selfie } from '@livegate/testing/images/photos';
 import type { Picture } from '../picture.js';
 import { createDecodeImage } from './decode-image.js';
 import { setUpLibvips } from './decode-pixels.js';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 const upright = await decode(await selfie());
@@ -37,6 +38,30 @@ test.each([1, 700])(
 test.each(odd.orientations)('EXIF orientation %i is applied', async (orientation) => {
   const image = await odd.oriented(await selfie(), orientation);
   expect(await differenceFromUpright(image)).toBeLessThan(1);
+});
+
+test('an orientation tag moves no pixel in memory, also of a shrunk picture', async () => {
+  const plain = await sharp(await selfie())
+    .resize(2400)
+    .jpeg()
+    .toBuffer();
+  const tagged = await sharp(plain).withMetadata({ orientation: 5 }).jpeg().toBuffer();
+  const untagged = await sharp(plain).jpeg().toBuffer();
+  for (const factor of [1, 3]) {
+    const [turned, stored] = [await decode(tagged, factor), await decode(untagged, factor)];
+    expect(turned).toMatchObject({ width: stored.height, height: stored.width });
+    expect(Buffer.compare(turned.pixels, stored.pixels)).toBe(0);
+  }
+});
+
+test.each([
+  ['without an orientation', Buffer.from('Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0', 'latin1')],
+  ['that is cut off', Buffer.from('Exif\0\0MM\0*', 'latin1')],
+  ['that is noise', Buffer.from('Exif\0\0' + '\x07'.repeat(40), 'latin1')],
+  ['that is XMP', Buffer.from('http://ns.adobe.com/xap/1.0/\0<x/>', 'latin1')],
+])('EXIF %s leaves the picture as it is', async (_name, data) => {
+  const image = odd.withJpegSegment(await selfie(), 0xe1, data);
+  expect(await differenceFromUpright(image)).toBe(0);
 });
 
 test('a 16-bit PNG of a photo decodes to the pixels of the photo', async () => {
@@ -300,8 +325,8 @@ describe('the decoder refuses as invalid_image:', () => {
   });
 });
 
-async function decode(bytes: Uint8Array): Promise<Picture> {
-  return await decodeImage(bytes, inspectHeader(bytes, 1_000_000));
+async function decode(bytes: Uint8Array, factor?: number): Promise<Picture> {
+  return await decodeImage(bytes, inspectHeader(bytes, 10_000_000), factor);
 }
 
 async function expectInvalid(bytes: Uint8Array): Promise<void> {
@@ -335,6 +360,7 @@ function expectColor({ pixels }: Picture, color: number[]): void {
 async function differenceFromUpright(image: Uint8Array): Promise<number> {
   const picture = await decode(image);
   expect(picture).toMatchObject({ width: upright.width, height: upright.height });
-  const total = picture.pixels.reduce((sum, v, i) => sum + Math.abs(v - upright.pixels[i]!), 0);
-  return total / picture.pixels.length;
+  const rows = rowsOf(picture);
+  const total = rows.reduce((sum, v, i) => sum + Math.abs(v - upright.pixels[i]!), 0);
+  return total / rows.length;
 }

@@ -4,11 +4,18 @@ import {
   type JpegSegment,
   LivegateError,
   type PngHeader,
+  type Rotation,
   walkJpeg,
 } from '@livegate/core/domain';
-import type { Picture } from '../picture.js';
+import { fromRows, mirrorPicture, type Picture, turnPicture } from '../picture.js';
 import { createDecodeApart } from './decode-apart.js';
-import { decodePixels, isOurFault, type PreparedImage, toMovable } from './decode-pixels.js';
+import {
+  type DecodedRows,
+  decodePixels,
+  isOurFault,
+  type PreparedImage,
+  toMovable,
+} from './decode-pixels.js';
 import { isProfile, isSrgb, withoutPipelines } from './icc-profile.js';
 import { stripPng } from './prepare-png.js';
 
@@ -46,14 +53,14 @@ export function createDecodeImage(cpus: number): DecodeImage {
   const decodeApart = createDecodeApart(cpus);
   return async (bytes, header, factor = 1) => {
     const { file, task } = prepareImage(bytes, header);
-    if (factor === 1) return await decode({ file, task }, header);
+    if (factor === 1) return putUpright(await decode({ file, task }, header));
     const side = Math.max(header.width, header.height);
     const shrunk = { ...task, longerSide: Math.floor(side / factor) };
-    const picture = await decode({ file, task: shrunk }, header);
+    const picture = putUpright(await decode({ file, task: shrunk }, header));
     return { ...picture, shrunkBy: side / Math.max(picture.width, picture.height) };
   };
 
-  function decode(prepared: PreparedImage, header: ImageHeader): Promise<Picture> {
+  function decode(prepared: PreparedImage, header: ImageHeader): Promise<DecodedRows> {
     return isDecodedApart(header) ? decodeApart(prepared) : decodeHere(prepared);
   }
 }
@@ -77,13 +84,31 @@ function isCmyk(header: ImageHeader): boolean {
   return header.kind === 'jpeg' && header.components === 4;
 }
 
-async function decodeHere({ file, task }: PreparedImage): Promise<Picture> {
+async function decodeHere({ file, task }: PreparedImage): Promise<DecodedRows> {
   try {
     return toMovable(await decodePixels(file, task, TIMEOUT_SECONDS));
   } catch (cause) {
     if (isOurFault(cause)) throw cause;
     throw new LivegateError('invalid_image', { detail: 'the pixels cannot be decoded', cause });
   }
+}
+
+/** What EXIF's orientation says: mirror the pixels, then turn them clockwise. */
+const orientations: Record<number, { isMirrored?: true; rotation: Rotation }> = {
+  1: { rotation: 0 },
+  2: { isMirrored: true, rotation: 0 },
+  3: { rotation: 180 },
+  4: { isMirrored: true, rotation: 180 },
+  5: { isMirrored: true, rotation: 270 },
+  6: { rotation: 90 },
+  7: { isMirrored: true, rotation: 90 },
+  8: { rotation: 270 },
+};
+
+function putUpright({ orientation, ...rows }: DecodedRows): Picture {
+  const { isMirrored, rotation } = orientations[orientation] ?? { rotation: 0 };
+  const picture = fromRows(rows);
+  return turnPicture(isMirrored ? mirrorPicture(picture) : picture, rotation);
 }
 
 /** Prepares a file so that the decoder renders it as a browser does. */
@@ -98,11 +123,11 @@ function fromPng(bytes: Uint8Array, { bitDepth, hasColor }: PngHeader) {
   // Convert to 8 bits before applying the profile, as browsers do: libvips cannot convert 16 bits
   // to sRGB.
   const firstTo = bitDepth === 16 ? (hasColor ? 'srgb' : 'b-w') : undefined;
-  return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo } as const;
+  return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo, hasExif: true } as const;
 }
 
 function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
-  const { file, hasInkProfile, hasSrgbProfile } = prepareJpeg(bytes, header);
+  const { file, hasInkProfile, hasSrgbProfile, hasExif } = prepareJpeg(bytes, header);
   // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan
   // parameters that every viewer shows. With an end marker of ours, missing data is only a warning,
   // so refuse it.
@@ -110,7 +135,7 @@ function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
   const firstTo = header.components === 4 && !hasInkProfile ? 'cmyk' : undefined;
   // Applying a profile takes longer than decoding.
   const ignoresProfile = header.components === 3 && hasSrgbProfile;
-  return { file, failOn, firstTo, ignoresProfile } as const;
+  return { file, failOn, firstTo, ignoresProfile, hasExif } as const;
 }
 
 /** A JPEG for the decoder. */
@@ -119,17 +144,20 @@ interface PreparedJpeg {
   /** Whether it has a CMYK profile. */
   hasInkProfile: boolean;
   hasSrgbProfile: boolean;
+  hasExif: boolean;
 }
 
 /** Adds a missing end marker, and hides the costly pipelines of a color profile. */
 function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
-  const chunks = findProfileChunks(jpeg);
+  const segments = findHeaderSegments(jpeg);
+  const chunks = findProfileChunks(jpeg, segments);
   const profile = readProfile(jpeg, chunks);
   const harmless = chunks.length > 0 ? hidePipelines(jpeg, chunks) : jpeg;
   return {
     file: hasEnd ? harmless : Buffer.concat([harmless, END]),
     hasInkProfile: isProfile(profile, 'CMYK'),
     hasSrgbProfile: isSrgb(profile),
+    hasExif: segments.some(({ code }) => code === APP1),
   };
 }
 
@@ -141,15 +169,23 @@ interface ProfileChunk extends JpegSegment {
   profileStart: number;
 }
 
-/** In the order in which libvips joins them: by number, the last of each before the first scan. */
-function findProfileChunks(jpeg: Uint8Array): ProfileChunk[] {
-  const chunks: ProfileChunk[] = [];
+/** The segments before the first scan: libvips reads no profile and no EXIF after it. */
+function findHeaderSegments(jpeg: Uint8Array): JpegSegment[] {
+  const segments: JpegSegment[] = [];
   for (const segment of walkJpeg(jpeg)) {
     if (segment.code === SOS) break;
-    const profileStart = segment.dataStart + PROFILE_MARK.length + 3;
-    if (segment.code !== APP2 || segment.end < profileStart || !isMarked(jpeg, segment)) continue;
-    chunks.push({ ...segment, number: jpeg[profileStart - 2]!, profileStart });
+    segments.push(segment);
   }
+  return segments;
+}
+
+/** In the order in which libvips joins them: by number, the last segment of each. */
+function findProfileChunks(jpeg: Uint8Array, segments: JpegSegment[]): ProfileChunk[] {
+  const chunks = segments.flatMap((segment) => {
+    const profileStart = segment.dataStart + PROFILE_MARK.length + 3;
+    if (segment.code !== APP2 || segment.end < profileStart || !isMarked(jpeg, segment)) return [];
+    return [{ ...segment, number: jpeg[profileStart - 2]!, profileStart }];
+  });
   const byNumber = new Map(chunks.map((chunk) => [chunk.number, chunk]));
   return [...byNumber.values()].toSorted((a, b) => a.number - b.number);
 }
@@ -159,6 +195,8 @@ function isMarked(jpeg: Uint8Array, { dataStart }: JpegSegment): boolean {
   return PROFILE_MARK.equals(mark);
 }
 
+/** Contains EXIF, or other metadata. */
+const APP1 = 0xe1;
 const APP2 = 0xe2;
 const SOS = 0xda;
 /** Followed by a zero, which libvips ignores, the segment's number, and the number of segments. */

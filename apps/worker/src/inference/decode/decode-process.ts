@@ -12,9 +12,9 @@ setUpLibvips();
 const file = await buffer(process.stdin);
 const watch = watchCpuTime();
 try {
-  const { width, height, pixels } = await decodePixels(file, task);
+  const { pixels, ...decoded } = await decodePixels(file, task);
   clearInterval(watch);
-  answer({ kind: 'decoded', width, height });
+  answer({ kind: 'decoded', ...decoded });
   process.stdout.write(pixels);
 } catch (error) {
   clearInterval(watch);

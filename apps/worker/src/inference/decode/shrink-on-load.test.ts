@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { createDecodeImage } from './decode-image.js';
 import { isSrgb } from './icc-profile.js';
 import { findTooSmall, firstFactor, LEAST_FACE, secondFactor } from './shrink-on-load.js';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
+import { fromRows } from '../picture.js';
 
 const decodeImage = createDecodeImage(1);
 const LARGE = 4_000_000;
@@ -33,13 +35,13 @@ describe('a JPEG that is shrunk while it is decoded', () => {
       expect(shrunk.height).toBe(Math.floor(whole.height / by));
       expect(shrunk.shrunkBy).toBeCloseTo(by, 1);
       const { width, height } = shrunk;
-      const reference = await sharp(whole.pixels, {
+      const reference = await sharp(rowsOf(whole), {
         raw: { width: whole.width, height: whole.height, channels: 3 },
       })
         .resize(width, height, { fit: 'fill' })
         .raw()
         .toBuffer();
-      const total = shrunk.pixels.reduce(
+      const total = rowsOf(shrunk).reduce(
         (sum, value, i) => sum + Math.abs(value - reference[i]!),
         0,
       );
@@ -87,7 +89,7 @@ describe('the factor', () => {
 });
 
 test('a face is looked at again if a shrunk picture has fewer than 192 pixels of it', () => {
-  const picture = { width: 600, height: 800, pixels: new Uint8Array() };
+  const picture = fromRows({ width: 600, height: 800, pixels: new Uint8Array() });
   const shrunk = { ...picture, shrunkBy: 5 };
   expect(findTooSmall(shrunk, 192)).toBeUndefined();
   expect(findTooSmall(shrunk, 191)).toEqual({ kind: 'too_small', facePixels: 955 });
@@ -95,7 +97,8 @@ test('a face is looked at again if a shrunk picture has fewer than 192 pixels of
 });
 
 test('a picture without a face is looked at again only if it was cut out of a surround', () => {
-  const content = { width: 300, height: 390, pixels: new Uint8Array(), shrunkBy: 5 };
+  const picture = fromRows({ width: 300, height: 390, pixels: new Uint8Array() });
+  const content = { ...picture, shrunkBy: 5 };
   expect(findTooSmall(content, undefined)).toEqual({ kind: 'too_small', facePixels: 0 });
   expect(findTooSmall({ ...content, height: 800 }, undefined)).toBeUndefined();
 });
