@@ -413,10 +413,14 @@ describe("the gateway's log", () => {
       'timeout',
     ],
     ['an internal error', { outcome: { error: 'internal_error' } }, {}, 'internal_error'],
-  ])('records %s at level error', async (_, options, headers, outcome) => {
-    const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
-    expect(line).toMatchObject({ level: 50, outcome, msg: 'request failed', err: {} });
-  });
+  ])(
+    'records %s at level error, with the type of its error',
+    async (_, options, headers, outcome) => {
+      const line = await lineOf(options, ({ url }) => post(url, formOf(jpeg), headers));
+      const err = { type: 'LivegateError' };
+      expect(line).toMatchObject({ level: 50, outcome, msg: 'request failed', err });
+    },
+  );
 
   it('records refusals of a second in one warning, with their number and the reason', async () => {
     const line = await lineOf({ maxWaiting: 0 }, async ({ url }) => {

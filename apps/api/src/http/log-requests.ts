@@ -9,10 +9,14 @@ export function logRequests(log: Log, now = () => performance.now()): RequestHan
   return pinoHttp<Request, Response>({
     logger: log,
     autoLogging: { ignore: isProbe },
+    // pino-http's own serializers would run first, and turn every error into one of type "Object".
+    wrapSerializers: false,
     serializers: {
       err: describeError,
-      req: ({ method, url }: { method: string; url: string }) => ({ method, path: pathOf(url) }),
-      res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
+      req: ({ method, originalUrl }: Request) => ({ method, path: pathOf(originalUrl) }),
+      res: ({ headersSent, statusCode }: Response) => ({
+        statusCode: headersSent ? statusCode : null,
+      }),
     },
     customLogLevel(_req, res, error) {
       if (isRefusal(res)) return sampleRefusals(res) ? 'warn' : 'silent';
