@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { findMissing, measurePython } from './python.js';
+import { findMissing, measurePython, withoutMathSettings } from './python.js';
 
 test('without the sources of the Python pipeline, the bench says so and quotes no figure', async () => {
   const said: string[] = [];
@@ -29,3 +29,8 @@ test(
     ]).toContain(findMissing(folder));
   },
 );
+
+test('Python runs without the settings that a machine has for BLAS and OpenMP', () => {
+  const machine = { OPENBLAS_CORETYPE: 'Haswell', MKL_NUM_THREADS: '4', OMP_NUM_THREADS: '4' };
+  expect(withoutMathSettings({ ...machine, PATH: '/bin' })).toEqual({ PATH: '/bin' });
+});

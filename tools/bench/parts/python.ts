@@ -149,9 +149,16 @@ function interpreterOf(sources: string): string {
   return existsSync(own) ? own : '/usr/bin/python3';
 }
 
+/** A machine's settings for BLAS and OpenMP would make Python slower or faster than its packages are. */
+export function withoutMathSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !/^(OPENBLAS|MKL|OMP|GOMP|KMP)_/.test(name));
+  return Object.fromEntries(kept);
+}
+
 async function startPython(sources: string, frame: string, core: number) {
   const args = ['--cpu-list', `${core}`, interpreterOf(sources), PROGRAM, sources, frame];
-  const child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const env = withoutMathSettings(process.env);
+  const child = spawn('taskset', args, { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const line = await lines.next();
