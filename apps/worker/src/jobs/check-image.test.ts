@@ -8,7 +8,7 @@ import {
   exampleQuality,
   noShadow,
 } from '@livegate/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import type { EndingCheck } from './audit/audited-check.js';
 import { createCheckImage } from './check-image.js';
@@ -136,6 +136,9 @@ function setUp(images: Record<string, number>) {
 }
 
 describe('check image', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
   it('gives each check the verdict of its own image', async () => {
     const results = await setUp({ a: 10, b: 50, c: 90 }).run('c', 'a', 'b');
     expect(results).toMatchObject([
@@ -182,11 +185,18 @@ describe('check image', () => {
     expect(order).toEqual(['before', 'waited', 'result']);
   });
 
-  it('asks three times who wants a check: before its image, its run and its result', async () => {
-    const { run, asked } = setUp({ a: 10 });
-    await run('a');
-    expect(asked).toEqual(['a', 'a', 'a']);
-  });
+  it.each([
+    [9, ['a', 'a']],
+    [10, ['a', 'a', 'a']],
+  ])(
+    'after a decode of %i ms, asks again before the run only if that is 10 ms or more',
+    async (ms, times) => {
+      const { run, asked, duringDecode } = setUp({ a: 10 });
+      duringDecode.push(async () => void vi.advanceTimersByTime(ms));
+      await run('a');
+      expect(asked).toEqual(times);
+    },
+  );
 
   it('says before the result whether its tenant has webhook endpoints by then', async () => {
     const { run, notified, duringRun, beforeResult } = setUp({ a: 10, b: 20 });
@@ -230,9 +240,12 @@ describe('check image', () => {
     expect(assessed).toEqual([20]);
   });
 
-  it('never assesses the image of a check that is canceled while it is decoded', async () => {
+  it('never assesses the image of a check that is canceled while it is decoded for 10 ms', async () => {
     const { run, queue, assessed, duringDecode } = setUp({ a: 10 });
-    duringDecode.push(() => queue.cancel('a'));
+    duringDecode.push(async () => {
+      await queue.cancel('a');
+      vi.advanceTimersByTime(10);
+    });
     expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
     expect(assessed).toEqual([]);
   });
@@ -258,9 +271,12 @@ describe('check image', () => {
     expect([assessed, record.mock.calls]).toEqual([[], []]);
   });
 
-  it('never assesses the image of a check whose gateway is lost while it is decoded', async () => {
+  it('never assesses the image of a check whose gateway is lost during a decode of 10 ms', async () => {
     const { runFor, abandoned, assessed, duringDecode } = setUp({ a: 10 });
-    duringDecode.push(async () => void (abandoned['lost'] = 'away'));
+    duringDecode.push(async () => {
+      abandoned['lost'] = 'away';
+      vi.advanceTimersByTime(10);
+    });
     expect(await runFor('lost', 'a')).toEqual([expect.any(CheckPostponed)]);
     expect(assessed).toEqual([]);
   });

@@ -53,6 +53,9 @@ export interface CheckImageDeps {
   audit: Pick<Audit, 'record'>;
 }
 
+/** How long an answer to who wants a check holds, in milliseconds: longer than a small decode. */
+const RECENT_MS = 10;
+
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
@@ -71,8 +74,11 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
     const refuse = createRefuse(check, audit);
     const claim = () => Promise.all([claimImage(id), requireWanted(check)]);
     const [image] = await stages.around('claim', claim).catch(refuse());
+    const claimedAt = performance.now();
     // Its caller may have hung up while it was decoded.
-    const beforeBatch = async () => void (await requireWanted(check));
+    const beforeBatch = async () => {
+      if (performance.now() - claimedAt >= RECENT_MS) await requireWanted(check);
+    };
     const run = { checkId: id, rank, beforeAlone, beforeBatch };
     const assessing = assess({ image, share: check.share }, run);
     const assessed = await followBy(afterAlone, assessing).catch(refuse(image));
