@@ -240,7 +240,19 @@ describe('check image', () => {
     expect(assessed).toEqual([20]);
   });
 
-  it('never assesses the image of a check that is canceled while it is decoded for 10 ms', async () => {
+  it('never assesses an image that took 10 ms to read, of a check canceled meanwhile', async () => {
+    const { run, queue, assessed, beforeRead } = setUp({ a: 10 });
+    beforeRead.push(async () => {
+      // Cancel only after the concurrent look-up of cancellations has ended.
+      await new Promise(setImmediate);
+      await queue.cancel('a');
+      vi.advanceTimersByTime(10);
+    });
+    expect(await run('a')).toMatchObject([{ code: 'canceled' }]);
+    expect(assessed).toEqual([]);
+  });
+
+  it('never assesses the image of a check that is canceled during a decode of 10 ms', async () => {
     const { run, queue, assessed, duringDecode } = setUp({ a: 10 });
     duringDecode.push(async () => {
       await queue.cancel('a');

@@ -53,9 +53,6 @@ export interface CheckImageDeps {
   audit: Pick<Audit, 'record'>;
 }
 
-/** How long an answer to who wants a check holds, in milliseconds: longer than a small decode. */
-const RECENT_MS = 10;
-
 export type CheckImage = (check: TakenCheck) => Promise<CheckResult>;
 
 /**
@@ -72,14 +69,11 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   return async (check) => {
     const { id, tenant, rank, takenAt, beforeAlone, afterAlone, beforeResult } = check;
     const refuse = createRefuse(check, audit);
-    const claim = () => Promise.all([claimImage(id), requireWanted(check)]);
+    const { ask, askIfOld } = rememberAnswer(() => requireWanted(check));
+    const claim = () => Promise.all([claimImage(id), ask()]);
     const [image] = await stages.around('claim', claim).catch(refuse());
-    const claimedAt = performance.now();
     // Its caller may have hung up while it was decoded.
-    const beforeBatch = async () => {
-      if (performance.now() - claimedAt >= RECENT_MS) await requireWanted(check);
-    };
-    const run = { checkId: id, rank, beforeAlone, beforeBatch };
+    const run = { checkId: id, rank, beforeAlone, beforeBatch: askIfOld };
     const assessing = assess({ image, share: check.share }, run);
     const assessed = await followBy(afterAlone, assessing).catch(refuse(image));
     const { assessment, modelSet } = assessed;
@@ -129,6 +123,21 @@ function createRequireWanted({
     await cancellations.cancel(id);
     throw new LivegateError('canceled', { detail: 'the gateway of its caller is gone' });
   };
+}
+
+/** From this age on, an answer is old. A small decode is faster. */
+const OLD_MS = 10;
+
+function rememberAnswer(question: () => Promise<unknown>) {
+  let answeredAt = 0;
+  const ask = async () => {
+    await question();
+    answeredAt = performance.now();
+  };
+  const askIfOld = async () => {
+    if (performance.now() - answeredAt >= OLD_MS) await ask();
+  };
+  return { ask, askIfOld };
 }
 
 /** Awaits `after` however the work ends. */
