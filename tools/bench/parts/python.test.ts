@@ -30,7 +30,11 @@ test(
   },
 );
 
-test('Python runs without the settings that a machine has for BLAS and OpenMP', () => {
-  const machine = { OPENBLAS_CORETYPE: 'Haswell', MKL_NUM_THREADS: '4', OMP_NUM_THREADS: '4' };
+test('Python runs without the settings that a machine has for BLAS, oneDNN and OpenMP', () => {
+  const machine = {
+    OPENBLAS_CORETYPE: 'Haswell',
+    ONEDNN_MAX_CPU_ISA: 'AVX2',
+    OMP_NUM_THREADS: '4',
+  };
   expect(withoutMathSettings({ ...machine, PATH: '/bin' })).toEqual({ PATH: '/bin' });
 });

@@ -149,9 +149,11 @@ function interpreterOf(sources: string): string {
   return existsSync(own) ? own : '/usr/bin/python3';
 }
 
-/** A machine's settings for BLAS and OpenMP would make Python slower or faster than its packages are. */
+/** A machine's settings for BLAS, oneDNN and OpenMP would change how fast Python's packages are. */
 export function withoutMathSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => !/^(OPENBLAS|MKL|OMP|GOMP|KMP)_/.test(name));
+  const kept = Object.entries(env).filter(
+    ([name]) => !/^(OPENBLAS|GOTO|BLIS|MKL|DNNL|ONEDNN|ATEN|OMP|GOMP|KMP)_/.test(name),
+  );
   return Object.fromEntries(kept);
 }
 
