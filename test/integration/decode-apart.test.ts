@@ -13,7 +13,7 @@ const LARGE = 1e8;
 const decodeApart = createDecodeApart(2);
 const decodeImage = createDecodeImage(1);
 const ample = { cpuMs: 60_000, wallMs: 60_000 };
-const task = { pixels: LARGE, failOn: 'error', hasExif: false } as const;
+const task = { pixels: LARGE, failOn: 'error', mayBeTurned: false } as const;
 
 /** Takes seconds inside libjpeg, which only the end of the process can interrupt. */
 const slow = { file: odd.arithmeticJpeg(7071), task };

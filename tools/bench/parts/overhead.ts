@@ -17,8 +17,8 @@ import { interleave, median, medianRatio } from '../rounds.js';
 import { readRedisUsage } from './gateways.js';
 
 /**
- * Times of the engine for an image, in a thread that sleeps: what two cores take, and a GPU's worker
- * (docs/explanation/performance.md, "On a GPU"). The more checks in a second, the less each costs.
+ * Times of the engine for an image, in a thread that sleeps: what two cores take, and a worker with a
+ * GPU (docs/explanation/performance.md). The more checks in a second, the less each costs.
  */
 const RUNS_MS = [12, 4];
 /** Callers: enough to keep the engine busy. */

@@ -7,11 +7,10 @@ import {
   tinyModels,
   type TinyPipeline,
 } from '@livegate/testing/models/tiny-pipeline';
-import { reuseBatch } from '../inference/picture.js';
+import { fromRows, reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
 import { proveModels } from './serve-engine.js';
-import { fromRows } from '../inference/picture.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {
   const { detector, classifiers } = tinyModels(given);

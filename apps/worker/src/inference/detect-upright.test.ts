@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { inspectHeader, type Rotation } from '@livegate/core/domain';
 import { type FaceName, face, faceNames, noFace } from '@livegate/testing/images/photos';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 import sharp from 'sharp';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { loadModels } from '../models/load-models.js';
@@ -10,7 +11,6 @@ import { createDecodeImage } from './decode/decode-image.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright, type UprightPicture } from './detect-upright.js';
 import { type Picture, reuseBatch, turnPicture } from './picture.js';
-import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 const { detector: model } = await loadModels(await preparedModels());

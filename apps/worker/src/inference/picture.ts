@@ -5,12 +5,12 @@ import type { ModelOutputs } from '../models/open-session.js';
 export { type Box, longerSide, type Size };
 
 /**
- * A decoded, upright image in 8-bit sRGB. The offset in `pixels` of the red of the pixel at column x
- * and row y is `topLeft + x * toRight + y * toBelow`; green and blue follow it. So a picture is
- * turned, mirrored or cut without touching its pixels.
+ * A decoded, upright image in 8-bit sRGB. In `pixels`, the red of the pixel at column x and row y is
+ * at `topLeft + x * toRight + y * toBelow`, followed by green and blue. So a picture is turned,
+ * mirrored or cut without touching its pixels, and shares them with the whole one.
  */
 export interface Picture extends Size {
-  /** Spans its whole ArrayBuffer, so that the buffer can be transferred to another thread. */
+  /** Spans its whole ArrayBuffer, which can be transferred to another thread, as one picture only. */
   pixels: Uint8Array;
   topLeft: number;
   toRight: number;
@@ -49,10 +49,11 @@ export interface PictureAxis {
   length: number;
   /** Offset of the first pixel. A pixel's offset is the sum of those along both axes. */
   start: number;
-  /** From one pixel to the next. */
+  /** Offset from one pixel to the next. */
   stride: number;
 }
 
+/** The offset of the first pixel counts once, along the rows. */
 export function axesOf(picture: Picture): { columns: PictureAxis; rows: PictureAxis } {
   return {
     columns: { length: picture.width, start: 0, stride: picture.toRight },

@@ -6,12 +6,12 @@ import {
   tiltedInPlace,
   withBars,
 } from '@livegate/testing/images/surrounds';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { createDecodeImage } from './decode/decode-image.js';
 import { cutPicture, fromRows, mirrorPicture, type Picture, turnPicture } from './picture.js';
 import { removeSurround } from './remove-surround.js';
-import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 

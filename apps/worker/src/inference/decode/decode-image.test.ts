@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { notImages, unsupportedImages } from '@livegate/testing/images/not-jpeg-or-png';
 import * as odd from '@livegate/testing/images/odd-images';
 import { greySquare, selfie } from '@livegate/testing/images/photos';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 import type { Picture } from '../picture.js';
 import { createDecodeImage } from './decode-image.js';
 import { setUpLibvips } from './decode-pixels.js';
-import { rowsOf } from '@livegate/testing/images/picture-rows';
 
 const decodeImage = createDecodeImage(1);
 const upright = await decode(await selfie());
@@ -40,26 +40,46 @@ test.each(odd.orientations)('EXIF orientation %i is applied', async (orientation
   expect(await differenceFromUpright(image)).toBeLessThan(1);
 });
 
-test('an orientation tag moves no pixel in memory, also of a shrunk picture', async () => {
-  const plain = await sharp(await selfie())
-    .resize(2400)
-    .jpeg()
-    .toBuffer();
-  const tagged = await sharp(plain).withMetadata({ orientation: 5 }).jpeg().toBuffer();
-  const untagged = await sharp(plain).jpeg().toBuffer();
-  for (const factor of [1, 3]) {
-    const [turned, stored] = [await decode(tagged, factor), await decode(untagged, factor)];
-    expect(turned).toMatchObject({ width: stored.height, height: stored.width });
-    expect(Buffer.compare(turned.pixels, stored.pixels)).toBe(0);
-  }
-});
+/** EXIF with nothing but an orientation. */
+function exifOf(orientation: number): Buffer {
+  const entry = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0];
+  const directory = [0, 1, ...entry, 0, 0, 0, 0];
+  return Buffer.concat([Buffer.from('Exif\0\0MM\0*\0\0\0\x08', 'latin1'), Buffer.from(directory)]);
+}
+
+const large = await sharp(await selfie())
+  .resize(2400)
+  .jpeg()
+  .toBuffer();
+
+test.each<[string, Buffer, number]>([
+  ['a photo', await selfie(), 1],
+  ['a photo that is shrunk', large, 3],
+  ['a CMYK photo', await odd.cmykJpeg(await selfie()), 1],
+])(
+  'the orientation of %s is applied and moves no pixel in memory',
+  async (_name, image, factor) => {
+    const tagged = odd.withJpegSegment(image, 0xe1, exifOf(5));
+    // The tag is not in the first segment.
+    const later = odd.withJpegSegment(tagged, 0xe2, Buffer.from('another'));
+    const stored = await decode(image, factor);
+    for (const each of [tagged, later]) {
+      const turned = await decode(each, factor);
+      expect(turned).toMatchObject({ width: stored.height, height: stored.width });
+      expect(Buffer.compare(turned.pixels, stored.pixels)).toBe(0);
+      expect(turned.pixels.subarray(turned.topLeft, turned.topLeft + 3)).toEqual(
+        stored.pixels.subarray(0, 3),
+      );
+    }
+  },
+);
 
 test.each([
   ['without an orientation', Buffer.from('Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0', 'latin1')],
   ['that is cut off', Buffer.from('Exif\0\0MM\0*', 'latin1')],
   ['that is noise', Buffer.from('Exif\0\0' + '\x07'.repeat(40), 'latin1')],
-  ['that is XMP', Buffer.from('http://ns.adobe.com/xap/1.0/\0<x/>', 'latin1')],
-])('EXIF %s leaves the picture as it is', async (_name, data) => {
+  ['that is XMP instead', Buffer.from('http://ns.adobe.com/xap/1.0/\0<x/>', 'latin1')],
+])('EXIF %s leaves the picture as the file stores it', async (_name, data) => {
   const image = odd.withJpegSegment(await selfie(), 0xe1, data);
   expect(await differenceFromUpright(image)).toBe(0);
 });

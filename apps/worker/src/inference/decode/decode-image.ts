@@ -123,11 +123,11 @@ function fromPng(bytes: Uint8Array, { bitDepth, hasColor }: PngHeader) {
   // Convert to 8 bits before applying the profile, as browsers do: libvips cannot convert 16 bits
   // to sRGB.
   const firstTo = bitDepth === 16 ? (hasColor ? 'srgb' : 'b-w') : undefined;
-  return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo, hasExif: true } as const;
+  return { file: stripPng(bytes, hasColor), failOn: 'error', firstTo, mayBeTurned: true } as const;
 }
 
 function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
-  const { file, hasInkProfile, hasSrgbProfile, hasExif } = prepareJpeg(bytes, header);
+  const { file, hasInkProfile, hasSrgbProfile, mayBeTurned } = prepareJpeg(bytes, header);
   // 'error' tolerates warnings: some phones' selfie cameras write JPEGs with invalid scan
   // parameters that every viewer shows. With an end marker of ours, missing data is only a warning,
   // so refuse it.
@@ -135,7 +135,7 @@ function fromJpeg(bytes: Uint8Array, header: JpegHeader) {
   const firstTo = header.components === 4 && !hasInkProfile ? 'cmyk' : undefined;
   // Applying a profile takes longer than decoding.
   const ignoresProfile = header.components === 3 && hasSrgbProfile;
-  return { file, failOn, firstTo, ignoresProfile, hasExif } as const;
+  return { file, failOn, firstTo, ignoresProfile, mayBeTurned } as const;
 }
 
 /** A JPEG for the decoder. */
@@ -144,7 +144,8 @@ interface PreparedJpeg {
   /** Whether it has a CMYK profile. */
   hasInkProfile: boolean;
   hasSrgbProfile: boolean;
-  hasExif: boolean;
+  /** Whether it has EXIF, or other metadata in the same kind of segment. */
+  mayBeTurned: boolean;
 }
 
 /** Adds a missing end marker, and hides the costly pipelines of a color profile. */
@@ -157,7 +158,7 @@ function prepareJpeg(jpeg: Uint8Array, { hasEnd }: JpegHeader): PreparedJpeg {
     file: hasEnd ? harmless : Buffer.concat([harmless, END]),
     hasInkProfile: isProfile(profile, 'CMYK'),
     hasSrgbProfile: isSrgb(profile),
-    hasExif: segments.some(({ code }) => code === APP1),
+    mayBeTurned: segments.some(({ code }) => code === APP1),
   };
 }
 

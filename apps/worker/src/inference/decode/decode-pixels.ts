@@ -19,8 +19,8 @@ export interface DecodeTask {
   ignoresProfile?: boolean | undefined;
   /** Longer side of the picture, if it is to be shrunk. */
   longerSide?: number | undefined;
-  /** Whether the file may have an orientation tag, so that it is read. */
-  hasExif: boolean;
+  /** Whether the file may have an orientation tag, which is then read. */
+  mayBeTurned: boolean;
 }
 
 /** Pixels as the file stores them, before its orientation tag is applied. */
@@ -55,7 +55,7 @@ export async function decodePixels(
 ): Promise<DecodedRows> {
   const [rows, orientation] = await Promise.all([
     readRows(file, task, timeoutSeconds),
-    task.hasExif ? readOrientation(file, task) : UPRIGHT,
+    task.mayBeTurned ? readOrientation(file, task) : UPRIGHT,
   ]);
   return { ...rows, orientation };
 }

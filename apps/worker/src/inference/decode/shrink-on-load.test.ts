@@ -1,12 +1,12 @@
 import { inspectHeader } from '@livegate/core/domain';
 import * as odd from '@livegate/testing/images/odd-images';
 import { selfie } from '@livegate/testing/images/photos';
+import { rowsOf } from '@livegate/testing/images/picture-rows';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { createDecodeImage } from './decode-image.js';
 import { isSrgb } from './icc-profile.js';
 import { findTooSmall, firstFactor, LEAST_FACE, secondFactor } from './shrink-on-load.js';
-import { rowsOf } from '@livegate/testing/images/picture-rows';
 import { fromRows } from '../picture.js';
 
 const decodeImage = createDecodeImage(1);
