@@ -1,8 +1,8 @@
 import type { Rotation } from '@livegate/core/domain';
 import { detectFaces, detectInFrames, type DrawFrame, type FaceDetector } from './detect-faces.js';
 import { measureEyeShade, sampleFace } from './face-grid.js';
-import { clearFrame, drawPicture, type Placement, placeInFrame } from './letterbox.js';
-import { type Box, type Face, type Picture, type Size, turnPicture } from './picture.js';
+import { clearFrame, drawPicture, placeInFrame } from './letterbox.js';
+import { type Area, type Box, type Face, type Picture, type Size, turnPicture } from './picture.js';
 
 /** A picture that stands upright, and its faces, highest score first. */
 export interface UprightPicture {
@@ -200,7 +200,7 @@ function drawOrientations(picture: Picture, frame: Size): DrawFrame {
   };
 }
 
-function placeInCell(picture: Size, frame: Size, cell: number): Placement {
+function placeInCell(picture: Size, frame: Size, cell: number): Area {
   const [width, height] = [Math.floor(frame.width / 2), Math.floor(frame.height / 2)];
   const inner = placeInFrame(picture, { width: width - GAP, height: height - GAP }, 0);
   return {

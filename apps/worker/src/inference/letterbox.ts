@@ -9,14 +9,11 @@ import {
   type Size,
 } from './picture.js';
 
-/** The area of the detector's frame that shows the picture. */
-export type Placement = Area;
-
 /**
  * The largest centered area of `frame` with the picture's proportions. `padding` shrinks the area
  * as if the picture had been padded by this fraction of its width and height on every side.
  */
-export function placeInFrame(picture: Size, frame: Size, padding: number): Placement {
+export function placeInFrame(picture: Size, frame: Size, padding: number): Area {
   const fit = Math.min(frame.width / picture.width, frame.height / picture.height);
   const scale = fit / (1 + 2 * padding);
   const width = Math.max(1, Math.round(picture.width * scale));
@@ -37,7 +34,7 @@ const ACROSS = [1 / 8, 3 / 8, 5 / 8, 7 / 8];
 const DOWN = [5 / 8, 1 / 8, 7 / 8, 3 / 8];
 
 /** Draws the picture into the tensor, on black. */
-export function letterbox(picture: Picture, placement: Placement, tensor: ImageTensor): void {
+export function letterbox(picture: Picture, placement: Area, tensor: ImageTensor): void {
   clearFrame(tensor);
   drawPicture(picture, placement, tensor);
 }
@@ -55,7 +52,7 @@ export function clearFrame(tensor: ImageTensor): void {
  * this rotated grid share a row or a column, so edges look nearly as if the whole area were
  * averaged, for four reads instead of dozens.
  */
-export function drawPicture(picture: Picture, placement: Placement, tensor: ImageTensor): void {
+export function drawPicture(picture: Picture, placement: Area, tensor: ImageTensor): void {
   const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
     return { values, black: (0 - subtract) * multiply, ofPoint: multiply / ACROSS.length };
   });
@@ -117,7 +114,7 @@ function placePoints(
 /** Converts a box from fractions (0..1) of the frame to pixels of the picture. */
 export function toPictureBox(
   box: Box,
-  placement: Placement,
+  placement: Area,
   { frame, picture }: { frame: Size; picture: Size },
 ): Box {
   const toX = (fraction: number) =>
