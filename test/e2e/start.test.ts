@@ -36,8 +36,7 @@ async function npmStart(overrides: Record<string, string> = {}) {
   npm.stderr.resume();
   await expect.poll(() => printed, { timeout: 60_000 }).toContain('curl ');
   const curl = /^ *(curl .*)$/m.exec(printed)?.[1] ?? '';
-  const pids = [...printed.matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
-  return { npm, port, curl, pids: [...new Set(pids)], printed: () => printed };
+  return { npm, port, curl, printed: () => printed };
 }
 
 async function stop(npm: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -95,12 +94,18 @@ it('npm start delivers webhooks to a receiver on the same machine', async () => 
 it.skipIf(hasOtherRedis)(
   'Ctrl-C stops api, worker and both Redis servers of npm start',
   async () => {
-    const { npm, pids } = await npmStart({ REDIS_URL: '' });
+    const { npm, printed } = await npmStart({ REDIS_URL: '' });
+    const findPids = () => {
+      const pids = [...printed().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
+      return [...new Set(pids)];
+    };
+    // Log lines of gateway and worker may arrive after the curl command.
+    await expect.poll(findPids, { timeout: 20_000 }).toHaveLength(2);
     const records = redisRecords.map(async (path): Promise<number> => {
       const record = JSON.parse(await readFile(path, 'utf8')) as { server: { pid: number } };
       return record.server.pid;
     });
-    const all = [...pids, ...(await Promise.all(records))];
+    const all = [...findPids(), ...(await Promise.all(records))];
     expect(all).toHaveLength(4);
     expect(all.map(isProcessAlive)).toEqual([true, true, true, true]);
     await stop(npm, 'SIGINT');
