@@ -155,21 +155,30 @@ interface Point {
   y: number;
 }
 
-/** Pairs cells of the window, on both sides of the axis, with the nearest cell to their image. */
+/**
+ * Pairs cells of the window, on both sides of the axis, with the nearest cell to their image. An
+ * image on the border of two cells has no nearest one, and would not be its own mirror image.
+ */
 function pairCells(window: Point, normal: Point, shift: number): Int16Array {
   const pairs: number[] = [];
   for (const y of inner.filter((row) => row % 2 === 0)) {
     for (const x of inner.filter((column) => column % 4 === 0 || column % 4 === 3)) {
       const [right, down] = [x - CENTER - window.x, y - CENTER - window.y];
       const distance = right * normal.x + down * normal.y - shift;
-      const mirroredX = Math.round(x - 2 * distance * normal.x);
-      const mirroredY = Math.round(y - 2 * distance * normal.y);
       const isPaired = Math.abs(distance) >= 1 && Math.hypot(right, down) <= RADIUS;
+      const mirroredX = nearestCell(x - 2 * distance * normal.x);
+      const mirroredY = nearestCell(y - 2 * distance * normal.y);
       if (!isPaired || !isInner(mirroredX) || !isInner(mirroredY)) continue;
       pairs.push(y * SIDE + x, mirroredY * SIDE + mirroredX);
     }
   }
   return Int16Array.from(pairs);
+}
+
+/** NaN on the border of two cells, but for rounding errors. */
+function nearestCell(at: number): number {
+  const cell = Math.round(at);
+  return Math.abs(at - cell) < 0.5 - 1e-9 ? cell : NaN;
 }
 
 /** The rows or columns that have a gradient. */
