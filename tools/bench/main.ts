@@ -1,8 +1,8 @@
 // npm run bench -- [part…] [--seconds 8] [--rounds 3] [--out docs/explanation/performance] [--python DIR]:
 // measures all performance figures. bootstrap.mjs has already installed and built, and changed to the
 // repository's root.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readWorkerConfig } from '@livegate/worker/config';
@@ -27,7 +27,7 @@ import { measureGpuLike, measureQueueMemory, measurePriorities } from './parts/q
 import { prepareModels } from '../models/prepare-models.js';
 import { nativeEnv } from '../dev/processes.js';
 import { openPipeline } from '../open-pipeline.js';
-import { startOwnRedis } from '../dev/find-or-start-redis.js';
+import { startTemporaryRedis } from '../dev/find-or-start-redis.js';
 
 const parts: Record<string, Part> = {
   classifier: measureClassifier,
@@ -79,8 +79,7 @@ async function bench(names: string[]): Promise<void> {
     throw new Error(`unknown part ${unknown.join(', ')}: use some of ${known}`);
   }
   await mkdir(options.out, { recursive: true });
-  const dataDir = await mkdtemp(join(tmpdir(), 'livegate-bench-'));
-  const redis = await startOwnRedis({ dataDir, say: console.error });
+  const redis = await startTemporaryRedis('bench', console.error);
   try {
     const prepared = await prepareBench(redis.url);
     const machine = describeMachine(prepared);
@@ -90,7 +89,6 @@ async function bench(names: string[]): Promise<void> {
     console.log(`\n${describeFigures(figures)}`);
   } finally {
     await redis.stop();
-    await rm(dataDir, { recursive: true });
   }
 }
 

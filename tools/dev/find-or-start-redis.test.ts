@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
@@ -9,10 +10,12 @@ import { Redis as Client } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { describeMachine, findProgram, type Machine } from './install-program.js';
 import { findFreePort } from './ports.js';
-import { pingRedis } from './redis-server.js';
+import { guardGroup, isProcessAlive } from './processes.js';
+import { findRedisPid, pingRedis } from './redis-server.js';
 import {
   findRedis,
   type FindOptions,
+  type Redis,
   type RedisOptions,
   startOwnRedis,
 } from './find-or-start-redis.js';
@@ -37,8 +40,14 @@ afterEach(async () => {
 
 async function start() {
   const redis = await startOwnRedis({ dataDir, say });
+  await guard(redis);
   cleanups.push(() => redis.stop());
   return redis;
+}
+
+/** Stops the server also when Vitest is killed, as it is in its own process group. */
+async function guard({ url }: Redis): Promise<void> {
+  cleanups.push(guardGroup((await findRedisPid(portOf(url)))!, dataDir));
 }
 
 async function call<T>(url: string, command: (client: Client) => Promise<T>): Promise<T> {
@@ -53,8 +62,12 @@ async function call<T>(url: string, command: (client: Client) => Promise<T>): Pr
 const portOf = (url: string) => Number(new URL(url).port);
 
 /** As `npm start` does. */
-const findOrStartRedis = async (options: FindOptions & RedisOptions) =>
-  (await findRedis(options)) ?? (await startOwnRedis(options));
+async function findOrStartRedis(options: FindOptions & RedisOptions): Promise<Redis> {
+  const found = await findRedis(options);
+  const redis = found ?? (await startOwnRedis(options));
+  if (!found) await guard(redis);
+  return redis;
+}
 
 describe('findRedis and startOwnRedis', () => {
   test('uses the Redis at REDIS_URL and leaves it running', async () => {
@@ -149,6 +162,37 @@ describe('a Redis that is started for this clone', () => {
       /did not start\..*\n {2}no more memory$/,
     );
   });
+});
+
+describe('a temporary Redis', () => {
+  /** Starts it in another process. */
+  async function startElsewhere() {
+    const script = `
+      const { startTemporaryRedis } = await import('./tools/dist/dev/find-or-start-redis.js');
+      const { url } = await startTemporaryRedis('killed', console.error);
+      console.log(url);`;
+    const args = ['--input-type=module', '--eval', script];
+    const owner = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    cleanups.push(() => owner.kill('SIGKILL'));
+    const [url] = (await once(owner.stdout, 'data')) as [Buffer];
+    const port = portOf(String(url));
+    const folder = await call(String(url).trim(), (client) => client.config('GET', 'dir'));
+    return { owner, port, folder: (folder as string[])[1]! };
+  }
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'ends with its folder after %s has ended the process that started it',
+    async (signal) => {
+      const { owner, port, folder } = await startElsewhere();
+      const pid = await findRedisPid(port);
+      cleanups.push(() => isProcessAlive(pid!) && process.kill(pid!, 'SIGKILL'));
+      expect(existsSync(folder)).toBe(true);
+      owner.kill(signal);
+      await expect.poll(() => pingRedis(port), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false);
+    },
+    30_000,
+  );
 });
 
 describe('a machine without Redis', () => {

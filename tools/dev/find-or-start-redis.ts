@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseStoreUrl, type StoreHost } from '@livegate/core/store-url';
 import {
   aptInstaller,
@@ -10,6 +12,7 @@ import {
   installProgram,
   type Machine,
 } from './install-program.js';
+import { guardGroup } from './processes.js';
 import {
   claimDataDir,
   type FoundServer,
@@ -52,10 +55,12 @@ const redisProgram: InstallableProgram = {
     'Install it (https://redis.io/docs/latest/operate/oss_and_stack/install/), or set REDIS_URL.',
 };
 
+type Say = (line: string) => void;
+
 export interface RedisOptions {
   /** Folder of the append-only file; created if it is missing. */
   dataDir: string;
-  say: (line: string) => void;
+  say: Say;
   machine?: Machine;
   /** Size of the append-only file from which Redis rewrites it, as in redis.conf. */
   rewriteAt?: string;
@@ -129,6 +134,23 @@ export async function startOwnRedis(options: RedisOptions): Promise<Redis> {
     await releaseDataDir(dataDir);
     throw error;
   }
+}
+
+/**
+ * Starts a server with an empty folder of its own. Both are gone after `stop`, or soon after this process
+ * has ended without it.
+ */
+export async function startTemporaryRedis(name: string, say: Say): Promise<Redis> {
+  const program = await requireServerProgram({ say });
+  const dataDir = await mkdtemp(join(tmpdir(), `livegate-${name}-`));
+  const { server, gone } = await launchServer(program, { dataDir });
+  const release = guardGroup(server.pid, dataDir);
+  const stop = async () => {
+    await stopServer(server.pid, gone);
+    release();
+    await rm(dataDir, { recursive: true });
+  };
+  return { url: urlOf(server.port), gone, stop };
 }
 
 /** The path of a Redis server, which is installed if it is missing. */

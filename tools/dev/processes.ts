@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { get } from 'node:http';
+import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,12 +51,37 @@ export async function stopServices(services: Service[], graceMs: number): Promis
 /** Kills whole process groups, so that no child process of a service survives. */
 export function killServices(services: Service[]): void {
   for (const { process: child } of services) {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // The process group is already empty.
-    }
+    if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
   }
+}
+
+/** Signals all processes of a group. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The process group is already empty.
+  }
+}
+
+// `read` returns when the pipe is closed. The wait has a limit, because a process that has ended counts as
+// alive until its new parent has collected it, which the first process of a container may never do.
+const guardScript = `read -r _; kill -s TERM -- "-$1"
+for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- "-$1" || break; sleep 1; done
+if [ -n "$2" ]; then rm -rf -- "$2"; fi`;
+
+/**
+ * Stops a process group, and then deletes `folder`, when this process ends: even by SIGKILL, which no
+ * handler sees. A shell waits for the end of a pipe, and only this process holds the other end of the
+ * pipe. Returns a function that ends the shell instead.
+ */
+export function guardGroup(pid: number, folder = ''): () => void {
+  const args = ['-c', guardScript, 'guard', `${pid}`, folder];
+  // In its own process group, which the signals to this process do not reach.
+  const shell = spawn('/bin/sh', args, { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  shell.unref();
+  (shell.stdin as Socket).unref();
+  return () => void shell.kill('SIGKILL');
 }
 
 const signals = ['SIGINT', 'SIGTERM'] as const;

@@ -1,12 +1,11 @@
 // npm test: runs vitest with a temporary Redis.
 // bootstrap.mjs has already installed and built, and changed to the repository's root.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { prepareModels } from '../models/prepare-models.js';
-import { startOwnRedis } from './find-or-start-redis.js';
+import { startTemporaryRedis } from './find-or-start-redis.js';
 import { readTestArgs } from './read-test-args.js';
 import {
+  guardGroup,
   killServices,
   startService,
   stopServices,
@@ -31,8 +30,7 @@ async function test(args: string[]): Promise<number> {
 
   const services: Service[] = [];
   const interrupted = untilInterrupted({ force: () => killServices(services) });
-  const dataDir = await mkdtemp(join(tmpdir(), 'livegate-test-'));
-  const redis = await startOwnRedis({ dataDir, say });
+  const redis = await startTemporaryRedis('test', say);
   try {
     const models = { LIVEGATE_MODELS_DIR: modelsDir, LIVEGATE_PROFILE: profile };
     const env = { ...process.env, ...settings, ...models, REDIS_URL: redis.url };
@@ -42,11 +40,12 @@ async function test(args: string[]): Promise<number> {
       { env },
     );
     services.push(vitest);
+    // With the servers that tests have started. It does not notice that this process is gone.
+    if (vitest.process.pid !== undefined) guardGroup(vitest.process.pid);
     await Promise.race([vitest.ended, interrupted]);
     return vitest.process.exitCode ?? interruptedExitCode;
   } finally {
     await stopServices(services, graceMs);
     await redis.stop();
-    await rm(dataDir, { recursive: true });
   }
 }

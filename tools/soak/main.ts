@@ -1,8 +1,8 @@
 // npm run soak -- [--minutes 10 | --hours 8] [--out .data/soak]: a mixed load at 60 % of the capacity. Fails
 // if memory, latency, keys, sockets, threads or leases grow. bootstrap.mjs has already installed and built,
 // and changed to the repository's root.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,7 +12,7 @@ import { formatNumber } from '../bench/bench.js';
 import { makePhotos } from '../bench/photos.js';
 import { sendLoad, startProduct } from '../bench/product.js';
 import { repeatWork } from '../bench/rounds.js';
-import { startOwnRedis } from '../dev/find-or-start-redis.js';
+import { startTemporaryRedis } from '../dev/find-or-start-redis.js';
 import { findFreePort } from '../dev/ports.js';
 import { nativeEnv } from '../dev/processes.js';
 import { formatTable } from '../format-table.js';
@@ -46,14 +46,12 @@ const { values: options } = parseArgs({
 const seconds = options.hours ? 3600 * Number(options.hours) : 60 * Number(options.minutes ?? 10);
 if (!(seconds > 0)) throw new Error('--minutes and --hours need a number above 0');
 
-const dataDir = await mkdtemp(join(tmpdir(), 'livegate-soak-'));
-const redis = await startOwnRedis({ dataDir, say: console.error });
+const redis = await startTemporaryRedis('soak', console.error);
 let isFlat = false;
 try {
   isFlat = await soak(redis.url);
 } finally {
   await redis.stop();
-  await rm(dataDir, { recursive: true });
 }
 process.exit(isFlat ? 0 : 1);
 

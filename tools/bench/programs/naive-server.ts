@@ -11,6 +11,9 @@ import { openSession } from '@livegate/worker/models/open-session';
 import express from 'express';
 import multer from 'multer';
 
+// First, because its parent may be killed while the models load.
+process.once('disconnect', () => process.exit(0));
+
 const decodeImage = createDecodeImage(1);
 
 const options = { executionProvider: 'cpu', deviceId: 0, intraOpThreads: 0 } as const;
