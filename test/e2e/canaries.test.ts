@@ -108,9 +108,9 @@ async function runProduct(): Promise<void> {
   worker.kill('SIGKILL');
   await refuseStart({ ...apiEnv, REDIS_URL: redisUrl.replace(/:\d+$/, ':wrong') });
   await refuseStart({ ...apiEnv, LIVEGATE_IMAGE_KEYS_FILE: join(folder, 'broken-keys') });
-  const exit = once(api, 'exit');
+  const closed = once(api, 'close');
   api.kill('SIGTERM');
-  await exit;
+  await closed;
   places['telemetry'] = otlp.raw();
 }
 
@@ -146,7 +146,7 @@ function capture(app: 'api' | 'worker', env: Env) {
 }
 
 async function refuseStart(env: Env): Promise<void> {
-  const [code] = (await once(capture('api', env), 'exit')) as [number];
+  const [code] = (await once(capture('api', env), 'close')) as [number];
   expect(code).not.toBe(0);
 }
 

@@ -80,7 +80,7 @@ describe.each(apps)('%s', (app) => {
       });`;
     const env = createEnv({ PORT: '0', NODE_OPTIONS: preload(stopAtOnce) });
     const started = startApp(app, env);
-    const [code] = (await once(started.child, 'exit')) as [number | null];
+    const [code] = (await once(started.child, 'close')) as [number | null];
     expect(code).toBe(0);
     expect(started.log).toEqual([{ libraries: [], sockets: [] }]);
   });

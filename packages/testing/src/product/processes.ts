@@ -13,7 +13,7 @@ export interface AppProcess {
   log: Record<string, unknown>[];
   /** Resolves with the first log line, past or future, that has this `msg`. */
   logged(msg: string): Promise<Record<string, unknown>>;
-  /** Sends the signal and resolves with the exit code, `null` if it died of the signal. */
+  /** Sends the signal. Resolves when `log` is complete, with the exit code: `null` after a signal. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -109,7 +109,9 @@ export function startProgram({ command, isWatched, ...options }: Program): AppPr
   const log: Record<string, unknown>[] = [];
   const lines = createInterface({ input: child.stdout! });
   lines.on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
-  const ended = once(child, 'exit').then(([code, signal]) => {
+  // 'exit' may come before the last lines.
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const ended = closed.then(([code, signal]) => {
     const last = JSON.stringify(log.at(-1));
     throw new Error(`${command.join(' ')} ended with ${code ?? signal}, its last line: ${last}`);
   });
@@ -126,10 +128,8 @@ export function startProgram({ command, isWatched, ...options }: Program): AppPr
   }
 
   async function stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-    const exit = once(child, 'exit');
-    child.kill(signal);
-    const [code] = (await exit) as [number | null];
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    const [code] = await closed;
     return code;
   }
 }
