@@ -94,7 +94,9 @@ describe('with a key, an image in Redis', () => {
     release();
     const body = { error_code: 'internal_error', error_message: 'internal server error' };
     expect(await answer).toMatchObject({ status: 500, body });
-    expect(JSON.stringify(worker.log)).toContain('the encrypted image in Redis was changed');
+    await expect
+      .poll(() => JSON.stringify(worker.log), eventually)
+      .toContain('the encrypted image in Redis was changed');
   });
 
   it('of another check fails the check that it was moved to', async () => {

@@ -141,7 +141,9 @@ describe('while Redis is frozen', () => {
     redis.thaw();
     await registerWorker();
     await untilReady(api.url);
-    await expect.poll(() => postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+    await expect
+      .poll(() => postImage(api.url, photo, async), eventually)
+      .toMatchObject({ status: 202 });
   });
 });
 
@@ -161,6 +163,8 @@ describe('while the Redis for images is frozen', () => {
     imageRedis.thaw();
     await registerWorker();
     await untilReady(api.url);
-    await expect.poll(() => postImage(api.url, photo, async)).toMatchObject({ status: 202 });
+    await expect
+      .poll(() => postImage(api.url, photo, async), eventually)
+      .toMatchObject({ status: 202 });
   });
 });

@@ -73,6 +73,6 @@ describe('a Redis that evicts keys', () => {
     onTestFinished(async () => void (await api.stop('SIGKILL')));
     const warnings = () =>
       api.log.filter(({ msg }) => /maxmemory-policy allkeys-lru/.test(String(msg)));
-    await expect.poll(warnings).toHaveLength(1);
+    await expect.poll(warnings, { timeout: 20_000 }).toHaveLength(1);
   });
 });
