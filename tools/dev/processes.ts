@@ -68,6 +68,7 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
 // alive until its new parent has collected it, which the first process of a container may never do.
 const guardScript = `read -r _; kill -s TERM -- "-$1"
 for _ in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- "-$1" || break; sleep 1; done
+kill -s KILL -- "-$1"
 if [ -n "$2" ]; then rm -rf -- "$2"; fi`;
 
 /**

@@ -30,6 +30,7 @@ async function test(args: string[]): Promise<number> {
 
   const services: Service[] = [];
   const interrupted = untilInterrupted({ force: () => killServices(services) });
+  let release = () => {};
   const redis = await startTemporaryRedis('test', say);
   try {
     const models = { LIVEGATE_MODELS_DIR: modelsDir, LIVEGATE_PROFILE: profile };
@@ -40,12 +41,13 @@ async function test(args: string[]): Promise<number> {
       { env },
     );
     services.push(vitest);
-    // With the servers that tests have started. It does not notice that this process is gone.
-    if (vitest.process.pid !== undefined) guardGroup(vitest.process.pid);
+    // With the servers that tests have started. Vitest does not notice that this process is gone.
+    if (vitest.process.pid !== undefined) release = guardGroup(vitest.process.pid);
     await Promise.race([vitest.ended, interrupted]);
     return vitest.process.exitCode ?? interruptedExitCode;
   } finally {
     await stopServices(services, graceMs);
+    release();
     await redis.stop();
   }
 }
