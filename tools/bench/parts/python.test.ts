@@ -25,7 +25,7 @@ test(
       undefined,
       'it takes two cores',
       'taskset is not installed',
-      'apt-get install python3-torch python3-opencv libopenblas0',
+      'apt-get install python3-torch python3-opencv python3-pil libopenblas0',
     ]).toContain(findMissing(folder));
   },
 );

@@ -136,9 +136,9 @@ export function findMissing(sources: string | undefined): string | undefined {
     return 'taskset is not installed';
   }
   try {
-    execFileSync(interpreterOf(sources), ['-c', 'import cv2, torch'], { stdio: 'ignore' });
+    execFileSync(interpreterOf(sources), ['-c', 'import cv2, PIL, torch'], { stdio: 'ignore' });
   } catch {
-    return 'apt-get install python3-torch python3-opencv libopenblas0';
+    return 'apt-get install python3-torch python3-opencv python3-pil libopenblas0';
   }
   return undefined;
 }
