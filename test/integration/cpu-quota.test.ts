@@ -47,7 +47,7 @@ function findMounts(type: 'cgroup' | 'cgroup2'): string[] {
 
 const hasCpu = (options: string) => options.split(',').includes('cpu');
 
-const layoutOf = (engines: number) => ({ engines, intraOpThreads: 1, maxBatch: 1 });
+const layoutOf = (engines: number) => ({ engines, intraOpThreads: 1, maxBatch: 2 });
 
 /** A quota is below the cores, and not a whole number of them. */
 function skipUnlessPossible(context: TestContext, isPossible: boolean, reason: string): void {

@@ -117,7 +117,7 @@ const auditKey = z.object({
   LIVEGATE_AUDIT_KEY_FILE: parsedBy((file) => parseAuditKey(readFileSync(file))).optional(),
 });
 
-/** On a GPU, a batch of two takes little longer than one image; on a CPU, twice as long. */
+/** On a GPU, a batch of two takes little longer than one image; on a CPU, nearly twice as long. */
 const LINGER_MS = { cpu: 0, accelerator: 3 };
 
 /** The model sets that the environment names. */

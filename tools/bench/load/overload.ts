@@ -60,10 +60,11 @@ export const measureOverload: Part = (bench, say) =>
 
 /**
  * An arriving check waits until an engine is free, so with k busy engines its p95 cannot be below
- * 1 + (1 - .05^(1/k)) times that of an idle worker: 1.95 with one, 1.31 with eight. The aim is
- * judged with eight fake engines of 150 ms, which keep the rate within what one gateway carries.
+ * 1 + (1 - .05^(1/k)) times that of an idle worker: 1.95 with one, 1.31 with eight. The aims are
+ * judged with eight fake engines of 150 ms, which keep the rate within what one gateway carries. Like
+ * those of CPU cores, they run two images at once while one tenant has checks.
  */
-const FAKE_ENGINES = ['tools/dist/bench/programs/double-worker.js', '1', '0', '150', '8'];
+const FAKE_ENGINES = ['tools/dist/bench/programs/double-worker.js', '2', '0', '150', '8'];
 
 /** Measures what a flood of one tenant does to the checks of another. */
 export const measureFairness: Part = async (bench, say) => {
@@ -72,8 +73,8 @@ export const measureFairness: Part = async (bench, say) => {
     compareTenants(halved, { target, kind, say, engines: 'one engine' }),
   );
   const ofEight = await withTarget(bench, { worker: FAKE_ENGINES }, (halved, target) => {
-    const judged = { engines: 'eight fake engines', p95Aim: { atMost: 1.5 } };
-    return compareTenants(halved, { target, kind, say, ...judged });
+    const aims = { p95: { atMost: 1.5 }, answers: { atLeast: 0.97 } };
+    return compareTenants(halved, { target, kind, say, engines: 'eight fake engines', aims });
   });
   return [...ofOne, ...ofEight];
 };
@@ -195,7 +196,7 @@ async function measureRecovery({ url }: Target, image: Buffer): Promise<number> 
 
 async function compareTenants(
   bench: Bench,
-  measured: Measured & { engines: string; p95Aim?: Figure['aim'] },
+  measured: Measured & { engines: string; aims?: Record<'p95' | 'answers', Figure['aim']> },
 ): Promise<Figure[]> {
   const { target, kind, say } = measured;
   const capacity = await measureCapacity(bench, measured);
@@ -223,11 +224,13 @@ async function compareTenants(
   const count = (answers: Answer[][]) => latencies(answers.flat(), 200).length;
   const failed = beside.filter(({ status }) => status !== 200).length;
   return [
-    aimed(`${name}: p95 / alone`, at(beside, 0.95) / at(alone, 0.95), measured.p95Aim),
+    aimed(`${name}: p95 / alone`, at(beside, 0.95) / at(alone, 0.95), measured.aims?.p95),
     aimed(`${name}: its requests without a verdict`, failed, { atMost: 0 }),
-    aimed(`${name}: all answers / those without turns`, count(fair) / count(unfair), {
-      atLeast: 0.97,
-    }),
+    aimed(
+      `${name}: all answers / those without turns`,
+      count(fair) / count(unfair),
+      measured.aims?.answers,
+    ),
   ];
 }
 

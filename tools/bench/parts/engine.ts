@@ -85,7 +85,7 @@ const VARIANTS: Record<string, Record<string, string>> = {
   '1 engine x 2 threads': { LIVEGATE_ENGINES: '1', LIVEGATE_INTRA_OP_THREADS: '2' },
   '2 engines x 2 threads': { LIVEGATE_ENGINES: '2', LIVEGATE_INTRA_OP_THREADS: '2' },
   '4 engines x 1 thread': { LIVEGATE_ENGINES: '4', LIVEGATE_INTRA_OP_THREADS: '1' },
-  'batch of 2': { LIVEGATE_MAX_BATCH: '2' },
+  'batch of 1': { LIVEGATE_MAX_BATCH: '1' },
   'batch of 4': { LIVEGATE_MAX_BATCH: '4' },
   'batch of 8': { LIVEGATE_MAX_BATCH: '8' },
   'batch of 4, linger 3 ms': { LIVEGATE_MAX_BATCH: '4', LIVEGATE_LINGER_MS: '3' },

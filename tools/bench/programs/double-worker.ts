@@ -6,7 +6,7 @@ import { readWorkerConfig } from '@livegate/worker/config';
 import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
-import { createBatcher } from '@livegate/worker/scheduling/batcher';
+import { createBatcher, watchFlows } from '@livegate/worker/scheduling/batcher';
 import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { typicalQuality } from '../typical-result.js';
@@ -46,18 +46,23 @@ function createDouble(): ImageScheduler {
   const layout = { engines: engineCount, intraOpThreads: 1, maxBatch };
   // One engine follows the rules of an accelerator, several those of CPU cores; without lingering.
   const rules = planBatches(layout, { lingerMs: 0, runAhead: engineCount === 1 });
-  const batcher = createBatcher(async (images: Uint8Array[]) => {
-    const ms = (runMs + itemMs * images.length) * vary();
-    const idlest = engines.reduce((a, b) => (b.runs() < a.runs() ? b : a));
-    if (ms > 0) await idlest.run(ms);
-    return images.map(() => answer);
-  }, rules);
+  const flows = watchFlows();
+  const batcher = createBatcher(
+    async (images: Uint8Array[]) => {
+      const ms = (runMs + itemMs * images.length) * vary();
+      const idlest = engines.reduce((a, b) => (b.runs() < a.runs() ? b : a));
+      if (ms > 0) await idlest.run(ms);
+      return images.map(() => answer);
+    },
+    { ...rules, isMixed: flows.areMixed },
+  );
   return {
     modelSets: () => ({ current: modelSet }),
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    async assess(image, { rank, beforeBatch } = {}) {
+    async assess(image, { rank, flow, beforeBatch } = {}) {
+      flows.add(flow);
       await beforeBatch?.();
       return batcher.submit(image, rank);
     },

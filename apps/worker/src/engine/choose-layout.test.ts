@@ -33,12 +33,12 @@ function createMachine(rate: (threads: number, batch: number) => number) {
 /** The measuring of the parts that are not configured is asked for. */
 const asked = { ...nothingSet, measure: true };
 
-test('on a CPU, each core gets an engine with one thread and one image a run by default', async () => {
+test('on a CPU, each core gets an engine with one thread and two images a run by default', async () => {
   const openCandidate = () => expect.unreachable('a busy machine must not choose the layout');
-  const known = { engines: 4, intraOpThreads: 1, maxBatch: 1 };
+  const known = { engines: 4, intraOpThreads: 1, maxBatch: 2 };
   expect(await chooseLayout(nothingSet, fourCores, openCandidate)).toEqual(known);
   const twoThreads = { ...nothingSet, intraOpThreads: 2 };
-  const halved = { engines: 2, intraOpThreads: 2, maxBatch: 1 };
+  const halved = { engines: 2, intraOpThreads: 2, maxBatch: 2 };
   expect(await chooseLayout(twoThreads, fourCores, openCandidate)).toEqual(halved);
 });
 
@@ -47,10 +47,10 @@ test('where measuring is asked for, other layouts are measured in turns with the
   expect(await chooseLayout(asked, fourCores, machine.openCandidate)).toEqual({
     engines: 4,
     intraOpThreads: 1,
-    maxBatch: 1,
+    maxBatch: 2,
   });
-  const rounds = ['2x2 by 1', '1x4 by 1', '4x1 by 2'].map((other) => ['4x1 by 1', other]);
-  expect(machine.measured).toEqual(rounds.flat());
+  const others = ['2x2 by 2', '1x4 by 2', '4x1 by 4', '4x1 by 1'];
+  expect(machine.measured).toEqual(others.flatMap((other) => ['4x1 by 2', other]));
   expect(machine.countOpen()).toBe(0);
 });
 
@@ -125,7 +125,7 @@ test('configured parts of the layout are not measured', async () => {
   expect(measured).toEqual([]);
 
   await chooseLayout({ ...settings, maxBatch: undefined }, fourCores, openCandidate);
-  expect(new Set(measured)).toEqual(new Set(['3x2 by 1', '3x2 by 2']));
+  expect(new Set(measured)).toEqual(new Set(['3x2 by 2', '3x2 by 4', '3x2 by 1']));
 });
 
 test('more threads than cores are used only if they are configured', async () => {
@@ -133,5 +133,5 @@ test('more threads than cores are used only if they are configured', async () =>
   await chooseLayout({ ...asked, maxBatch: 1 }, { ...fourCores, cpus: 1 }, openCandidate);
   expect(measured).toEqual([]);
   await chooseLayout({ ...asked, intraOpThreads: 8 }, fourCores, openCandidate);
-  expect(new Set(measured)).toEqual(new Set(['1x8 by 1', '1x8 by 2']));
+  expect(new Set(measured)).toEqual(new Set(['1x8 by 2', '1x8 by 4', '1x8 by 1']));
 });

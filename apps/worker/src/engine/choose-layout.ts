@@ -46,6 +46,8 @@ interface BatchSteps {
   rounds: number;
 }
 
+/** Two images of one tenant share messages between threads and to Redis; more add little. */
+const CPU_BATCH = 2;
 const CPU_BATCHES: BatchSteps = { factor: 2, largest: 8, gain: CLEARLY_FASTER, rounds: 7 };
 /**
  * Few sizes and rounds, because each change of the size takes seconds: see `padRunFor`. A step is
@@ -70,7 +72,7 @@ const ENGINES_PER_DEVICE = 4;
 
 /**
  * Chooses the parts of the layout that are not configured. The default on a CPU is one engine for
- * each core, with one thread and one image in a run. A short measurement at the start of a busy
+ * each core, with one thread and two images in a run. A short measurement at the start of a busy
  * machine may be wrong, and then stays wrong until the next start. So another layout is chosen only
  * where measuring is asked for, or on an accelerator, and only if it beats the default clearly and
  * repeatedly.
@@ -113,24 +115,25 @@ async function chooseOnCpu(
 ): Promise<EngineLayout> {
   const [first, ...others] = listSplits(settings, machine);
   const { maxBatch, measure = false } = settings;
+  const batch = maxBatch ?? CPU_BATCH;
   const nothingToMeasure = others.length === 0 && maxBatch !== undefined;
-  if (!measure || nothingToMeasure) return { ...first!, maxBatch: maxBatch ?? 1 };
+  if (!measure || nothingToMeasure) return { ...first!, maxBatch: batch };
 
   let best = { split: first!, candidate: await openCandidate(first!) };
   for (const split of others) {
     const candidate = await openCandidate(split);
     const contest = { gain: CLEARLY_FASTER, rounds: CPU_BATCHES.rounds };
     const wins = await beats(
-      () => candidate.measure(1),
-      () => best.candidate.measure(1),
+      () => candidate.measure(batch),
+      () => best.candidate.measure(batch),
       contest,
     );
     await (wins ? best.candidate : candidate).close();
     if (wins) best = { split, candidate };
   }
-  const batch = maxBatch ?? (await chooseBatch(best.candidate, 1, CPU_BATCHES));
+  const chosen = maxBatch ?? (await chooseBatch(best.candidate, batch, CPU_BATCHES));
   await best.candidate.close();
-  return { ...best.split, maxBatch: batch };
+  return { ...best.split, maxBatch: chosen };
 }
 
 /** All cores as engines of one, two or four threads each; the default split is the first. */

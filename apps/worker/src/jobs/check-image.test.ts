@@ -9,7 +9,7 @@ import {
   noShadow,
 } from '@livegate/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ImageScheduler } from '../scheduling/schedule-images.js';
+import type { AssessOptions, ImageScheduler } from '../scheduling/schedule-images.js';
 import type { EndingCheck } from './audit/audited-check.js';
 import { createCheckImage } from './check-image.js';
 import { CheckPostponed, LargeImagesBusy } from './requeue.js';
@@ -50,6 +50,7 @@ const exampleTaken = {
   tenant: 'acme',
   work: 20,
   share: { flow: 'awaited:acme', weight: 1, ms: 20 },
+  rank: 7,
   takenAt: 0,
 };
 
@@ -58,6 +59,7 @@ function setUp(images: Record<string, number>) {
   const imageStore = createFakeImageStore();
   const reads: string[][] = [];
   const assessed: number[] = [];
+  const given: (AssessOptions | undefined)[] = [];
   const duringDecode: (() => Promise<unknown>)[] = [];
   const duringRun: (() => Promise<unknown>)[] = [];
   /** By the address of the gateway; the others are alive. */
@@ -95,6 +97,7 @@ function setUp(images: Record<string, number>) {
         for (const happen of duringDecode) await happen();
         await options?.beforeBatch?.();
         assessed.push(...image.subarray(0, 1));
+        given.push(options);
         for (const happen of duringRun) await happen();
         return scheduler.assess(image);
       },
@@ -125,6 +128,7 @@ function setUp(images: Record<string, number>) {
     queue,
     imageStore,
     assessed,
+    given,
     reads,
     duringDecode,
     duringRun,
@@ -146,6 +150,12 @@ describe('check image', () => {
       { verdict: { spoofProbability: 0.1, status: 'LOW' } },
       { verdict: { spoofProbability: 0.5, status: 'MODERATE' } },
     ]);
+  });
+
+  it('tells the scheduler the rank and the flow of each check', async () => {
+    const { given, run } = setUp({ a: 10 });
+    await run('a');
+    expect(given).toMatchObject([{ checkId: 'a', rank: 7, flow: 'awaited:acme' }]);
   });
 
   it('lets large images take half of the jobs, and no photo wait for them', async () => {

@@ -67,14 +67,15 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const requireWanted = createRequireWanted(deps);
 
   return async (check) => {
-    const { id, tenant, rank, takenAt, beforeAlone, afterAlone, beforeResult } = check;
+    const { id, tenant, share, rank, takenAt, beforeAlone, afterAlone, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const { ask, askIfOld } = rememberAnswer(() => requireWanted(check));
     const claim = () => Promise.all([claimImage(id), ask()]);
     const [image] = await stages.around('claim', claim).catch(refuse());
     // Its caller may have hung up while it was decoded.
-    const run = { checkId: id, rank, beforeAlone, beforeBatch: askIfOld };
-    const assessing = assess({ image, share: check.share }, run);
+    const { flow } = share;
+    const run = { checkId: id, rank, flow, beforeAlone, beforeBatch: askIfOld };
+    const assessing = assess({ image, share }, run);
     const assessed = await followBy(afterAlone, assessing).catch(refuse(image));
     const { assessment, modelSet } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);

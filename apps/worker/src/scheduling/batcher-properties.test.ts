@@ -8,13 +8,18 @@ afterEach(() => void vi.useRealTimers());
 /** Gaps between the arrivals of items, and durations of runs, in milliseconds. */
 const arrivals = fc.array(fc.nat(12), { minLength: 1, maxLength: 60 });
 const durations = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 10 });
-const rules: fc.Arbitrary<BatchRules> = fc.record({
-  maxBatch: fc.integer({ min: 1, max: 8 }),
-  maxRuns: fc.integer({ min: 1, max: 3 }),
-  maxAhead: fc.nat(3),
-  lingerMs: fc.nat(6),
-  capacity: fc.constant(1000),
-});
+type Rules = Required<Omit<BatchRules, 'isMixed'>> & { mixedFromMs: number };
+const rules: fc.Arbitrary<Rules> = fc
+  .record({
+    maxMixed: fc.integer({ min: 1, max: 4 }),
+    more: fc.nat(4),
+    mixedFromMs: fc.nat(600),
+    maxRuns: fc.integer({ min: 1, max: 3 }),
+    maxAhead: fc.nat(3),
+    lingerMs: fc.nat(6),
+    capacity: fc.constant(1000),
+  })
+  .map(({ more, ...given }) => ({ ...given, maxBatch: given.maxMixed + more }));
 
 interface Run {
   items: number[];
@@ -23,15 +28,20 @@ interface Run {
 }
 
 /** Item i arrives at `arrivedMs[i]`; run i takes the i-th duration, modulo their number. */
-async function simulate(given: BatchRules, gapsMs: number[], durationsMs: number[]) {
+async function simulate(given: Rules, gapsMs: number[], durationsMs: number[]) {
   const runs: Run[] = [];
-  const batcher = createBatcher(async (items: number[]) => {
-    const startMs = performance.now();
-    const runMs = durationsMs[runs.length % durationsMs.length]!;
-    runs.push({ items, startMs, endMs: startMs + runMs });
-    await new Promise((resolve) => setTimeout(resolve, runMs));
-    return items;
-  }, given);
+  const mixedAtMs = performance.now() + given.mixedFromMs;
+  const isMixed = () => performance.now() >= mixedAtMs;
+  const batcher = createBatcher(
+    async (items: number[]) => {
+      const startMs = performance.now();
+      const runMs = durationsMs[runs.length % durationsMs.length]!;
+      runs.push({ items, startMs, endMs: startMs + runMs });
+      await new Promise((resolve) => setTimeout(resolve, runMs));
+      return items;
+    },
+    { ...given, isMixed },
+  );
 
   const arrivedMs: number[] = [];
   const answers: Promise<number>[] = [];
@@ -41,13 +51,13 @@ async function simulate(given: BatchRules, gapsMs: number[], durationsMs: number
     answers.push(batcher.submit(item));
   }
   await vi.runAllTimersAsync();
-  return { runs, arrivedMs, answers: await Promise.all(answers) };
+  return { runs, arrivedMs, mixedAtMs, answers: await Promise.all(answers) };
 }
 
 it('the batcher answers every item once and in order, within the limits of its rules', async () => {
   await fc.assert(
     fc.asyncProperty(rules, arrivals, durations, async (given, gapsMs, durationsMs) => {
-      const { runs, answers } = await simulate(given, gapsMs, durationsMs);
+      const { runs, mixedAtMs, answers } = await simulate(given, gapsMs, durationsMs);
       const items = gapsMs.map((_, item) => item);
       expect(answers).toEqual(items);
       // No item is lost or runs twice, and the oldest runs first.
@@ -56,8 +66,9 @@ it('the batcher answers every item once and in order, within the limits of its r
         const others = runs.slice(0, index).filter(({ endMs }) => endMs > run.startMs).length;
         expect(others).toBeLessThan(given.maxRuns + given.maxAhead!);
         const isAhead = others >= given.maxRuns;
-        expect(run.items.length).toBeGreaterThanOrEqual(isAhead ? given.maxBatch : 1);
-        expect(run.items.length).toBeLessThanOrEqual(given.maxBatch);
+        const most = run.startMs >= mixedAtMs ? given.maxMixed : given.maxBatch;
+        expect(run.items.length).toBeGreaterThanOrEqual(isAhead ? most : 1);
+        expect(run.items.length).toBeLessThanOrEqual(most);
       }
     }),
   );
@@ -74,7 +85,7 @@ it('an item waits at most for the linger and for the runs of earlier items', asy
             const started = runs.find(({ items }) => items.includes(other))!.startMs;
             return other < item && started > arrivedMs[item]!;
           }).length;
-          const runsAhead = 1 + Math.floor(ahead / given.maxBatch);
+          const runsAhead = 1 + Math.floor(ahead / given.maxMixed);
           const waitedMs = run.startMs - arrivedMs[item]!;
           expect(waitedMs).toBeLessThanOrEqual(given.lingerMs + runsAhead * longestRunMs);
         }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type BatchRules, createBatcher } from './batcher.js';
+import { type BatchRules, createBatcher, watchFlows } from './batcher.js';
 
 /** An engine whose runs end when the test ends them; its answers are the items as text. */
 export function createManualEngine() {
@@ -75,6 +75,19 @@ describe('the batcher', () => {
       await vi.advanceTimersByTimeAsync(0);
     }
     expect(runs.map(({ items }) => items)).toEqual([[0], [6, 3], [5, 1], [2, 4]]);
+  });
+
+  it('runs at most maxMixed items in one batch while items of several flows come', async () => {
+    const { runs, run } = createManualEngine();
+    let isMixed = true;
+    const batcher = createBatcher(run, { ...rules, maxMixed: 1, isMixed: () => isMixed });
+    for (const item of [1, 2, 3, 4]) void batcher.submit(item);
+    for (let index = 0; index < 3; index++) {
+      await vi.advanceTimersByTimeAsync(0);
+      isMixed = index < 1;
+      runs[index]?.finish();
+    }
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2], [3, 4]]);
   });
 
   it('shares the waiting items between idle engines', async () => {
@@ -180,5 +193,27 @@ describe('the batcher with an idle engine', () => {
     void batcher.submit(2);
     await vi.advanceTimersByTimeAsync(0);
     expect(runs.map(({ items }) => items)).toEqual([[1], [2]]);
+  });
+});
+
+describe('flows', () => {
+  const addAll = (flows: ReturnType<typeof watchFlows>, ...added: (string | undefined)[]) => {
+    for (const flow of added) flows.add(flow);
+    return flows.areMixed();
+  };
+
+  it('are not mixed as long as all items are of one, or of none', () => {
+    expect(watchFlows().areMixed()).toBe(false);
+    expect(addAll(watchFlows(), undefined, 'a', undefined, 'a')).toBe(false);
+  });
+
+  it('are mixed for ten seconds after an item of another one', async () => {
+    const flows = watchFlows();
+    expect(addAll(flows, 'a', 'b')).toBe(true);
+    await vi.advanceTimersByTimeAsync(9999);
+    expect(addAll(flows, 'b')).toBe(true);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(addAll(flows, 'b')).toBe(false);
+    expect(addAll(flows, 'a')).toBe(true);
   });
 });

@@ -7,6 +7,10 @@ export type RunBatch<Item, Answer> = (items: Item[]) => Promise<(Answer | Error)
 export interface BatchRules {
   /** Most items in one batch. */
   maxBatch: number;
+  /** Most items in one batch while `isMixed`. Default: `maxBatch`. */
+  maxMixed?: number;
+  /** Whether items of several flows come, as `watchFlows` tells. */
+  isMixed?: () => boolean;
   /** Batches that run at the same time: one for each engine. */
   maxRuns: number;
   /** Full batches that may be queued in busy engines, so that they start without a pause. */
@@ -45,11 +49,15 @@ interface Waiting<Item, Answer> {
  * of the oldest item is over, or no further item can arrive. Idle engines share the waiting items
  * evenly, because a busy engine is worth more than a full batch. Batches that are queued ahead are
  * always full, because a smaller one could still grow.
+ *
+ * Larger batches give more throughput, and make the next item of another flow wait longer. So they may
+ * be smaller while items of several flows come.
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  { maxBatch, maxRuns, maxAhead = 0, lingerMs, capacity }: BatchRules,
+  { maxBatch, maxMixed = maxBatch, isMixed = () => false, ...rules }: BatchRules,
 ): Batcher<Item, Answer> {
+  const { maxRuns, maxAhead = 0, lingerMs, capacity } = rules;
   const waiting: Waiting<Item, Answer>[] = [];
   let load = 0; // items waiting and running
   let runs = 0;
@@ -74,16 +82,14 @@ export function createBatcher<Item, Answer>(
 
   function startRuns(): void {
     clearTimeout(lingering);
+    const most = isMixed() ? maxMixed : maxBatch;
     while (runs < maxRuns && waiting.length > 0) {
-      const mayGrow = !draining && waiting.length < maxBatch && load < capacity;
-      const lingerLeftMs = oldestOf(waiting) + lingerMs - performance.now();
-      if (mayGrow && lingerLeftMs > 0) {
-        lingering = setTimeout(startRuns, lingerLeftMs);
-        return;
-      }
-      void runNext(Math.min(maxBatch, Math.ceil(waiting.length / (maxRuns - runs))));
+      const mayGrow = !draining && waiting.length < most && load < capacity;
+      const lingerLeftMs = mayGrow ? oldestOf(waiting) + lingerMs - performance.now() : 0;
+      if (lingerLeftMs > 0) return void (lingering = setTimeout(startRuns, lingerLeftMs));
+      void runNext(Math.min(most, Math.ceil(waiting.length / (maxRuns - runs))));
     }
-    while (runs < maxRuns + maxAhead && waiting.length >= maxBatch) void runNext(maxBatch);
+    while (runs < maxRuns + maxAhead && waiting.length >= most) void runNext(most);
   }
 
   async function runNext(size: number): Promise<void> {
@@ -95,6 +101,24 @@ export function createBatcher<Item, Answer>(
     settle(batch, answers);
     startRuns();
   }
+}
+
+/** How long a flow is remembered after items of another one have come. */
+const MIXED_MS = 10_000;
+
+/** Tells whether items of several flows came in the last ten seconds. */
+export function watchFlows() {
+  let last: string | undefined;
+  let changedAt = -Infinity;
+  return {
+    /** Notes the flow of an item; an item may have none. */
+    add(flow: string | undefined): void {
+      if (flow === undefined || flow === last) return;
+      if (last !== undefined) changedAt = performance.now();
+      last = flow;
+    },
+    areMixed: () => performance.now() - changedAt < MIXED_MS,
+  };
 }
 
 function oldestOf(waiting: { sinceMs: number }[]): number {

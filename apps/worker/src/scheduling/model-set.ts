@@ -28,7 +28,10 @@ export interface BatchSettings {
   lingerMs: number;
   /** Whether each engine has a full batch queued in its thread while it runs another. */
   runAhead: boolean;
-  /** Images in work at once. Default: two full batches for each engine, three with `runAhead`. */
+  /**
+   * Images in work at once. Default for each engine: a full batch, but at least two images, one to
+   * run and one to be decoded; three full batches with `runAhead`.
+   */
   concurrency?: number | undefined;
 }
 
@@ -43,6 +46,8 @@ export interface ModelSetDeps {
   open?: OpenEngines | undefined;
   /** Without it, runs are neither traced nor measured. */
   runs?: ObserveRuns;
+  /** Whether several flows have checks. Default: they have not. */
+  areFlowsMixed?: (() => boolean) | undefined;
 }
 
 /** The open models of a profile: their facts and cut points, their engines, and the batcher. */
@@ -69,7 +74,7 @@ export interface ModelSet {
 /** Opens the engines and runs each model once. Throws when a model differs from the catalogue. */
 export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): Promise<ModelSet> {
   const { profile, models, facts } = config;
-  const { open = openEngines, log } = deps;
+  const { open = openEngines, log, areFlowsMixed: isMixed = () => false } = deps;
   let onLost = () => {};
   const lost = new Promise<void>((resolve) => (onLost = resolve));
   const engines = await open(config, { log, onLost: () => onLost() });
@@ -77,7 +82,7 @@ export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): 
   const observe = deps.runs?.around ?? ((_, run) => run());
   const batcher = createBatcher(
     (queued: QueuedImage[]) => runBatch(queued, { engines, observe, log }),
-    rules,
+    { ...rules, isMixed },
   );
   const inWork = new Set<Promise<unknown>>();
 
@@ -116,14 +121,20 @@ export function identify({
   return JSON.stringify({ described, ...rest, facts, engines });
 }
 
-/** How many images a batch may contain, and how many may wait and run at once. */
+/**
+ * How many images a batch may contain, and how many may wait and run at once. On a CPU a batch of two
+ * takes nearly twice as long as one image, so while several flows have checks it has one. On an
+ * accelerator, which runs ahead, it takes as long.
+ */
 export function planBatches(
   { engines, maxBatch }: EngineLayout,
   { lingerMs, runAhead, concurrency }: BatchSettings,
 ): BatchRules {
   const maxAhead = runAhead ? engines : 0;
-  const capacity = concurrency ?? (2 * engines + maxAhead) * maxBatch;
-  return { maxBatch, maxRuns: engines, maxAhead, lingerMs, capacity };
+  const perEngine = runAhead ? 3 * maxBatch : Math.max(2, maxBatch);
+  const capacity = concurrency ?? engines * perEngine;
+  const maxMixed = runAhead ? maxBatch : 1;
+  return { maxBatch, maxMixed, maxRuns: engines, maxAhead, lingerMs, capacity };
 }
 
 async function runBatch(

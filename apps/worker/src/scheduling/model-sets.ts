@@ -51,7 +51,7 @@ export class CanaryFailure extends Error {
   override name = 'CanaryFailure';
 }
 
-export interface ModelSetsDeps extends Pick<ModelSetDeps, 'open'> {
+export interface ModelSetsDeps extends Pick<ModelSetDeps, 'open' | 'areFlowsMixed'> {
   log: Log;
   /** Called when the current set cannot replace a crashed engine. */
   onLost(): void;
@@ -167,7 +167,7 @@ function createAssess(
   return async (picture, { id, rank } = {}) => {
     const { current, canary } = roles();
     const isTried = canary && id !== undefined && isInTrial(id, 'canary', canary.share);
-    if (isTried) return await assessByCanary(canary.set, picture);
+    if (isTried) return await assessByCanary(canary.set, picture, rank);
     const assessed = await current.assess(picture, rank);
     count('current', assessed);
     return assessed;
@@ -182,9 +182,13 @@ function createAssess(
     observed.assessed(role, statusOfVerdict(decideVerdict(assessment, modelSet.cutPoints)));
   }
 
-  async function assessByCanary(canary: ModelSet, picture: Picture): Promise<AssessedBySet> {
+  async function assessByCanary(
+    canary: ModelSet,
+    picture: Picture,
+    rank: number | undefined,
+  ): Promise<AssessedBySet> {
     try {
-      const assessed = await canary.assess(picture);
+      const assessed = await canary.assess(picture, rank);
       count('canary', assessed);
       return assessed;
     } catch (cause) {

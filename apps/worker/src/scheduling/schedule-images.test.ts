@@ -49,7 +49,7 @@ async function open(beforeRun: BeforeRun = () => {}, rollout: Rollout = { profil
       rollout,
       tuning: { cutPoints: { level: 'regular' } },
       maxImagePixels: 1e6,
-      lingerMs: 1000,
+      lingerMs: 10_000,
       runAhead: false,
       executionProvider: 'cpu',
       devices: 1,
@@ -77,12 +77,17 @@ function imageOf(width: number): Promise<Buffer> {
   return sharp({ create }).png().toBuffer();
 }
 
+test.each([1, 2])('takes two images for each engine, with batches of %i on a CPU', (maxBatch) => {
+  const layout = { engines: 2, intraOpThreads: 1, maxBatch };
+  expect(planBatches(layout, { lingerMs: 0, runAhead: false }).capacity).toBe(4);
+});
+
 test.each([
-  { runAhead: false, concurrency: undefined, plan: { maxAhead: 0, capacity: 16 } },
-  { runAhead: true, concurrency: undefined, plan: { maxAhead: 2, capacity: 24 } },
-  { runAhead: true, concurrency: 5, plan: { maxAhead: 2, capacity: 5 } },
+  { runAhead: false, concurrency: undefined, plan: { maxMixed: 1, maxAhead: 0, capacity: 8 } },
+  { runAhead: true, concurrency: undefined, plan: { maxMixed: 4, maxAhead: 2, capacity: 24 } },
+  { runAhead: true, concurrency: 5, plan: { maxMixed: 4, maxAhead: 2, capacity: 5 } },
 ])(
-  'plans two batches for each engine, a third with runAhead, or the configured concurrency: %j',
+  'takes a batch for each engine, three with runAhead, or the configured concurrency: %j',
   ({ plan, ...settings }) => {
     const layout = { engines: 2, intraOpThreads: 1, maxBatch: 4 };
     const planned = planBatches(layout, { lingerMs: 3, ...settings });
@@ -94,6 +99,28 @@ test('images that arrive together run in one batch', async () => {
   const { runs, scoreOf } = await open();
   expect(await Promise.all([scoreOf(20), scoreOf(30), scoreOf(40)])).toEqual([0.2, 0.3, 0.4]);
   expect(runs.map((run) => run.toSorted((a, b) => a - b))).toEqual([[20, 30, 40]]);
+});
+
+test.each<Rollout>([
+  { profile: 'default' },
+  { profile: 'default', canary: { profile: 'default', share: 1 } },
+])('on a CPU, images of several flows run one by one, with %j', async (rollout) => {
+  const { scheduler, runs } = await open(undefined, rollout);
+  const assess = async (width: number, flow: string) =>
+    scheduler.assess(await imageOf(width), { checkId: `${width}`, flow });
+  await Promise.all([assess(20, 'a'), assess(30, 'b'), assess(40, 'a')]);
+  expect(runs.map((run) => run.length)).toEqual([1, 1, 1]);
+});
+
+test.each<Rollout>([
+  { profile: 'default' },
+  { profile: 'default', canary: { profile: 'default', share: 1 } },
+])('images of a lower rank run first, with %j', async (rollout) => {
+  const { scheduler, runs } = await open(undefined, rollout);
+  const assess = async (width: number, rank: number) =>
+    scheduler.assess(await imageOf(width), { checkId: `${width}`, rank });
+  await Promise.all([assess(20, 3), assess(30, 1), assess(40, 2)]);
+  expect(runs).toEqual([[30, 40, 20]]);
 });
 
 test('the images of a crashed engine run again, each one alone', async () => {

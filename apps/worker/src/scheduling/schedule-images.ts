@@ -16,6 +16,7 @@ import type { Picture } from '../inference/picture.js';
 import { type AssessedImage, assessImage } from '../inference/pipeline.js';
 import type { Rollout } from '../models/rollout.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
+import { watchFlows } from './batcher.js';
 import type { ModelSet } from './model-set.js';
 import { CanaryFailure, type ModelSets, type ModelSetsDeps, openModelSets } from './model-sets.js';
 import type { RolesConfig } from './open-roles.js';
@@ -34,6 +35,8 @@ export interface AssessOptions {
   checkId?: string;
   /** The rank of its job: among decoded images, a lower one runs first. */
   rank?: number | undefined;
+  /** The flow of its check in the queue, by `flowName`: see `watchFlows`. */
+  flow?: string;
   /** No other image is in work during this one; awaited before the image is decoded. */
   beforeAlone?: (() => Promise<void>) | undefined;
   /** Awaited between the decode and the batch. If it rejects, no engine runs the image. */
@@ -76,11 +79,12 @@ export interface LargeImages {
  */
 export async function openScheduler(
   { maxImagePixels, ...config }: SchedulerConfig,
-  deps: ModelSetsDeps,
+  deps: Omit<ModelSetsDeps, 'areFlowsMixed'>,
 ): Promise<ImageScheduler> {
   setUpLibvips();
   limitFullCollections();
-  const sets = await openModelSets(config, deps);
+  const flows = watchFlows();
+  const sets = await openModelSets(config, { ...deps, areFlowsMixed: flows.areMixed });
   const { layout, capacity } = sets.roles().current;
   const { assess, assessByShadow } = createAssess(sets, { maxImagePixels, log: deps.log });
   const load = createLoad(() => sets.roles().current.layout.engines);
@@ -95,7 +99,11 @@ export async function openScheduler(
     executionProvider: config.executionProvider,
     layout,
     concurrency: capacity,
-    assess: (bytes, options = {}) => load.during(() => assess(bytes, options)),
+    assess(bytes, options = {}) {
+      // Before its decode, so that no further batch makes it wait.
+      flows.add(options.flow);
+      return load.during(() => assess(bytes, options));
+    },
     large,
     shadow: createShadowChecks({ ...sets, ...load, isLarge, assess: assessByShadow }),
     use: sets.use,
