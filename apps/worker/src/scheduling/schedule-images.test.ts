@@ -213,6 +213,7 @@ test('an image with too many pixels is refused before it is decoded', async () =
 
 test('an image that is not wanted any more after its decode never reaches an engine', async () => {
   const { scheduler, runs } = await open();
+  scheduler.drain();
   const canceled = new LivegateError('canceled');
   const beforeBatch = vi.fn<() => Promise<void>>(() => Promise.reject(canceled));
   const assessed = scheduler.assess(await imageOf(50), { beforeBatch });
