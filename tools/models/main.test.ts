@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import { loadModels } from '@livegate/worker/models/load-models';
 import sharp from 'sharp';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { faces } from '@livegate/testing/images/photos';
-import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { copyPreparedModels } from '@livegate/testing/models/prepared-models';
 import { tinyClassifier, tinyGraph, encodeGraph } from '@livegate/testing/models/tiny-model';
 
 const run = promisify(execFile);
@@ -19,7 +19,7 @@ let modelsDir: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'livegate-cli-'));
   modelsDir = join(folder, 'models');
-  await cp(await preparedModels(), modelsDir, { recursive: true });
+  await copyPreparedModels(modelsDir);
   const own = ['own.json', 'active.json', 'silent-face-v2.onnx'];
   for (const file of own) await rm(join(modelsDir, file), { force: true });
 });

@@ -1,10 +1,10 @@
-import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { copyPreparedModels } from '@livegate/testing/models/prepared-models';
 import { publishedModels } from '@livegate/testing/models/published-models';
 import { type TinyFile, tinyClassifier } from '@livegate/testing/models/tiny-model';
 import { hash } from './fetch-published-files.js';
@@ -21,7 +21,7 @@ beforeEach(async () => {
   modelsDir = await mkdtemp(join(tmpdir(), 'livegate-prepare-'));
   mirror = join(modelsDir, 'mirror');
   await mkdir(mirror);
-  await cp(await preparedModels(), modelsDir, { recursive: true });
+  await copyPreparedModels(modelsDir);
   // The developer's own choices are not under test.
   for (const file of ['own.json', 'active.json']) await rm(join(modelsDir, file), { force: true });
 });

@@ -1,9 +1,9 @@
-import { appendFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeModels } from '@livegate/core/domain';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { preparedModels } from '@livegate/testing/models/prepared-models';
+import { copyPreparedModels } from '@livegate/testing/models/prepared-models';
 import type { CalibrationFile } from './calibration.js';
 import { loadModels, readCatalogue } from './load-models.js';
 
@@ -11,7 +11,7 @@ let modelsDir: string;
 
 beforeEach(async () => {
   modelsDir = await mkdtemp(join(tmpdir(), 'livegate-load-'));
-  await cp(await preparedModels(), modelsDir, { recursive: true });
+  await copyPreparedModels(modelsDir);
 });
 
 afterEach(() => rm(modelsDir, { recursive: true }));

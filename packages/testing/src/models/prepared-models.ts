@@ -1,3 +1,4 @@
+import { cp } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { prepareModels } from '../../../../tools/models/prepare-models.js';
 
@@ -6,4 +7,13 @@ export async function preparedModels(): Promise<string> {
   const modelsDir = resolve(process.env['LIVEGATE_MODELS_DIR'] ?? '.data/models');
   await prepareModels(modelsDir, () => {}, { profile: 'default' });
   return modelsDir;
+}
+
+/** An unfinished file, which another test renames while its own program prepares the shared folder. */
+const DRAFT = /\.[\da-f]{8}-[\da-f-]{27}$/;
+
+/** Copies the shared folder, for a test that changes its models. */
+export async function copyPreparedModels(to: string): Promise<void> {
+  const filter = (path: string) => !DRAFT.test(path);
+  await cp(await preparedModels(), to, { recursive: true, filter });
 }
