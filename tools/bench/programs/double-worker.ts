@@ -54,7 +54,7 @@ function createDouble(): ImageScheduler {
       if (ms > 0) await idlest.run(ms);
       return images.map(() => answer);
     },
-    { ...rules, isMixed: flows.areMixed },
+    { ...rules, areFlowsMixed: flows.areMixed },
   );
   return {
     modelSets: () => ({ current: modelSet }),

@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 /** Gaps between the arrivals of items, and durations of runs, in milliseconds. */
 const arrivals = fc.array(fc.nat(12), { minLength: 1, maxLength: 60 });
 const durations = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 10 });
-type Rules = Required<Omit<BatchRules, 'isMixed'>> & { mixedFromMs: number };
+type Rules = Required<Omit<BatchRules, 'areFlowsMixed'>> & { mixedFromMs: number };
 const rules: fc.Arbitrary<Rules> = fc
   .record({
     maxMixed: fc.integer({ min: 1, max: 4 }),
@@ -31,7 +31,7 @@ interface Run {
 async function simulate(given: Rules, gapsMs: number[], durationsMs: number[]) {
   const runs: Run[] = [];
   const mixedAtMs = performance.now() + given.mixedFromMs;
-  const isMixed = () => performance.now() >= mixedAtMs;
+  const areFlowsMixed = () => performance.now() >= mixedAtMs;
   const batcher = createBatcher(
     async (items: number[]) => {
       const startMs = performance.now();
@@ -40,7 +40,7 @@ async function simulate(given: Rules, gapsMs: number[], durationsMs: number[]) {
       await new Promise((resolve) => setTimeout(resolve, runMs));
       return items;
     },
-    { ...given, isMixed },
+    { ...given, areFlowsMixed },
   );
 
   const arrivedMs: number[] = [];

@@ -79,12 +79,12 @@ describe('the batcher', () => {
 
   it('runs at most maxMixed items in one batch while items of several flows come', async () => {
     const { runs, run } = createManualEngine();
-    let isMixed = true;
-    const batcher = createBatcher(run, { ...rules, maxMixed: 1, isMixed: () => isMixed });
+    let areMixed = true;
+    const batcher = createBatcher(run, { ...rules, maxMixed: 1, areFlowsMixed: () => areMixed });
     for (const item of [1, 2, 3, 4]) void batcher.submit(item);
     for (let index = 0; index < 3; index++) {
       await vi.advanceTimersByTimeAsync(0);
-      isMixed = index < 1;
+      areMixed = index < 1;
       runs[index]?.finish();
     }
     expect(runs.map(({ items }) => items)).toEqual([[1], [2], [3, 4]]);

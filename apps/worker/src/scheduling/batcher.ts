@@ -7,10 +7,10 @@ export type RunBatch<Item, Answer> = (items: Item[]) => Promise<(Answer | Error)
 export interface BatchRules {
   /** Most items in one batch. */
   maxBatch: number;
-  /** Most items in one batch while `isMixed`. Default: `maxBatch`. */
+  /** Most items in one batch while `areFlowsMixed`. Default: `maxBatch`. */
   maxMixed?: number;
-  /** Whether items of several flows come, as `watchFlows` tells. */
-  isMixed?: () => boolean;
+  /** Whether items of several flows come, as `watchFlows` tells. Default: they do not. */
+  areFlowsMixed?: (() => boolean) | undefined;
   /** Batches that run at the same time: one for each engine. */
   maxRuns: number;
   /** Full batches that may be queued in busy engines, so that they start without a pause. */
@@ -55,7 +55,7 @@ interface Waiting<Item, Answer> {
  */
 export function createBatcher<Item, Answer>(
   run: RunBatch<Item, Answer>,
-  { maxBatch, maxMixed = maxBatch, isMixed = () => false, ...rules }: BatchRules,
+  { maxBatch, maxMixed = maxBatch, areFlowsMixed = () => false, ...rules }: BatchRules,
 ): Batcher<Item, Answer> {
   const { maxRuns, maxAhead = 0, lingerMs, capacity } = rules;
   const waiting: Waiting<Item, Answer>[] = [];
@@ -82,7 +82,7 @@ export function createBatcher<Item, Answer>(
 
   function startRuns(): void {
     clearTimeout(lingering);
-    const most = isMixed() ? maxMixed : maxBatch;
+    const most = areFlowsMixed() ? maxMixed : maxBatch;
     while (runs < maxRuns && waiting.length > 0) {
       const mayGrow = !draining && waiting.length < most && load < capacity;
       const lingerLeftMs = mayGrow ? oldestOf(waiting) + lingerMs - performance.now() : 0;

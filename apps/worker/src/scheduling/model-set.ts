@@ -41,13 +41,11 @@ export interface ModelSetConfig extends EnginesConfig, BatchSettings {
   facts: ModelSetFacts;
 }
 
-export interface ModelSetDeps {
+export interface ModelSetDeps extends Pick<BatchRules, 'areFlowsMixed'> {
   log: Log;
   open?: OpenEngines | undefined;
   /** Without it, runs are neither traced nor measured. */
   runs?: ObserveRuns;
-  /** Whether several flows have checks. Default: they have not. */
-  areFlowsMixed?: (() => boolean) | undefined;
 }
 
 /** The open models of a profile: their facts and cut points, their engines, and the batcher. */
@@ -74,7 +72,7 @@ export interface ModelSet {
 /** Opens the engines and runs each model once. Throws when a model differs from the catalogue. */
 export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): Promise<ModelSet> {
   const { profile, models, facts } = config;
-  const { open = openEngines, log, areFlowsMixed: isMixed = () => false } = deps;
+  const { open = openEngines, log, areFlowsMixed } = deps;
   let onLost = () => {};
   const lost = new Promise<void>((resolve) => (onLost = resolve));
   const engines = await open(config, { log, onLost: () => onLost() });
@@ -82,7 +80,7 @@ export async function openModelSet(config: ModelSetConfig, deps: ModelSetDeps): 
   const observe = deps.runs?.around ?? ((_, run) => run());
   const batcher = createBatcher(
     (queued: QueuedImage[]) => runBatch(queued, { engines, observe, log }),
-    { ...rules, isMixed },
+    { ...rules, areFlowsMixed },
   );
   const inWork = new Set<Promise<unknown>>();
 
