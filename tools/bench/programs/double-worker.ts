@@ -7,6 +7,7 @@ import type { AssessedImage } from '@livegate/worker/inference/pipeline';
 import { loadModels } from '@livegate/worker/models/load-models';
 import { openWorker } from '@livegate/worker/open-worker';
 import { createBatcher, watchFlows } from '@livegate/worker/scheduling/batcher';
+import { createRanksInWork } from '@livegate/worker/scheduling/by-rank';
 import { planBatches } from '@livegate/worker/scheduling/model-set';
 import type { ImageScheduler } from '@livegate/worker/scheduling/schedule-images';
 import { typicalQuality } from '../typical-result.js';
@@ -47,6 +48,7 @@ function createDouble(): ImageScheduler {
   // One engine follows the rules of an accelerator, several those of CPU cores; without lingering.
   const rules = planBatches(layout, { lingerMs: 0, runAhead: engineCount === 1 });
   const flows = watchFlows();
+  const ranks = createRanksInWork();
   const batcher = createBatcher(
     async (images: Uint8Array[]) => {
       const ms = (runMs + itemMs * images.length) * vary();
@@ -61,10 +63,12 @@ function createDouble(): ImageScheduler {
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    async assess(image, { rank, flow, beforeBatch } = {}) {
-      flows.add(flow);
-      await beforeBatch?.();
-      return batcher.submit(image, rank);
+    async assess(image, { share = { flow: '', ms: 0, weight: 1 }, beforeBatch } = {}) {
+      flows.add(share.flow);
+      return ranks.during(share, async (rank) => {
+        await beforeBatch?.();
+        return await batcher.submit(image, rank);
+      });
     },
     large: { megabytesOf: () => 0, maxMegabytes: 1 },
     shadow: { offer: () => undefined, ended: () => undefined },

@@ -22,6 +22,8 @@ import { classifyFaces, type SpoofClassifiers } from './score-faces.js';
 
 export interface AssessImageDeps {
   decode: DecodeImage;
+  /** Starts a look once there is memory for its decode, which it holds until it ends. */
+  reserve<Result>(factor: number, look: () => Promise<Result>): Promise<Result>;
   /**
    * Waits for a batch, transfers its pixels to an engine's thread, and resolves to this picture's
    * share of what `assessPictures` returns there.
@@ -40,7 +42,7 @@ export interface AssessedImage {
 /** Main thread: decodes one image, then has its picture assessed in a batch. */
 export async function assessImage(
   { bytes, header }: { bytes: Uint8Array; header: ImageHeader },
-  { decode, assessInBatch }: AssessImageDeps,
+  { decode, reserve, assessInBatch }: AssessImageDeps,
 ): Promise<AssessedImage> {
   const first = await look(firstFactor(header), true);
   if (first.assessment.kind !== 'too_small') return { ...first, assessment: first.assessment };
@@ -49,10 +51,12 @@ export async function assessImage(
     throw new Error('the face is still too small after the second decode');
   return { ...second, assessment: second.assessment, timings: add(first.timings, second.timings) };
 
-  async function look(factor: number, isFirstLook: boolean) {
-    const decoded = await timed(() => decode(bytes, header, factor));
-    const { timings, ...assessed } = await assessInBatch({ ...decoded.result, isFirstLook });
-    return { ...assessed, timings: { decodeMs: decoded.ms, ...timings } };
+  function look(factor: number, isFirstLook: boolean) {
+    return reserve(factor, async () => {
+      const decoded = await timed(() => decode(bytes, header, factor));
+      const { timings, ...assessed } = await assessInBatch({ ...decoded.result, isFirstLook });
+      return { ...assessed, timings: { decodeMs: decoded.ms, ...timings } };
+    });
   }
 }
 

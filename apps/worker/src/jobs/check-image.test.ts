@@ -49,8 +49,7 @@ const scheduler: ImageScheduler = {
 const exampleTaken = {
   tenant: 'acme',
   work: 20,
-  share: { flow: 'awaited:acme', weight: 1, ms: 20 },
-  rank: 7,
+  share: { flow: 'awaited:acme', weight: 1, ms: 20, rank: 7 },
   takenAt: 0,
 };
 
@@ -152,10 +151,10 @@ describe('check image', () => {
     ]);
   });
 
-  it('tells the scheduler the rank and the flow of each check', async () => {
+  it('tells the scheduler the id of each check, and its share of the queue', async () => {
     const { given, run } = setUp({ a: 10 });
     await run('a');
-    expect(given).toMatchObject([{ checkId: 'a', rank: 7, flow: 'awaited:acme' }]);
+    expect(given).toMatchObject([{ checkId: 'a', share: exampleTaken.share }]);
   });
 
   it('lets large images take half of the jobs, and no photo wait for them', async () => {

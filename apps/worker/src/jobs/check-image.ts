@@ -5,7 +5,6 @@ import {
   decideVerdict,
   describeModels,
   LivegateError,
-  type QueuedCheck,
   roundMs,
 } from '@livegate/core/domain';
 import type {
@@ -15,6 +14,7 @@ import type {
   Demands,
   ImageStore,
 } from '@livegate/core/ports';
+import type { RankedCheck } from '../scheduling/by-rank.js';
 import type { ImageScheduler } from '../scheduling/schedule-images.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
 import type { Audit } from './audit/open-audit.js';
@@ -28,12 +28,10 @@ export interface TakenCheck {
   tenant: string;
   /** By `workOf`. */
   work: number;
-  /** Its flow in the queue, and its work there. */
-  share: QueuedCheck;
+  /** Its flow in the queue, its work there, and its rank. */
+  share: RankedCheck;
   /** The gateway whose caller alone wants it. */
   waiter?: string | undefined;
-  /** Of its job; absent for one that goes first. */
-  rank?: number | undefined;
   /** `performance.now()` when it was taken. */
   takenAt: number;
   /** Set when a worker died with this check: the check then runs alone, after this has resolved. */
@@ -67,15 +65,14 @@ export function createCheckImage(deps: CheckImageDeps): CheckImage {
   const requireWanted = createRequireWanted(deps);
 
   return async (check) => {
-    const { id, tenant, share, rank, takenAt, beforeAlone, afterAlone, beforeResult } = check;
+    const { id, tenant, share, takenAt, beforeAlone, afterAlone, beforeResult } = check;
     const refuse = createRefuse(check, audit);
     const { ask, askIfOld } = rememberAnswer(() => requireWanted(check));
     const claim = () => Promise.all([claimImage(id), ask()]);
     const [image] = await stages.around('claim', claim).catch(refuse());
     // Its caller may have hung up while it was decoded.
-    const { flow } = share;
-    const run = { checkId: id, rank, flow, beforeAlone, beforeBatch: askIfOld };
-    const assessing = assess({ image, share }, run);
+    const run = { checkId: id, share, beforeAlone, beforeBatch: askIfOld };
+    const assessing = assess(image, run);
     const assessed = await followBy(afterAlone, assessing).catch(refuse(image));
     const { assessment, modelSet } = assessed;
     const verdict = decideVerdict(assessment, modelSet.cutPoints);

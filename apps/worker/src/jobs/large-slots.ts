@@ -16,12 +16,12 @@ export function limitLargeImages({
   const slots = createLargeSlots({ images, megabytes: large.maxMegabytes });
 
   return async (
-    { image, share }: { image: Uint8Array; share: QueuedCheck },
-    options: AssessOptions & { checkId: string },
+    image: Uint8Array,
+    options: AssessOptions & { checkId: string; share: QueuedCheck },
   ): Promise<AssessedImage> => {
     const megabytes = large.megabytesOf(image);
     if (megabytes === 0) return await assess(image, options);
-    const check = { id: options.checkId, share, megabytes };
+    const check = { id: options.checkId, share: options.share, megabytes };
     const release = slots.take(check);
     if (!release) throw new LargeImagesBusy((wake) => slots.awaitSlot(check, wake));
     return await assess(image, options).finally(release);

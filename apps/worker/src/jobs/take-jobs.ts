@@ -184,8 +184,9 @@ export async function runCheck(
       afterAlone: () => unmarkRunAlone(job),
     };
     const { tenant, work = TYPICAL_WORK, weight = 1, isCallersOnly, replyTo } = job.data;
-    const share = toQueuedCheck({ tenant, isAwaited: !isAsyncJob(job.data), weight, ms: work });
-    const facts = { id, tenant, work, share, waiter: isCallersOnly && replyTo, rank: job.priority };
+    const queued = toQueuedCheck({ tenant, isAwaited: !isAsyncJob(job.data), weight, ms: work });
+    const share = { ...queued, rank: job.priority };
+    const facts = { id, tenant, work, share, waiter: isCallersOnly && replyTo };
     const check = { ...facts, takenAt: performance.now(), beforeResult: announce };
     return await deps.checkImage({ ...check, ...alone });
   } catch (error) {
@@ -208,10 +209,8 @@ async function markRunAlone(job: TakenJob): Promise<void> {
   try {
     await job.updateProgress(RUNNING_ALONE);
   } catch (cause) {
-    throw new LivegateError('unavailable', {
-      detail: 'the job cannot be marked as running alone',
-      cause,
-    });
+    const detail = 'the job cannot be marked as running alone';
+    throw new LivegateError('unavailable', { detail, cause });
   }
 }
 

@@ -1,3 +1,5 @@
+import { insertByRank, type Ranked } from './by-rank.js';
+
 /**
  * Runs one batch; the answer at index i belongs to the item at index i. An `Error` as an answer
  * fails only that item; a rejection fails the whole batch.
@@ -24,19 +26,15 @@ export interface BatchRules {
 export interface Batcher<Item, Answer> {
   /**
    * Resolves to this item's answer; rejects with its error, or at once beyond the capacity. Items of
-   * a lower rank run first, those of one rank in their order, but at most `capacity` later items run
-   * before one: ranks begin again at 0 when the queue has been empty.
+   * a lower rank run first, but at most `capacity` later items run before one: see `insertByRank`.
    */
   submit(item: Item, rank?: number): Promise<Answer>;
   /** From now on no item lingers; present and later items still run. */
   drain(): void;
 }
 
-interface Waiting<Item, Answer> {
+interface Waiting<Item, Answer> extends Ranked {
   item: Item;
-  rank: number;
-  /** Later items that go before it. */
-  passed: number;
   sinceMs: number;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
@@ -69,7 +67,8 @@ export function createBatcher<Item, Answer>(
       if (load >= capacity) return Promise.reject(new Error(`more than ${capacity} items at once`));
       load++;
       return new Promise((resolve, reject) => {
-        insert(waiting, { item, rank, sinceMs: performance.now(), resolve, reject }, capacity);
+        const sinceMs = performance.now();
+        insertByRank(waiting, { item, rank, passed: 0, sinceMs, resolve, reject }, capacity);
         // In a microtask, so that the items of one tick share a batch.
         queueMicrotask(startRuns);
       });
@@ -123,20 +122,6 @@ export function watchFlows() {
 
 function oldestOf(waiting: { sinceMs: number }[]): number {
   return Math.min(...waiting.map(({ sinceMs }) => sinceMs));
-}
-
-function insert<Item, Answer>(
-  waiting: Waiting<Item, Answer>[],
-  next: Omit<Waiting<Item, Answer>, 'passed'>,
-  maxPassed: number,
-): void {
-  let at = waiting.length;
-  for (; at > 0; at -= 1) {
-    const before = waiting[at - 1]!;
-    if (before.rank <= next.rank || before.passed >= maxPassed) break;
-    before.passed += 1;
-  }
-  waiting.splice(at, 0, { ...next, passed: 0 });
 }
 
 async function runSafely<Item, Answer>(

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { LivegateError } from '@livegate/core/domain';
 import type { Log } from '@livegate/core/telemetry';
 import sharp from 'sharp';
@@ -5,6 +6,7 @@ import { exampleQuality } from '@livegate/testing';
 import { expect, test, vi } from 'vitest';
 import { preparedModels } from '@livegate/testing/models/prepared-models';
 import { type AssessedRun, EngineCrash } from '../engine/open-engine.js';
+import { countCpus } from '../engine/count-cpus.js';
 import type { Engines } from '../engine/open-engines.js';
 import type { Picture } from '../inference/picture.js';
 import type { Rollout } from '../models/rollout.js';
@@ -17,7 +19,11 @@ const modelsDir = await preparedModels();
 type BeforeRun = (widths: number[], byCanary: boolean) => Partial<AssessedRun> | void;
 
 /** A scheduler whose engines score an image by its width; `beforeRun` may fail or change a run. */
-async function open(beforeRun: BeforeRun = () => {}, rollout: Rollout = { profile: 'default' }) {
+async function open(
+  beforeRun: BeforeRun = () => {},
+  rollout: Rollout = { profile: 'default' },
+  concurrency = 3,
+) {
   const runs: number[][] = [];
   const openEngines = (byCanary: boolean): Engines => ({
     layout: { engines: 1, intraOpThreads: 1, maxBatch: 8 },
@@ -56,7 +62,7 @@ async function open(beforeRun: BeforeRun = () => {}, rollout: Rollout = { profil
       layout,
       faceScoreThreshold: 0.9,
       minFaceRatio: 0.25,
-      concurrency: 3,
+      concurrency,
     },
     {
       // The current models are opened first.
@@ -95,6 +101,8 @@ test.each([
   },
 );
 
+const shareOf = (flow: string) => ({ flow, weight: 1, ms: 20 });
+
 /** The current models answer all checks, or the canary does. */
 const answering: Rollout[] = [
   { profile: 'default' },
@@ -112,18 +120,48 @@ test.each(answering)(
   async (rollout) => {
     const { scheduler, runs } = await open(undefined, rollout);
     const assess = async (width: number, flow: string) =>
-      scheduler.assess(await imageOf(width), { checkId: `${width}`, flow });
+      scheduler.assess(await imageOf(width), { checkId: `${width}`, share: shareOf(flow) });
     await Promise.all([assess(20, 'a'), assess(30, 'b'), assess(40, 'a')]);
     expect(runs.map((run) => run.length)).toEqual([1, 1, 1]);
   },
 );
 
-test.each(answering)('images of a lower rank run first, with %j', async (rollout) => {
-  const { scheduler, runs } = await open(undefined, rollout);
-  const assess = async (width: number, rank: number) =>
-    scheduler.assess(await imageOf(width), { checkId: `${width}`, rank });
-  await Promise.all([assess(20, 3), assess(30, 1), assess(40, 2)]);
-  expect(runs).toEqual([[30, 40, 20]]);
+test.each(answering)('flows take turns at the engines, with %j', async (rollout) => {
+  const { scheduler, runs } = await open(undefined, rollout, 4);
+  const decoded = new EventEmitter();
+  let decodes = 0;
+  const allDecoded = once(decoded, 'fourth');
+  const beforeBatch = async () => {
+    decoded.emit(decodes++ === 3 ? 'fourth' : 'earlier');
+    await allDecoded;
+  };
+  const widths = [20, 21, 22, 30];
+  const images = await Promise.all(widths.map(imageOf));
+  const assess = (image: Buffer, i: number) => {
+    const share = shareOf(i < 3 ? 'flood' : 'other');
+    return scheduler.assess(image, { checkId: `${i}`, share, beforeBatch });
+  };
+  await Promise.all(images.map(assess));
+  const order = runs.flat();
+  // The first of each flow have the same rank.
+  expect(order.slice(0, 2).toSorted((a, b) => a - b)).toEqual([20, 30]);
+  expect(order.slice(2)).toEqual([21, 22]);
+});
+
+test('an image is decoded before a flood of another flow that waits for a core', async () => {
+  const atOnce = 2 * countCpus();
+  const { scheduler } = await open(undefined, undefined, 3 * atOnce + 1);
+  scheduler.drain();
+  const image = await imageOf(50);
+  const decoded: string[] = [];
+  const assess = (flow: string) => {
+    const beforeBatch = async () => void decoded.push(flow);
+    return scheduler.assess(image, { share: shareOf(flow), beforeBatch });
+  };
+  const flood = Array.from({ length: 3 * atOnce }, () => assess('flood'));
+  await Promise.all([...flood, assess('other')]);
+  // It waits for the decodes that run, and others run beside it.
+  expect(decoded.indexOf('other')).toBeLessThan(2 * atOnce);
 });
 
 test('the images of a crashed engine run again, each one alone', async () => {

@@ -5,6 +5,7 @@ import { POLL_MS } from '@livegate/api/admission/admission';
 import { HEAD_START_MS } from '@livegate/core/domain';
 import { CHECK_QUEUE } from '@livegate/core/ports';
 import { createKeys, createRedisCheckQueue, type Redis } from '@livegate/core/redis';
+import { createRanksInWork } from '@livegate/worker/scheduling/by-rank';
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Arrival } from './arrivals.js';
 import { createTurns } from './turns.js';
@@ -158,12 +159,20 @@ export const openWindow: OpenCandidate = async (site) => {
   };
 };
 
-/** The product: ranks by a virtual clock, as BullMQ priorities. A gateway reads the flows as well. */
+/**
+ * The product: ranks by a virtual clock, as BullMQ priorities, and of the jobs that a worker has in
+ * work. A gateway reads the flows as well.
+ */
 export const openRanks: OpenCandidate = async (site) => {
   const keys = createKeys(site.prefix);
   const options = { redis: site.gateway, keys, resultTtlSeconds: TTL_SECONDS };
   const queue = createRedisCheckQueue(options);
-  const workers = openWorkers(site, CHECK_QUEUE, (engines, { id, rank }) => engines.run(id, rank));
+  const ranks = new Map(site.engines.map((engines) => [engines, createRanksInWork()]));
+  const run: RunJob = (engines, { id, job: { tenant, ms }, rank }) => {
+    const share = { flow: tenant, weight: 1, ms, rank };
+    return ranks.get(engines)!.during(share, (order) => engines.run(id, order));
+  };
+  const workers = openWorkers(site, CHECK_QUEUE, run);
   const polling = setInterval(() => void queue.readFlows(), POLL_MS);
   return {
     async add({ id, job }) {

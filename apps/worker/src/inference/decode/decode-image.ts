@@ -18,6 +18,7 @@ import {
 } from './decode-pixels.js';
 import { isProfile, isSrgb, withoutPipelines } from './icc-profile.js';
 import { stripPng } from './prepare-png.js';
+import { decoderPower } from './shrink-on-load.js';
 
 /**
  * Most samples that a decoder may visit in this process, about a second of a core. A baseline JPEG
@@ -67,11 +68,16 @@ export function createDecodeImage(cpus: number): DecodeImage {
 
 /**
  * Peak memory of a decode in bytes: the picture, and the decoder's buffers or the picture's copy.
+ * The buffers of a shrunk picture are those of the decoder and what it has shrunk by a power of two.
  */
-export function decodeBytes(header: ImageHeader): number {
-  const pictureBytes = (isCmyk(header) ? 4 : 3) * header.width * header.height;
+export function decodeBytes(header: ImageHeader, factor = 1): number {
+  const bytesAt = (divisor: number) =>
+    ((isCmyk(header) ? 4 : 3) * header.width * header.height) / divisor ** 2;
+  const pictureBytes = bytesAt(factor);
+  const shrunkBytes = factor > 1 ? bytesAt(decoderPower(factor)) : 0;
+  const bufferBytes = header.cost.heldBytes + shrunkBytes;
   const processBytes = isDecodedApart(header) ? PROCESS_BYTES : 0;
-  return pictureBytes + Math.max(header.cost.heldBytes, pictureBytes) + processBytes;
+  return pictureBytes + Math.max(bufferBytes, pictureBytes) + processBytes;
 }
 
 /** CMYK counts eightfold: its conversion uses a large table, or a loop on the main thread. */

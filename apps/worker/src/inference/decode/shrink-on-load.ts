@@ -8,6 +8,11 @@ import type { Picture } from '../picture.js';
  */
 const FACTORS = [9, 5, 3];
 
+/** The power of two by which the decoder divides each side for one of the factors. */
+export function decoderPower(factor: number): number {
+  return factor - 1;
+}
+
 /**
  * A first look has at least this many pixels on its longer side: more than twice the detector's
  * frame, and a selfie's face, a quarter of it, mostly has as many as it needs.
