@@ -118,7 +118,10 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
       resultTtlSeconds: config.LIVEGATE_RESULT_TTL_SECONDS,
     },
     {
-      checkImage: (check) => speed.around(check.work, () => checkImage(check)),
+      checkImage: ({ share, ...check }) => {
+        const ms = (1000 * check.work) / speed.workPerSecond();
+        return speed.around(check.work, () => checkImage({ ...check, share: { ...share, ms } }));
+      },
       announce,
       async finish(ended) {
         deps.report(ended);

@@ -63,8 +63,8 @@ function createDouble(): ImageScheduler {
     executionProvider: 'cpu',
     layout,
     concurrency: rules.capacity,
-    async assess(image, { share = { flow: '', ms: 0, weight: 1 }, beforeBatch } = {}) {
-      flows.add(share.flow);
+    async assess(image, { share, beforeBatch } = {}) {
+      flows.add(share?.flow);
       return ranks.during(share, async (rank) => {
         await beforeBatch?.();
         return await batcher.submit(image, rank);

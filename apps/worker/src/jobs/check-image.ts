@@ -28,7 +28,7 @@ export interface TakenCheck {
   tenant: string;
   /** By `workOf`. */
   work: number;
-  /** Its flow in the queue, its work there, and its rank. */
+  /** Its flow and its rank in the queue, and how long it takes here. */
   share: RankedCheck;
   /** The gateway whose caller alone wants it. */
   waiter?: string | undefined;

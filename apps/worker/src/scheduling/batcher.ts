@@ -26,7 +26,7 @@ export interface BatchRules {
 export interface Batcher<Item, Answer> {
   /**
    * Resolves to this item's answer; rejects with its error, or at once beyond the capacity. Items of
-   * a lower rank run first, but at most `capacity` later items run before one: see `insertByRank`.
+   * a lower rank run first: see `insertByRank`.
    */
   submit(item: Item, rank?: number): Promise<Answer>;
   /** From now on no item lingers; present and later items still run. */

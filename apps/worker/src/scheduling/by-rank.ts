@@ -1,37 +1,40 @@
 import type { QueuedCheck } from '@livegate/core/domain';
 
-/** A check in the queue. */
+/** A check that the worker has taken from the queue. */
 export interface RankedCheck extends QueuedCheck {
-  /** Of its job. Default: 0, before all others. */
+  /** How long this worker takes for it. */
+  ms: number;
+  /** Of its job. Default: 0. */
   rank?: number | undefined;
 }
 
 interface FlowInWork {
   images: number;
-  /** The work of all of them, per weight. */
+  /** Of all of them, per weight. */
   ms: number;
-  /** Of the last one: the rank of its job, and its rank here. */
+  /** The last one: the rank of its job, and its rank here. */
   last: { given: number; rank: number };
 }
 
 /**
  * Ranks the images that a worker has in work, so that flows share what they wait for as they share the
- * queue. The rank of an image is that of its job, and in addition the work that its flow has in work
- * here.
+ * queue. The rank of an image is that of its job, and in addition the time for what its flow already has
+ * in work here.
  *
  * Without that, a flood would keep what it has: a worker takes jobs by rank, so a check of another flow
- * that comes later has a higher rank than most images that wait here. With it, they are ranked as if they
- * were still in the queue.
+ * that comes later has a higher rank than most images that wait here. With it, the flood's are ranked as
+ * if they were still in the queue.
  */
 export function createRanksInWork() {
   const flows = new Map<string, FlowInWork>();
 
   return {
-    /** Gives the work its rank. */
+    /** Gives the work its rank; 0 if it is no check. */
     async during<Result>(
-      check: RankedCheck,
+      check: RankedCheck | undefined,
       work: (rank: number) => Promise<Result>,
     ): Promise<Result> {
+      if (!check) return await work(0);
       const rank = add(check);
       try {
         return await work(rank);
@@ -43,11 +46,11 @@ export function createRanksInWork() {
 
   function add({ flow, ms, weight, rank: given = 0 }: RankedCheck): number {
     const before = flows.get(flow) ?? { images: 0, ms: 0, last: { given: 0, rank: 0 } };
-    const inWork = before.ms + ms / weight;
-    // Images of one flow keep their order. Their jobs' ranks go back when the queue lowers all tags.
+    // Images of one flow keep their order, unless the ranks in the queue have begun again.
     const least = given >= before.last.given ? before.last.rank : 0;
-    const rank = Math.max(given + inWork, least);
-    flows.set(flow, { images: before.images + 1, ms: inWork, last: { given, rank } });
+    const rank = Math.max(given + before.ms, least);
+    const inWork = { images: before.images + 1, ms: before.ms + ms / weight };
+    flows.set(flow, { ...inWork, last: { given, rank } });
     return rank;
   }
 
@@ -59,27 +62,33 @@ export function createRanksInWork() {
   }
 }
 
+/**
+ * How many later ones may go before one, for each that there may be at once. Ranks in the queue begin
+ * again at 0 when it has been empty, and one of before would wait too long. With much less than ten, one
+ * of a small weight would soon go before all later ones.
+ */
+const PASSES_EACH = 10;
+
 /** Something that waits. */
 export interface Ranked {
   rank: number;
-  /** Later ones that go before it. */
+  /** How many later ones go before it. */
   passed: number;
 }
 
 /**
  * Adds something to what waits, in the order in which it goes: a lower rank first, those of one rank in
- * the order of their arrival. At most `maxPassed` later ones go before one, because ranks begin again
- * at 0 when the queue has been empty.
+ * the order of their arrival. `capacity` is how many there may be at once.
  */
 export function insertByRank<Waiting extends Ranked>(
   waiting: Waiting[],
   next: Waiting,
-  maxPassed: number,
+  capacity: number,
 ): void {
   let at = waiting.length;
   for (; at > 0; at -= 1) {
     const before = waiting[at - 1]!;
-    if (before.rank <= next.rank || before.passed >= maxPassed) break;
+    if (before.rank <= next.rank || before.passed >= PASSES_EACH * capacity) break;
     before.passed += 1;
   }
   waiting.splice(at, 0, next);
@@ -97,15 +106,18 @@ export interface RankedLimit {
   run<Result>(need: Need, work: () => Promise<Result>): Promise<Result>;
 }
 
-/** No work goes before what waits for more units than are free, unless its rank is lower. */
-export function createRankedLimit(allUnits: number, maxPassed: number): RankedLimit {
+/**
+ * For up to `capacity` pieces of work at once. None goes before one that waits for more units than are
+ * free, unless its rank is lower.
+ */
+export function createRankedLimit(allUnits: number, capacity: number): RankedLimit {
   const waiting: (Ranked & { units: number; start(): void })[] = [];
   let free = allUnits;
 
   return {
     async run({ units, rank }, work) {
       await new Promise<void>((start) => {
-        insertByRank(waiting, { rank, passed: 0, units, start }, maxPassed);
+        insertByRank(waiting, { rank, passed: 0, units, start }, capacity);
         startNext();
       });
       try {

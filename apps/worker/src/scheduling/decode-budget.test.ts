@@ -25,11 +25,11 @@ const large: ImageHeader = {
 
 const picture = fromRows({ pixels: new Uint8Array(3), width: 1, height: 1 });
 const CPUS = 2;
-const MAX_PASSED = 4;
+const CAPACITY = 8;
 
 /** A budget, and work under it that runs until the test ends it. */
 function openBudget() {
-  const budget = createDecodeBudget(MAX_PASSED, CPUS);
+  const budget = createDecodeBudget(CAPACITY, CPUS);
   const begun: string[] = [];
   const start = (name: string, run: (work: () => Promise<void>) => Promise<void>) => {
     const signal = new EventEmitter();
@@ -113,28 +113,45 @@ test('two decodes for each core run at once, and of those that wait a lower rank
   expect(begun.slice(4)).toEqual(['large', 'selfie', 'flood 4']);
 });
 
-test('no image waits for more later ones than may pass it, whatever its rank', async () => {
+test('an image waits for ten times as many later ones as a worker has, but for no more', async () => {
   const { begun, decode } = openBudget();
-  const ends = Array.from({ length: 4 }, (_, i) => decode(`running ${i}`, photo, 0));
-  decode('waiting', photo, 1000);
-  const later = Array.from({ length: 9 }, (_, i) => decode(`later ${i}`, photo, 1));
-  for (const end of [...ends, ...later.slice(0, 4)]) await end();
-  expect(begun.indexOf('waiting')).toBe(4 + MAX_PASSED);
+  const running = Array.from({ length: 2 * CPUS }, (_, i) => decode(`running ${i}`, photo, 0));
+  decode('waiting', photo, 1_000_000);
+  for (let i = 0; !begun.includes('waiting'); i += 1) {
+    running.push(decode(`later ${i}`, photo, 1));
+    await running.shift()!();
+  }
+  expect(begun.indexOf('waiting')).toBe(2 * CPUS + 10 * CAPACITY);
 });
 
 test('work that must run alone starts after all earlier work has ended, and before later work', async () => {
   const { begun, reserve, runAlone } = openBudget();
-  const ends = [reserve('large', large), reserve('selfie', selfie)];
+  const ends = [reserve('selfie', selfie)];
   const end = runAlone('alone');
+  await settle();
   reserve('later selfie', selfie);
+  reserve('later large', large);
   for (const each of ends) await each();
-  expect(begun).toEqual(['large', 'selfie', 'alone']);
+  expect(begun).toEqual(['selfie', 'alone']);
   await end();
-  expect(begun.at(-1)).toBe('later selfie');
+  expect(begun.slice(2).toSorted()).toEqual(['later large', 'later selfie']);
+});
+
+test('while work that must run alone waits for a decode apart, other images go on', async () => {
+  const { begun, reserve, runAlone } = openBudget();
+  const endLarge = reserve('large', large);
+  runAlone('alone');
+  const endSelfie = reserve('selfie', selfie);
+  await settle();
+  expect(begun).toEqual(['large', 'selfie']);
+  await endLarge();
+  reserve('later selfie', selfie);
+  await endSelfie();
+  expect(begun).toEqual(['large', 'selfie', 'alone']);
 });
 
 test('failed work frees what it held', async () => {
-  const budget = createDecodeBudget(MAX_PASSED, CPUS);
+  const budget = createDecodeBudget(CAPACITY, CPUS);
   const fail = () => Promise.reject(new Error('broken'));
   for (let i = 0; i < 9; i += 1) {
     await expect(budget.reserve({ header: photo, factor: 1, rank: 0 }, fail)).rejects.toThrow(

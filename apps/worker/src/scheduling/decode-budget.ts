@@ -39,12 +39,12 @@ export interface DecodeBudget {
   runAlone<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
-/** At most `maxPassed` later looks go before one. */
-export function createDecodeBudget(maxPassed: number, cpus = countCpus()): DecodeBudget {
+/** For a worker that has up to `capacity` images in work at once. */
+export function createDecodeBudget(capacity: number, cpus = countCpus()): DecodeBudget {
   // In MB, so that the sums are exact.
-  const here = createRankedLimit(MAX_MEGABYTES_HERE, maxPassed);
-  const apart = createRankedLimit(MAX_MEGABYTES_APART, maxPassed);
-  const decodes = createRankedLimit(DECODES_A_CORE * cpus, maxPassed);
+  const here = createRankedLimit(MAX_MEGABYTES_HERE, capacity);
+  const apart = createRankedLimit(MAX_MEGABYTES_APART, capacity);
+  const decodes = createRankedLimit(DECODES_A_CORE * cpus, capacity);
 
   return {
     reserve({ header, factor, rank }, run) {
@@ -58,8 +58,9 @@ export function createDecodeBudget(maxPassed: number, cpus = countCpus()): Decod
       return isDecodedApart(header) ? run() : decodes.run({ units: 1, rank }, run);
     },
     runAlone(work) {
-      const runApart = () => apart.run({ units: MAX_MEGABYTES_APART, rank: FIRST }, work);
-      return here.run({ units: MAX_MEGABYTES_HERE, rank: FIRST }, runApart);
+      // Decodes apart take seconds; until they have ended, other images go on.
+      const runHere = () => here.run({ units: MAX_MEGABYTES_HERE, rank: FIRST }, work);
+      return apart.run({ units: MAX_MEGABYTES_APART, rank: FIRST }, runHere);
     },
   };
 }

@@ -4,7 +4,11 @@ import type { Log } from '@livegate/core/telemetry';
 import type { EngineLayout } from '../engine/choose-layout.js';
 import { countCpus } from '../engine/count-cpus.js';
 import { EngineCrash } from '../engine/open-engine.js';
-import { createDecodeImage, type DecodeImage } from '../inference/decode/decode-image.js';
+import {
+  createDecodeImage,
+  type DecodeImage,
+  isDecodedApart,
+} from '../inference/decode/decode-image.js';
 import { setUpLibvips } from '../inference/decode/decode-pixels.js';
 import type { Picture } from '../inference/picture.js';
 import { type AssessedImage, assessImage, type AssessImageDeps } from '../inference/pipeline.js';
@@ -12,7 +16,12 @@ import type { Rollout } from '../models/rollout.js';
 import { createObserveStages } from '../telemetry/observe-runs.js';
 import { watchFlows } from './batcher.js';
 import { createRanksInWork, type RankedCheck } from './by-rank.js';
-import { createDecodeBudget, describeLarge, type LargeImages } from './decode-budget.js';
+import {
+  createDecodeBudget,
+  type DecodeBudget,
+  describeLarge,
+  type LargeImages,
+} from './decode-budget.js';
 import type { ModelSet } from './model-set.js';
 import { CanaryFailure, type ModelSets, type ModelSetsDeps, openModelSets } from './model-sets.js';
 import type { RolesConfig } from './open-roles.js';
@@ -71,7 +80,6 @@ export async function openScheduler(
   setUpLibvips();
   limitFullCollections();
   const flows = watchFlows();
-  const ranks = createRanksInWork();
   const sets = await openModelSets(config, { ...deps, areFlowsMixed: flows.areMixed });
   const { layout, capacity } = sets.roles().current;
   const limits = { maxImagePixels, capacity, log: deps.log };
@@ -88,10 +96,10 @@ export async function openScheduler(
     executionProvider: config.executionProvider,
     layout,
     concurrency: capacity,
-    assess(bytes, { share = NO_SHARE, ...options } = {}) {
+    assess(bytes, options = {}) {
       // Before its decode, so that no further batch makes it wait.
-      flows.add(share.flow);
-      return load.during(() => ranks.during(share, (rank) => assess(bytes, { ...options, rank })));
+      flows.add(options.share?.flow);
+      return load.during(() => assess(bytes, options));
     },
     large,
     shadow: createShadowChecks({ ...sets, ...load, isLarge, assess: assessByShadow }),
@@ -102,36 +110,61 @@ export async function openScheduler(
   };
 }
 
-/** Of all images that come without a check. */
-const NO_SHARE: RankedCheck = { flow: '', ms: 0, weight: 1 };
-
-type RankedOptions = Omit<AssessOptions, 'share'> & { rank: number };
-type Reserve = AssessImageDeps['reserve'];
-
-/** The longest that a hanging shadow may delay an image that runs alone. */
-const SHADOW_LIMIT_MS = 10_000;
+interface AssessDeps {
+  sets: ModelSets;
+  decode: DecodeImage;
+  budget: DecodeBudget;
+  log: Log;
+}
 
 /** Both share the budget for decodes, so that an image that must run alone waits for the shadow. */
 function createAssess(
   sets: ModelSets,
   { maxImagePixels, capacity, log }: { maxImagePixels: number; capacity: number; log: Log },
 ) {
-  const budget = createDecodeBudget(capacity);
-  const decode = createDecodeImage(countCpus());
-  const tracedDecode = createTracedDecode(decode);
+  const deps: AssessDeps = {
+    sets,
+    decode: createDecodeImage(countCpus()),
+    budget: createDecodeBudget(capacity),
+    log,
+  };
+  const assessRanked = createAssessRanked(deps);
+  const byShadow = createAssessByShadow(deps);
+  const ranks = createRanksInWork();
+  const inspect = (bytes: Uint8Array) => ({ bytes, header: inspectHeader(bytes, maxImagePixels) });
 
-  async function assess(
-    bytes: Uint8Array,
+  return {
+    async assess(bytes: Uint8Array, { share, ...options }: AssessOptions) {
+      const image = inspect(bytes);
+      // A decode apart takes nothing for which other images wait.
+      const counted = share && isDecodedApart(image.header) ? { ...share, ms: 0 } : share;
+      return await ranks.during(counted, (rank) => assessRanked(image, { ...options, rank }));
+    },
+    assessByShadow: async (bytes: Uint8Array, set: ModelSet) => byShadow(inspect(bytes), set),
+  };
+}
+
+type InspectedImage = Parameters<typeof assessImage>[0];
+type RankedOptions = Omit<AssessOptions, 'share'> & { rank: number };
+type Reserve = AssessImageDeps['reserve'];
+
+function createAssessRanked({ sets, decode, budget, log }: AssessDeps) {
+  const stages = createObserveStages();
+
+  return async function assess(
+    image: InspectedImage,
     { checkId, rank, beforeAlone, beforeBatch }: RankedOptions,
   ): Promise<AssessedImage> {
-    const header = inspectHeader(bytes, maxImagePixels);
-    const limited = budget.limitDecode(tracedDecode, rank);
+    const { header } = image;
+    const decodeInTurn = budget.limitDecode(decode, rank);
+    const tracedDecode: DecodeImage = (...args) =>
+      stages.around('decode', () => decodeInTurn(...args));
     const run = (reserve: Reserve, id?: string) => {
       const assessInBatch = async (picture: Picture) => {
         await beforeBatch?.();
         return await sets.assess(picture, { id, rank });
       };
-      return assessImage({ bytes, header }, { decode: limited, reserve, assessInBatch });
+      return assessImage(image, { decode: tracedDecode, reserve, assessInBatch });
     };
     const runAlone = () => run((_factor, look) => look());
     if (beforeAlone) return await budget.runAlone(() => beforeAlone().then(runAlone));
@@ -145,24 +178,22 @@ function createAssess(
       }
       if (!canaryFailed) throw error;
       log.warn({ err: error }, 'canary failed, image assessed by the current models');
-      return await assess(bytes, { rank, beforeBatch });
+      return await assess(image, { rank, beforeBatch });
     }
-  }
-
-  async function assessByShadow(bytes: Uint8Array, set: ModelSet): Promise<AssessedImage> {
-    const header = inspectHeader(bytes, maxImagePixels);
-    const rank = Infinity;
-    const limited = budget.limitDecode(decode, rank);
-    const reserve: Reserve = (factor, look) =>
-      budget.reserve({ header, factor, rank }, () => limitTime(SHADOW_LIMIT_MS, look()));
-    const stages = { decode: limited, reserve, assessInBatch: set.assess };
-    return await assessImage({ bytes, header }, stages);
-  }
-
-  return { assess, assessByShadow };
+  };
 }
 
-function createTracedDecode(decode: DecodeImage): DecodeImage {
-  const stages = createObserveStages();
-  return (...image) => stages.around('decode', () => decode(...image));
+/** The longest that a hanging stage of a shadow may delay an image that runs alone. */
+const SHADOW_LIMIT_MS = 10_000;
+
+function createAssessByShadow({ decode, budget }: AssessDeps) {
+  const rank = Infinity;
+  const limited: DecodeImage = (...args) => limitTime(SHADOW_LIMIT_MS, decode(...args));
+
+  return (image: InspectedImage, set: ModelSet): Promise<AssessedImage> =>
+    assessImage(image, {
+      decode: budget.limitDecode(limited, rank),
+      reserve: (factor, look) => budget.reserve({ ...image, factor, rank }, look),
+      assessInBatch: (picture) => limitTime(SHADOW_LIMIT_MS, set.assess(picture)),
+    });
 }
