@@ -119,6 +119,7 @@ function takeChecks(config: WorkerConfig, deps: CheckDeps) {
     },
     {
       checkImage: ({ share, ...check }) => {
+        // The job tells its work: milliseconds of an engine at the assumed speed.
         const ms = (1000 * check.work) / speed.workPerSecond();
         return speed.around(check.work, () => checkImage({ ...check, share: { ...share, ms } }));
       },

@@ -48,7 +48,7 @@ export function withTarget(
   });
 }
 
-async function start(bench: Bench, options: ProductOptions = {}): Promise<Target> {
+async function start(bench: Bench, options: ProductOptions): Promise<Target> {
   const dir = await mkdtemp(join(tmpdir(), 'livegate-overload-'));
   const file = join(dir, 'credentials.json');
   const tenants = [

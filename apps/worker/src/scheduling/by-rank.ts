@@ -29,7 +29,7 @@ export function createRanksInWork() {
   const flows = new Map<string, FlowInWork>();
 
   return {
-    /** Gives the work its rank; 0 if it is no check. */
+    /** Calls `work` with the rank of the image, which is 0 without a check. */
     async during<Result>(
       check: RankedCheck | undefined,
       work: (rank: number) => Promise<Result>,
@@ -94,16 +94,10 @@ export function insertByRank<Waiting extends Ranked>(
   waiting.splice(at, 0, next);
 }
 
-export interface Need {
-  /** At most all of them. */
-  units: number;
-  rank: number;
-}
-
 /** Shares a number of units, such as MB of memory, among work that waits for them by its rank. */
 export interface RankedLimit {
-  /** Starts the work once its units are free; it holds them until it ends. */
-  run<Result>(need: Need, work: () => Promise<Result>): Promise<Result>;
+  /** Starts the work once `units` are free, at most all of them; it holds them until it ends. */
+  run<Result>(need: { units: number; rank: number }, work: () => Promise<Result>): Promise<Result>;
 }
 
 /**
