@@ -281,12 +281,13 @@ function findUndeclared(folder: string): string[] {
   const manifest = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as {
     dependencies?: Record<string, string>;
     devDependencies?: Record<string, string>;
+    /** Names for files of its own, which begin with #. */
+    imports?: Record<string, unknown>;
   };
   // The capture is published as one bundled module, which needs no other package.
   const isBundled = folder === 'packages/capture';
-  const declared = new Set(
-    Object.keys((isBundled ? manifest.devDependencies : manifest.dependencies) ?? {}),
-  );
+  const dependencies = isBundled ? manifest.devDependencies : manifest.dependencies;
+  const declared = new Set(Object.keys({ ...manifest.imports, ...dependencies }));
   const names = sources
     .filter(({ path }) => path.startsWith(`${folder}/`))
     .flatMap(({ imports }) => imports)

@@ -1,11 +1,12 @@
-// Compiles the TypeScript projects, bundles gateway, worker and `npm start` with their packages into
-// dist/bundle folders, and the browser code of the gateway's pages into apps/api/dist/public.
+// Compiles the worker's loops over pixels and the TypeScript projects, bundles gateway, worker and
+// `npm start` with their packages into dist/bundle folders, and the browser code of the gateway's pages
+// into apps/api/dist/public.
 // Plain JavaScript, because the bootstrap runs it before there is a build.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Its time is the start of the last compilation that succeeded. */
 const mark = 'tools/dist/compiled';
@@ -23,13 +24,16 @@ const bundles = {
   'tools/dist': { start: 'dev/start.js' },
 };
 const bundleOf = (dist) => join(dist, 'bundle');
-const compiled = ['packages/core/dist', ...Object.keys(bundles).map(bundleOf), mark];
+const loops = { source: 'apps/worker/assembly', module: 'apps/worker/dist/pixel-loops.js' };
+const compiled = ['packages/core/dist', loops.module, ...Object.keys(bundles).map(bundleOf), mark];
 const sources = [
   ...['packages/core', 'apps/api', 'apps/worker'].flatMap((project) => [
     join(project, 'src'),
     join(project, 'tsconfig.json'),
   ]),
   'packages/core/package.json',
+  'apps/worker/package.json',
+  loops.source,
   'tools',
   'tsconfig.json',
   'tsconfig.base.json',
@@ -39,6 +43,7 @@ const sources = [
 /** Compiles, and bundles what was compiled. */
 export async function compile() {
   const startedAt = new Date();
+  await compileLoops();
   const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
     stdio: ['ignore', 2, 2],
   });
@@ -53,6 +58,36 @@ export async function compile() {
 export function isCompiled() {
   if (!compiled.every((path) => existsSync(path))) return false;
   return statSync(mark).mtimeMs > Math.max(...sources.flatMap(listTimes));
+}
+
+/**
+ * Writes a module that has the WebAssembly in it, so that a bundle needs no other file. Its exports are
+ * described in instance.d.ts.
+ */
+async function compileLoops() {
+  const { main } = await import('assemblyscript/asc');
+  const file = join(loops.source, 'pixel-loops.ts');
+  // With names for the functions in CPU profiles.
+  const flags = '-O3 --debug --noAssert --runtime stub --importMemory --enable simd -o loops.wasm';
+  let binary;
+  const writeFile = (_name, contents) => (binary = contents);
+  const { error } = await main([file, ...flags.split(' ')], { writeFile, stderr: process.stderr });
+  if (error) throw new Error('the AssemblyScript build failed: correct the errors above');
+  const code = `const module = new WebAssembly.Module(
+  Buffer.from('${Buffer.from(binary).toString('base64')}', 'base64'),
+);
+
+export function instantiate(bytes) {
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / 65_536) });
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  return { ...exports, memory: memory.buffer };
+}
+`;
+  await mkdir(dirname(loops.module), { recursive: true });
+  // By renaming, because a process that is starting may read it now.
+  const written = `${loops.module}.${process.pid}`;
+  writeFileSync(written, code);
+  await rename(written, loops.module);
 }
 
 /** Packages with native code, and one that reads files of its own. */

@@ -25,6 +25,7 @@ beforeAll(async () => {
 it.each([
   ['compiles', 'isCompiled()', 'packages/core/src/domain/verdict.ts'],
   ['compiles', 'isCompiled()', 'apps/api/src'],
+  ['compiles', 'isCompiled()', 'apps/worker/assembly/pixel-loops.ts'],
   ['compiles', 'isCompiled()', 'apps/worker/tsconfig.json'],
   ['compiles', 'isCompiled()', 'tools/dev/start.ts'],
   ['bundles', 'arePagesCurrent()', 'packages/capture/texts/en.json'],

@@ -1,6 +1,6 @@
 import type { QualityCode } from '@livegate/core/domain';
 import { fromRows } from '@livegate/worker/inference/picture';
-import { removeSurround } from '@livegate/worker/inference/remove-surround';
+import { removeSurround } from '@livegate/worker/inference/surround/remove-surround';
 import sharp, { type Sharp } from 'sharp';
 
 /** An upright photo of one face, and where the face is, in pixels. */

@@ -1,5 +1,5 @@
 import { readWorkerConfig } from '@livegate/worker/config';
-import { allocateBatch, normalize, planesOf } from '@livegate/worker/inference/picture';
+import { allocateBatch, planesOf } from '@livegate/worker/inference/picture';
 import { loadModels } from '@livegate/worker/models/load-models';
 import type { ModelInput } from '@livegate/worker/models/catalogue';
 import { type ModelSession, openSession } from '@livegate/worker/models/open-session';
@@ -55,9 +55,9 @@ async function cutViews(selfie: Buffer, input: ModelInput): Promise<Float32Array
       .resize(input.width, input.height)
       .raw()
       .toBuffer();
-    for (const [channel, plane] of planesOf(image).entries()) {
-      for (let at = 0; at < plane.values.length; at++) plane.values[at] = pixels[3 * at + channel]!;
-      normalize(plane);
+    for (const [channel, { values, subtract, multiply }] of planesOf(image).entries()) {
+      for (let at = 0; at < values.length; at++)
+        values[at] = (pixels[3 * at + channel]! - subtract) * multiply;
     }
   }
   return batch;

@@ -1,13 +1,12 @@
 import { squareAround } from '@livegate/core/domain';
 import type { Fill, Resize, View } from '../models/catalogue.js';
+import { type AxisTable, drawBlend } from './loops/pixel-loops.js';
 import {
   axesOf,
   type Box,
   type ImageTensor,
-  normalize,
   type Picture,
   type PictureAxis,
-  planesOf,
   type Size,
 } from './picture.js';
 
@@ -24,12 +23,7 @@ export interface Crop {
  * texture, which a picture that was shrunk before does not have any more.
  */
 export function cropView(picture: Picture, crop: Crop, tensor: ImageTensor): void {
-  const source = { pixels: picture.pixels, ...sampleCrop(picture, crop, tensor.input) };
-  const isBilinear = source.columns.taps === 2 && source.rows.taps === 2;
-  const blend = isBilinear ? blendFours : blendMany;
-  const [red, green, blue] = planesOf(tensor);
-  blend(source, [red.values, green.values, blue.values]);
-  for (const plane of [red, green, blue]) normalize(plane);
+  drawBlend({ pixels: picture.pixels, ...sampleCrop(picture, crop, tensor.input) }, tensor);
 }
 
 /** Whether the view reaches beyond the picture's edges, where its fill is shown. */
@@ -53,69 +47,6 @@ function sampleCrop(picture: Picture, { face, view, resize }: Crop, input: Size)
   };
 }
 
-interface CropSource extends SampledCrop {
-  pixels: Uint8Array;
-}
-
-type Planes = [reds: Float32Array, greens: Float32Array, blues: Float32Array];
-
-/**
- * Blends 2x2 source pixels, a b above c d, to one pixel. Written out because this is the hottest
- * loop outside the models, and so twice as fast as `blendMany`.
- */
-function blendFours({ pixels, columns, rows }: CropSource, [reds, greens, blues]: Planes): void {
-  const { offsets, weights } = columns;
-  let at = 0;
-  for (let row = 0; row < rows.offsets.length; row += 2) {
-    const upper = rows.offsets[row]!;
-    const lower = rows.offsets[row + 1]!;
-    const ofUpper = rows.weights[row]!;
-    const ofLower = rows.weights[row + 1]!;
-    for (let column = 0; column < offsets.length; column += 2, at++) {
-      const a = upper + offsets[column]!;
-      const b = upper + offsets[column + 1]!;
-      const c = lower + offsets[column]!;
-      const d = lower + offsets[column + 1]!;
-      const ofA = ofUpper * weights[column]!;
-      const ofB = ofUpper * weights[column + 1]!;
-      const ofC = ofLower * weights[column]!;
-      const ofD = ofLower * weights[column + 1]!;
-      reds[at] = ofA * pixels[a]! + ofB * pixels[b]! + ofC * pixels[c]! + ofD * pixels[d]!;
-      greens[at] =
-        ofA * pixels[a + 1]! + ofB * pixels[b + 1]! + ofC * pixels[c + 1]! + ofD * pixels[d + 1]!;
-      blues[at] =
-        ofA * pixels[a + 2]! + ofB * pixels[b + 2]! + ofC * pixels[c + 2]! + ofD * pixels[d + 2]!;
-    }
-  }
-}
-
-/** Blends `rows.taps` times `columns.taps` source pixels to one pixel. */
-function blendMany({ pixels, columns, rows }: CropSource, [reds, greens, blues]: Planes): void {
-  const { taps, offsets, weights } = columns;
-  const width = offsets.length / taps;
-  for (let at = 0; at < reds.length; at++) {
-    const firstRow = rows.taps * Math.floor(at / width);
-    const firstColumn = taps * (at % width);
-    let red = 0;
-    let green = 0;
-    let blue = 0;
-    for (let row = firstRow; row < firstRow + rows.taps; row++) {
-      const rowStart = rows.offsets[row]!;
-      const ofRow = rows.weights[row]!;
-      for (let column = firstColumn; column < firstColumn + taps; column++) {
-        const from = rowStart + offsets[column]!;
-        const weight = ofRow * weights[column]!;
-        red += weight * pixels[from]!;
-        green += weight * pixels[from + 1]!;
-        blue += weight * pixels[from + 2]!;
-      }
-    }
-    reds[at] = red;
-    greens[at] = green;
-    blues[at] = blue;
-  }
-}
-
 /**
  * An interval of an axis in source pixels; pixel k covers k..k+1. It may reach beyond the picture.
  */
@@ -129,13 +60,9 @@ export interface SourceAxis extends PictureAxis {
   resize: Resize;
 }
 
-/** For each output pixel of an axis, the `taps` source pixels that it is blended from. */
-export interface SampledAxis {
-  taps: number;
-  /** [outLength, taps]: offsets in the picture's array. */
-  offsets: Int32Array;
-  /** [outLength, taps]: weight of the source pixel in the output pixel, 0 for an unused one. */
-  weights: Float64Array;
+export interface SampledAxis extends AxisTable {
+  /** 0 for an unused source pixel. */
+  weights: Float32Array;
   /** Whether a pixel beyond the picture's edges has a weight; if not, the fill has no effect. */
   leavesPicture: boolean;
 }
@@ -169,7 +96,7 @@ function allocateAxis(outLength: number, taps: number): SampledAxis {
   return {
     taps,
     offsets: new Int32Array(outLength * taps),
-    weights: new Float64Array(outLength * taps),
+    weights: new Float32Array(outLength * taps),
     leavesPicture: false,
   };
 }

@@ -1,4 +1,5 @@
 import { squareAround } from './crop-view.js';
+import { type AxisTable, meanLuma } from './loops/pixel-loops.js';
 import { axesOf, type Box, type Picture, type PictureAxis } from './picture.js';
 
 /** Cells along each side of a face grid. */
@@ -33,24 +34,11 @@ export function sampleFace(picture: Picture, face: Box): FaceGrid {
   const { pixels, width, height } = picture;
   const { left, top, side } = squareAround(face, 1);
   const axes = axesOf(picture);
-  const columns = placePoints({ from: left, side }, axes.columns);
-  const rows = placePoints({ from: top, side }, axes.rows);
-  const points = columns.length / GRID;
-  const luma = new Float32Array(GRID * GRID);
-  for (let cell = 0; cell < luma.length; cell++) {
-    const firstRow = points * Math.floor(cell / GRID);
-    const firstColumn = points * (cell % GRID);
-    let sum = 0;
-    for (let row = firstRow; row < firstRow + points; row++) {
-      const rowStart = rows[row]!;
-      for (let column = firstColumn; column < firstColumn + points; column++) {
-        const at = rowStart + columns[column]!;
-        // The weights of Rec. 601, times 256.
-        sum += 77 * pixels[at]! + 150 * pixels[at + 1]! + 29 * pixels[at + 2]!;
-      }
-    }
-    luma[cell] = sum / (256 * points * points);
-  }
+  const luma = meanLuma({
+    pixels,
+    columns: placePoints({ from: left, side }, axes.columns),
+    rows: placePoints({ from: top, side }, axes.rows),
+  });
   return {
     luma,
     columns: cellsInside(left, side, width),
@@ -63,14 +51,15 @@ interface Line {
   side: number;
 }
 
-/** [GRID, points]: offsets in the picture's array of each cell's points along one axis. */
-function placePoints({ from, side }: Line, { length, start, stride }: PictureAxis): Int32Array {
-  const points = Math.min(MAX_POINTS, Math.max(1, Math.ceil(side / GRID)));
-  const step = side / (GRID * points);
-  return Int32Array.from({ length: GRID * points }, (_, i) => {
+/** The points of each cell along one axis. */
+function placePoints({ from, side }: Line, { length, start, stride }: PictureAxis): AxisTable {
+  const taps = Math.min(MAX_POINTS, Math.max(1, Math.ceil(side / GRID)));
+  const step = side / (GRID * taps);
+  const offsets = Int32Array.from({ length: GRID * taps }, (_, i) => {
     const pixel = Math.floor(from + (i + 0.5) * step);
     return start + stride * Math.min(Math.max(pixel, 0), length - 1);
   });
+  return { offsets, taps };
 }
 
 /** The cells that lie wholly inside the picture. */

@@ -1,3 +1,4 @@
+import { type AxisTable, drawMeans } from './loops/pixel-loops.js';
 import {
   type Area,
   axesOf,
@@ -53,62 +54,31 @@ export function clearFrame(tensor: ImageTensor): void {
  * averaged, for four reads instead of dozens.
  */
 export function drawPicture(picture: Picture, placement: Area, tensor: ImageTensor): void {
-  const planes = planesOf(tensor).map(({ values, subtract, multiply }) => {
-    return { values, black: (0 - subtract) * multiply, ofPoint: multiply / ACROSS.length };
-  });
-  // Separate variables, because they make the inner loop faster.
-  const [
-    { values: reds, black: noRed, ofPoint: ofRed },
-    { values: greens, black: noGreen, ofPoint: ofGreen },
-    { values: blues, black: noBlue, ofPoint: ofBlue },
-  ] = planes as [FramePlane, FramePlane, FramePlane];
-  const { pixels } = picture;
   const axes = axesOf(picture);
-  const columns = placePoints(ACROSS, placement.width, axes.columns);
-  const rows = placePoints(DOWN, placement.height, axes.rows);
-  for (let y = 0; y < placement.height; y++) {
-    const rowA = rows[4 * y]!;
-    const rowB = rows[4 * y + 1]!;
-    const rowC = rows[4 * y + 2]!;
-    const rowD = rows[4 * y + 3]!;
-    let at = (placement.top + y) * tensor.input.width + placement.left;
-    for (let column = 0; column < columns.length; column += 4, at++) {
-      const a = rowA + columns[column]!;
-      const b = rowB + columns[column + 1]!;
-      const c = rowC + columns[column + 2]!;
-      const d = rowD + columns[column + 3]!;
-      const red = pixels[a]! + pixels[b]! + pixels[c]! + pixels[d]!;
-      const green = pixels[a + 1]! + pixels[b + 1]! + pixels[c + 1]! + pixels[d + 1]!;
-      const blue = pixels[a + 2]! + pixels[b + 2]! + pixels[c + 2]! + pixels[d + 2]!;
-      reds[at] = red * ofRed + noRed;
-      greens[at] = green * ofGreen + noGreen;
-      blues[at] = blue * ofBlue + noBlue;
-    }
-  }
+  const source = {
+    pixels: picture.pixels,
+    columns: placePoints(ACROSS, placement.width, axes.columns),
+    rows: placePoints(DOWN, placement.height, axes.rows),
+  };
+  drawMeans(source, tensor, placement.top * tensor.input.width + placement.left);
 }
 
-interface FramePlane {
-  values: Float32Array;
-  /** The model's value for black, and the increase for each level of each of the four points. */
-  black: number;
-  ofPoint: number;
-}
-
-/** [count, 4]: offsets in the picture's array of each pixel's four points along one axis. */
+/** Of each pixel, its four points along one axis. */
 function placePoints(
   positions: number[],
   count: number,
   { length, start, stride }: PictureAxis,
-): Int32Array {
+): AxisTable {
   const step = length / count;
   const spread = Math.max(1, step);
-  const points = new Int32Array(positions.length * count);
-  for (let i = 0; i < points.length; i++) {
-    const middle = (Math.floor(i / positions.length) + 0.5) * step;
-    const pixel = Math.floor(middle + (positions[i % positions.length]! - 0.5) * spread);
-    points[i] = start + stride * Math.min(Math.max(pixel, 0), length - 1);
+  const taps = positions.length;
+  const offsets = new Int32Array(taps * count);
+  for (let i = 0; i < offsets.length; i++) {
+    const middle = (Math.floor(i / taps) + 0.5) * step;
+    const pixel = Math.floor(middle + (positions[i % taps]! - 0.5) * spread);
+    offsets[i] = start + stride * Math.min(Math.max(pixel, 0), length - 1);
   }
-  return points;
+  return { offsets, taps };
 }
 
 /** Converts a box from fractions (0..1) of the frame to pixels of the picture. */

@@ -30,6 +30,7 @@ function drawFace(skin = 170): Sharp {
 async function toPicture(image: Sharp): Promise<Picture> {
   // Encoded between: sharp would otherwise blur and resize in an order of its own.
   const { data, info } = await sharp(await image.png().toBuffer())
+    .flatten()
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true });

@@ -8,6 +8,7 @@ import {
   sampleFace,
   smoothen,
 } from './face-grid.js';
+import { GRADIENT_BYTES, matchMirrored, type Mirrors } from './loops/pixel-loops.js';
 import { type Box, longerSide, type Picture, type Size } from './picture.js';
 
 /** Scale of the widest view of the shipped classifier. */
@@ -86,10 +87,10 @@ const WINDOWS = [
   { x: -4, y: 0 },
   { x: 4, y: 0 },
 ];
-/** Tried tilts of the face's axis in degrees, and distances of the axis from the window's center. */
-const MAX_TILT = 45;
-const TILT_STEP = 7.5;
-const MAX_SHIFT = 2;
+/** Tried tilts of the face's axis in degrees; positive is clockwise. */
+const TILTS = steps(45, 7.5);
+/** Tried distances of the axis from the window's center, in cells. */
+const SHIFTS = steps(2, 1);
 /** An axis within this tilt counts as upright, one from `TURNED_FROM` on as turned. */
 const UPRIGHT_UP_TO = 15;
 const TURNED_FROM = 20;
@@ -104,46 +105,45 @@ const TURNED_FROM = 20;
  * images.
  */
 function measureRoll({ luma }: FaceGrid): number {
-  const gradients = readGradients(halve(luma));
-  axes ??= WINDOWS.map(createAxes);
-  return axes.reduce((sum, of) => sum + compareTilts(gradients, of), 0) / axes.length;
+  mirrors ??= createMirrors();
+  const matches = matchMirrored(readGradients(halve(luma)), mirrors);
+  const perWindow = TILTS.length * SHIFTS.length;
+  const differences = WINDOWS.map((_, i) =>
+    compareTilts(matches.slice(i * perWindow, (i + 1) * perWindow)),
+  );
+  return differences.reduce((a, b) => a + b) / WINDOWS.length;
 }
 
-function compareTilts(gradients: Gradients, ofWindow: Axis[]): number {
+/** Of one window, whose matches are ordered by tilt, then by shift. */
+function compareTilts(matches: number[]): number {
   let upright = -Infinity;
   let turned = -Infinity;
-  for (const axis of ofWindow) {
-    const symmetry = Math.max(...axis.shifts.map((pairs) => compare(gradients, axis, pairs)));
-    if (Math.abs(axis.tilt) <= UPRIGHT_UP_TO) upright = Math.max(upright, symmetry);
-    if (Math.abs(axis.tilt) >= TURNED_FROM) turned = Math.max(turned, symmetry);
+  for (const [i, match] of matches.entries()) {
+    const tilt = Math.abs(TILTS[Math.floor(i / SHIFTS.length)]!);
+    if (tilt <= UPRIGHT_UP_TO) upright = Math.max(upright, match);
+    if (tilt >= TURNED_FROM) turned = Math.max(turned, match);
   }
   return turned - upright;
 }
 
-interface Axis {
-  /** In degrees; positive is clockwise. */
-  tilt: number;
-  /** The reflection of a gradient: (x, y) becomes (-cos x - sin y, -sin x + cos y). */
-  cos: number;
-  sin: number;
-  /** For each shift of the axis, the indexes of each cell and of its mirror image, in turn. */
-  shifts: Int16Array[];
-}
+/** Made at the first use, and the same for every face. */
+let mirrors: Mirrors | undefined;
 
-/** Of each window. Made at the first use, and the same for every face. */
-let axes: Axis[][] | undefined;
-
-function createAxes(window: Point): Axis[] {
-  return steps(MAX_TILT, TILT_STEP).map((tilt) => {
+/** Ordered by window, tilt and shift. */
+function createMirrors(): Mirrors {
+  const pairs: number[] = [];
+  const mirrorsAt = (window: Point, tilt: number) => {
     const angle = (tilt * Math.PI) / 180;
     const normal = { x: Math.cos(angle), y: Math.sin(angle) };
-    return {
-      tilt,
-      cos: Math.cos(2 * angle),
-      sin: Math.sin(2 * angle),
-      shifts: steps(MAX_SHIFT, 1).map((shift) => pairCells(window, normal, shift)),
-    };
-  });
+    return SHIFTS.map((shift) => {
+      const first = pairs.length / 2;
+      pairs.push(...pairCells(window, normal, shift));
+      const count = pairs.length / 2 - first;
+      return { cos: Math.cos(2 * angle), sin: Math.sin(2 * angle), first, count };
+    });
+  };
+  const all = WINDOWS.flatMap((window) => TILTS.flatMap((tilt) => mirrorsAt(window, tilt)));
+  return { mirrors: all, pairs: Uint16Array.from(pairs) };
 }
 
 function steps(max: number, step: number): number[] {
@@ -159,7 +159,7 @@ interface Point {
  * Pairs cells of the window, on both sides of the axis, with the nearest cell to their image. An
  * image on the border of two cells has no nearest one, and would not be its own mirror image.
  */
-function pairCells(window: Point, normal: Point, shift: number): Int16Array {
+function pairCells(window: Point, normal: Point, shift: number): number[] {
   const pairs: number[] = [];
   for (const y of inner.filter((row) => row % 2 === 0)) {
     for (const x of inner.filter((column) => column % 4 === 0 || column % 4 === 3)) {
@@ -172,7 +172,7 @@ function pairCells(window: Point, normal: Point, shift: number): Int16Array {
       pairs.push(y * SIDE + x, mirroredY * SIDE + mirroredX);
     }
   }
-  return Int16Array.from(pairs);
+  return pairs.map((cell) => GRADIENT_BYTES * cell);
 }
 
 /** NaN on the border of two cells, but for rounding errors. */
@@ -198,41 +198,21 @@ function halve(luma: Float32Array): Float32Array {
   return half;
 }
 
-/** [SIDE, SIDE] each; `energy` is the squared length. */
-interface Gradients {
-  x: Float32Array;
-  y: Float32Array;
-  energy: Float32Array;
-}
-
-/** The square root of each gradient's length, so that one hard edge does not outweigh the rest. */
-function readGradients(half: Float32Array): Gradients {
-  const x = new Float32Array(half.length);
-  const y = new Float32Array(half.length);
-  const energy = new Float32Array(half.length);
+/**
+ * [SIDE, SIDE, 4]: x, y, squared length and nothing. Of each gradient's length the square root, so that
+ * one hard edge does not outweigh the rest.
+ */
+function readGradients(half: Float32Array): Float32Array {
+  const gradients = new Float32Array(4 * half.length);
   const smooth = smoothen(half, SIDE);
   for (let i = SIDE + 1; i < half.length - SIDE - 1; i++) {
     const right = smooth[i + 1]! - smooth[i - 1]!;
     const down = smooth[i + SIDE]! - smooth[i - SIDE]!;
     // Half a level is added, so that noise on a flat area stays small.
     const scale = 1 / Math.sqrt(Math.sqrt(right * right + down * down) + 0.5);
-    x[i] = scale * right;
-    y[i] = scale * down;
-    energy[i] = x[i]! ** 2 + y[i]! ** 2;
+    gradients[4 * i] = scale * right;
+    gradients[4 * i + 1] = scale * down;
+    gradients[4 * i + 2] = scale * scale * (right * right + down * down);
   }
-  return { x, y, energy };
-}
-
-/** How well the cells match their mirror images, -1..1: 1 for a perfect reflection. */
-function compare({ x, y, energy }: Gradients, { cos, sin }: Axis, pairs: Int16Array): number {
-  let matching = 0;
-  let total = 0;
-  for (let pair = 0; pair < pairs.length; pair += 2) {
-    const a = pairs[pair]!;
-    const b = pairs[pair + 1]!;
-    matching -= x[a]! * (cos * x[b]! + sin * y[b]!) + y[a]! * (sin * x[b]! - cos * y[b]!);
-    total += energy[a]! + energy[b]!;
-  }
-  // A flat grid has no direction: it is as symmetrical about one axis as about another.
-  return total > 0 ? (2 * matching) / total : 0;
+  return gradients;
 }

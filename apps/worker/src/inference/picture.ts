@@ -1,6 +1,7 @@
 import { type Box, longerSide, type Rotation, type Size } from '@livegate/core/domain';
 import type { ModelInput } from '../models/catalogue.js';
 import type { ModelOutputs } from '../models/open-session.js';
+import { allocateTensor } from './loops/loop-memory.js';
 
 export { type Box, longerSide, type Size };
 
@@ -10,7 +11,10 @@ export { type Box, longerSide, type Size };
  * mirrored or cut without touching its pixels, and shares them with the whole one.
  */
 export interface Picture extends Size {
-  /** Spans its whole ArrayBuffer, which can be transferred to another thread, as one picture only. */
+  /**
+   * Never written to. Spans its whole ArrayBuffer, which can be transferred to another thread, as one
+   * picture only.
+   */
   pixels: Uint8Array;
   topLeft: number;
   toRight: number;
@@ -40,6 +44,9 @@ export interface PixelRows extends Size {
 
 /** The picture whose rows are stored from its top to its bottom. */
 export function fromRows({ pixels, width, height }: PixelRows): Picture {
+  if (pixels.length !== 3 * width * height) {
+    throw new RangeError(`${pixels.length} bytes are not a picture of ${width}x${height}`);
+  }
   return { pixels, width, height, topLeft: 0, toRight: 3, toBelow: 3 * width };
 }
 
@@ -127,10 +134,10 @@ export type PadRun = (count: number) => number;
  * garbage collection.
  */
 export function reuseBatch(input: ModelInput, padRun: PadRun = (count) => count): TakeBatch {
-  let memory = new Float32Array(0);
+  let memory = allocateTensor(0);
   return (count) => {
     const length = padRun(count) * sizeOf(input);
-    if (memory.length < length) memory = new Float32Array(length);
+    if (memory.length < length) memory = allocateTensor(length);
     return splitBatch(memory.subarray(0, length), input, count);
   };
 }
@@ -158,12 +165,6 @@ export function planesOf({ values, input }: ImageTensor): [Plane, Plane, Plane] 
   });
   const [first, second, third] = [planeAt(0), planeAt(1), planeAt(2)];
   return input.channels === 'RGB' ? [first, second, third] : [third, second, first];
-}
-
-/** Converts a channel from 0..255 to the model's input values. */
-export function normalize({ values, subtract, multiply }: Plane): void {
-  if (subtract === 0 && multiply === 1) return;
-  for (let i = 0; i < values.length; i++) values[i] = (values[i]! - subtract) * multiply;
 }
 
 /** The output that a stage reads from a run. */

@@ -3,9 +3,10 @@ import type { DecodeImage } from './decode/decode-image.js';
 import { findTooSmall, firstFactor, secondFactor, type TooSmall } from './decode/shrink-on-load.js';
 import type { FaceDetector } from './detect-faces.js';
 import { detectUpright } from './detect-upright.js';
+import { forgetPictures } from './loops/loop-memory.js';
 import { type Box, type Face, longerSide, type Picture } from './picture.js';
 import { measureQuality } from './measure-quality.js';
-import { removeSurround } from './remove-surround.js';
+import { removeSurround } from './surround/remove-surround.js';
 import { classifyFaces, type SpoofClassifiers } from './score-faces.js';
 
 /**
@@ -96,6 +97,8 @@ export async function assessPictures(
   { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
+  // Of the batch before.
+  forgetPictures();
   const detect = await timed(async () => {
     const uncovered = pictures.map(removeSurround);
     const upright = await detectUpright(

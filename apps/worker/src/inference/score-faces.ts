@@ -208,9 +208,9 @@ export function distinctViews(
 ): DistinctViews {
   const distinct: View[] = [];
   const shownBy = views.map((view) => {
-    const fillMatters = leavesPicture(picture, { face, view, resize }, input);
+    const showsFill = () => leavesPicture(picture, { face, view, resize }, input);
     const known = distinct.findIndex(
-      ({ scale, fill }) => scale === view.scale && (fill === view.fill || !fillMatters),
+      ({ scale, fill }) => scale === view.scale && (fill === view.fill || !showsFill()),
     );
     return known >= 0 ? known : distinct.push(view) - 1;
   });

@@ -91,7 +91,7 @@ describe('the factor', () => {
 });
 
 test('a face is looked at again if a shrunk picture has fewer than 192 pixels of it', () => {
-  const picture = fromRows({ width: 600, height: 800, pixels: new Uint8Array() });
+  const picture = fromRows({ width: 600, height: 800, pixels: new Uint8Array(3 * 600 * 800) });
   const shrunk = { ...picture, shrunkBy: 5 };
   expect(findTooSmall(shrunk, 192)).toBeUndefined();
   expect(findTooSmall(shrunk, 191)).toEqual({ kind: 'too_small', facePixels: 955 });
@@ -99,7 +99,7 @@ test('a face is looked at again if a shrunk picture has fewer than 192 pixels of
 });
 
 test('a picture without a face is looked at again only if it was cut out of a surround', () => {
-  const picture = fromRows({ width: 300, height: 390, pixels: new Uint8Array() });
+  const picture = fromRows({ width: 300, height: 390, pixels: new Uint8Array(3 * 300 * 390) });
   const content = { ...picture, shrunkBy: 5 };
   expect(findTooSmall(content, undefined)).toEqual({ kind: 'too_small', facePixels: 0 });
   expect(findTooSmall({ ...content, height: 800 }, undefined)).toBeUndefined();

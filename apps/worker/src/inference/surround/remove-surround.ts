@@ -1,6 +1,6 @@
 import { type ContentPlace, type Point, turnBy } from '@livegate/core/domain';
 import { fitRectangle, type Rectangle } from './fit-rectangle.js';
-import { axesOf, cutPicture, fromRows, type Picture, type PictureAxis } from './picture.js';
+import { axesOf, cutPicture, fromRows, type Picture, type PictureAxis } from '../picture.js';
 
 /*
  * A photo on a canvas of one color, straight (the bars of a player or a screenshot) or tilted. The

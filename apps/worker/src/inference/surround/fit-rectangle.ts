@@ -1,5 +1,5 @@
 import { type Point, turnBy } from '@livegate/core/domain';
-import type { Box, Size } from './picture.js';
+import type { Box, Size } from '../picture.js';
 
 /** A rectangle in pixels of the picture; `x` and `y` are its center. */
 export interface Rectangle extends Size, Point {

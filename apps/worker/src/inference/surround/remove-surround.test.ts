@@ -9,8 +9,8 @@ import {
 import { rowsOf } from '@livegate/testing/images/picture-rows';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { createDecodeImage } from './decode/decode-image.js';
-import { cutPicture, fromRows, mirrorPicture, type Picture, turnPicture } from './picture.js';
+import { createDecodeImage } from '../decode/decode-image.js';
+import { cutPicture, fromRows, mirrorPicture, type Picture, turnPicture } from '../picture.js';
 import { removeSurround } from './remove-surround.js';
 
 const decodeImage = createDecodeImage(1);
