@@ -7,5 +7,5 @@ export interface Loops {
   matchMirrored(gradients: number, pairs: number, count: number, cos: number, sin: number): number;
 }
 
-/** The loops with a memory of zeros. Throws a RangeError if there is no room for it. */
+/** Instantiates the loops with zeroed memory. Throws a RangeError when it cannot be allocated. */
 export function instantiate(bytes: number): Loops;

@@ -97,7 +97,7 @@ export async function assessPictures(
   { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
 ): Promise<AssessedPicture[]> {
-  // Of the batch before.
+  // Those of the previous batch.
   forgetPictures();
   const detect = await timed(async () => {
     const uncovered = pictures.map(removeSurround);

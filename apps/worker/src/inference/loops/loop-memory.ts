@@ -1,7 +1,7 @@
 import { instantiate, type Loops } from '#pixel-loops';
 
 const MIB = 2 ** 20;
-/** For the tables of a call, and a tensor that is elsewhere. */
+/** For the tables of one call, and a tensor outside this memory. */
 const CALL_BYTES = 4 * MIB;
 /** For tensors: those of the default models take 81 MiB for a batch of 64, 2.5 MiB for one of 2. */
 const TENSOR_BYTES = 128 * MIB;
@@ -32,10 +32,7 @@ interface LoopMemory {
 /** Of this thread. */
 let shared: LoopMemory | undefined;
 
-/**
- * Zeros for a tensor, in the memory of the loops if there is room. Its place there is not given to
- * another one.
- */
+/** Allocates a zeroed tensor, in this memory while it has room. The space is never reused. */
 export function allocateTensor(length: number): Float32Array {
   const memory = openShared();
   const at = memory.nextTensor;
@@ -45,7 +42,7 @@ export function allocateTensor(length: number): Float32Array {
   return new Float32Array(memory.bytes.buffer, at, length);
 }
 
-/** Frees the place of all pictures. */
+/** Discards all pictures in the memory. */
 export function forgetPictures(): void {
   if (shared) resetPictures(shared);
 }
@@ -66,10 +63,10 @@ export interface Lines {
 /** What a call needs in the memory. */
 export interface LoopData {
   pixels?: Uint8Array;
-  /** All that is read of the pixels, which are then not kept for further calls. */
+  /** The parts to copy instead of the whole picture. Later calls do not reuse them. */
   lines?: Lines | undefined;
   tables: Table[];
-  /** Read and written: copied to the memory and back, unless they are there. */
+  /** Read and written. A tensor outside this memory is copied in, and back. */
   values: Float32Array;
   /** Bytes that the loop uses. */
   scratchBytes?: number;
