@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { groupPhoto, noFace, selfie } from '@livegate/testing/images/photos';
-import { ask, postImage } from '@livegate/testing/product/post-image';
+import { ask, postImage, untilQueued } from '@livegate/testing/product/post-image';
 import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
 import { createOwnRedis } from '@livegate/testing/redis/own-redis';
 
@@ -173,9 +173,10 @@ describe('a waiting caller', () => {
     const { a, client, keys } = product;
     signalWorkers(product, 'SIGSTOP');
     const answer = postImage(a.url, await selfie());
-    await expect
-      .poll(() => client.zcard(`${keys.prefix}:liveness:prioritized`), eventually)
-      .toBe(1);
+    const queued = () => client.zrange(`${keys.prefix}:liveness:prioritized`, '0', '-1');
+    await expect.poll(queued, eventually).toHaveLength(1);
+    const [id = ''] = await queued();
+    await untilQueued(a.url, id);
     await killGatewayConnections(product);
     signalWorkers(product, 'SIGCONT');
     expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });

@@ -1,6 +1,6 @@
 import { createKeys, createRedisCheckQueue } from '@livegate/core/redis';
 import { selfie } from '@livegate/testing/images/photos';
-import { postImage } from '@livegate/testing/product/post-image';
+import { postImage, untilQueued } from '@livegate/testing/product/post-image';
 import { createEnv, startApi, startWorker, untilReady } from '@livegate/testing/product/processes';
 import { connectWorker } from '@livegate/testing/redis/sandbox';
 import { createTcpProxy } from '@livegate/testing/redis/tcp-proxy';
@@ -39,6 +39,7 @@ it(
     const [job] = await queue.bullQueue.getJobs(['prioritized']);
     const { id = '', data } = job!;
     expect(data.isCallersOnly).toBe(true);
+    await untilQueued(api.url, id);
 
     link.fail('cut');
     const leftMs = () => redis.pttl(keys.gateway(String(data.replyTo)));

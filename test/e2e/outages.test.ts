@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
 import { groupPhoto, selfie } from '@livegate/testing/images/photos';
-import { type Answer, ask, postImage } from '@livegate/testing/product/post-image';
+import { type Answer, ask, postImage, untilQueued } from '@livegate/testing/product/post-image';
 import {
   createEnv,
   type Env,
@@ -45,6 +45,8 @@ async function startProduct(overrides: Env = {}) {
   const countActive = () => client.llen(`${keys.prefix}:liveness:active`);
   return { env, api, worker, queue, client, countImages, countActive };
 }
+
+type Product = Awaited<ReturnType<typeof startProduct>>;
 
 async function startSpare(env: Env) {
   const worker = await startWorker(env);
@@ -109,13 +111,17 @@ describe('workers', () => {
 });
 
 /** Posts while the worker is frozen, and resolves once the check waits in the queue. */
-async function postAndHold(product: Awaited<ReturnType<typeof startProduct>>) {
-  product.worker.child.kill('SIGSTOP');
-  const answer: Promise<Answer | Error> = postImage(product.api.url, await selfie()).catch(
+async function postAndHold({ api, worker, env, client }: Product) {
+  worker.child.kill('SIGSTOP');
+  const answer: Promise<Answer | Error> = postImage(api.url, await selfie()).catch(
     (error: Error) => error,
   );
-  await expect.poll(() => product.queue.countWaiting(), eventually).toBe(1);
-  return { answer, release: () => product.worker.child.kill('SIGCONT') };
+  const queued = () =>
+    client.zrange(`${env['LIVEGATE_KEY_PREFIX']}:liveness:prioritized`, '0', '-1');
+  await expect.poll(queued, eventually).toHaveLength(1);
+  const [id = ''] = await queued();
+  await untilQueued(api.url, id);
+  return { id, answer, release: () => worker.child.kill('SIGCONT') };
 }
 
 describe('gateways', () => {
@@ -131,12 +137,7 @@ describe('gateways', () => {
 
   it('a check finishes although its gateway was killed, and only its caller gets no answer', async () => {
     const product = await startProduct();
-    const { answer, release } = await postAndHold(product);
-    const [id = ''] = await product.client.zrange(
-      `${product.env['LIVEGATE_KEY_PREFIX']}:liveness:prioritized`,
-      '0',
-      '0',
-    );
+    const { id, answer, release } = await postAndHold(product);
     await product.api.stop('SIGKILL');
     expect(await answer).toBeInstanceOf(Error);
     release();

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { connectForBackground, connectForRequests, type Redis } from '@livegate/core/redis';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { findFreePort } from '../../tools/dev/ports.js';
@@ -23,6 +24,22 @@ it('a command that a server refuses as a replica is sent again on a new connecti
   await vi.waitUntil(() => redis.status !== 'ready');
   await redis.replicaof('NO', 'ONE');
   expect(await writing).toBe('OK');
+});
+
+it.each<[string, (redis: Redis) => Promise<unknown>, unknown]>([
+  ['a command', (redis) => redis.ping(), 'PONG'],
+  ['a pipeline', (redis) => redis.pipeline().ping().exec(), [[null, 'PONG']]],
+  ['a script', (redis) => redis.eval('return 1', 0), 1],
+])('an answer to %s that arrives while the event loop is blocked counts', async (_, ask, value) => {
+  const limitMs = 100;
+  const redis = connectForRequests({ url: redisUrl, name: 'test' }, limitMs, silentLog);
+  onTestFinished(() => redis.disconnect());
+  await vi.waitUntil(() => redis.status === 'ready');
+  const answer = ask(redis);
+  await setImmediate();
+  const end = performance.now() + 2 * limitMs;
+  while (performance.now() < end);
+  await expect(answer).resolves.toEqual(value);
 });
 
 /** Longer than each kind of connection waits for an answer. */

@@ -46,3 +46,12 @@ export async function ask(
   const response = await fetch(url, { ...init, headers: { ...credentials, ...init.headers } });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
+
+/**
+ * Resolves once the gateway knows that its check is queued, which Redis knows before: it reads the
+ * answers of Redis in the order of its commands.
+ */
+export async function untilQueued(baseUrl: string, id: string): Promise<void> {
+  const { status } = await ask(`${baseUrl}/v1/jobs/${id}`);
+  if (status !== 200) throw new Error(`the gateway answers ${status} for job ${id}`);
+}

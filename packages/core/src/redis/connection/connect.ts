@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Cluster, Redis as Server } from 'ioredis';
 import { LivegateError } from '../../domain/errors.js';
+import { limitTime } from '../../runtime/limit-time.js';
 import type { Log } from '../../telemetry/log.js';
 import {
   type ConnectionOptions,
@@ -34,7 +35,7 @@ const SILENT_MS = { requests: 5000, background: 15_000 };
  */
 export function connectForRequests(address: RedisAddress, timeoutMs: number, log: Log): Redis {
   return connect(address, log, {
-    commandTimeout: timeoutMs,
+    limitMs: timeoutMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     socketTimeout: Math.max(SILENT_MS.requests, 2 * timeoutMs),
@@ -57,7 +58,16 @@ export function connectForBackground(address: RedisAddress, log: Log): Redis {
   });
 }
 
-function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptions): Redis {
+interface CommandOptions extends RetryOptions {
+  /** How long a command waits for its answer, in milliseconds. */
+  limitMs?: number;
+}
+
+function connect(
+  { url, name }: RedisAddress,
+  log: Log,
+  { limitMs, ...retryOptions }: CommandOptions,
+): Redis {
   const options: ConnectionOptions = {
     ...retryOptions,
     connectionName: name,
@@ -66,9 +76,23 @@ function connect({ url, name }: RedisAddress, log: Log, retryOptions: RetryOptio
     reconnectOnError: ({ message }) => message.startsWith('READONLY') && RECONNECT_AND_RESEND,
   };
   const address = parseStoreUrl(url);
-  const redis = address.kind === 'server' ? new Server(url, options) : openGroup(address, options);
+  const redis =
+    address.kind === 'server' ? new Server(url, options) : openGroup(address, options, limitMs);
+  if (limitMs !== undefined) limitCommands(redis, limitMs);
   reportOutages(redis, log.child({ connection: name }));
   return redis;
+}
+
+/**
+ * In place of ioredis's `commandTimeout`, which also fails a command whose answer has arrived but is
+ * not read yet, because the event loop is late.
+ */
+function limitCommands(redis: Redis, limitMs: number): void {
+  const send: Cluster['sendCommand'] = redis.sendCommand.bind(redis);
+  redis.sendCommand = (...[command, ...rest]: Parameters<typeof send>) => {
+    limitTime(limitMs, command.promise).catch(command.reject);
+    return send(command, ...rest);
+  };
 }
 
 /** ioredis's code for: reconnect, then send the refused command again. */

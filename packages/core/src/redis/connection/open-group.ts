@@ -9,7 +9,7 @@ const REFRESH_MS = 5000;
 /** The options in which the three kinds of connection differ. */
 export type RetryOptions = Pick<
   RedisOptions,
-  'commandTimeout' | 'enableOfflineQueue' | 'maxRetriesPerRequest' | 'socketTimeout'
+  'enableOfflineQueue' | 'maxRetriesPerRequest' | 'socketTimeout'
 >;
 
 export interface ConnectionOptions extends RetryOptions {
@@ -19,10 +19,16 @@ export interface ConnectionOptions extends RetryOptions {
 }
 
 /**
- * Opens a connection to a cluster or through sentinels that behaves like one to a single server.
+ * Opens a connection to a cluster or through sentinels that behaves like one to a single server. A
+ * cluster resends a command for `limitMs` at most.
  */
-export function openGroup(group: StoreGroup, options: ConnectionOptions): Redis | Cluster {
-  return group.kind === 'cluster' ? openCluster(group, options) : openBySentinels(group, options);
+export function openGroup(
+  group: StoreGroup,
+  options: ConnectionOptions,
+  limitMs = Infinity,
+): Redis | Cluster {
+  if (group.kind === 'cluster') return openCluster(group, options, limitMs);
+  return openBySentinels(group, options);
 }
 
 /** A connection to the current leader, which the sentinels name. */
@@ -43,15 +49,14 @@ function openBySentinels(group: StoreGroup, options: ConnectionOptions): Redis {
 }
 
 /** A connection to a cluster. All our keys are in one slot, so on one node. */
-function openCluster(group: StoreGroup, options: ConnectionOptions): Cluster {
+function openCluster(group: StoreGroup, options: ConnectionOptions, limitMs: number): Cluster {
   const { retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
-  const { commandTimeout } = redisOptions;
   return new Cluster(group.hosts, {
     redisOptions: { ...redisOptions, ...loginOf(group) },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
-    // How often a command is resent: without a limit, or for as long as its timeout allows.
-    maxRedirections: commandTimeout === undefined ? Infinity : Math.ceil(commandTimeout / RETRY_MS),
+    // How often a command is resent.
+    maxRedirections: Math.ceil(limitMs / RETRY_MS),
     retryDelayOnFailover: RETRY_MS,
     retryDelayOnClusterDown: RETRY_MS,
     retryDelayOnTryAgain: RETRY_MS,
