@@ -100,6 +100,8 @@ async function bundle(rolldown, dist) {
     input: Object.fromEntries(entries),
     platform: 'node',
     external: unbundled,
+    // ES modules where a package has both: what nothing imports is left out.
+    resolve: { mainFields: ['module', 'main'] },
     // test/chaos runs bundles with another JOB_VERSION.
     optimization: { inlineConst: false },
     logLevel: 'warn',

@@ -136,7 +136,7 @@ function findQueueProblem(view: QueueView | undefined): string | undefined {
 /** Pause after a successful read. */
 export const POLL_MS = 400;
 /** Pause after a failed read, and while no worker is alive. */
-const RETRY_MS = 100;
+const RETRY_MS = 25;
 
 export interface PollOptions<T> {
   /** Pause after a read of this value. Default: `POLL_MS`. */

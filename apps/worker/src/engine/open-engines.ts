@@ -88,10 +88,10 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
 }
 
 /**
- * Until V8 has optimized the code of a thread, a run takes up to three times as long: measured, the
- * first six to eight runs.
+ * The first run of a thread takes five times as long as one of code that V8 has optimized, the next
+ * six up to twice as long. A third run would delay the start by as much as it saves.
  */
-const PRACTICE_RUNS = 8;
+const PRACTICE_RUNS = 2;
 
 /** Longest rest, in milliseconds: an accelerator may take minutes for a step, and few cores. */
 const MAX_REST_MS = 500;

@@ -10,7 +10,7 @@ import {
 import { fromRows, reuseBatch } from '../inference/picture.js';
 import { assessPictures, type Stages } from '../inference/pipeline.js';
 import { openSession, type SessionModel } from '../models/open-session.js';
-import { proveModels } from './serve-engine.js';
+import { proveModels, runPractice } from './serve-engine.js';
 
 async function openStages(given: TinyPipeline): Promise<Stages> {
   const { detector, classifiers } = tinyModels(given);
@@ -57,6 +57,15 @@ test('models that match the catalogue pass, and assess a picture', async () => {
         logit: expect.closeTo(Math.log(4), 5) as number,
       },
     ],
+  });
+});
+
+test('a practice run takes the whole path, up to the score and the quality of a face', async () => {
+  const [assessed] = await runPractice(await openStages({}));
+  expect(assessed?.assessment).toMatchObject({
+    kind: 'scored',
+    quality: { face: { left: 200 / 640, top: 40 / 640 } },
+    spoofProbability: expect.any(Number) as number,
   });
 });
 

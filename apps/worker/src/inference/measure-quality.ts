@@ -91,6 +91,7 @@ const WINDOWS = [
 const TILTS = steps(45, 7.5);
 /** Tried distances of the axis from the window's center, in cells. */
 const SHIFTS = steps(2, 1);
+const AXES = TILTS.flatMap((tilt) => SHIFTS.map((shift) => ({ tilt, shift })));
 /** An axis within this tilt counts as upright, one from `TURNED_FROM` on as turned. */
 const UPRIGHT_UP_TO = 15;
 const TURNED_FROM = 20;
@@ -107,21 +108,20 @@ const TURNED_FROM = 20;
 function measureRoll({ luma }: FaceGrid): number {
   mirrors ??= createMirrors();
   const matches = matchMirrored(readGradients(halve(luma)), mirrors);
-  const perWindow = TILTS.length * SHIFTS.length;
   const differences = WINDOWS.map((_, i) =>
-    compareTilts(matches.slice(i * perWindow, (i + 1) * perWindow)),
+    compareTilts(matches.slice(i * AXES.length, (i + 1) * AXES.length)),
   );
   return differences.reduce((a, b) => a + b) / WINDOWS.length;
 }
 
-/** Of one window, whose matches are ordered by tilt, then by shift. */
+/** Of one window, whose matches are in the order of the axes. */
 function compareTilts(matches: number[]): number {
   let upright = -Infinity;
   let turned = -Infinity;
-  for (const [i, match] of matches.entries()) {
-    const tilt = Math.abs(TILTS[Math.floor(i / SHIFTS.length)]!);
-    if (tilt <= UPRIGHT_UP_TO) upright = Math.max(upright, match);
-    if (tilt >= TURNED_FROM) turned = Math.max(turned, match);
+  for (const [i, { tilt }] of AXES.entries()) {
+    const match = matches[i]!;
+    if (Math.abs(tilt) <= UPRIGHT_UP_TO) upright = Math.max(upright, match);
+    if (Math.abs(tilt) >= TURNED_FROM) turned = Math.max(turned, match);
   }
   return turned - upright;
 }
@@ -129,21 +129,21 @@ function compareTilts(matches: number[]): number {
 /** Made at the first use, and the same for every face. */
 let mirrors: Mirrors | undefined;
 
-/** Ordered by window, tilt and shift. */
+/** Ordered by window, then by axis. */
 function createMirrors(): Mirrors {
+  const all: Mirrors['mirrors'] = [];
   const pairs: number[] = [];
-  const mirrorsAt = (window: Point, tilt: number) => {
-    const angle = (tilt * Math.PI) / 180;
-    const normal = { x: Math.cos(angle), y: Math.sin(angle) };
-    return SHIFTS.map((shift) => {
+  for (const window of WINDOWS) {
+    const cells = cellsOf(window);
+    for (const { tilt, shift } of AXES) {
+      const angle = (tilt * Math.PI) / 180;
       const first = pairs.length / 2;
-      pairs.push(...pairCells(window, normal, shift));
+      addPairs(cells, { x: Math.cos(angle), y: Math.sin(angle), shift }, pairs);
       const count = pairs.length / 2 - first;
-      return { cos: Math.cos(2 * angle), sin: Math.sin(2 * angle), first, count };
-    });
-  };
-  const all = WINDOWS.flatMap((window) => TILTS.flatMap((tilt) => mirrorsAt(window, tilt)));
-  return { mirrors: all, pairs: Uint16Array.from(pairs) };
+      all.push({ cos: Math.cos(2 * angle), sin: Math.sin(2 * angle), first, count });
+    }
+  }
+  return { mirrors: all, pairs: new Uint16Array(pairs) };
 }
 
 function steps(max: number, step: number): number[] {
@@ -155,24 +155,41 @@ interface Point {
   y: number;
 }
 
+interface Cell extends Point {
+  /** Distances from the center of the window. */
+  right: number;
+  down: number;
+}
+
+/** One cell in four, as many on one side of the grid as on the other. */
+function cellsOf(window: Point): Cell[] {
+  const rows = inner.filter((y) => y % 2 === 0);
+  const columns = inner.filter((x) => x % 4 === 0 || x % 4 === 3);
+  const placed = (x: number, y: number) => {
+    return { x, y, right: x - CENTER - window.x, down: y - CENTER - window.y };
+  };
+  return rows
+    .flatMap((y) => columns.map((x) => placed(x, y)))
+    .filter(({ right, down }) => Math.hypot(right, down) <= RADIUS);
+}
+
+/** A normal, and the distance from the window's center. */
+interface Axis extends Point {
+  shift: number;
+}
+
 /**
- * Pairs cells of the window, on both sides of the axis, with the nearest cell to their image. An
- * image on the border of two cells has no nearest one, and would not be its own mirror image.
+ * Pairs cells on both sides of the axis with the nearest cell to their image. An image on the border
+ * of two cells has no nearest one, and would not be its own mirror image.
  */
-function pairCells(window: Point, normal: Point, shift: number): number[] {
-  const pairs: number[] = [];
-  for (const y of inner.filter((row) => row % 2 === 0)) {
-    for (const x of inner.filter((column) => column % 4 === 0 || column % 4 === 3)) {
-      const [right, down] = [x - CENTER - window.x, y - CENTER - window.y];
-      const distance = right * normal.x + down * normal.y - shift;
-      const isPaired = Math.abs(distance) >= 1 && Math.hypot(right, down) <= RADIUS;
-      const mirroredX = nearestCell(x - 2 * distance * normal.x);
-      const mirroredY = nearestCell(y - 2 * distance * normal.y);
-      if (!isPaired || !isInner(mirroredX) || !isInner(mirroredY)) continue;
-      pairs.push(y * SIDE + x, mirroredY * SIDE + mirroredX);
-    }
+function addPairs(cells: Cell[], axis: Axis, pairs: number[]): void {
+  for (const { x, y, right, down } of cells) {
+    const distance = right * axis.x + down * axis.y - axis.shift;
+    const mirroredX = nearestCell(x - 2 * distance * axis.x);
+    const mirroredY = nearestCell(y - 2 * distance * axis.y);
+    if (Math.abs(distance) < 1 || !isInner(mirroredX) || !isInner(mirroredY)) continue;
+    pairs.push(GRADIENT_BYTES * (y * SIDE + x), GRADIENT_BYTES * (mirroredY * SIDE + mirroredX));
   }
-  return pairs.map((cell) => GRADIENT_BYTES * cell);
 }
 
 /** NaN on the border of two cells, but for rounding errors. */

@@ -96,12 +96,13 @@ export interface AssessedBySet extends AssessedPicture {
 export async function assessPictures(
   { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
+  detectIn = detectUpright,
 ): Promise<AssessedPicture[]> {
   // Those of the previous batch.
   forgetPictures();
   const detect = await timed(async () => {
     const uncovered = pictures.map(removeSurround);
-    const upright = await detectUpright(
+    const upright = await detectIn(
       detector,
       uncovered.map(({ picture }) => picture),
     );
