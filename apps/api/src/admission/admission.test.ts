@@ -309,12 +309,18 @@ describe('admission', () => {
     );
   });
 
-  it('admits checks within 0.1 s once a first worker is alive', async () => {
+  it.each([
+    { withinMs: 25, age: 'a new gateway', sinceMs: 1000 },
+    { withinMs: 100, age: 'an older gateway', sinceMs: 11_000 },
+  ])('admits checks within $withinMs ms of a first worker: $age', async ({ withinMs, sinceMs }) => {
     const { admission, registry } = await watch(1);
     await registry.unregister(exampleWorker.id);
-    await nextPoll();
+    await vi.advanceTimersByTimeAsync(sinceMs);
+    const list = vi.spyOn(registry, 'list');
+    await vi.advanceTimersByTimeAsync(200);
+    expect(list).toHaveBeenCalledTimes(200 / withinMs);
     await registry.register(exampleWorker);
-    await vi.advanceTimersByTimeAsync(100);
+    await vi.advanceTimersByTimeAsync(withinMs);
     expect(() => admission.admit(awaited)).not.toThrow();
   });
 

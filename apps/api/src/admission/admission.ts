@@ -72,8 +72,7 @@ export function openAdmission(options: AdmissionOptions): Admission {
 
   const queue = startPolling(pollQueue, {
     staleAfterMs,
-    // The first worker ends the start of the whole product.
-    pauseMs: ({ workers }) => (workers.length > 0 ? POLL_MS : RETRY_MS),
+    pauseMs: createPause(),
     onStale: (error) => log.warn({ err: error }, 'admission: queue Redis unreachable'),
   });
   const images = startPolling(pollImages, {
@@ -136,7 +135,18 @@ function findQueueProblem(view: QueueView | undefined): string | undefined {
 /** Pause after a successful read. */
 export const POLL_MS = 400;
 /** Pause after a failed read, and while no worker is alive. */
-const RETRY_MS = 25;
+const RETRY_MS = 100;
+/** The same while no worker is alive shortly after the start, which the first worker ends. */
+const START_RETRY_MS = 25;
+const STARTING_MS = 10_000;
+
+function createPause() {
+  const startedAt = performance.now();
+  return ({ workers }: QueueView) => {
+    if (workers.length > 0) return POLL_MS;
+    return performance.now() - startedAt < STARTING_MS ? START_RETRY_MS : RETRY_MS;
+  };
+}
 
 export interface PollOptions<T> {
   /** Pause after a read of this value. Default: `POLL_MS`. */

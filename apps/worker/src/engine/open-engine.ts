@@ -21,7 +21,7 @@ export interface Engine {
    * output differs from the catalogue.
    */
   warmUp(images: number): Promise<void>;
-  /** Runs the whole path once on a picture of its own, so that V8 optimizes it. */
+  /** Runs all stages once on a picture of its own: the first run takes longest. */
   runPractice(): Promise<void>;
   close(): Promise<void>;
 }

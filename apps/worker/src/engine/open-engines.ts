@@ -89,7 +89,7 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
 
 /**
  * The first run of a thread takes five times as long as one of code that V8 has optimized, the next
- * six up to twice as long. A third run would delay the start by as much as it saves.
+ * ones about twice as long. A third one would delay the start by more than it saves.
  */
 const PRACTICE_RUNS = 2;
 

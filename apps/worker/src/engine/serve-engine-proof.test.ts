@@ -60,7 +60,7 @@ test('models that match the catalogue pass, and assess a picture', async () => {
   });
 });
 
-test('a practice run takes the whole path, up to the score and the quality of a face', async () => {
+test('a practice run scores a face and measures its quality', async () => {
   const [assessed] = await runPractice(await openStages({}));
   expect(assessed?.assessment).toMatchObject({
     kind: 'scored',

@@ -138,7 +138,7 @@ function createMirrors(): Mirrors {
     for (const { tilt, shift } of AXES) {
       const angle = (tilt * Math.PI) / 180;
       const first = pairs.length / 2;
-      addPairs(cells, { x: Math.cos(angle), y: Math.sin(angle), shift }, pairs);
+      addPairs(cells, { normal: { x: Math.cos(angle), y: Math.sin(angle) }, shift }, pairs);
       const count = pairs.length / 2 - first;
       all.push({ cos: Math.cos(2 * angle), sin: Math.sin(2 * angle), first, count });
     }
@@ -173,8 +173,8 @@ function cellsOf(window: Point): Cell[] {
     .filter(({ right, down }) => Math.hypot(right, down) <= RADIUS);
 }
 
-/** A normal, and the distance from the window's center. */
-interface Axis extends Point {
+interface Axis {
+  normal: Point;
   shift: number;
 }
 
@@ -182,11 +182,11 @@ interface Axis extends Point {
  * Pairs cells on both sides of the axis with the nearest cell to their image. An image on the border
  * of two cells has no nearest one, and would not be its own mirror image.
  */
-function addPairs(cells: Cell[], axis: Axis, pairs: number[]): void {
+function addPairs(cells: Cell[], { normal, shift }: Axis, pairs: number[]): void {
   for (const { x, y, right, down } of cells) {
-    const distance = right * axis.x + down * axis.y - axis.shift;
-    const mirroredX = nearestCell(x - 2 * distance * axis.x);
-    const mirroredY = nearestCell(y - 2 * distance * axis.y);
+    const distance = right * normal.x + down * normal.y - shift;
+    const mirroredX = nearestCell(x - 2 * distance * normal.x);
+    const mirroredY = nearestCell(y - 2 * distance * normal.y);
     if (Math.abs(distance) < 1 || !isInner(mirroredX) || !isInner(mirroredY)) continue;
     pairs.push(GRADIENT_BYTES * (y * SIDE + x), GRADIENT_BYTES * (mirroredY * SIDE + mirroredX));
   }

@@ -91,18 +91,18 @@ export interface AssessedBySet extends AssessedPicture {
 
 /**
  * Engine thread: detects faces in a batch, chooses one face a picture, classifies the chosen ones and
- * measures the quality of their pictures.
+ * measures the quality of their pictures. `findFaces` is another one only for practice.
  */
 export async function assessPictures(
   { detector, minFaceRatio, ...classifiers }: Stages,
   pictures: Picture[],
-  detectIn = detectUpright,
+  findFaces = detectUpright,
 ): Promise<AssessedPicture[]> {
   // Those of the previous batch.
   forgetPictures();
   const detect = await timed(async () => {
     const uncovered = pictures.map(removeSurround);
-    const upright = await detectIn(
+    const upright = await findFaces(
       detector,
       uncovered.map(({ picture }) => picture),
     );

@@ -88,10 +88,14 @@ function connect(
  * not read yet, because the event loop is late.
  */
 function limitCommands(redis: Redis, limitMs: number): void {
-  const send: Cluster['sendCommand'] = redis.sendCommand.bind(redis);
-  redis.sendCommand = (...[command, ...rest]: Parameters<typeof send>) => {
+  if ('nodes' in redis) {
+    redis.on('+node', (node: Server) => limitCommands(node, limitMs));
+    return;
+  }
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
     limitTime(limitMs, command.promise).catch(command.reject);
-    return send(command, ...rest);
+    return send(command, stream);
   };
 }
 

@@ -20,7 +20,7 @@ export interface ConnectionOptions extends RetryOptions {
 
 /**
  * Opens a connection to a cluster or through sentinels that behaves like one to a single server. A
- * cluster resends a command for `limitMs` at most.
+ * command to a cluster is resent as often as `limitMs` has room for.
  */
 export function openGroup(
   group: StoreGroup,
@@ -55,7 +55,6 @@ function openCluster(group: StoreGroup, options: ConnectionOptions, limitMs: num
     redisOptions: { ...redisOptions, ...loginOf(group) },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
-    // How often a command is resent.
     maxRedirections: Math.ceil(limitMs / RETRY_MS),
     retryDelayOnFailover: RETRY_MS,
     retryDelayOnClusterDown: RETRY_MS,
