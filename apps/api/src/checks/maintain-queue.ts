@@ -3,6 +3,8 @@ import type { Log } from '@livegate/core/telemetry';
 import type { DeleteCheck } from './end-check.js';
 
 const SWEEP_MS = 60_000;
+/** How long what was to be deleted may outlive an outage. */
+const RESUME_MS = 10_000;
 /** How long BullMQ's events, which contain scores, outlive a deleted check or an expired result. */
 const DROP_EVENTS_MS = 1000;
 
@@ -24,7 +26,7 @@ export function maintainQueue(
     repeat(queue.sweep, SWEEP_MS, (error) =>
       log.warn({ err: error }, 'queue: removing expired results failed'),
     ),
-    repeat(deleteHidden, SWEEP_MS, (error) =>
+    repeat(deleteHidden, RESUME_MS, (error) =>
       log.warn({ err: error }, 'queue: resuming interrupted deletions failed'),
     ),
     // At debug level: the next run is soon, and the connection logs its own outages.
@@ -34,7 +36,7 @@ export function maintainQueue(
   ];
   return { close: () => timers.forEach((timer) => clearInterval(timer)) };
 
-  /** Finishes the deletions that a gateway or a worker had begun when it died. */
+  /** Finishes the deletions that a gateway or a worker had begun when it died, or lost its Redis. */
   async function deleteHidden(): Promise<void> {
     for (const check of await queue.listHidden()) await deleteCheck(check);
   }
