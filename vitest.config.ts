@@ -24,6 +24,10 @@ export default defineConfig({
     setupFiles: 'test/fail-on-leaks.ts',
     // Most tests wait for the processes that they have started.
     maxWorkers: availableParallelism() + 1,
+    // So long that only what hangs takes it, also on a busy machine.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
     projects: [
       {
         extends: true,

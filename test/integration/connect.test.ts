@@ -30,7 +30,7 @@ it('a command that a server refuses as a replica is sent again on a new connecti
   });
   await redis.replicaof('127.0.0.1', 1);
   const writing = redis.set('a', '1');
-  await vi.waitUntil(() => redis.status !== 'ready');
+  await vi.waitUntil(() => redis.status !== 'ready', NOTICED);
   await redis.replicaof('NO', 'ONE');
   expect(await writing).toBe('OK');
 });

@@ -17,7 +17,7 @@ import {
 
 const basic = (user: string) => ({ Authorization: `Basic ${btoa(user)}` });
 const operator = basic('default-username:default-password');
-const pollOptions = { timeout: 5000, interval: 5 };
+const pollOptions = { timeout: 10_000, interval: 5 };
 
 afterEach(() => void vi.useRealTimers());
 

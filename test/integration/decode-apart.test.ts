@@ -7,7 +7,6 @@ import { selfie } from '@livegate/testing/images/photos';
 import { countProcesses, findDecodeProcess } from '@livegate/testing/models/decode-processes';
 
 // Processes start slowly on a busy machine.
-vi.setConfig({ testTimeout: 30_000 });
 
 const LARGE = 1e8;
 const decodeApart = createDecodeApart(2);
@@ -26,7 +25,7 @@ test('a decode process returns the same pixels as this process does and their or
   const here = await decodeImage(image, inspectHeader(image, LARGE));
   expect(decoded).toMatchObject({ width: here.height, height: here.width, orientation: 6 });
   expect(Buffer.compare(decoded.pixels, here.pixels)).toBe(0);
-  await vi.waitUntil(() => countProcesses() === 0);
+  await expect.poll(countProcesses).toBe(0);
 });
 
 test('pixels from a decode process can be transferred to a thread', async () => {
@@ -41,14 +40,14 @@ test('a decode past its CPU time limit is killed and refused with the reason', a
     code: 'invalid_image',
     publicMessage: expect.stringContaining('takes longer to decode'),
   });
-  await vi.waitUntil(() => countProcesses() === 0);
+  await expect.poll(countProcesses).toBe(0);
 });
 
 test('a decode past its wall time but not its CPU time fails without refusing the image', async () => {
   const ended = decodeApart(slow, { cpuMs: 60_000, wallMs: 500 });
   await expect(ended).rejects.toThrow('ended without an answer, within 500 ms: SIGKILL');
   await expect(ended).rejects.not.toHaveProperty('code');
-  await vi.waitUntil(() => countProcesses() === 0);
+  await expect.poll(countProcesses).toBe(0);
 });
 
 test('a decode process that something else kills fails without refusing the image', async () => {

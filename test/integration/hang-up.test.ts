@@ -28,7 +28,7 @@ import { connectWorker, openSandbox, silentLog } from '@livegate/testing/redis/s
 
 const { jpeg } = await greySquare();
 const { tenant } = developmentCredential;
-const pollOptions = { timeout: 5000, interval: 5 };
+const pollOptions = { timeout: 10_000, interval: 5 };
 
 type Client = ReturnType<typeof connectRaw>;
 type Gateway = Awaited<ReturnType<typeof startGateway>>;

@@ -14,7 +14,7 @@ import { greySquare } from '@livegate/testing/images/photos';
 
 const { jpeg } = await greySquare();
 const nothing = createLeases().held();
-const pollOptions = { timeout: 5000, interval: 5 };
+const pollOptions = { timeout: 10_000, interval: 5 };
 
 const json = JSON.stringify({ image: jpeg.toString('base64') });
 const jsonHead = head('Content-Type: application/json', `Content-Length: ${json.length}`);

@@ -12,7 +12,6 @@ const former = [JOB_VERSION];
 const next = [JOB_VERSION, JOB_VERSION + 1];
 const newerJob = { ...exampleJob, version: JOB_VERSION + 1 };
 const pollOptions = { timeout: 10_000, interval: 20 };
-vi.setConfig({ testTimeout: 20_000 });
 
 /** One queue, and any number of workers that read the given job versions. */
 async function setUp() {

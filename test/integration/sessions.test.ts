@@ -768,7 +768,7 @@ it('deleting a session while a photo is checked ends the photo without a result'
   await ask('DELETE', `${collection}/${sid}`, { headers: defaultAuth });
   expect((await answer).body).toEqual(errorBody(404, 'not_found'));
   expect(queue.jobs.size).toBe(0);
-}, 15_000);
+});
 
 it('no log line has a whole sid, a reference or a verdict', async () => {
   const lines: string[] = [];

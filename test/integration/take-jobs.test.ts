@@ -100,13 +100,13 @@ test('an unknown error becomes internal_error without its message', async () => 
   // A message that begins like one of our error codes.
   const unknown = new Error('timeout: 3% complete');
   start(unknown, unknown, unknown);
-  await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
+  await expect.poll(ended).toEqual({ error: 'internal_error' });
 });
 
 test('a check that succeeds after an internal error has succeeded', async () => {
   const { sandbox, taken, start, ended } = await setUp();
   start(new Error('a fault of ours'));
-  await expect.poll(ended, { timeout: 5000 }).toEqual({ result: exampleResult });
+  await expect.poll(ended).toEqual({ result: exampleResult });
   expect(taken).toHaveLength(2);
   // The trace of the first attempt, which must not become the outcome.
   const trace = await sandbox.redis.hget(sandbox.keys.job('a'), 'failedReason');
@@ -125,7 +125,7 @@ test('a check that fails in all three attempts ends with internal_error', async 
   const { taken, start, ended } = await setUp();
   const fault = new Error('a fault of ours');
   start(fault, fault, fault);
-  await expect.poll(ended, { timeout: 5000 }).toEqual({ error: 'internal_error' });
+  await expect.poll(ended).toEqual({ error: 'internal_error' });
   expect(taken).toHaveLength(3);
 });
 

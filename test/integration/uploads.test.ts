@@ -173,7 +173,7 @@ describe('a request whose upload was read', () => {
         collectGarbage();
         return bytes?.deref() === undefined;
       };
-      await expect.poll(isGone, { timeout: 5000 }).toBe(true);
+      await expect.poll(isGone).toBe(true);
       expect(kept?.body).toBeUndefined();
     },
   );

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare } from './compare.js';
 import { evaluate } from './evaluation.js';
 import { type Judgement, openServerScorer, type Scorer } from './open-scorer.js';
@@ -209,7 +209,7 @@ describe('scoring', () => {
       },
     };
     const scored = scoreSamples(data, holding, { ...options(), concurrency: 8 });
-    await vi.waitUntil(() => waiting >= 4);
+    await expect.poll(() => waiting).toBe(4);
     for (let turn = 0; turn < 50; turn++) await setImmediate();
     expect(waiting).toBe(4);
     release();

@@ -99,7 +99,8 @@ test('a check that another request has joined outlives the failure of its own re
   const withdrawn = vi.spyOn(idempotencyKeys, 'replace');
   const first = open({ queue: { ...queue, add } })({ ...keyed, id: 'a' });
   await expect(first).rejects.toMatchObject({ code: 'unavailable' });
-  await vi.waitUntil(() => withdrawn.mock.calls.some(([, , next]) => next.isWithdrawn));
+  const isWithdrawn = () => withdrawn.mock.calls.some(([, , next]) => next.isWithdrawn);
+  await expect.poll(isWithdrawn).toBe(true);
   await new Promise((resolve) => setImmediate(resolve));
   expect(joined).toBe('a');
   expect(await queue.read('a')).toMatchObject({ status: 'queued' });

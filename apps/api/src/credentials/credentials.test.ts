@@ -163,7 +163,7 @@ describe('the credential book', () => {
     const first = await create(file, 'acme');
     const book = await openBook(file);
     const second = await create(file, 'globex');
-    await expect.poll(() => book.find(second.username)?.tenant, { timeout: 5000 }).toBe('globex');
+    await expect.poll(() => book.find(second.username)?.tenant).toBe('globex');
     expect(book.find(first.username)?.tenant).toBe('acme');
   });
 
@@ -182,7 +182,7 @@ describe('the credential book', () => {
     expect(book.weightOf('globex')).toBe(3);
     const after = [{ ...credentials[0], not_after: soon }, added, credentials[2]];
     await writeFile(file, JSON.stringify({ credentials: after }));
-    await expect.poll(() => lines.length, { timeout: 5000 }).toBe(2);
+    await expect.poll(() => lines.length).toBe(2);
     const [reloaded, expire] = lines.map((line) => JSON.parse(line));
     expect(reloaded).toMatchObject({
       msg: 'credentials reloaded',
@@ -206,7 +206,7 @@ describe('the credential book', () => {
     const book = await openCredentialBook({ file, production: false, log: listening });
     onTestFinished(() => book.close());
     await writeFile(file, '{');
-    await expect.poll(() => errors.join(''), { timeout: 5000 }).toContain('not reloaded');
+    await expect.poll(() => errors.join('')).toContain('not reloaded');
     expect(book.find(username)?.tenant).toBe('acme');
   });
 

@@ -88,8 +88,8 @@ function chooseEngine(engines: SupervisedEngine[]): SupervisedEngine {
 }
 
 /**
- * The first run of a thread takes five times as long as one of code that V8 has optimized, the next
- * ones about twice as long. A third one would delay the start by more than it saves.
+ * The first run of a thread takes four to five times as long as one of code that V8 has optimized, the
+ * next ones some twice as long. A third one would delay the start by more than it saves.
  */
 const PRACTICE_RUNS = 2;
 

@@ -186,7 +186,7 @@ describe('check image', () => {
       return new Promise((resolve) => (go = resolve));
     });
     const result = run('a').then(() => order.push('result'));
-    await vi.waitFor(() => expect(order).toEqual(['before']));
+    await expect.poll(() => order).toEqual(['before']);
     await new Promise(setImmediate);
     order.push('waited');
     go();

@@ -196,7 +196,7 @@ export interface QuickDemands {
 }
 
 export function describeDemands(create: CreatePort<QuickDemands>): void {
-  const eventually = { timeout: 5000, interval: 5 };
+  const eventually = { timeout: 10_000, interval: 5 };
   const check = (waiter?: string) => ({ id: randomUUID(), tenant: 'acme', waiter });
   const wanted = { hasEndpoints: false };
 

@@ -122,7 +122,7 @@ export async function startWebhooks() {
   });
   await queueEvents.waitUntilReady();
   // The product's queues keep no events, a setting that each queue writes once when it opens.
-  await vi.waitFor(() => writes.forEach((write) => expect(write).toHaveBeenCalled()));
+  await expect.poll(() => writes.every(({ mock }) => mock.calls.length > 0)).toBe(true);
   await Promise.all(writes.flatMap(({ mock }) => mock.results.map(({ value }) => value)));
   await redis.hset(`${keys.prefix}:webhooks:meta`, 'opts.maxLenEvents', 10_000);
   const delayed = createEvents<string>();

@@ -81,7 +81,7 @@ describe('the audit of a worker', () => {
     let go = () => {};
     held.push(new Promise<void>((resolve) => (go = resolve)));
     const first = record('a');
-    await vi.waitUntil(() => held.length === 0);
+    await expect.poll(() => held).toEqual([]);
     const others = record('b', 'c', 'd');
     await new Promise(setImmediate);
     go();
