@@ -246,9 +246,11 @@ async function failChecks(url: string, client: Redis, worker: ReturnType<typeof 
 
 /** A check whose image is changed in Redis, and which is our error. */
 async function failTampered(url: string, client: Redis, worker: ReturnType<typeof capture>) {
+  const find = () => client.keys(createKeys(prefix).image('*'));
+  // A worker deletes the image of an earlier check beside its reply.
+  await vi.waitUntil(async () => (await find()).length === 0, eventually);
   worker.kill('SIGSTOP');
   const answer = send(url, 'POST', check, formWith(photo));
-  const find = () => client.keys(createKeys(prefix).image('*'));
   await vi.waitUntil(async () => (await find()).length === 1, eventually);
   places['redisDuringCheck'] = await dumpRedis(client);
   const [key = ''] = await find();
