@@ -35,6 +35,8 @@ async function startWithStoppedWorker(group: keyof typeof groups, { onTestFinish
 
 it.concurrent.for(['sentinels', 'cluster'] as const)(
   'every accepted check succeeds after a Redis replica takes over: %s',
+  // A worker notices after 15 s that its leader is silent, and finds stalled jobs after 20 s more.
+  { timeout: 120_000 },
   async (group, context) => {
     const { expect } = context;
     const { redis, api, worker } = await startWithStoppedWorker(group, context);
