@@ -173,10 +173,7 @@ describe('a waiting caller', () => {
     const { a, client, keys } = product;
     signalWorkers(product, 'SIGSTOP');
     const answer = postImage(a.url, await selfie());
-    const queued = () => client.zrange(`${keys.prefix}:liveness:prioritized`, '0', '-1');
-    await expect.poll(queued, eventually).toHaveLength(1);
-    const [id = ''] = await queued();
-    await untilQueued(a.url, id);
+    await untilQueued(a.url, client, keys.prefix);
     await killGatewayConnections(product);
     signalWorkers(product, 'SIGCONT');
     expect(await answer).toMatchObject({ status: 200, body: { result: { status: 'LOW' } } });

@@ -35,11 +35,10 @@ it(
     await untilReady(api.url);
     await first.stop('SIGKILL');
     const answered = postImage(api.url, await selfie());
-    await expect.poll(queue.countWaiting, eventually).toBe(1);
+    const id = await untilQueued(api.url, redis, keys.prefix);
     const [job] = await queue.bullQueue.getJobs(['prioritized']);
-    const { id = '', data } = job!;
+    const { data } = job!;
     expect(data.isCallersOnly).toBe(true);
-    await untilQueued(api.url, id);
 
     link.fail('cut');
     const leftMs = () => redis.pttl(keys.gateway(String(data.replyTo)));

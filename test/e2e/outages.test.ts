@@ -116,11 +116,7 @@ async function postAndHold({ api, worker, env, client }: Product) {
   const answer: Promise<Answer | Error> = postImage(api.url, await selfie()).catch(
     (error: Error) => error,
   );
-  const queued = () =>
-    client.zrange(`${env['LIVEGATE_KEY_PREFIX']}:liveness:prioritized`, '0', '-1');
-  await expect.poll(queued, eventually).toHaveLength(1);
-  const [id = ''] = await queued();
-  await untilQueued(api.url, id);
+  const id = await untilQueued(api.url, client, env['LIVEGATE_KEY_PREFIX']!);
   return { id, answer, release: () => worker.child.kill('SIGCONT') };
 }
 

@@ -1,3 +1,6 @@
+import type { Redis } from 'ioredis';
+import { expect } from 'vitest';
+
 export interface Answer {
   status: number;
   requestId: string;
@@ -48,10 +51,18 @@ export async function ask(
 }
 
 /**
- * Resolves once the gateway knows that its check is queued, which Redis knows before: it reads the
- * answers of Redis in the order of its commands.
+ * Resolves with the id of the only queued check once the gateway knows that it is queued, which Redis
+ * knows before: the gateway reads the answers of Redis in the order of its commands.
  */
-export async function untilQueued(baseUrl: string, id: string): Promise<void> {
+export async function untilQueued(
+  baseUrl: string,
+  client: Pick<Redis, 'zrange'>,
+  prefix: string,
+): Promise<string> {
+  const queued = () => client.zrange(`${prefix}:liveness:prioritized`, '0', '-1');
+  await expect.poll(queued, { timeout: 30_000 }).toHaveLength(1);
+  const [id = ''] = await queued();
   const { status } = await ask(`${baseUrl}/v1/jobs/${id}`);
   if (status !== 200) throw new Error(`the gateway answers ${status} for job ${id}`);
+  return id;
 }
